@@ -1,0 +1,1 @@
+"""Box geometry, anchors, coding and matching."""

@@ -1,0 +1,33 @@
+"""Anchors: the same few box shapes at every cell of a feature map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def grid_anchors(
+    image_size: tuple[int, int], stride: int, shapes: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    """Places each shape at the centre of each cell.
+
+    Args:
+        image_size: (height, width) of the network input, pixels.
+        stride: pixels a cell; the map has ceil(side / stride) cells.
+        shapes: K pairs (width, height), pixels.
+
+    Returns:
+        float32 [rows * columns * K, 4], xyxy pixels; the shape index runs fastest, then the column.
+        Cell i is centred at (i + 0.5) * stride. Anchors may leave the image.
+
+    Example: a 16x16 image at stride 16 and the shape (4, 2) give ((6, 7, 10, 9),).
+    """
+    rows, columns = (-(-side // stride) for side in image_size)
+    centre_y, centre_x = np.meshgrid(
+        (np.arange(rows) + 0.5) * stride, (np.arange(columns) + 0.5) * stride, indexing="ij"
+    )
+    centres = np.stack([centre_x, centre_y], axis=-1)[:, :, None]  # [rows, columns, 1, 2]
+    halves = np.asarray(shapes, np.float64)[None, None] / 2  # [1, 1, K, 2]
+    boxes = np.concatenate([centres - halves, centres + halves], axis=-1)
+    return boxes.reshape(-1, 4).astype(np.float32)

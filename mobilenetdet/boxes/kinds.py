@@ -1,0 +1,6 @@
+"""What a row of a padded batch of boxes stands for."""
+
+PADDING = 0  # nothing
+OBJECT = 1  # an object to learn
+IGNORED = 2  # an object that is neither learnt nor background: too hard, or a neighbour class
+DONT_CARE = 3  # a region in which nothing is known

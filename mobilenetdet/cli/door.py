@@ -1,0 +1,70 @@
+"""How every command begins and ends."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
+
+# The commands with what they do, and whether they need TensorFlow; mobilenetdet.cli.NAME has the
+# `main` of each.
+COMMANDS = {
+    "kitti_synthesize": ("render a stand-in data set in KITTI's format", False),
+    "kitti_split": ("divide KITTI's frames into train and val", False),
+    "tf_convert_data": ("convert a KITTI folder to TFRecords", False),
+    "inspect_records": ("say what is in the records", False),
+    "train": ("train a detector", True),
+    "eval": ("measure a run's AP", True),
+    "visualize": ("draw overlays of a run, of labels or of training batches", True),
+    "predict": ("detect in images, folders and videos", True),
+    "pipeline_benchmark": ("time the input pipeline", True),
+}
+
+
+def run(command: str, argv: list[str] | None = None) -> NoReturn:
+    """Runs a command and leaves the program with its exit code.
+
+    What a user can mend (ValueError, FileNotFoundError) ends as one message on stderr and code 2,
+    Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the environment shows where it was raised.
+
+    Args:
+        command: one of `COMMANDS`.
+        argv: its arguments, by default those of the program.
+    """
+    _, needs_tensorflow = COMMANDS[command]
+    try:
+        if needs_tensorflow:
+            import_tensorflow_quietly()
+        # Not at the top: each command imports what it needs and no more.
+        module = importlib.import_module(f"mobilenetdet.cli.{command}")
+        sys.exit(module.main(argv) or 0)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, FileNotFoundError) as error:
+        if os.environ.get("MOBILENETDET_TRACEBACK"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def main() -> NoReturn:
+    """The console command: `mobilenetdet COMMAND ...`."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        print("usage: mobilenetdet COMMAND [OPTIONS]; COMMAND --help says more\n")
+        print("\n".join(f"  {name:{width}}  {what}" for name, (what, _) in COMMANDS.items()))
+        sys.exit(0)
+    command = arguments[0]
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        print(f"error: unknown command {command!r}{hint} See mobilenetdet --help", file=sys.stderr)
+        sys.exit(2)
+    sys.argv = [f"mobilenetdet {command}", *arguments[1:]]
+    run(command)

@@ -1,0 +1,95 @@
+"""Say what is in the records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mobilenetdet.data.inspect import RecordsSummary, draw_sample, summarize
+from mobilenetdet.data.records import read_frames
+from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.draw import montage, write_image
+
+_MAX_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say what is in the records: classes, boxes past the border, empty frames, image sizes.
+
+    Every checksum is verified on the way. A montage of labelled frames is written beside the
+    records.
+    """
+
+    # Folder of the records.
+    records_dir: Path = Path("data/KITTI/tfrecord")
+    # Splits to look at.
+    split: tuple[str, ...] = ("train", "val")
+    # Picture of some frames with their labels, .jpg or .png; by default montage.jpg in the folder
+    # of the records.
+    montage: Path | None = None
+    # Frames of each split in the montage, evenly spaced; 0 writes none.
+    num_frames: int = 6
+    # Frames in a row of the montage.
+    columns: int = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print what the records hold and write the montage; returns 0.
+
+    Raises:
+        FileNotFoundError: a split is not converted.
+        ValueError: a shard is damaged.
+    """
+    options = tyro.cli(Options, args=argv, use_underscores=True)
+    console = Console()
+    pictures: list[np.ndarray] = []
+    for split in options.split:
+        paths = shard_paths(options.records_dir, split)
+        summary = summarize(read_frames(paths))
+        _print_summary(console, split, paths, summary)
+        if options.num_frames > 0:
+            pictures += draw_sample(
+                read_frames(paths), summary.num_frames, options.num_frames, prefix=f"{split} "
+            )
+    if pictures:
+        path = options.montage or options.records_dir / "montage.jpg"
+        write_image(path, montage(pictures, columns=options.columns))
+        console.print(f"montage of {len(pictures)} frames: {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _print_summary(
+    console: Console, split: str, paths: Sequence[Path], summary: RecordsSummary
+) -> None:
+    num_bytes = sum(path.stat().st_size for path in paths)
+    title = f"{split}: {summary.num_frames:,} frames, {num_bytes / 1e6:,.1f} MB"
+    console.print(f"{title} in {len(paths)} shards", style="bold", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class", no_wrap=True)
+    for name in ("objects", "frames", "past border", "no area", "median height"):
+        table.add_column(name, justify="right")
+    for name, row in summary.classes.items():
+        counts = (row.num_objects, row.num_frames, row.num_outside, row.num_empty)
+        table.add_row(name, *(f"{count:,}" for count in counts), f"{row.median_height:.0f} px")
+    console.print(table)
+    sizes = (f"{w}x{h} {kind} {n:,}" for (w, h, kind), n in summary.image_sizes.items())
+    lines = [f"images: {', '.join(sizes)}"]
+    lines.append(_list_frames("without any object", summary.empty_frames))
+    lines.append(_list_frames("with DontCare alone", summary.dont_care_frames))
+    if summary.repeated_frames:
+        lines.append(_list_frames("more than once in the split", summary.repeated_frames))
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _list_frames(what: str, frame_ids: Sequence[str]) -> str:
+    listed = ", ".join(frame_ids[:_MAX_LISTED])
+    more = ", ..." if len(frame_ids) > _MAX_LISTED else ""
+    return f"frames {what}: {len(frame_ids):,}" + (f" ({listed}{more})" if listed else "")

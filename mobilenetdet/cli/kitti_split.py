@@ -1,0 +1,110 @@
+"""Divide the labelled frames of a KITTI folder into training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.kitti.splits import (
+    DriveMapping,
+    Split,
+    describe_leaks,
+    drive_split,
+    published_split,
+    random_split,
+    read_drive_mapping,
+)
+
+_MAX_REPORTED_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """Divide the labelled frames of a KITTI folder into training and validation.
+
+    Writes ImageSets/train.txt, val.txt and trainval.txt under the KITTI root. Frames that lack an
+    image or a label are left out and listed.
+    """
+
+    # Folder that holds training/image_2 and training/label_2.
+    kitti_root: Path = Path("data/KITTI")
+    # random: halves drawn frame by frame, as for SqueezeDet. published: the 3,712/3,769 frames of
+    # Chen et al., which most papers use. drive: whole drives, by the mapping files of the devkit.
+    method: Literal["random", "published", "drive"] = "random"
+    # Share of the frames for validation, above 0 and below 1 (not used by published).
+    val_fraction: float = 0.5
+    # Another seed gives another split (not used by published).
+    seed: int = 0
+    # Unpacked object development kit of KITTI, for the drives of the frames; by default
+    # devkit_object in the KITTI root, where it is there.
+    devkit_dir: Path | None = None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the three lists of frames and print what they hold and leak; returns 0.
+
+    Raises:
+        FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
+        ValueError: a fraction is out of range, or one side would be empty.
+    """
+    options = tyro.cli(Options, args=argv, use_underscores=True)
+    layout = KittiLayout(options.kitti_root)
+    frame_ids = _complete_frames(layout)
+    mapping = _find_mapping(options)
+    split = _make_split(frame_ids, options, mapping)
+    for name in ("trainval", "train", "val"):
+        layout.write_image_set(name, getattr(split, name))
+        path = layout.image_set_path(name)
+        print(f"{path}: {len(getattr(split, name)):,} frames")
+    for line in describe_leaks(split, options.method, mapping):
+        print(f"leaks: {line}")
+    return 0
+
+
+def _complete_frames(layout: KittiLayout) -> list[str]:
+    layout.frame_ids()  # refuses a folder without images
+    report = layout.check_frames()
+    print(f"{layout.root / layout.subset}: {len(report.complete):,} frames with image and label")
+    if report.num_incomplete:
+        print(f"left out: {report.num_incomplete:,} frames")
+        print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
+    if not report.complete:
+        raise FileNotFoundError(
+            f"no frame has an image in {layout.image_dir} and a label in {layout.label_dir}; "
+            "unpack KITTI's data_object_label_2.zip beside the images"
+        )
+    return report.complete
+
+
+def _find_mapping(options: Options) -> DriveMapping | None:
+    if options.devkit_dir is not None:
+        return read_drive_mapping(options.devkit_dir)
+    beside = options.kitti_root / "devkit_object"
+    return read_drive_mapping(beside) if beside.is_dir() or options.method == "drive" else None
+
+
+def _make_split(
+    frame_ids: Collection[str], options: Options, mapping: DriveMapping | None
+) -> Split:
+    draw = {"val_fraction": options.val_fraction, "seed": options.seed}
+    if options.method == "random":
+        return random_split(frame_ids, **draw)
+    if options.method == "drive":
+        return drive_split(frame_ids, mapping or {}, **draw)
+    full = published_split()
+    split = full.restrict(frame_ids)
+    for name in ("train", "val"):
+        kept, wanted = getattr(split, name), getattr(full, name)
+        if not kept:
+            raise ValueError(f"none of the published split's {name} frames is in this folder")
+        if len(kept) < len(wanted):
+            absent = len(wanted) - len(kept)
+            print(f"{absent:,} of the published split's {len(wanted):,} {name} frames are absent")
+    if extra := len(frame_ids) - len(split.trainval):
+        print(f"{extra:,} frames are in neither side of the published split and left out")
+    return split

@@ -1,0 +1,74 @@
+"""Render a stand-in data set in KITTI's layout and format."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mobilenetdet.kitti.synthetic import synthesize
+
+
+@dataclass(frozen=True)
+class Options:
+    """Render a stand-in data set in KITTI's layout and format, for a try without KITTI.
+
+    Writes training/image_2, training/label_2 and training/calib under the output folder: streets
+    with cars, vans, pedestrians and cyclists as solid shapes, seen through KITTI's camera
+    (1242x375). The same command again continues what was interrupted; more frames are added to
+    those that are there. Frame i of a seed is always the same.
+    """
+
+    # Folder of the data set. One that holds real KITTI frames is refused.
+    output_dir: Path = Path("data/synthetic")
+    # Number of frames.
+    num_frames: int = 1000
+    # Number of the data set: another seed gives other frames.
+    seed: int = 0
+    # jpg (quality 95, 0.2 MB a frame) or png (lossless, 0.8 MB a frame).
+    image_format: Literal["jpg", "png"] = "jpg"
+    # Processes; default one a core.
+    num_workers: int | None = None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: its arguments, by default those of the program.
+
+    Returns:
+        The exit code.
+    """
+    options = tyro.cli(Options, description=Options.__doc__, use_underscores=True, args=argv)
+    started = time.monotonic()
+    # Standard error: what is piped on from standard output stays readable.
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("rendering"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=options.num_frames)
+        rendered = synthesize(
+            options.output_dir,
+            num_frames=options.num_frames,
+            seed=options.seed,
+            image_format=options.image_format,
+            num_workers=options.num_workers,
+            on_frame=lambda done: progress.update(task, completed=done),
+        )
+    seconds = time.monotonic() - started
+    kept = options.num_frames - rendered
+    rate = f" in {seconds:.1f} s, {rendered / seconds:.1f} frames/s" if rendered else ""
+    print(f"{options.output_dir}: {rendered} frames rendered{rate}; {kept} were there already")
+    return 0

@@ -1,0 +1,126 @@
+"""Command lines from typed dataclasses: presets, run directories and overrides."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from mobilenetdet.config import (
+    DataConfig,
+    DetectionConfig,
+    EvalConfig,
+    PostprocessConfig,
+    read_config,
+)
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class UseOverrides:
+    """The parts of a run's config that may change after training."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    @classmethod
+    def of(cls, config: DetectionConfig) -> UseOverrides:
+        """Takes the parts out of a config."""
+        return cls(config.data, config.postprocess, config.eval)
+
+    def apply(self, config: DetectionConfig) -> DetectionConfig:
+        """Puts the parts into a config.
+
+        Raises:
+            ValueError: the classes or the input size differ from those that were trained.
+        """
+        for name in ("classes", "image_height", "image_width"):
+            trained, asked = getattr(config.data, name), getattr(self.data, name)
+            if trained != asked:
+                raise ValueError(f"data.{name} is {asked!r}, but the run was trained on {trained!r}")
+        return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
+
+
+def parse(
+    kind: type[Options], argv: list[str] | None, default: Options | None = None
+) -> Options:
+    """Parses a command line; a mistake ends the program with the nearest option named.
+
+    Args:
+        kind: dataclass whose fields are the options, its docstring and comments the help.
+        argv: arguments, by default those of the program.
+        default: values of the options that are not given.
+    """
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(
+        kind,
+        args=argv,
+        use_underscores=True,
+        config=(tyro.conf.FlagConversionOff, tyro.conf.SuppressFixed),
+        **options,
+    )
+
+
+def peek(argv: list[str] | None, name: str, default: str) -> str:
+    """Reads one option before the others are parsed, because their defaults depend on it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(f"--{name}", default=default)
+    known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    return getattr(known, name)
+
+
+def run_defaults(
+    kind: type[Options],
+    argv: list[str] | None,
+    *,
+    run_needed: Callable[[Options], bool] = lambda options: True,
+) -> tuple[DetectionConfig, Options]:
+    """Parses a command that works on a run; the defaults come from the config of the run.
+
+    Args:
+        kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides).
+        argv: arguments, by default those of the program.
+        run_needed: whether these options work without a run, on the defaults of the package.
+
+    Returns:
+        The config of the run as trained, and the options.
+
+    Raises:
+        FileNotFoundError: the run directory has no config.
+    """
+    run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
+    exists = (run_dir / "config.json").is_file()
+    config = read_config(run_dir) if exists else DetectionConfig()
+    # Parsed before the missing run is complained of, so that --help works without one.
+    options = parse(kind, argv, kind(run_dir=run_dir, overrides=UseOverrides.of(config)))
+    if not exists and run_needed(options):
+        read_config(run_dir)
+    return config, options
+
+
+@contextlib.contextmanager
+def frame_progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Shows a progress bar on a terminal, and nothing elsewhere.
+
+    Args:
+        total: number of frames, None if it is not known.
+        what: is being done to them.
+
+    Yields:
+        A function to call with the number of frames that are done.
+    """
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)

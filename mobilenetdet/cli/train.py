@@ -1,0 +1,50 @@
+"""Train a detector on records of KITTI, or go on with an interrupted run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilenetdet.cli.options import parse, peek
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.evaluation.evaluate import format_metrics
+from mobilenetdet.presets import PRESETS, make_preset
+from mobilenetdet.training.train import train
+
+DEFAULT_PRESET = "squeezedet"
+
+
+def _preset_help() -> str:
+    lines = [f"{name}: {preset.__doc__.splitlines()[0]}" for name, preset in PRESETS.items()]
+    return "Named config to start from. " + " ".join(lines)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a detector on KITTI's records, or go on with an interrupted run.
+
+    Start from a preset and change single values: --train.epochs 20 --model.alpha 0.25. The run
+    directory gets config.json, metrics.csv, TensorBoard logs, the best and the last weights and
+    eval/. The same command, given again after Ctrl-C, goes on after the last complete epoch.
+    """
+
+    preset: Annotated[str, tyro.conf.arg(help=_preset_help())] = DEFAULT_PRESET
+    # Where the run goes; by default runs/PRESET.
+    run_dir: Path | None = None
+    config: Annotated[DetectionConfig, tyro.conf.arg(name="")] = field(
+        default_factory=DetectionConfig
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Trains, evaluates the best weights and prints AP; returns 0."""
+    name = peek(argv, "preset", DEFAULT_PRESET)
+    options = parse(Options, argv, Options(preset=name, config=make_preset(name)))
+    run_dir = options.run_dir or Path("runs") / name
+    evaluation = train(options.config, run_dir)
+    print(format_metrics(evaluation.metrics))
+    print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/detections")
+    return 0

@@ -1,0 +1,179 @@
+"""tf.data from the records of a split to the batches that training and evaluation read.
+
+Reading and shuffling are tf.data's, on encoded records; a batch is then decoded, augmented and
+letterboxed as one `tf.numpy_function` call, which draws each image straight into its row of the
+batch. Batches run in parallel (OpenCV lets go of Python's lock) and come out in order.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.data.frames import FramePreparer
+from mobilenetdet.data.shards import manifest_path, read_manifest, shard_paths
+
+# More threads than this wait for Python's lock rather than work.
+_MAX_WORKERS = 8
+_PREFETCH_BATCHES = 2
+# Any but 0, which Dataset.shuffle compares with a seed that is a tensor and fails.
+_GRAPH_SEED = 1
+_OUTPUTS = {
+    "images": tf.uint8,
+    "image_info": tf.float32,
+    "frame_ids": tf.string,
+    "boxes": tf.float32,
+    "classes": tf.int32,
+    "kinds": tf.int32,
+    "num_dropped": tf.int32,
+}
+_TARGETS = ("boxes", "classes", "kinds", "num_dropped")
+_EVALUATION = ("images", "image_info", "frame_ids", "boxes", "classes", "kinds")
+
+
+def num_workers() -> int:
+    """Returns how many batches are prepared at once: one a core, up to 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(_MAX_WORKERS, cores or 1)
+
+
+def count_frames(config: DetectionConfig, split: str) -> int:
+    """Returns the number of frames in the records of a split.
+
+    Raises:
+        FileNotFoundError: the split is not converted; names the command.
+        ValueError: there is no frame in it.
+    """
+    records_dir = config.data.records_dir
+    shard_paths(records_dir, split)  # refuses an unfinished or damaged set
+    count = read_manifest(manifest_path(records_dir, split, partial=False)).num_frames
+    if count == 0:
+        raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
+    return count
+
+
+def steps_per_epoch(config: DetectionConfig) -> int:
+    """Returns the batches of one training epoch; the last one holds what is left over."""
+    return -(-count_frames(config, config.data.train_split) // config.train.batch_size)
+
+
+def train_batches(
+    config: DetectionConfig, *, first_epoch: int = 0, num_epochs: int | None = None
+) -> tf.data.Dataset:
+    """Returns augmented training batches, epoch after epoch.
+
+    Every epoch holds each frame once, in an order and with an augmentation that depend on
+    (`config.train.seed`, epoch) alone: epoch 3 is the same in a run from 0 and in one resumed at
+    3, on any number of threads. The last batch of an epoch has the frames that are left over, so
+    an epoch ends where `steps_per_epoch` says.
+
+    Args:
+        config: the detection config.
+        first_epoch: the epoch to begin with, 0 for a new run.
+        num_epochs: how many; None goes on for ever.
+
+    Returns:
+        Elements (images, targets): uint8 [B, H, W, 3] RGB, and a dict of boxes float32 [B, N, 4]
+        (xyxy, network pixels), classes int32 [B, N] (-1 for DontCare and padding), kinds int32
+        [B, N] (see `boxes.kinds`) and num_dropped int32 [B]. N is a multiple of 8.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+    """
+    paths = shard_paths(config.data.records_dir, config.data.train_split)
+    num_batches = tf.data.INFINITE_CARDINALITY
+    if num_epochs is not None:
+        num_batches = num_epochs * steps_per_epoch(config)
+    end = np.iinfo(np.int64).max if num_epochs is None else first_epoch + num_epochs
+    records = tf.data.Dataset.range(first_epoch, end).flat_map(
+        lambda epoch: _epoch_records(paths, epoch, config)
+    )
+    batches = _prepare(records, config, augment=True)
+    batches = batches.map(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
+    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
+        _PREFETCH_BATCHES
+    )
+
+
+def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
+    """Returns every frame of a split once, in the order of the records, not augmented.
+
+    Returns:
+        Dicts of images uint8 [B, H, W, 3] RGB, image_info float32 [B, 5] (`Letterbox.from_array`),
+        frame_ids string [B], boxes, classes and kinds as in `train_batches`. The last batch may
+        be smaller.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+    """
+    paths = shard_paths(config.data.records_dir, split)
+    records = _enumerate_batches(
+        tf.data.TFRecordDataset([str(path) for path in paths]), config.eval.batch_size
+    )
+    records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
+    batches = _prepare(records, config, augment=False)
+    batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
+    return batches.prefetch(_PREFETCH_BATCHES)
+
+
+def _epoch_records(paths: list[Path], epoch: tf.Tensor, config: DetectionConfig) -> tf.data.Dataset:
+    """Returns the records of one epoch, shuffled: (epoch [B], index [B], payload [B])."""
+    # This function is traced, and the seed that it sets is its graph's. Dataset.shuffle would mix
+    # in the seed of the process otherwise: the order would depend on what else was seeded.
+    tf.random.set_seed(_GRAPH_SEED)
+    pair = tf.stack([tf.constant(config.train.seed, tf.int64), epoch])
+    seed = tf.random.stateless_uniform([], pair, minval=0, maxval=2**31 - 1, dtype=tf.int64)
+    shards = tf.random.experimental.stateless_shuffle([str(path) for path in paths], pair)
+    records = tf.data.TFRecordDataset(shards).shuffle(
+        config.data.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
+    )
+    batches = _enumerate_batches(records, config.train.batch_size)
+    return batches.map(
+        lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads)
+    )
+
+
+def _enumerate_batches(records: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    return records.enumerate().batch(batch_size)
+
+
+def _prepare(
+    records: tf.data.Dataset, config: DetectionConfig, *, augment: bool
+) -> tf.data.Dataset:
+    """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
+    # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
+    cv2.setNumThreads(0)
+    preparer = FramePreparer(config, augment=augment)
+    base_seed = config.train.seed % 2**32
+
+    def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
+        seeds = [(base_seed, int(e), int(i)) for e, i in zip(epochs, indices, strict=True)]
+        batch = preparer.prepare_batch(payloads.tolist(), seeds)
+        return [batch[key] for key in _OUTPUTS]
+
+    def to_tensors(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.numpy_function(run, inputs, list(_OUTPUTS.values()), stateful=False)
+        shapes = _shapes(config)
+        return {
+            key: tf.ensure_shape(value, shapes[key])
+            for key, value in zip(_OUTPUTS, values, strict=True)
+        }
+
+    return records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
+
+
+def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:
+    return {
+        "images": (None, *config.image_size, 3),
+        "image_info": (None, 5),
+        "frame_ids": (None,),
+        "boxes": (None, None, 4),
+        "classes": (None, None),
+        "kinds": (None, None),
+        "num_dropped": (None,),
+    }

@@ -1,0 +1,1 @@
+"""From a detector and records to metrics."""

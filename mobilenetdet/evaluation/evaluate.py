@@ -1,0 +1,136 @@
+"""From a detector and the records of a split to KITTI's AP and result files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobilenetdet.boxes.detections import Detections
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.data.records import read_frames
+from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.evaluation.detect import Progress, detect_split
+from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.labels import (
+    DIFFICULTIES,
+    EVALUATED_CLASSES,
+    KittiObjects,
+    write_objects,
+)
+from mobilenetdet.models.postprocess import DetectionModel
+
+MEASURES = ("R40", "R11")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a detector made of a split.
+
+    Attributes:
+        split: such as "val".
+        metrics: as `kitti.average_precision.evaluate_detections` gives it.
+        labels: ground truth by frame id.
+        results: detections by frame id, with class names.
+    """
+
+    split: str
+    metrics: dict[str, Any]
+    labels: dict[str, KittiObjects]
+    results: dict[str, KittiObjects]
+
+
+def read_labels(config: DetectionConfig, split: str) -> dict[str, KittiObjects]:
+    """Reads the ground truth of a split from its records, by frame id."""
+    paths = shard_paths(config.data.records_dir, split)
+    return {frame.frame_id: frame.objects for frame in read_frames(paths)}
+
+
+def evaluate_split(
+    model: DetectionModel,
+    config: DetectionConfig,
+    split: str,
+    *,
+    labels: dict[str, KittiObjects] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Detects in a split and measures the official AP.
+
+    Args:
+        model: from `detect.make_detection_model`.
+        config: says where the records are and which protocol counts.
+        split: such as "val".
+        labels: ground truth from `read_labels`, if it was read already.
+        progress: called with the number of frames that are done.
+    """
+    labels = labels or read_labels(config, split)
+    found = detect_split(model, config, split, progress)
+    results = {frame: to_kitti(found[frame], config.data.classes) for frame in labels}
+    metrics = evaluate_detections(
+        list(labels.values()), list(results.values()), protocol=config.eval.protocol
+    )
+    return Evaluation(split, metrics, labels, results)
+
+
+def to_kitti(detections: Detections, classes: tuple[str, ...]) -> KittiObjects:
+    """Names the classes of detections, for result files and for scoring."""
+    types = np.array(classes)[detections.classes]
+    return KittiObjects.from_detections(types, detections.boxes_xyxy, detections.scores)
+
+
+def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """Flattens AP into {"Car/moderate/R40": 72.7, ...} and adds the mean over the classes.
+
+    A class that is detected nowhere counts 0.
+    """
+    flat = {
+        f"{name}/{level.name}/{measure}": metrics[name][level.name][measure]
+        if metrics.get(name)
+        else 0.0
+        for name in EVALUATED_CLASSES
+        for level in DIFFICULTIES
+        for measure in MEASURES
+    }
+    for level in DIFFICULTIES:
+        for measure in MEASURES:
+            values = [flat[f"{name}/{level.name}/{measure}"] for name in EVALUATED_CLASSES]
+            flat[f"mean/{level.name}/{measure}"] = float(np.mean(values))
+    return flat
+
+
+def format_metrics(metrics: dict[str, Any]) -> str:
+    """Lays AP out as a table for the terminal: easy, moderate and hard, R40 and R11."""
+    flat = flat_metrics(metrics)
+    levels = [level.name for level in DIFFICULTIES]
+    heading = "".join(f"{m + ' ' + level:>14}" for m in MEASURES for level in levels)
+    lines = [
+        f"KITTI 2D AP, {metrics['frames']} frames, protocol {metrics['protocol']}, percent",
+        f"{'':12}{heading}",
+    ]
+    for name in (*EVALUATED_CLASSES, "mean"):
+        values = "".join(f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels)
+        note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
+        lines.append(f"{name:12}{values}{note}")
+    return "\n".join(lines)
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Writes metrics.json and detections/NNNNNN.txt; the old ones stay until all is written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".detections.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    for frame_id, objects in evaluation.results.items():
+        write_objects(temporary / f"{frame_id}.txt", objects)
+    target = folder / "detections"
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(temporary, target)
+    metrics = {"split": evaluation.split, **evaluation.metrics}
+    unfinished = folder / ".metrics.json.tmp"
+    unfinished.write_text(json.dumps(metrics, indent=2) + "\n")
+    os.replace(unfinished, folder / "metrics.json")

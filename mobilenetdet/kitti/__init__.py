@@ -1,0 +1,1 @@
+"""The KITTI format and its evaluation protocol."""

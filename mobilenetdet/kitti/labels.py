@@ -1,0 +1,309 @@
+"""KITTI's label and result lines, read and written without loss, and its difficulty levels.
+
+A line holds one object: type, truncated, occluded, alpha, left, top, right, bottom, height, width,
+length, x, y, z, rotation_y and, in result files only, score. The format is described in the readme
+of KITTI's object development kit (https://www.cvlibs.net/datasets/kitti/eval_object.php).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+EVALUATED_CLASSES = ("Car", "Pedestrian", "Cyclist")
+# A detection on a neighbour is neither a hit nor a false alarm.
+NEIGHBOURS = {"Car": "Van", "Pedestrian": "Person_sitting"}
+DONT_CARE = "DontCare"
+
+COLUMNS = (
+    *("type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom"),
+    *("height", "width", "length", "x", "y", "z", "rotation_y", "score"),
+)
+UNKNOWN_ALPHA = UNKNOWN_ROTATION = -10.0
+UNKNOWN_LOCATION = -1000.0
+_NUM_LABEL_COLUMNS, _NUM_RESULT_COLUMNS = 15, 16
+# What each numeric column holds where nothing is known; boxes and scores are always known.
+_UNKNOWN = (-1.0, -1.0, UNKNOWN_ALPHA, *[None] * 4, *[-1.0] * 3, *[UNKNOWN_LOCATION] * 3)
+_UNKNOWN += (UNKNOWN_ROTATION, None)
+# Results carry nothing in `occluded`; this bound only keeps the value an integer.
+_MAX_RESULT_OCCLUDED = 99
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """One of the three levels of KITTI's evaluation.
+
+    Attributes:
+        name: easy, moderate or hard.
+        min_height: lowest height of a box that still counts, pixels of the original image.
+        max_occlusion: highest `occluded` value that still counts.
+        max_truncation: highest `truncated` value that still counts.
+    """
+
+    name: str
+    min_height: int
+    max_occlusion: int
+    max_truncation: float
+
+
+EASY = Difficulty("easy", min_height=40, max_occlusion=0, max_truncation=0.15)
+MODERATE = Difficulty("moderate", min_height=25, max_occlusion=1, max_truncation=0.30)
+HARD = Difficulty("hard", min_height=25, max_occlusion=2, max_truncation=0.50)
+DIFFICULTIES: tuple[Difficulty, ...] = (EASY, MODERATE, HARD)
+
+
+@dataclass(frozen=True, eq=False)
+class KittiObjects:
+    """The N objects of one frame, in the order of the file, as one array per field.
+
+    Attributes:
+        types: [N] str, the type names as written.
+        truncated: [N] float64, 0 to 1; -1 unknown.
+        occluded: [N] int64, 0 visible, 1 partly, 2 largely hidden, 3 or -1 unknown.
+        alpha: [N] float64, observation angle in radians; -10 unknown.
+        boxes_xyxy: [N, 4] float64, left, top, right, bottom in pixels of the original image.
+        dimensions_hwl: [N, 3] float64, height, width, length in metres; -1 unknown.
+        locations_xyz: [N, 3] float64, metres in camera coordinates; -1000 unknown.
+        rotation_y: [N] float64, yaw in radians; -10 unknown.
+        scores: [N] float64, higher is surer, in any range; None for labels.
+    """
+
+    types: np.ndarray
+    truncated: np.ndarray
+    occluded: np.ndarray
+    alpha: np.ndarray
+    boxes_xyxy: np.ndarray
+    dimensions_hwl: np.ndarray
+    locations_xyz: np.ndarray
+    rotation_y: np.ndarray
+    scores: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of different lengths or of the wrong shape."""
+        num_objects = len(self.types)
+        widths = {"boxes_xyxy": (4,), "dimensions_hwl": (3,), "locations_xyz": (3,)}
+        for name, array in vars(self).items():
+            expected = (num_objects, *widths.get(name, ()))
+            if array is not None and array.shape != expected:
+                raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.types)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> KittiObjects:
+        """Return the objects that a mask, a slice, an integer array or one integer selects."""
+        if isinstance(index, int | np.integer):
+            index = [index]
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return KittiObjects(**{k: None if v is None else v[index] for k, v in arrays.items()})
+
+    @classmethod
+    def empty(cls, *, with_scores: bool = False) -> KittiObjects:
+        """Return a frame without objects; `with_scores` makes it a result."""
+        num_columns = _NUM_RESULT_COLUMNS if with_scores else _NUM_LABEL_COLUMNS
+        return _from_columns([], np.empty((0, num_columns - 1)))
+
+    @classmethod
+    def from_detections(
+        cls, types: Sequence[str] | np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> KittiObjects:
+        """Return a result frame whose other fields hold KITTI's values for unknown.
+
+        Args:
+            types: N type names.
+            boxes_xyxy: [N, 4] left, top, right, bottom in pixels of the original image.
+            scores: [N] in any range, higher is surer.
+
+        Raises:
+            ValueError: the three differ in length.
+        """
+        boxes_xyxy = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+        scores = np.asarray(scores, np.float64).reshape(-1)
+        if not len(types) == len(boxes_xyxy) == len(scores):
+            counts = f"{len(types)} types, {len(boxes_xyxy)} boxes and {len(scores)} scores"
+            raise ValueError(f"{counts} given; each detection needs one of each")
+        numbers = np.array([0.0 if value is None else value for value in _UNKNOWN])
+        numbers = np.tile(numbers, (len(types), 1))  # [N, 15]
+        numbers[:, 3:7] = boxes_xyxy
+        numbers[:, 14] = scores
+        return _from_columns(types, numbers)
+
+
+def parse_objects(text: str, source: str, *, with_scores: bool | None = None) -> KittiObjects:
+    """Return the objects of a label text (15 columns) or of a result text (16 columns).
+
+    Blank lines are passed over. Labels have to make sense (no box with right < left or bottom <
+    top, `occluded` -1 to 3, `truncated` -1 or 0 to 1). Result boxes are kept as they are, as
+    KITTI's own evaluation does, and its other fields are not looked at.
+
+    Args:
+        text: the content of a file.
+        source: its name, for messages.
+        with_scores: True requires result lines, False label lines, None takes either. An empty
+            text gives a result frame for True, else a label frame.
+
+    Raises:
+        ValueError: a line is damaged or the lines differ in kind; names source:line, the field
+            and the value.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rows = [(number, words) for number, line in enumerate(lines, 1) if (words := line.split())]
+    if not rows:
+        return KittiObjects.empty(with_scores=bool(with_scores))
+    _check_column_counts(rows, source, with_scores)
+    numbers = _parse_numbers(rows, source)
+    _check_values(numbers, rows, source)
+    return _from_columns([words[0] for _, words in rows], numbers)
+
+
+def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = None) -> KittiObjects:
+    """Return the objects of a label or result file; see `parse_objects`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not text, or a line is damaged.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{path}: byte {error.start} is not text; is this a KITTI label file?"
+        raise ValueError(message) from None
+    return parse_objects(text, str(path), with_scores=with_scores)
+
+
+def format_objects(objects: KittiObjects) -> str:
+    """Return the official lines: two decimals (scores four), more where needed to read back equal.
+
+    Raises:
+        ValueError: a value is not finite, or a type name is empty or holds a space.
+    """
+    columns = _to_columns(objects)
+    for name, column in zip(COLUMNS[1:], columns.T, strict=False):
+        if not np.isfinite(column).all():
+            index = int(np.argmin(np.isfinite(column)))
+            raise ValueError(f"object {index}: {name} is {column[index]}; KITTI needs numbers")
+    for index, name in enumerate(objects.types):
+        if len(str(name).split()) != 1 or str(name).strip() != str(name):
+            raise ValueError(f"object {index}: type {str(name)!r} has to be one word")
+    rows = zip(objects.types, columns.tolist(), strict=True)
+    return "".join(f"{name} {_format_numbers(row)}\n" for name, row in rows)
+
+
+def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
+    """Write a label or result file; a reader sees the old file or the new one, never a part."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(format_objects(objects), encoding="utf-8", newline="\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_scores) -> None:
+    allowed = {None: (15, 16), True: (16,), False: (15,)}[with_scores]
+    first_number, first_words = rows[0]
+    for number, words in rows:
+        if len(words) not in allowed:
+            kinds = " or ".join(
+                {15: "15 (label)", 16: "16 (result, with score)"}[n] for n in allowed
+            )
+            raise ValueError(f"{source}:{number}: {len(words)} columns, expected {kinds}: {words}")
+        if len(words) != len(first_words):
+            raise ValueError(
+                f"{source}:{number}: {len(words)} columns, but line {first_number} has "
+                f"{len(first_words)}; a file holds labels (15) or results with score (16), not both"
+            )
+
+
+def _parse_numbers(rows: list[tuple[int, list[str]]], source: str) -> np.ndarray:
+    """Return every column but the type as [N, 14 or 15] float64."""
+    try:
+        numbers = np.array([[float(word) for word in words[1:]] for _, words in rows])
+        tokens = " ".join([" ".join(words[1:]) for _, words in rows])
+        # Python reads 1_000 and other scripts' digits as numbers; the devkit does not.
+        if np.isfinite(numbers).all() and tokens.isascii() and "_" not in tokens:
+            return numbers
+    except ValueError:
+        pass
+    for number, words in rows:
+        for name, word in zip(COLUMNS[1:], words[1:], strict=False):
+            if not _is_finite_number(word):
+                raise ValueError(f"{source}:{number}: {name} is {word!r}, expected a finite number")
+    raise AssertionError("a number was refused that is fine one by one")
+
+
+def _is_finite_number(word: str) -> bool:
+    try:
+        return word.isascii() and "_" not in word and bool(np.isfinite(float(word)))
+    except ValueError:
+        return False
+
+
+def _check_values(numbers: np.ndarray, rows: list[tuple[int, list[str]]], source: str) -> None:
+    truncated, occluded = numbers[:, 0], numbers[:, 1]
+
+    def refuse(bad: np.ndarray, describe) -> None:
+        if bad.any():
+            number, words = rows[int(np.argmax(bad))]
+            raise ValueError(f"{source}:{number}: {describe(words)}")
+
+    if numbers.shape[1] == _NUM_RESULT_COLUMNS - 1:
+        bad = (occluded != np.rint(occluded)) | (np.abs(occluded) > _MAX_RESULT_OCCLUDED)
+        refuse(bad, lambda w: f"occluded is {w[2]!r}, expected -1 (not known) in a result")
+        return
+    bad = (occluded != np.rint(occluded)) | (occluded < -1) | (occluded > 3)
+    refuse(bad, lambda w: f"occluded is {w[2]!r}, expected one of -1, 0, 1, 2, 3")
+    bad = ((truncated < 0) & (truncated != -1)) | (truncated > 1)
+    refuse(bad, lambda w: f"truncated is {w[1]!r}, expected -1 (not known) or 0 to 1")
+    refuse(
+        numbers[:, 5] < numbers[:, 3],
+        lambda w: (
+            f"box {' '.join(w[4:8])} has right {w[6]!r} < left {w[4]!r}; "
+            "the order is left top right bottom"
+        ),
+    )
+    refuse(
+        numbers[:, 6] < numbers[:, 4],
+        lambda w: (
+            f"box {' '.join(w[4:8])} has bottom {w[7]!r} < top {w[5]!r}; "
+            "the order is left top right bottom"
+        ),
+    )
+
+
+def _from_columns(types: Sequence[str] | np.ndarray, numbers: np.ndarray) -> KittiObjects:
+    return KittiObjects(
+        types=np.asarray(types, dtype=str),
+        truncated=numbers[:, 0],
+        occluded=numbers[:, 1].astype(np.int64),
+        alpha=numbers[:, 2],
+        boxes_xyxy=numbers[:, 3:7],
+        dimensions_hwl=numbers[:, 7:10],
+        locations_xyz=numbers[:, 10:13],
+        rotation_y=numbers[:, 13],
+        scores=numbers[:, 14] if numbers.shape[1] == _NUM_RESULT_COLUMNS - 1 else None,
+    )
+
+
+def _to_columns(objects: KittiObjects) -> np.ndarray:
+    columns = [objects.truncated, objects.occluded, objects.alpha, objects.boxes_xyxy]
+    columns += [objects.dimensions_hwl, objects.locations_xyz, objects.rotation_y]
+    columns += [] if objects.scores is None else [objects.scores]
+    return np.column_stack([np.asarray(column, np.float64) for column in columns])
+
+
+def _format_numbers(row: list[float]) -> str:
+    words = []
+    for name, value, unknown in zip(COLUMNS[1:], row, _UNKNOWN, strict=False):
+        if name == "occluded" or value == unknown:
+            words.append(str(int(value)))
+            continue
+        word = f"{value:.4f}" if name == "score" else f"{value:.2f}"
+        words.append(word if float(word) == value else repr(value))
+    return " ".join(words)

@@ -1,0 +1,193 @@
+"""KITTI's folders: frames, labels, calibration and the lists of frames.
+
+ROOT/training/image_2/000000.png (or .jpg)
+ROOT/training/label_2/000000.txt
+ROOT/training/calib/000000.txt
+ROOT/ImageSets/train.txt
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_SUFFIXES = (".png", ".jpg")
+_DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """What `KittiLayout.check_frames` found.
+
+    Attributes:
+        complete: frames with an image and a label.
+        missing_labels: frames with an image and no label.
+        missing_images: frames with a label and no image.
+        missing_both: frames that were asked for and have neither.
+    """
+
+    complete: list[str]
+    missing_labels: list[str]
+    missing_images: list[str]
+    missing_both: list[str]
+
+    @property
+    def num_incomplete(self) -> int:
+        """The number of frames that lack something."""
+        return len(self.missing_labels) + len(self.missing_images) + len(self.missing_both)
+
+    def lines(self, limit: int | None = None) -> list[str]:
+        """Return one line per incomplete frame, the first `limit` of them and a count of the rest.
+
+        Example:
+            `FrameReport(["000000"], ["000001"], [], []).lines()` is `["000001: no label"]`.
+        """
+        found = {frame_id: "no label" for frame_id in self.missing_labels}
+        found |= {frame_id: "no image" for frame_id in self.missing_images}
+        found |= {frame_id: "no image, no label" for frame_id in self.missing_both}
+        lines = [f"{frame_id}: {what}" for frame_id, what in sorted(found.items())]
+        if limit is None or len(lines) <= limit:
+            return lines
+        return [*lines[:limit], f"and {len(lines) - limit} more"]
+
+
+@dataclass(frozen=True)
+class KittiLayout:
+    """The files of one subset of a KITTI folder.
+
+    Attributes:
+        root: the folder that holds `training/` and `ImageSets/`.
+        subset: `training` or `testing`.
+    """
+
+    root: Path
+    subset: str = "training"
+
+    def __post_init__(self) -> None:
+        """Take a root given as text, too."""
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def image_dir(self) -> Path:
+        """The folder of the left colour camera's frames."""
+        return self.root / self.subset / "image_2"
+
+    @property
+    def label_dir(self) -> Path:
+        """The folder of the label files."""
+        return self.root / self.subset / "label_2"
+
+    def image_path(self, frame_id: str) -> Path:
+        """Return the frame's image file.
+
+        Raises:
+            FileNotFoundError: there is neither a .png nor a .jpg.
+        """
+        paths = [self.image_dir / f"{frame_id}{suffix}" for suffix in IMAGE_SUFFIXES]
+        for path in paths:
+            if path.is_file():
+                return path
+        raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
+
+    def label_path(self, frame_id: str) -> Path:
+        """Return where the frame's label file is or would be."""
+        return self.label_dir / f"{frame_id}.txt"
+
+    def calib_path(self, frame_id: str) -> Path:
+        """Return where the frame's calibration file is or would be."""
+        return self.root / self.subset / "calib" / f"{frame_id}.txt"
+
+    def image_set_path(self, name: str) -> Path:
+        """Return where the list of frames `name` (train, val, trainval) is or would be."""
+        return self.root / "ImageSets" / f"{name}.txt"
+
+    def frame_ids(self) -> list[str]:
+        """Return the sorted ids of the frames that have an image.
+
+        Raises:
+            FileNotFoundError: the image folder is absent or holds no frame.
+        """
+        frame_ids = _stems(self.image_dir, IMAGE_SUFFIXES)
+        if not frame_ids:
+            state = "holds no .png or .jpg frame" if self.image_dir.is_dir() else "does not exist"
+            raise FileNotFoundError(
+                f"{self.image_dir} {state}; unpack KITTI's left colour images "
+                f"(data_object_image_2.zip, {_DOWNLOAD_PAGE}) and labels (data_object_label_2.zip) "
+                f"into {self.root}, or name another folder as the KITTI root"
+            )
+        return sorted(frame_ids)
+
+    def read_image_set(self, name: str) -> list[str]:
+        """Return the frame ids of `ImageSets/NAME.txt` in the order of the file.
+
+        Raises:
+            FileNotFoundError: there is no such list.
+            ValueError: a line is not one frame id, or a frame is listed twice.
+        """
+        path = self.image_set_path(name)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist; write it with "
+                f"`python tools/kitti_split.py --kitti_root {self.root}`"
+            )
+        return parse_frame_ids(path.read_text(encoding="utf-8-sig"), str(path))
+
+    def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
+        """Write `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
+        path = self.image_set_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def check_frames(self, frame_ids: Iterable[str] | None = None) -> FrameReport:
+        """Return which frames have an image and a label, and what the others lack.
+
+        Args:
+            frame_ids: the frames to look for; None looks at every image and every label.
+        """
+        images = _stems(self.image_dir, IMAGE_SUFFIXES)
+        labels = _stems(self.label_dir, (".txt",))
+        wanted = sorted(images | labels) if frame_ids is None else list(frame_ids)
+        return FrameReport(
+            complete=[i for i in wanted if i in images and i in labels],
+            missing_labels=[i for i in wanted if i in images and i not in labels],
+            missing_images=[i for i in wanted if i not in images and i in labels],
+            missing_both=[i for i in wanted if i not in images and i not in labels],
+        )
+
+
+def parse_frame_ids(text: str, source: str) -> list[str]:
+    """Return the frame ids of a list with one id a line; blank lines are passed over.
+
+    Raises:
+        ValueError: a line is not one word, or a frame is listed twice; names source:line.
+    """
+    lines_of: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) > 1:
+            raise ValueError(f"{source}:{number}: {line!r} is not one frame id")
+        if words[0] in lines_of:
+            raise ValueError(
+                f"{source}:{number}: frame {words[0]} is already on line {lines_of[words[0]]}; "
+                "a frame may be listed once"
+            )
+        lines_of[words[0]] = number
+    return list(lines_of)
+
+
+def _stems(folder: Path, suffixes: tuple[str, ...]) -> set[str]:
+    if not folder.is_dir():
+        return set()
+    # A name that starts with a dot is a file of the system (macOS' ._000000.png) or half-written.
+    names = (name for name in os.listdir(folder) if not name.startswith("."))
+    return {os.path.splitext(name)[0] for name in names if name.endswith(suffixes)}

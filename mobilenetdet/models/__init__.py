@@ -1,0 +1,1 @@
+"""Backbone, heads, detector and post-processing."""

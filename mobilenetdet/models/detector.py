@@ -1,0 +1,127 @@
+"""The detector: backbone, head and anchors, trained by `fit` through its own `compute_loss`."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.matching import match_anchors
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.models.heads import Predictions, SqueezeDetHead
+from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1, freeze_batch_norm, freeze_blocks
+from mobilenetdet.models.weights import LoadReport, load_backbone_weights
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class Detector(keras.Model):
+    """MobileNetV1 with an anchor head.
+
+    uint8 images go in, the scaling to -1..1 is inside. The detector owns its anchors: batches
+    carry boxes, and `compute_loss` makes targets from them.
+    """
+
+    def __init__(self, config: DetectionConfig) -> None:
+        """Builds the network with fresh weights; see `load_backbone_weights`."""
+        super().__init__(name="detector")
+        self.config = config
+        self.image_size = config.image_size
+        model = config.model
+        self.backbone = build_mobilenet_v1(
+            (*config.image_size, 3), alpha=model.alpha, strides=(model.stride,)
+        )
+        self.head = SqueezeDetHead(
+            config.num_classes,
+            len(model.anchors),
+            num_blocks=model.head_blocks,
+            channels=model.head_channels,
+            dropout=model.dropout,
+            name="head",
+        )
+        self.anchors = grid_anchors(config.image_size, model.stride, model.anchors)  # [A, 4]
+        self.part_trackers = [keras.metrics.Mean(name=name) for name in _LOSS_PARTS]
+        self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
+        freeze_blocks(self.backbone, model.frozen_blocks)
+        if model.freeze_batch_norm:
+            freeze_batch_norm(self.backbone)
+
+    def call(self, images: Tensor, training: bool | None = None) -> Predictions:
+        """Predicts for every anchor.
+
+        Args:
+            images: [B, H, W, 3], 0 to 255, RGB, of `image_size`.
+            training: switches dropout and batch statistics.
+
+        Returns:
+            The raw predictions of the head.
+        """
+        pixels = ops.cast(images, self.compute_dtype) / 127.5 - 1.0
+        (features,) = self.backbone(pixels, training=training).values()
+        return self.head(features, training=training)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: dict[str, Tensor] | None = None,
+        y_pred: Predictions | None = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Matches anchors to the boxes of the batch and sums the parts of the loss.
+
+        Args:
+            x: images, unused.
+            y: "boxes" [B, N, 4] (pixels of the network input), "classes" and "kinds" [B, N], and
+                optionally "num_dropped" [B].
+            y_pred: raw predictions.
+            sample_weight: not supported.
+            training: unused.
+        """
+        if sample_weight is not None:
+            raise ValueError("Detector takes no sample_weight; use kinds to ignore objects")
+        matches = match_anchors(self.anchors, y["boxes"], y["kinds"], self.config.matching)
+        parts = self.head.losses_by_part(
+            y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.loss
+        )
+        for tracker in self.part_trackers:
+            tracker.update_state(parts[tracker.name])
+        if "num_dropped" in y:
+            self.dropped_tracker.update_state(y["num_dropped"])
+        return sum(parts.values())
+
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, Tensor]:
+        """The loss, its parts and the boxes that augmentation dropped, over the epoch so far."""
+        return self.get_metrics_result()
+
+
+_LOSS_PARTS = (
+    "box_loss",
+    "confidence_positive_loss",
+    "confidence_negative_loss",
+    "class_loss",
+)
+
+
+def build_detector(
+    config: DetectionConfig, *, load_weights: bool = True
+) -> tuple[Detector, LoadReport | None]:
+    """Builds a detector and fills its backbone.
+
+    Args:
+        config: the whole config; `train.seed` seeds the fresh weights.
+        load_weights: whether to load `model.weights`; not needed before a checkpoint is loaded.
+
+    Returns:
+        The detector, built, and what was loaded into the backbone.
+    """
+    keras.utils.set_random_seed(config.train.seed)
+    detector = Detector(config)
+    detector(ops.zeros((1, *config.image_size, 3), dtype="uint8"))
+    report = None
+    if load_weights:
+        model = config.model
+        report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
+    return detector, report

@@ -1,0 +1,172 @@
+"""Anchor heads: from a feature map to raw predictions for every anchor, and their losses."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+from mobilenetdet.boxes.coding import decode, encode
+from mobilenetdet.boxes.geometry import Tensor, iou
+from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.config import LossConfig
+from mobilenetdet.models.layers import (
+    DepthwiseConv2D,
+    FusedBatchNormalization,
+    PointwiseConv2D,
+)
+from mobilenetdet.models.losses import confidence_losses, cross_entropy, squared_error
+
+# Share of anchors with an object that the confidence starts from; without it the many negatives
+# drown the first steps.
+_PRIOR = 0.01
+
+Predictions = dict[str, Tensor]
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class SqueezeDetHead(keras.layers.Layer):
+    """SqueezeDet's ConvDet layer (arXiv 1612.01051): one 3x3 convolution predicts everything.
+
+    For each of K anchors at a cell it gives C class logits, one confidence logit and 4 box deltas.
+    The score of a class is its softmax probability times the confidence, which learns the IoU of
+    the predicted box with the object.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_shapes: int,
+        *,
+        num_blocks: int = 0,
+        channels: int = 512,
+        dropout: float = 0.0,
+        **options: object,
+    ) -> None:
+        """Makes the layers.
+
+        Args:
+            num_classes: C.
+            num_shapes: K, anchors at a cell.
+            num_blocks: depthwise-separable blocks before the prediction.
+            channels: of those blocks.
+            dropout: rate before the prediction.
+            **options: of `keras.layers.Layer`.
+        """
+        super().__init__(**options)
+        self.num_classes, self.num_shapes = num_classes, num_shapes
+        self.num_blocks, self.channels, self.dropout_rate = num_blocks, channels, dropout
+        self.blocks = [
+            layer for index in range(num_blocks) for layer in _separable_layers(channels, index)
+        ]
+        self.dropout = keras.layers.Dropout(dropout)
+        outputs = num_shapes * (num_classes + 5)
+        self.prediction = keras.layers.Conv2D(
+            outputs,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=0),
+            bias_initializer=self._initial_bias,
+            name="prediction",
+        )
+
+    def call(self, features: Tensor, training: bool | None = None) -> Predictions:
+        """Predicts for every anchor of a map.
+
+        Args:
+            features: [B, H, W, F].
+            training: switches dropout and batch statistics.
+
+        Returns:
+            float32 "class_logits" [B, A, C], "confidence_logits" [B, A] and "deltas" [B, A, 4],
+            with A = H * W * K in the order of `grid_anchors`.
+        """
+        x = features
+        for layer in self.blocks:
+            x = layer(x) if isinstance(layer, keras.layers.ReLU) else layer(x, training=training)
+        x = self.prediction(self.dropout(x, training=training))  # [B, H, W, K * (C + 5)]
+        x = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], -1, self.num_classes + 5))
+        classes = self.num_classes
+        return {
+            "class_logits": x[..., :classes],
+            "confidence_logits": x[..., classes],
+            "deltas": x[..., classes + 1 :],
+        }
+
+    def scores(self, predictions: Predictions) -> Tensor:
+        """Scores [B, A, C], 0 to 1."""
+        confidences = ops.sigmoid(predictions["confidence_logits"])
+        return ops.softmax(predictions["class_logits"], axis=-1) * confidences[..., None]
+
+    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
+        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
+        return decode(predictions["deltas"], anchors_xyxy)
+
+    def losses_by_part(
+        self,
+        predictions: Predictions,
+        anchors_xyxy: Tensor,
+        matches: AnchorMatches,
+        gt_boxes: Tensor,
+        gt_classes: Tensor,
+        config: LossConfig,
+    ) -> dict[str, Tensor]:
+        """The parts of SqueezeDet's loss, weighted, each a scalar; the loss is their sum.
+
+        Args:
+            predictions: from `call`.
+            anchors_xyxy: [A, 4], pixels.
+            matches: what each anchor learns.
+            gt_boxes: [B, N, 4], pixels of the network input.
+            gt_classes: int [B, N].
+            config: the weights of the parts.
+        """
+        index = matches.gt_index[..., None]
+        box_targets = ops.take_along_axis(gt_boxes, index, axis=1)  # [B, A, 4]
+        cls_targets = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
+        positive = ops.cast(matches.positive, "float32")
+        negative = ops.cast(matches.negative, "float32")
+        num_positive = ops.maximum(ops.sum(positive), 1.0)
+        num_negative = ops.maximum(ops.sum(negative), 1.0)
+
+        overlaps = iou(ops.stop_gradient(self.boxes(predictions, anchors_xyxy)), box_targets)
+        at_positive, at_negative = confidence_losses(predictions["confidence_logits"], overlaps)
+        deltas = squared_error(predictions["deltas"], encode(box_targets, anchors_xyxy))
+        classes = cross_entropy(predictions["class_logits"], cls_targets)
+        return {
+            "box_loss": config.box * ops.sum(deltas * positive) / num_positive,
+            "confidence_positive_loss": (
+                config.confidence_positive * ops.sum(at_positive * positive) / num_positive
+            ),
+            "confidence_negative_loss": (
+                config.confidence_negative * ops.sum(at_negative * negative) / num_negative
+            ),
+            "class_loss": config.classification * ops.sum(classes * positive) / num_positive,
+        }
+
+    def get_config(self) -> dict[str, object]:
+        """Everything that `__init__` needs."""
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "num_shapes": self.num_shapes,
+            "num_blocks": self.num_blocks,
+            "channels": self.channels,
+            "dropout": self.dropout_rate,
+        }
+
+    def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        bias = [0.0] * self.num_classes + [-math.log(1 / _PRIOR - 1)] + [0.0] * 4
+        return ops.convert_to_tensor(bias * self.num_shapes, dtype=dtype)
+
+
+def _separable_layers(channels: int, index: int) -> list[keras.layers.Layer]:
+    return [
+        DepthwiseConv2D(3, padding="same", use_bias=False, name=f"head_dw_{index}"),
+        FusedBatchNormalization(name=f"head_dw_{index}_bn"),
+        keras.layers.ReLU(6.0, name=f"head_dw_{index}_relu"),
+        PointwiseConv2D(channels, use_bias=False, name=f"head_pw_{index}"),
+        FusedBatchNormalization(name=f"head_pw_{index}_bn"),
+        keras.layers.ReLU(6.0, name=f"head_pw_{index}_relu"),
+    ]

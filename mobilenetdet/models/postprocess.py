@@ -1,0 +1,130 @@
+"""From scored boxes to detections: written once, for eval, visualize, predict and export."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from mobilenetdet.boxes.detections import Detections
+from mobilenetdet.boxes.geometry import Tensor, pairwise_iou
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config import PostprocessConfig
+
+
+def select_detections(
+    boxes_xyxy: Tensor, scores: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+) -> dict[str, Tensor]:
+    """Clips boxes to the network input, suppresses duplicates class by class, keeps the best.
+
+    Args:
+        boxes_xyxy: [B, A, 4], pixels of the network input.
+        scores: [B, A, C], 0 to 1.
+        image_size: (height, width) of the network input.
+        config: thresholds and counts.
+
+    Returns:
+        "boxes" [B, M, 4], "scores" [B, M] and "classes" int32 [B, M] with
+        M = min(max_detections, C * candidates), best first; empty places have score 0, class -1.
+    """
+    height, width = image_size
+    num_classes, num_anchors = scores.shape[-1], scores.shape[1]
+    count = min(config.max_candidates, num_anchors)
+    by_class = ops.transpose(scores, (0, 2, 1))  # [B, C, A]
+    scores, index = ops.top_k(by_class, k=count)  # [B, C, K]
+    limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes_xyxy.dtype)
+    clipped = ops.clip(boxes_xyxy, 0.0, limits)
+    index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count, 1))
+    boxes = ops.take_along_axis(clipped, index, axis=1)  # [B, C * K, 4]
+    grouped = ops.reshape(boxes, (-1, num_classes, count, 4))
+    keep = ops.logical_and(
+        greedy_nms(grouped, config.nms_iou), scores >= config.score_threshold
+    )
+    scores = ops.reshape(ops.where(keep, scores, 0.0), (-1, num_classes * count))
+    return _best(boxes, scores, count, min(config.max_detections, num_classes * count))
+
+
+def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
+    """Which of the boxes, sorted by falling score, survive greedy suppression.
+
+    A box goes if a surviving better one overlaps it by more than `max_iou`. Instead of one box
+    after the other all are decided at once, again and again until nothing changes; what stands
+    then is the greedy result, usually after a handful of rounds.
+
+    Args:
+        boxes_xyxy: [..., K, 4].
+        max_iou: 0 to 1.
+
+    Returns:
+        bool [..., K].
+    """
+    count = boxes_xyxy.shape[-2]
+    better = ops.convert_to_tensor(np.tri(count, k=-1, dtype=bool))  # [K, K], column before row
+    overlaps = ops.logical_and(pairwise_iou(boxes_xyxy, boxes_xyxy) > max_iou, better)
+    overlaps = ops.cast(overlaps, "float32")
+
+    def suppress(keep: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        hits = ops.squeeze(ops.matmul(overlaps, keep[..., None]), axis=-1)
+        updated = ops.cast(hits < 0.5, "float32")
+        return updated, ops.any(updated != keep)
+
+    start = ops.ones_like(boxes_xyxy[..., 0])
+    keep, _ = ops.while_loop(
+        lambda _, changed: changed,
+        suppress,
+        (start, ops.convert_to_tensor(True)),
+        maximum_iterations=count,
+    )
+    return keep > 0.5
+
+
+def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str, Tensor]:
+    scores, index = ops.top_k(scores, k=count)  # [B, M]
+    index = ops.cast(index, "int32")
+    classes = ops.where(scores > 0, index // per_class, -1)
+    boxes = ops.take_along_axis(boxes, index[..., None], axis=1)
+    return {"boxes": boxes, "scores": scores, "classes": classes}
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class DetectionModel(keras.Model):
+    """A detector with its post-processing: uint8 images in, detections out."""
+
+    def __init__(self, detector: keras.Model, config: PostprocessConfig) -> None:
+        """Wraps a `Detector`; the weights stay shared with it."""
+        super().__init__(name="detection_model")
+        self.detector = detector
+        self.postprocess = config
+
+    def call(self, images: Tensor) -> dict[str, Tensor]:
+        """Detects in [B, H, W, 3]; see `select_detections`."""
+        detector = self.detector
+        predictions = detector(images, training=False)
+        return select_detections(
+            detector.head.boxes(predictions, detector.anchors),
+            detector.head.scores(predictions),
+            detector.image_size,
+            self.postprocess,
+        )
+
+
+def to_detections(outputs: dict[str, np.ndarray], image_info: np.ndarray) -> list[Detections]:
+    """Brings a batch of outputs back to the pixels of the original images.
+
+    Args:
+        outputs: what `select_detections` gives, as numpy arrays.
+        image_info: float32 [B, 5], see `Letterbox.to_array`.
+
+    Returns:
+        One `Detections` an image, clipped to it.
+    """
+    results = []
+    for boxes, scores, classes, info in zip(
+        outputs["boxes"], outputs["scores"], outputs["classes"], image_info, strict=True
+    ):
+        found = classes >= 0
+        boxes_xyxy = Letterbox.from_array(info).undo(boxes[found].astype(np.float64))
+        results.append(
+            Detections(boxes_xyxy, scores[found].astype(np.float64), classes[found].astype(int))
+        )
+    return results

@@ -1,0 +1,102 @@
+"""Named configs. Each docstring states data, hardware, time and result, or that it was not run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+
+from mobilenetdet.config import (
+    SQUEEZEDET_ANCHORS,
+    AugmentConfig,
+    DataConfig,
+    DetectionConfig,
+    ModelConfig,
+    TrainConfig,
+)
+
+
+def squeezedet() -> DetectionConfig:
+    """SqueezeDet's head, anchors and loss on MobileNetV1, 384x1248, stride 16.
+
+    RESULTS_SQUEEZEDET
+    """
+    return DetectionConfig(model=ModelConfig(frozen_blocks=3))
+
+
+def squeezedet_paper() -> DetectionConfig:
+    """The recipe of the SqueezeDet paper: SGD, rate halved in steps, one anchor an object.
+
+    Not yet run. The paper trains about 100 epochs at batch size 20 on a GPU.
+    """
+    config = squeezedet()
+    return replace(
+        config,
+        matching=replace(config.matching, positive_iou=1.0, ignore_iou=1.0),
+        augment=AugmentConfig(crop=0.0, shift_scale=0.5, scale=0.0, colour=0.0),
+        model=replace(config.model, dropout=0.5, frozen_blocks=0),
+        train=TrainConfig(
+            epochs=100,
+            batch_size=20,
+            optimizer="sgd",
+            learning_rate=0.01,
+            schedule="step",
+            decay_rate=0.5,
+            decay_epochs=54.0,
+            warmup_epochs=0.0,
+            ema=0.0,
+        ),
+    )
+
+
+def rendered() -> DetectionConfig:
+    """The squeezedet preset from scratch, for the rendered stand-in data set at full size.
+
+    RESULTS_RENDERED
+    """
+    config = squeezedet()
+    return replace(
+        config,
+        data=replace(config.data, records_dir="data/rendered/tfrecord"),
+        model=replace(config.model, weights="none", frozen_blocks=0),
+    )
+
+
+def quickstart() -> DetectionConfig:
+    """Half size, half width, from scratch: minutes on a laptop, for the rendered data set.
+
+    RESULTS_QUICKSTART
+    """
+    return DetectionConfig(
+        data=DataConfig(
+            records_dir="data/rendered/tfrecord", image_height=192, image_width=640,
+            min_object_height=6.0,
+        ),
+        augment=AugmentConfig(crop=0.5, min_box_size=2.0),
+        model=ModelConfig(
+            alpha=0.5,
+            weights="none",
+            stride=8,
+            anchors=tuple((width / 2, height / 2) for width, height in SQUEEZEDET_ANCHORS),
+            head_channels=128,
+        ),
+        train=TrainConfig(epochs=12, batch_size=8, learning_rate=2e-3, eval_every=0),
+    )
+
+
+PRESETS: dict[str, Callable[[], DetectionConfig]] = {
+    preset.__name__: preset for preset in (squeezedet, squeezedet_paper, rendered, quickstart)
+}
+
+
+def make_preset(name: str) -> DetectionConfig:
+    """Returns a preset by name.
+
+    Raises:
+        ValueError: no such preset; the nearest is named.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown preset {name!r}{hint} There are: {', '.join(PRESETS)}")
+    return PRESETS[name]()

@@ -1,0 +1,1 @@
+"""Schedules, optimizers, callbacks and the training run."""

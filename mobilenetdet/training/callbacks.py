@@ -1,0 +1,141 @@
+"""What happens between the epochs of a run: validation, checkpoints, logs."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from mobilenetdet.evaluation.evaluate import Evaluation, flat_metrics
+from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
+
+# The figure that decides which weights are the best.
+MONITOR = "mean/moderate/R40"
+# What is drawn of an evaluation, as uint8 [N, H, W, 3].
+Drawing = Callable[[Evaluation], np.ndarray]
+
+
+class Validation(keras.callbacks.Callback):
+    """Measures AP with the averaged weights every few epochs and after the last."""
+
+    def __init__(
+        self, state: RunState, evaluate: Callable[[], Evaluation], *, every: int, epochs: int
+    ) -> None:
+        """Prepares the measurements.
+
+        Args:
+            state: of the run; its best AP is kept up to date.
+            evaluate: runs the detector over the validation split.
+            every: epochs between two measurements, 0 = only after the last.
+            epochs: of the whole run.
+        """
+        super().__init__()
+        self.state, self.evaluate = state, evaluate
+        self.every, self.epochs = every, epochs
+        self.latest: Evaluation | None = None
+        self.best: Evaluation | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Adds the AP figures to the logs, and keeps the weights if they are the best."""
+        self.latest = None
+        done = epoch + 1
+        if done != self.epochs and not (self.every and done % self.every == 0):
+            return
+        with self.state.ema.applied():
+            self.latest = self.evaluate()
+        figures = flat_metrics(self.latest.metrics)
+        logs.update({f"val/{name}": value for name, value in figures.items()})
+        if figures[MONITOR] > self.state.best:
+            self.state.best, self.best = figures[MONITOR], self.latest
+            self.state.save_weights(BEST_WEIGHTS)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the state after every epoch; comes after every callback that adds to the logs."""
+
+    def __init__(self, state: RunState, csv_path: Path) -> None:
+        """Takes the state of the run and the file that its history is shown in."""
+        super().__init__()
+        self.state, self.csv_path = state, csv_path
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Saves the last weights, the history and the state, in this order."""
+        logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        self.state.epoch = epoch + 1
+        self.state.history.append(row)
+        self.state.save_weights(LAST_WEIGHTS)
+        write_history(self.state.history, self.csv_path)
+        self.state.save()
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a run whose loss is no longer a number, before its weights reach a checkpoint."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Looks at the loss of the epoch so far.
+
+        Raises:
+            ValueError: it is NaN or infinite.
+        """
+        if not np.isfinite(float(logs["loss"])):
+            raise ValueError(
+                f"the loss is {logs['loss']} at step {batch + 1} of the epoch; the run directory "
+                "keeps the state after the last complete epoch. Lower train.learning_rate or "
+                "train.clip_norm, or train in float32"
+            )
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Writes the logs of each epoch, and overlays where AP was measured, for TensorBoard.
+
+    TensorFlow is needed for writing event files; without it the run goes on without them.
+    """
+
+    def __init__(self, folder: Path, validation: Validation, draw: Drawing | None) -> None:
+        """Logs into a folder.
+
+        Args:
+            folder: of the event files.
+            validation: whose latest evaluation is drawn.
+            draw: makes the pictures, or None for none.
+        """
+        super().__init__()
+        self.validation, self.draw = validation, draw
+        try:
+            import tensorflow as tf
+        except ImportError:
+            print("TensorFlow is not installed: no TensorBoard logs")
+            self.writer = None
+        else:
+            self.summary = tf.summary
+            self.writer = tf.summary.create_file_writer(str(folder))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Writes scalars and pictures under the number of complete epochs."""
+        if self.writer is None:
+            return
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in logs.items():
+                folder = "" if "/" in name or name == "learning_rate" else "train/"
+                self.summary.scalar(folder + name, float(value))
+            if self.draw is not None and self.validation.latest is not None:
+                pictures = self.draw(self.validation.latest)
+                self.summary.image("val/overlays", pictures, max_outputs=len(pictures))
+        self.writer.flush()
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """Writes one row an epoch; a figure that was not measured in an epoch is left empty."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(history)
+    os.replace(temporary, path)

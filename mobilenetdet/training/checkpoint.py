@@ -1,0 +1,104 @@
+"""The state of a run on disk: what resuming needs, in one file, and the weights for users."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from mobilenetdet.training.ema import EmaWeights
+
+STATE_FILE = "checkpoint.npz"
+BEST_WEIGHTS = "best.weights.h5"
+LAST_WEIGHTS = "last.weights.h5"
+
+
+class RunState:
+    """Everything that changes during a run: weights, optimizer, averages, epoch, history.
+
+    Attributes:
+        epoch: epochs that are complete.
+        best: the best validation AP so far, -1 before the first.
+        history: one dict of numbers a complete epoch.
+    """
+
+    def __init__(self, model: keras.Model, ema: EmaWeights, run_dir: Path) -> None:
+        """Describes a run before its first epoch; see `restore`."""
+        self.model, self.ema, self.run_dir = model, ema, run_dir
+        self.epoch, self.best = 0, -1.0
+        self.history: list[dict[str, float]] = []
+
+    def save(self) -> None:
+        """Writes the state; a crash in between leaves the previous one."""
+        progress = {"epoch": self.epoch, "best": self.best, "history": self.history}
+        arrays = {f"model_{i:04d}": ops.convert_to_numpy(v) for i, v in _numbered(self.model)}
+        arrays |= {
+            f"optimizer_{i:04d}": ops.convert_to_numpy(v) for i, v in _numbered(self._optimizer)
+        }
+        arrays |= self.ema.state()
+        arrays["progress"] = np.array(json.dumps(progress))
+        temporary = self.run_dir / f".{STATE_FILE}.tmp"
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, self.run_dir / STATE_FILE)
+
+    def restore(self) -> bool:
+        """Reads the state if there is one.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            ValueError: it was written by another model or optimizer.
+        """
+        path = self.run_dir / STATE_FILE
+        if not path.is_file():
+            return False
+        with np.load(path) as file:
+            arrays = dict(file)
+        for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
+            _assign(owner, arrays, prefix, path)
+        if self.ema.momentum:
+            self.ema.restore(arrays)
+        progress = json.loads(str(arrays["progress"]))
+        self.epoch, self.best = progress["epoch"], progress["best"]
+        self.history = progress["history"]
+        return True
+
+    def save_weights(self, name: str) -> None:
+        """Writes the averaged weights for later commands, loadable under every backend."""
+        temporary = self.run_dir / f".tmp.{name}"
+        with self.ema.applied():
+            self.model.save_weights(temporary)
+        os.replace(temporary, self.run_dir / name)
+
+    @property
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+
+def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int, object]]:
+    if not isinstance(owner, keras.Model):
+        return list(enumerate(owner.variables))
+    # The states of random generators (dropout) are variables, but no weights.
+    seeds = [v for v in owner.variables if "seed_generator" in v.path]
+    return list(enumerate([*owner.weights, *seeds]))
+
+
+def _assign(owner: object, arrays: dict[str, np.ndarray], prefix: str, path: Path) -> None:
+    for index, variable in _numbered(owner):
+        array = arrays.get(f"{prefix}_{index:04d}")
+        if array is None or array.shape != tuple(variable.shape):
+            found = "nothing" if array is None else f"shape {array.shape}"
+            raise ValueError(
+                f"{path} holds {found} for {variable.path} of shape {tuple(variable.shape)}; "
+                "it belongs to another model: choose another run directory"
+            )
+        variable.assign(array)

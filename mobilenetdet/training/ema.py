@@ -1,0 +1,79 @@
+"""A moving average of the weights, which evaluates better than the last step does."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class EmaWeights(keras.callbacks.Callback):
+    """Averages the weights after every step, batch normalisation statistics included.
+
+    Keras' own `use_ema` fails in a second `fit` on JAX, so the averages are kept here. The
+    momentum rises with the steps, min(momentum, (1 + step) / (10 + step)), so that a short run is
+    not dominated by its initial weights.
+    """
+
+    def __init__(self, model: keras.Model, momentum: float) -> None:
+        """Averages the weights of a built model.
+
+        Args:
+            model: the model that `fit` trains.
+            momentum: share that the average keeps at each step; 0 means no averaging.
+        """
+        super().__init__()
+        self.momentum, self.step = momentum, 0
+        self.variables = [v for v in model.weights if "float" in str(v.dtype)]
+        self.averages = self._current() if momentum else []
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Moves the averages towards the weights."""
+        if not self.momentum:
+            return
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        self.step += 1
+        keep = min(self.momentum, (1 + self.step) / (10 + self.step))
+        self.averages = [
+            average + (1.0 - keep) * (ops.convert_to_tensor(variable) - average)
+            for average, variable in zip(self.averages, self.variables, strict=True)
+        ]
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Puts the averages into the model for the time of a `with` block."""
+        if not self.momentum:
+            yield
+            return
+        weights = self._current()
+        self._assign(self.averages)
+        try:
+            yield
+        finally:
+            self._assign(weights)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What `restore` needs, as arrays."""
+        arrays = {
+            f"ema_{i:04d}": ops.convert_to_numpy(average) for i, average in enumerate(self.averages)
+        }
+        return {**arrays, "ema_step": np.array(self.step)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave."""
+        self.step = int(state["ema_step"])
+        self.averages = [
+            ops.convert_to_tensor(state[f"ema_{i:04d}"]) for i in range(len(self.averages))
+        ]
+
+    def _current(self) -> list[object]:
+        # A copy: the buffer of a variable is reused by the next step.
+        return [ops.copy(ops.convert_to_tensor(variable)) for variable in self.variables]
+
+    def _assign(self, values: list[object]) -> None:
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)

@@ -1,0 +1,59 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+
+import keras
+
+from mobilenetdet.config import TrainConfig
+
+# Biases and the variables of normalisation are not decayed.
+_NO_DECAY = ["bias", "gamma", "beta"]
+
+
+def make_optimizer(
+    config: TrainConfig, schedule: keras.optimizers.schedules.LearningRateSchedule | float
+) -> keras.optimizers.Optimizer:
+    """Builds the optimizer of a config.
+
+    Args:
+        config: name, momentum, weight decay and clipping.
+        schedule: the learning rate.
+
+    Raises:
+        ValueError: Keras has no optimizer of that name; the nearest is named.
+    """
+    kind = optimizer_class(config.optimizer)
+    accepted = inspect.signature(kind).parameters
+    options = {
+        "learning_rate": schedule,
+        "weight_decay": config.weight_decay or None,
+        "global_clipnorm": config.clip_norm or None,
+    }
+    if "momentum" in accepted:
+        options["momentum"] = config.momentum
+    if kind is keras.optimizers.AdamW:
+        options["weight_decay"] = config.weight_decay
+    optimizer = kind(**options)
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
+    return optimizer
+
+
+def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
+    """Finds an optimizer class of Keras by its name in lower case, such as "adamw"."""
+    known = {
+        attribute.lower(): value
+        for attribute, value in vars(keras.optimizers).items()
+        if inspect.isclass(value)
+        and issubclass(value, keras.optimizers.Optimizer)
+        and value is not keras.optimizers.Optimizer
+        and attribute != "LossScaleOptimizer"
+    }
+    if name.lower() not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"train.optimizer {name!r} is unknown{hint} Keras has {sorted(known)}")
+    return known[name.lower()]

@@ -1,0 +1,149 @@
+"""The training run: from a config and records to a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import keras
+
+from mobilenetdet.config import DetectionConfig, read_config, to_json
+from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
+from mobilenetdet.evaluation.detect import make_detection_model
+from mobilenetdet.evaluation.evaluate import (
+    Evaluation,
+    evaluate_split,
+    format_metrics,
+    read_labels,
+    write_evaluation,
+)
+from mobilenetdet.evaluation.overlays import tensorboard_overlays
+from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
+from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
+from mobilenetdet.training.ema import EmaWeights
+from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.schedules import make_schedule
+
+CONFIG_FILE = "config.json"
+
+
+def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evaluation:
+    """Trains a detector, or goes on with a run that was interrupted.
+
+    Args:
+        config: the whole config.
+        run_dir: where everything goes: config.json, metrics.csv, tensorboard/, best and last
+            weights, eval/. If it holds an unfinished run of the same config, that is resumed after
+            its last complete epoch.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+
+    Returns:
+        The evaluation of the best weights on the validation split.
+
+    Raises:
+        ValueError: the run directory holds a run of another config.
+    """
+    claim_run_dir(config, run_dir)
+    steps = steps_per_epoch(config)
+    detector = _compiled_detector(config, steps, run_dir)
+    ema = EmaWeights(detector, config.train.ema)
+    state = RunState(detector, ema, run_dir)
+    if state.restore():
+        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+    evaluation = None
+    if state.epoch < config.train.epochs:
+        evaluation = _fit(config, detector, state, steps, verbose)
+    detector.load_weights(run_dir / BEST_WEIGHTS)
+    if evaluation is None:  # the best epoch was before the interruption
+        evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
+    write_evaluation(evaluation, run_dir / "eval")
+    return evaluation
+
+
+def claim_run_dir(config: DetectionConfig, run_dir: Path) -> None:
+    """Writes config.json into a new run directory, or checks that the old one is equal.
+
+    Raises:
+        ValueError: the directory belongs to a run with another config; names what differs.
+    """
+    path = run_dir / CONFIG_FILE
+    if not path.exists():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        temporary = run_dir / f".{CONFIG_FILE}.tmp"
+        temporary.write_text(to_json(config))
+        os.replace(temporary, path)
+        return
+    differences = config_differences(read_config(path), config)
+    if differences:
+        raise ValueError(
+            f"{run_dir} holds a run with another config:\n  "
+            + "\n  ".join(differences)
+            + "\nresume with the same options, choose another --run_dir, or remove the directory"
+        )
+
+
+def config_differences(old: DetectionConfig, new: DetectionConfig) -> list[str]:
+    """Names the leaves in which two configs differ, with both values."""
+    old_tree, new_tree = dataclasses.asdict(old), dataclasses.asdict(new)
+    return [
+        f"{section}.{leaf}: {old_tree[section][leaf]!r} there, {value!r} now"
+        for section, leaves in new_tree.items()
+        for leaf, value in leaves.items()
+        if old_tree[section][leaf] != value
+    ]
+
+
+def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> Detector:
+    keras.mixed_precision.set_global_policy(config.train.precision)
+    # A checkpoint brings all weights; the file of the backbone may be gone by then.
+    resuming = (run_dir / "checkpoint.npz").is_file()
+    detector, report = build_detector(config, load_weights=not resuming)
+    if report is not None:
+        print(report)
+    optimizer = make_optimizer(config.train, make_schedule(config.train, steps))
+    # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
+    detector.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    return detector
+
+
+def _fit(
+    config: DetectionConfig, detector: Detector, state: RunState, steps: int, verbose: int
+) -> Evaluation | None:
+    epochs = config.train.epochs
+    labels = read_labels(config, config.data.val_split)
+    model = make_detection_model(detector)
+    validation = Validation(
+        state,
+        lambda: _measure(model, config, labels),
+        every=config.train.eval_every,
+        epochs=epochs,
+    )
+    draw = None
+    if config.train.tensorboard_images:
+        draw = lambda evaluation: tensorboard_overlays(evaluation, config)  # noqa: E731
+    callbacks = [
+        StopOnNaN(),
+        state.ema,
+        validation,
+        Checkpoint(state, state.run_dir / "metrics.csv"),
+        TensorBoardLog(state.run_dir / "tensorboard", validation, draw),
+    ]
+    batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
+    detector.fit(
+        batches,
+        epochs=epochs,
+        initial_epoch=state.epoch,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        shuffle=False,  # the records are shuffled already
+        verbose=verbose,
+    )
+    return validation.best
+
+
+def _measure(model: keras.Model, config: DetectionConfig, labels: dict) -> Evaluation:
+    evaluation = evaluate_split(model, config, config.data.val_split, labels=labels)
+    print("\n" + format_metrics(evaluation.metrics))
+    return evaluation

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes .venv in the repository and installs the project into it; does nothing if that was done.
+# Usage: source scripts/setup_venv.sh [EXTRA]   (such as dev); afterwards "$PYTHON" runs it.
+# PYTHON=... chooses the interpreter, VENV=... another place than .venv.
+
+_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+_venv="${VENV:-$_root/.venv}"
+_extra="${1:-}"
+_target="$_root${_extra:+[$_extra]}"
+
+_find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.10 python; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+            2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "no Python 3.10 to 3.13 found; install one, or name it: PYTHON=/path/to/python3.12" >&2
+    return 1
+}
+
+_stamp="$_venv/.mobilenetdet${_extra:+-$_extra}"
+# Another setup.cfg means other dependencies.
+if [ ! -f "$_stamp" ] || ! cmp -s "$_root/setup.cfg" "$_stamp"; then
+    if command -v uv >/dev/null 2>&1; then
+        [ -x "$_venv/bin/python" ] || uv venv --quiet --python "$(_find_python)" "$_venv"
+        echo "installing mobilenetdet${_extra:+[$_extra]} into $_venv with uv"
+        uv pip install --quiet --python "$_venv/bin/python" --editable "$_target"
+    else
+        [ -x "$_venv/bin/python" ] || "$(_find_python)" -m venv "$_venv"
+        echo "installing mobilenetdet${_extra:+[$_extra]} into $_venv with pip"
+        # pip's warnings about the machine's own mirrors are of no use to anyone here.
+        "$_venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
+            --editable "$_target"
+    fi
+    cp "$_root/setup.cfg" "$_stamp"
+fi
+PYTHON="$_venv/bin/python"

@@ -1,0 +1,151 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilenetdet.cli.door import run
+from mobilenetdet.cli.kitti_split import main
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_split.py"
+
+
+@pytest.fixture
+def root(tmp_path):
+    for folder, suffix, count in (("image_2", "png", 10), ("label_2", "txt", 9)):
+        (tmp_path / "training" / folder).mkdir(parents=True)
+        for index in range(count):
+            (tmp_path / "training" / folder / f"{index:06d}.{suffix}").touch()
+    return tmp_path
+
+
+def read_sets(root) -> dict[str, list[str]]:
+    return {
+        name: (root / f"ImageSets/{name}.txt").read_text().split()
+        for name in ("trainval", "train", "val")
+    }
+
+
+def test_random_split_is_written_and_reported(root, capsys):
+    assert main(["--kitti_root", str(root), "--val_fraction", "0.34"]) == 0
+    sets = read_sets(root)
+    assert (len(sets["train"]), len(sets["val"])) == (6, 3)
+    assert sets["trainval"] == [f"{i:06d}" for i in range(9)]
+    output = capsys.readouterr().out
+    assert "9 frames with image and label" in output
+    assert "000009: no label" in output
+    assert "neighbouring frames" in output
+
+
+def test_long_reports_are_cut_after_twenty_frames(root, capsys):
+    for index in range(100, 125):
+        (root / f"training/label_2/{index:06d}.txt").touch()
+    main(["--kitti_root", str(root)])
+    output = capsys.readouterr().out
+    assert output.count(": no ") == 20
+    assert "and 6 more" in output
+
+
+def test_published_split_keeps_what_is_present(root, capsys):
+    (root / "training/image_2/900000.jpg").touch()
+    (root / "training/label_2/900000.txt").touch()
+    main(["--kitti_root", str(root), "--method", "published"])
+    sets = read_sets(root)
+    assert sets["train"] == ["000000", "000003", "000007"]
+    assert sets["val"] == ["000001", "000002", "000004", "000005", "000006", "000008"]
+    output = capsys.readouterr().out
+    assert "3,709 of the published split's 3,712 train frames are absent" in output
+    assert "1 frames are in neither side" in output
+
+
+def test_drive_split_uses_the_devkit(root, capsys):
+    mapping = root / "devkit_object/mapping"
+    mapping.mkdir(parents=True)
+    drives = "".join(f"2011_09_26 drive_{i % 2} {i:010d}\n" for i in range(10))
+    (mapping / "train_mapping.txt").write_text(drives)
+    (mapping / "train_rand.txt").write_text(",".join(str(i) for i in range(1, 11)))
+    main(["--kitti_root", str(root), "--method", "drive"])
+    sets = read_sets(root)
+    even = ["000000", "000002", "000004", "000006", "000008"]
+    assert even in (sets["train"], sets["val"])
+    assert "0 drives on both sides" in capsys.readouterr().out
+    main(["--kitti_root", str(root), "--devkit_dir", str(root / "devkit_object")])
+    assert "2 drives on both sides" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "drive"], r"train_mapping\.txt.*devkit_object\.zip"),
+        (["--devkit_dir", "/absent"], "/absent"),
+        (["--val_fraction", "2"], "val_fraction is 2"),
+    ],
+)
+def test_bad_options_are_named(root, arguments, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        main(["--kitti_root", str(root), *arguments])
+    assert not (root / "ImageSets").exists()
+
+
+def test_images_without_labels_and_published_without_frames_are_refused(tmp_path):
+    (tmp_path / "training/image_2").mkdir(parents=True)
+    (tmp_path / "training/image_2/900000.png").touch()
+    with pytest.raises(FileNotFoundError, match=r"data_object_label_2\.zip"):
+        main(["--kitti_root", str(tmp_path)])
+    (tmp_path / "training/label_2").mkdir()
+    (tmp_path / "training/label_2/900000.txt").touch()
+    with pytest.raises(ValueError, match="none of the published split's train frames"):
+        main(["--kitti_root", str(tmp_path), "--method", "published"])
+
+
+def call_tool(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOL), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_tool_runs_from_anywhere(root):
+    done = call_tool("--kitti_root", ".", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert len(read_sets(root)["trainval"]) == 9
+
+
+def test_tool_ends_with_one_line_and_code_2(tmp_path):
+    done = call_tool(cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: data/KITTI/training/image_2 does not exist")
+    assert done.stderr.count("\n") == 1
+    help_page = call_tool("--help", cwd=tmp_path).stdout
+    for word in ("--kitti_root", "published", "--val_fraction", "--seed", "--devkit_dir"):
+        assert word in help_page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "message"),
+    [
+        (None, 0, ""),
+        (3, 3, ""),
+        (ValueError("bad value"), 2, "error: bad value\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_door_turns_outcomes_into_exit_codes(capsys, outcome, code, message):
+    def command():
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    with pytest.raises(SystemExit) as exit_info:
+        run(command)
+    assert exit_info.value.code == code
+    assert capsys.readouterr().err == message
+
+
+def test_door_shows_where_on_request(monkeypatch):
+    monkeypatch.setenv("MOBILENETDET_TRACEBACK", "1")
+
+    def command():
+        raise ValueError("bad value")
+
+    with pytest.raises(ValueError, match="bad value"):
+        run(command)

@@ -1,0 +1,479 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobilenetdet.kitti.assignment import assign_greedily, type_code
+from mobilenetdet.kitti.average_precision import (
+    evaluate_detections,
+    match_frame,
+    precision_recall,
+    recall_thresholds,
+)
+from mobilenetdet.kitti.labels import (
+    DIFFICULTIES,
+    EASY,
+    EVALUATED_CLASSES,
+    HARD,
+    MODERATE,
+    KittiObjects,
+    parse_objects,
+)
+from mobilenetdet.kitti.protocol import PROTOCOLS
+
+CASES = ("dense64", "edge", "labels_as_detections", "rgb_detector_val", "ties")
+
+
+def make_labels(*rows) -> KittiObjects:
+    """Rows of (type, left, top, right, bottom[, occluded[, truncated]])."""
+    lines = [
+        f"{row[0]} {row[6] if len(row) > 6 else 0} {row[5] if len(row) > 5 else 0} -10 "
+        f"{' '.join(map(str, row[1:5]))} -1 -1 -1 -1000 -1000 -1000 -10"
+        for row in rows
+    ]
+    return parse_objects("\n".join(lines), "labels")
+
+
+def make_detections(*rows) -> KittiObjects:
+    """Rows of (type, left, top, right, bottom, score)."""
+    return KittiObjects.from_detections(
+        [row[0] for row in rows], [row[1:5] for row in rows], [row[5] for row in rows]
+    )
+
+
+# --- against the official program -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def label_archive(shared_dir):
+    with zipfile.ZipFile(shared_dir / "kitti_labels/label_2_all_7481.zip") as archive:
+        yield archive
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_official_program_gives_the_same(shared_dir, label_archive, case):
+    folder = shared_dir / "golden/kitti_eval" / case
+    frames = (folder / "frames.txt").read_text().split()
+    labels = [parse_objects(label_archive.read(f"label_2/{i}.txt").decode(), i) for i in frames]
+    with zipfile.ZipFile(folder / "detections.zip") as archive:
+        texts = [archive.read(f"data/{i}.txt").decode() for i in frames]
+    detections = [parse_objects(t, i, with_scores=True) for t, i in zip(texts, frames, strict=True)]
+    expected = json.loads((folder / "expected.json").read_text())
+    for protocol in PROTOCOLS:
+        result = evaluate_detections(labels, detections, protocol=protocol)
+        json.dumps(result, allow_nan=False)
+        assert result["protocol"] == protocol
+        assert result["frames"] == len(frames)
+        for name in EVALUATED_CLASSES:
+            for level, values in expected[protocol][name].items():
+                ours = result[name][level]
+                assert ours["precision41"] == pytest.approx(values["precision41"], abs=1e-9)
+                assert ours["R11"] == pytest.approx(values["R11"], abs=1e-6)
+                assert ours["R40"] == pytest.approx(values["R40"], abs=1e-6)
+
+
+# --- against a slow restatement, one frame, one threshold, one pair at a time -----------------
+
+
+class Witness:
+    """The protocol of one class and level in plain loops, after evaluate_object.cpp."""
+
+    def __init__(self, class_name, level, protocol):
+        self.name = class_name.lower()
+        self.neighbour = {"car": "van", "pedestrian": "person_sitting"}.get(self.name)
+        self.level, self.protocol = level, protocol
+        self.min_overlap = {"car": 0.7}.get(self.name, 0.5)
+
+    def gt_flag(self, frame, i):
+        """0 counts, 1 is ignored, -1 plays no part."""
+        name, box = frame.types[i].lower(), frame.boxes_xyxy[i]
+        too_hard = (
+            frame.occluded[i] > self.level.max_occlusion
+            or frame.truncated[i] > self.level.max_truncation
+            or box[3] - box[1] < self.level.min_height
+        )
+        if name == self.name:
+            return 1 if too_hard else 0
+        return 1 if name == self.neighbour else -1
+
+    def det_flag(self, frame, j):
+        box = frame.boxes_xyxy[j]
+        if self.protocol == "current" and int(abs(box[1] - box[3])) < self.level.min_height:
+            return 1
+        return 0 if frame.types[j].lower() == self.name else -1
+
+    @staticmethod
+    def overlap(a, b, of_first_only=False):
+        width = min(a[2], b[2]) - max(a[0], b[0])
+        height = min(a[3], b[3]) - max(a[1], b[1])
+        if width <= 0 or height <= 0:
+            return 0.0
+        area_a, area_b = ((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b))
+        shared = width * height
+        return shared / (area_a if of_first_only else area_a + area_b - shared)
+
+    def count(self, gt, det, threshold):
+        """Return hits' scores, false alarms, misses; a threshold of None looks for thresholds."""
+        gt_flags = [self.gt_flag(gt, i) for i in range(len(gt))]
+        det_flags = [self.det_flag(det, j) for j in range(len(det))]
+        low = [threshold is not None and s < threshold for s in det.scores]
+        used = [False] * len(det)
+        hits, misses = [], 0
+        for i in range(len(gt)):
+            if gt_flags[i] == -1:
+                continue
+            chosen = None
+            for j in range(len(det)):
+                if det_flags[j] == -1 or used[j] or low[j]:
+                    continue
+                overlap = self.overlap(det.boxes_xyxy[j], gt.boxes_xyxy[i])
+                if overlap <= self.min_overlap:
+                    continue
+                if threshold is None:
+                    key = (det.scores[j],)
+                else:
+                    key = (1, overlap) if det_flags[j] == 0 else (0, 0)
+                if chosen is None or key > chosen[0]:
+                    chosen = (key, j)
+            if chosen is None:
+                misses += gt_flags[i] == 0
+                continue
+            used[chosen[1]] = True
+            if gt_flags[i] == 0 and det_flags[chosen[1]] == 0:
+                hits.append(det.scores[chosen[1]])
+        false_alarms = 0
+        for j in range(len(det)):
+            if used[j] or det_flags[j] != 0 or low[j]:
+                continue
+            false_alarms += not any(
+                self.overlap(det.boxes_xyxy[j], gt.boxes_xyxy[i], True) > self.min_overlap
+                for i in range(len(gt))
+                if gt.types[i].lower() == "dontcare"
+            )
+        return hits, false_alarms, misses
+
+    def curve(self, labels, detections):
+        """Return the 41 precisions, and the recall at each threshold."""
+        frames = list(zip(labels, detections, strict=True))
+        num_gt = sum(self.gt_flag(gt, i) == 0 for gt in labels for i in range(len(gt)))
+        scores = [s for gt, det in frames for s in self.count(gt, det, None)[0]]
+        scores.sort(reverse=True)
+        thresholds, recall = [], 0.0
+        for i, score in enumerate(scores):
+            here, last = (i + 1) / num_gt, i == len(scores) - 1
+            if not last and (i + 2) / num_gt - recall < recall - here:
+                continue
+            thresholds.append(score)
+            recall += 1.0 / 40.0
+        result, recalls = [0.0] * 41, []
+        for t, threshold in enumerate(thresholds):
+            counts = [self.count(gt, det, threshold) for gt, det in frames]
+            hits = sum(len(count[0]) for count in counts)
+            found = hits + sum(count[1] for count in counts)
+            result[t] = hits / found if found else 0.0
+            recalls.append(hits / max(hits + sum(count[2] for count in counts), 1))
+        return [max(result[t:]) for t in range(41)], recalls
+
+
+# Overlaps of 0.5 and 0.7 exactly, and heights at which the rules change.
+SIZES = [(40, h) for h in (20, 24.9, 25, 28, 30, 39.9, 40, 41)] + [
+    (20, 40),
+    (28, 40),
+    (36, 40),
+    (0, 0),
+]
+
+
+@st.composite
+def rows(draw, types):
+    """A type and a box; most boxes overlap most others."""
+    left = draw(st.sampled_from([0, 0, 0, 2, 4, -1, 100]))
+    width, height = draw(st.sampled_from(SIZES))
+    return draw(st.sampled_from(types)), left, 0, left + width, height
+
+
+@st.composite
+def scenes(draw):
+    label_types = ["Car", "Car", "Car", "car", "Van", "Pedestrian", "Person_sitting", "DontCare"]
+    labels = st.tuples(
+        rows([*label_types, "Truck"]),
+        st.sampled_from([0, 0, 0, 1, 2, 3]),
+        st.sampled_from([0, 0, 0, 0.15, 0.3, 0.31, 0.51]),
+    )
+    detections = st.tuples(
+        rows(["Car", "Car", "CAR", "Pedestrian", "Van", "DontCare"]),
+        st.sampled_from([-3.5, 0.1, 0.5, 0.9, -2e7]),
+    )
+    frames = draw(
+        st.lists(st.tuples(st.lists(labels, max_size=6), st.lists(detections, max_size=8)))
+    )
+    return (
+        [make_labels(*(row + (o, t) for row, o, t in frame[0])) for frame in frames],
+        [make_detections(*(row + (score,) for row, score in frame[1])) for frame in frames],
+    )
+
+
+@settings(deadline=None, max_examples=300)
+@given(scenes(), st.sampled_from(PROTOCOLS))
+def test_random_scenes_agree_with_the_restatement(scene, protocol):
+    labels, detections = scene
+    curves = precision_recall(labels, detections, protocol=protocol)
+    # The official program takes scores of -1e7 and below for "no detection".
+    detections = [frame[frame.scores > -1e7] for frame in detections]
+    for name in EVALUATED_CLASSES:
+        for level in DIFFICULTIES if curves[name] else ():
+            precisions, recalls = Witness(name, level, protocol).curve(labels, detections)
+            assert curves[name][level.name].precisions.tolist() == precisions
+            assert curves[name][level.name].recalls.tolist() == recalls
+
+
+@settings(deadline=None, max_examples=150)
+@given(scenes(), st.sampled_from(PROTOCOLS), st.sampled_from([-5.0, 0.1, 0.3, 0.9, 1.0]))
+def test_frame_outcomes_agree_with_the_restatement(scene, protocol, threshold):
+    for labels, detections in zip(*scene, strict=True):
+        for name in EVALUATED_CLASSES:
+            for level in DIFFICULTIES:
+                matches = match_frame(
+                    labels,
+                    detections,
+                    class_name=name,
+                    difficulty=level,
+                    score_threshold=threshold,
+                    protocol=protocol,
+                )
+                hits, false_alarms, misses = Witness(name, level, protocol).count(
+                    labels, detections, threshold
+                )
+                hit = matches.detection_outcomes == "hit"
+                assert sorted(detections.scores[hit]) == sorted(hits)
+                assert (matches.label_outcomes == "hit").sum() == len(hits)
+                assert (matches.label_outcomes == "miss").sum() == misses
+                assert (matches.detection_outcomes == "false_alarm").sum() == false_alarms
+                hit_labels = np.flatnonzero(matches.label_outcomes == "hit")
+                assert sorted(matches.detection_labels[hit]) == hit_labels.tolist()
+
+
+@settings(deadline=None, max_examples=40)
+@given(scenes(), st.randoms())
+def test_order_of_frames_does_not_matter(scene, random):
+    labels, detections = scene
+    order = random.sample(range(len(labels)), len(labels))
+    shuffled = [labels[i] for i in order], [detections[i] for i in order]
+    assert evaluate_detections(*shuffled) == evaluate_detections(labels, detections)
+
+
+# --- single rules -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("num_objects", "num_points"),
+    [(1, 1), (5, 5), (40, 40), (41, 41), (100, 41)],
+)
+def test_perfect_detections_reach_100_only_with_enough_objects(num_objects, num_points):
+    box = (10, 10, 60, 60)
+    labels = [make_labels(("Car", *box))] * num_objects
+    detections = [make_detections(("Car", *box, 0.5 + i / 1000)) for i in range(num_objects)]
+    curve = precision_recall(labels, detections)["Car"]["easy"]
+    assert curve.precisions.tolist() == [1.0] * num_points + [0.0] * (41 - num_points)
+    assert curve.r40 == pytest.approx(100 * (num_points - 1) / 40)
+    assert curve.num_objects == num_objects
+    assert curve.recalls[-1] == 1
+    assert (np.diff(curve.thresholds) < 0).all()
+
+
+def test_class_that_is_detected_nowhere_is_none():
+    result = evaluate_detections(
+        [make_labels(("Car", 0, 0, 50, 50))], [make_detections(("Cyclist", 0, 0, 50, 50, 1.0))]
+    )
+    assert result["Car"] is None
+    assert result["Pedestrian"] is None
+    assert result["Cyclist"]["easy"] == {"R11": 0.0, "R40": 0.0, "precision41": [0.0] * 41}
+
+
+def test_class_that_begins_left_of_the_frame_only_is_not_detected_under_current_rules():
+    labels = [make_labels(("Car", 0, 0, 50, 50))]
+    detections = [make_detections(("Car", -0.5, 0, 50, 50, 1.0))]
+    assert evaluate_detections(labels, detections)["Car"] is None
+    result = evaluate_detections(labels, detections, protocol="pre2017")
+    assert result["Car"]["easy"]["precision41"][0] == 1.0
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 3])
+def test_nothing_detected_at_all(num_frames):
+    labels = [make_labels(("Car", 0, 0, 50, 50))] * num_frames
+    for empty in (KittiObjects.empty(), KittiObjects.empty(with_scores=True)):
+        result = evaluate_detections(labels, [empty] * num_frames)
+        assert result == {
+            **{"protocol": "current", "frames": num_frames},
+            **dict.fromkeys(EVALUATED_CLASSES),
+        }
+
+
+def test_frames_without_labels_or_with_dontcare_only():
+    labels = [KittiObjects.empty(), make_labels(("DontCare", 0, 0, 100, 100))]
+    inside = make_detections(("Car", 0, 0, 50, 50, 0.9))
+    result = evaluate_detections(labels, [inside, inside])
+    assert result["Car"]["easy"]["R40"] == 0.0
+    labels.append(make_labels(("Car", 0, 0, 50, 50)))
+    result = evaluate_detections(labels, [inside] * 3)
+    # One hit and the false alarm of the first frame; the one in DontCare does not count.
+    assert result["Car"]["easy"]["precision41"][0] == 0.5
+
+
+BOX = (100, 100, 200, 150)
+SHIFTED = (100, 100, 190, 150)  # overlap 0.9
+
+
+@pytest.mark.parametrize(
+    ("labels", "detections", "label_outcomes", "detection_outcomes"),
+    [
+        # a hit, and its duplicate
+        ([("Car", *BOX)], [("Car", *BOX, 0.9), ("Car", *BOX, 0.8)], "hit", "hit false_alarm"),
+        # the larger overlap wins over the higher score
+        ([("Car", *BOX)], [("Car", *SHIFTED, 0.9), ("Car", *BOX, 0.8)], "hit", "false_alarm hit"),
+        # overlap of exactly the minimum (70 of 100 pixels) is not enough
+        ([("Car", *BOX)], [("Car", 100, 100, 170, 150, 0.9)], "miss", "false_alarm"),
+        # below the score threshold
+        ([("Car", *BOX)], [("Car", *BOX, 0.4)], "miss", "ignored"),
+        # another class, in any case of letters
+        ([("Car", *BOX)], [("Cyclist", *BOX, 0.9)], "miss", "ignored"),
+        ([("car", *BOX)], [("CAR", *BOX, 0.9)], "hit", "hit"),
+        # a neighbour and a too hard object absorb one detection each
+        (
+            [("Van", *BOX)],
+            [("Car", *BOX, 0.9), ("Car", *BOX, 0.9)],
+            "ignored",
+            "ignored false_alarm",
+        ),
+        ([("Car", *BOX, 3)], [("Car", *BOX, 0.9)], "ignored", "ignored"),
+        ([("Car", *BOX, 0, 0.31)], [("Car", *BOX, 0.9)], "ignored", "ignored"),
+        # DontCare takes any number, but is no object
+        ([("DontCare", *BOX)], [("Car", *SHIFTED, 0.9)] * 2, "ignored", "ignored ignored"),
+        # DontCare by the detection's area: 64 of its 100 columns are inside
+        ([("DontCare", *BOX)], [("Car", 136, 100, 236, 150, 0.9)], "ignored", "false_alarm"),
+        # the first object in the file chooses first, even if it is ignored
+        ([("Van", *BOX), ("Car", *BOX)], [("Car", *BOX, 0.9)], "ignored miss", "ignored"),
+        # a detection below the minimum height, even of another class, covers an object
+        (
+            [("Car", 100, 100, 200, 125)],
+            [("Cyclist", 100, 100, 200, 124.9, 0.9)],
+            "ignored",
+            "ignored",
+        ),
+        # but only if no counting detection is there
+        (
+            [("Car", 100, 100, 200, 125)],
+            [("Car", 100, 100, 200, 124.9, 0.9), ("Car", 100, 100, 200, 130, 0.9)],
+            "hit",
+            "ignored hit",
+        ),
+        # a box without size
+        ([("Car", *BOX)], [("Car", 100, 100, 100, 100, 0.9)], "miss", "ignored"),
+        ([], [("Car", *BOX, 0.9)], "", "false_alarm"),
+        ([("Car", *BOX)], [], "miss", ""),
+        ([], [], "", ""),
+    ],
+)
+def test_outcomes_of_one_frame(labels, detections, label_outcomes, detection_outcomes):
+    matches = match_frame(
+        make_labels(*labels) if labels else KittiObjects.empty(),
+        make_detections(*detections) if detections else KittiObjects.empty(),
+        class_name="Car",
+        difficulty=MODERATE,
+        score_threshold=0.5,
+    )
+    assert matches.label_outcomes.tolist() == label_outcomes.split()
+    assert matches.detection_outcomes.tolist() == detection_outcomes.split()
+
+
+def test_small_detections_are_false_alarms_before_2017():
+    labels, small = make_labels(), make_detections(("Car", 0, 0, 50, 39.9, 0.9))
+    outcomes = {
+        protocol: match_frame(
+            labels,
+            small,
+            class_name="Car",
+            difficulty=EASY,
+            score_threshold=0.0,
+            protocol=protocol,
+        ).detection_outcomes.tolist()
+        for protocol in PROTOCOLS
+    }
+    assert outcomes == {"current": ["ignored"], "pre2017": ["false_alarm"]}
+
+
+def test_match_names_the_object_that_took_a_detection():
+    labels = make_labels(("Van", *BOX), ("Car", 0, 0, 50, 50))
+    detections = make_detections(
+        ("Car", 0, 0, 50, 50, 1), ("Car", *BOX, 1), ("Car", 9, 9, 99, 99, 1)
+    )
+    matches = match_frame(
+        labels, detections, class_name="Car", difficulty=HARD, score_threshold=0.5
+    )
+    assert matches.detection_labels.tolist() == [1, 0, -1]
+
+
+@pytest.mark.parametrize(
+    ("scores", "num_objects", "expected"),
+    [
+        ([], 0, []),
+        ([], 7, []),
+        ([0.5, 0.9, 0.7], 3, [0.9, 0.7, 0.5]),
+        ([0.5] * 3, 3, [0.5] * 3),
+        (np.arange(1, 83) / 82, 82, None),  # 41 of 82
+    ],
+)
+def test_recall_thresholds(scores, num_objects, expected):
+    thresholds = recall_thresholds(np.array(scores), num_objects)
+    if expected is None:
+        assert len(thresholds) == 41
+        assert thresholds[-1] == min(scores)
+    else:
+        assert thresholds.tolist() == expected
+
+
+@settings(deadline=None)
+@given(st.integers(1, 400), st.floats(0.01, 1))
+def test_there_are_never_more_than_41_thresholds(num_objects, found):
+    num_hits = int(num_objects * found)
+    thresholds = recall_thresholds(np.linspace(1, 0, num_hits), num_objects)
+    assert min(num_hits, 1) <= len(thresholds) <= 41
+
+
+def test_greedy_assignment_uses_each_side_once_per_threshold():
+    made = assign_greedily(
+        gts=np.array([0, 0, 1, 2]),
+        dets=np.array([0, 1, 1, 2]),
+        frames=np.array([0, 0, 0, 1]),
+        available=np.array([0b01, 0b11, 0b11, 0b10], np.uint64),
+    )
+    # Threshold 0: object 0 takes 0, 1 takes 1. Threshold 1: 0 takes 1, nothing is left for 1.
+    assert made.tolist() == [0b01, 0b10, 0b01, 0b10]
+
+
+def test_type_codes():
+    assert type_code("car") == type_code("Car") == 0
+    assert type_code("Truck") == type_code("") == -1
+
+
+@pytest.mark.parametrize(
+    ("labels", "detections", "protocol", "message"),
+    [
+        (1, [], "current", "1 frames of labels and 0 of detections"),
+        (1, [make_labels(("Car", *BOX))], "current", "frame 0 have no scores"),
+        (1, [make_detections(("Car", *BOX, np.nan))], "current", "frame 0 has a score"),
+        (0, [], "pre-2017", "did you mean 'pre2017'"),
+    ],
+)
+def test_wrong_input_is_named(labels, detections, protocol, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_detections([KittiObjects.empty()] * labels, detections, protocol=protocol)
+
+
+def test_unknown_class_is_named():
+    empty = KittiObjects.empty()
+    with pytest.raises(ValueError, match="unknown class 'pedestrians'.*'Pedestrian'"):
+        match_frame(empty, empty, class_name="pedestrians", difficulty=EASY, score_threshold=0.0)

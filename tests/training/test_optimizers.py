@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+from mobilenetdet.config import TrainConfig
+from mobilenetdet.training.optimizers import make_optimizer, optimizer_class
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "AdamW", "nadam", "lion", "adagrad"])
+def test_optimizers_by_name(name: str):
+    optimizer = make_optimizer(TrainConfig(optimizer=name, clip_norm=2.0), 0.5)
+    assert type(optimizer).__name__.lower() == name.lower()
+    assert optimizer.global_clipnorm == 2.0
+    assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(0.5)
+
+
+def test_momentum_reaches_those_that_have_one():
+    assert make_optimizer(TrainConfig(optimizer="sgd", momentum=0.7), 0.1).momentum == 0.7
+
+
+def test_unknown_name_names_the_nearest():
+    with pytest.raises(ValueError, match="did you mean adam"):
+        optimizer_class("adamm")
+
+
+def test_zero_switches_decay_and_clipping_off():
+    optimizer = make_optimizer(TrainConfig(optimizer="sgd", weight_decay=0.0, clip_norm=0.0), 0.1)
+    assert optimizer.global_clipnorm is None
+    assert not optimizer.weight_decay
+
+
+def test_biases_and_normalisation_are_not_decayed():
+    layers = [keras.layers.Dense(2), keras.layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    optimizer = make_optimizer(TrainConfig(optimizer="sgd", weight_decay=0.5, momentum=0.0), 0.1)
+    optimizer.apply(
+        [keras.ops.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables
+    )
+    values = {v.path.split("/")[-1]: float(np.mean(v)) for v in model.trainable_variables}
+    assert values == pytest.approx({"kernel": 0.95, "bias": 1.0, "gamma": 1.0, "beta": 1.0})

@@ -1,0 +1,140 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mobilenetdet.config import DetectionConfig, read_config
+from mobilenetdet.evaluation.run import find_weights, load_detection_model
+from mobilenetdet.training import train as training
+from mobilenetdet.training.callbacks import StopOnNaN
+from mobilenetdet.training.train import claim_run_dir, train
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.now = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.now == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def trained(small_kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Two runs of two epochs with the same config: one straight, one interrupted and resumed."""
+    config = _config(small_kitti)
+    straight, resumed = (tmp_path_factory.mktemp(name) / "run" for name in ("straight", "resumed"))
+    evaluation = train(config, straight, verbose=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "StopOnNaN", lambda: Interrupt(epoch=1))
+        with pytest.raises(KeyboardInterrupt):
+            train(config, resumed, verbose=0)
+    rows_before = (resumed / "metrics.csv").read_text()
+    train(config, resumed, verbose=0)
+    return {
+        "config": config,
+        "straight": straight,
+        "resumed": resumed,
+        "rows_before": rows_before,
+        "evaluation": evaluation,
+    }
+
+
+def _config(small_kitti: Path) -> DetectionConfig:
+    from mobilenetdet.config import AugmentConfig, DataConfig, EvalConfig, ModelConfig, TrainConfig
+
+    return DetectionConfig(
+        data=DataConfig(
+            records_dir=str(small_kitti / "tfrecord"), image_height=64, image_width=192
+        ),
+        augment=AugmentConfig(crop=0.5),
+        model=ModelConfig(
+            alpha=0.25,
+            weights="none",
+            stride=8,
+            anchors=((44.0, 30.0), (14.0, 34.0)),
+            head_blocks=1,
+            head_channels=16,
+            dropout=0.2,
+        ),
+        train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
+        eval=EvalConfig(num_overlays=2),
+    )
+
+
+def test_run_directory_is_complete(trained: dict):
+    run_dir = trained["straight"]
+    names = {path.name for path in run_dir.iterdir()}
+    assert {
+        "config.json",
+        "metrics.csv",
+        "tensorboard",
+        "best.weights.h5",
+        "last.weights.h5",
+        "eval",
+    } <= names
+    assert not [name for name in names if "tmp" in name]
+    assert read_config(run_dir) == trained["config"]
+    assert sorted(p.name for p in (run_dir / "eval/detections").iterdir()) == [
+        f"{index:06d}.txt" for index in range(8, 12)
+    ]
+    metrics = json.loads((run_dir / "eval/metrics.json").read_text())
+    assert (metrics["frames"], metrics["split"]) == (4, "val")
+
+
+def test_metrics_have_losses_rate_and_ap(trained: dict):
+    with (trained["straight"] / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for name in ("loss", "box_loss", "class_loss", "learning_rate", "val/Car/moderate/R40"):
+        assert np.isfinite(float(rows[1][name]))
+    parts = [float(v) for k, v in rows[1].items() if k.endswith("_loss")]
+    assert float(rows[1]["loss"]) == pytest.approx(sum(parts), rel=0.05)
+
+
+def test_interrupted_run_ends_like_a_straight_one(trained: dict):
+    assert trained["rows_before"].count("\n") == 2  # heading and the complete epoch
+    straight, resumed = (np.load(trained[name] / "checkpoint.npz") for name in ("straight", "resumed"))
+    assert set(straight.files) == set(resumed.files)
+    for name in straight.files:
+        if name.startswith(("model", "ema", "optimizer")):
+            np.testing.assert_allclose(straight[name], resumed[name], rtol=2e-3, atol=2e-4)
+
+
+def test_finished_run_only_evaluates(trained: dict):
+    before = (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns
+    again = train(trained["config"], trained["straight"], verbose=0)
+    assert again.metrics == trained["evaluation"].metrics
+    assert (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns == before
+
+
+def test_another_config_is_refused_with_the_difference(trained: dict):
+    other = replace(trained["config"], train=replace(trained["config"].train, epochs=9))
+    with pytest.raises(ValueError, match="train.epochs: 2 there, 9 now"):
+        claim_run_dir(other, trained["straight"])
+
+
+def test_weights_of_another_model_are_refused(trained: dict):
+    other = replace(trained["config"], model=replace(trained["config"].model, alpha=0.5))
+    with pytest.raises(ValueError, match="does not fit the config"):
+        load_detection_model(other, find_weights(trained["straight"]))
+
+
+def test_run_without_weights_says_what_to_do(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="scripts/train.py"):
+        find_weights(tmp_path)
+
+
+def test_nan_stops_the_run():
+    with pytest.raises(ValueError, match="step 3.*learning_rate"):
+        StopOnNaN().on_train_batch_end(2, {"loss": float("nan")})
