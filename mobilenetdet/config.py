@@ -147,7 +147,9 @@ class ModelConfig:
         positive = len(sizes) > 0 and min(sizes) > 0
         _require(positive, "model.anchors", self.anchors, "one or more (width, height) above 0")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
-        _require(0 <= self.frozen_blocks <= 13, "model.frozen_blocks", self.frozen_blocks, "0 to 13")
+        _require(
+            0 <= self.frozen_blocks <= 13, "model.frozen_blocks", self.frozen_blocks, "0 to 13"
+        )
         _require(0 <= self.head_blocks <= 8, "model.head_blocks", self.head_blocks, "0 to 8")
         _require(self.head_channels > 0, "model.head_channels", self.head_channels, "above 0")
 
@@ -157,9 +159,9 @@ class MatchingConfig:
     """Which anchors learn which object, and which learn nothing."""
 
     # Anchors that overlap an object by at least this IoU learn it beside its best anchor; 1 = none.
-    positive_iou: float = 0.6
+    positive_iou: float = 0.5
     # Other anchors above this IoU with an object count neither as object nor as background.
-    ignore_iou: float = 0.5
+    ignore_iou: float = 0.4
     # The same for anchors that lie in a DontCare region by this share of their own area.
     dont_care_overlap: float = 0.5
 
@@ -176,24 +178,32 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of SqueezeDet's loss parts (arXiv 1612.01051, section 3.3)."""
+    """SqueezeDet's loss parts (arXiv 1612.01051, section 3.3).
+
+    The paper's weights are 5, 75, 100 and 1, with the confidence of the anchors without object
+    divided by their number. That number is about a thousand times that of the others, so a box
+    next to an object costs next to nothing; it takes the paper's long training to sort them out.
+    """
 
     # Weight of the squared box deltas.
-    box: float = 5.0
+    box: float = 10.0
     # Weight of the confidence of anchors with an object.
     confidence_positive: float = 75.0
     # Weight of the confidence of all other anchors.
-    confidence_negative: float = 100.0
+    confidence_negative: float = 25.0
+    # What the confidence of those is divided by: the number of anchors without (the paper) or
+    # with an object.
+    negative_normaliser: Literal["negatives", "positives"] = "positives"
     # Weight of the class cross-entropy.
-    classification: float = 1.0
+    classification: float = 3.0
 
     __pydantic_config__ = _STRICT
 
     def __post_init__(self) -> None:
         """Checks that no weight is negative."""
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            _require(value >= 0, f"loss.{item.name}", value, "0 or more")
+        for name in ("box", "confidence_positive", "confidence_negative", "classification"):
+            value = getattr(self, name)
+            _require(value >= 0, f"loss.{name}", value, "0 or more")
 
 
 @dataclass(frozen=True)

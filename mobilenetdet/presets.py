@@ -11,6 +11,7 @@ from mobilenetdet.config import (
     AugmentConfig,
     DataConfig,
     DetectionConfig,
+    LossConfig,
     ModelConfig,
     TrainConfig,
 )
@@ -33,6 +34,13 @@ def squeezedet_paper() -> DetectionConfig:
     return replace(
         config,
         matching=replace(config.matching, positive_iou=1.0, ignore_iou=1.0),
+        loss=LossConfig(
+            box=5.0,
+            confidence_positive=75.0,
+            confidence_negative=100.0,
+            negative_normaliser="negatives",
+            classification=1.0,
+        ),
         augment=AugmentConfig(crop=0.0, shift_scale=0.5, scale=0.0, colour=0.0),
         model=replace(config.model, dropout=0.5, frozen_blocks=0),
         train=TrainConfig(
@@ -69,7 +77,9 @@ def quickstart() -> DetectionConfig:
     """
     return DetectionConfig(
         data=DataConfig(
-            records_dir="data/rendered/tfrecord", image_height=192, image_width=640,
+            records_dir="data/rendered/tfrecord",
+            image_height=192,
+            image_width=640,
             min_object_height=6.0,
         ),
         augment=AugmentConfig(crop=0.5, min_box_size=2.0),
@@ -97,6 +107,6 @@ def make_preset(name: str) -> DetectionConfig:
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown preset {name!r}{hint} There are: {', '.join(PRESETS)}")
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(PRESETS)}")
     return PRESETS[name]()

@@ -18,9 +18,7 @@ def to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
     Example: (0, 0, 4, 2) becomes (2, 1, 4, 2).
     """
     left, top, right, bottom = (boxes_xyxy[..., i] for i in range(4))
-    return ops.stack(
-        [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=-1
-    )
+    return ops.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=-1)
 
 
 def to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
@@ -57,9 +55,7 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
     Example: (0, 0, 4, 2) and (2, 0, 6, 2) share 4.
     """
     width = ops.minimum(first[..., 2], second[..., 2]) - ops.maximum(first[..., 0], second[..., 0])
-    height = ops.minimum(first[..., 3], second[..., 3]) - ops.maximum(
-        first[..., 1], second[..., 1]
-    )
+    height = ops.minimum(first[..., 3], second[..., 3]) - ops.maximum(first[..., 1], second[..., 1])
     return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
 
 

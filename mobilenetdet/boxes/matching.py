@@ -108,9 +108,7 @@ def _owned_anchors(object_ious: Tensor, gt_kinds: Tensor) -> Tensor:
     return ops.logical_and(owned, _is_kind(gt_kinds, OBJECT))
 
 
-def _on_ignored(
-    ious: Tensor, covered: Tensor, gt_kinds: Tensor, config: MatchingConfig
-) -> Tensor:
+def _on_ignored(ious: Tensor, covered: Tensor, gt_kinds: Tensor, config: MatchingConfig) -> Tensor:
     """Anchors [B, A] that lie on something which is neither object nor background."""
     ignored_ious = ops.where(_is_kind(gt_kinds, IGNORED), ious, -1.0)
     # A small ignored object may be far from every anchor's shape: its best anchor counts too.

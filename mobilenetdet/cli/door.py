@@ -28,7 +28,7 @@ COMMANDS = {
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
     """Runs a command and leaves the program with its exit code.
 
-    What a user can mend (ValueError, FileNotFoundError) ends as one message on stderr and code 2,
+    What a user can mend (ValueError, OSError) ends as one message on stderr and code 2,
     Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the environment shows where it was raised.
 
     Args:
@@ -45,7 +45,7 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("MOBILENETDET_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
@@ -63,8 +63,11 @@ def main() -> NoReturn:
     command = arguments[0]
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        print(f"error: unknown command {command!r}{hint} See mobilenetdet --help", file=sys.stderr)
+        hint = f"did you mean {near[0]}? " if near else ""
+        print(
+            f"error: unknown command {command!r}; {hint}mobilenetdet --help lists all",
+            file=sys.stderr,
+        )
         sys.exit(2)
     sys.argv = [f"mobilenetdet {command}", *arguments[1:]]
     run(command)

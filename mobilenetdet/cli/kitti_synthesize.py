@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = tyro.cli(Options, description=Options.__doc__, use_underscores=True, args=argv)
+    options = tyro.cli(Options, use_underscores=True, args=argv)
     started = time.monotonic()
     # Standard error: what is piped on from standard output stays readable.
     console = Console(stderr=True)

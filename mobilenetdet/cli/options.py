@@ -47,13 +47,13 @@ class UseOverrides:
         for name in ("classes", "image_height", "image_width"):
             trained, asked = getattr(config.data, name), getattr(self.data, name)
             if trained != asked:
-                raise ValueError(f"data.{name} is {asked!r}, but the run was trained on {trained!r}")
+                raise ValueError(
+                    f"data.{name} is {asked!r}, but the run was trained on {trained!r}"
+                )
         return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
 
 
-def parse(
-    kind: type[Options], argv: list[str] | None, default: Options | None = None
-) -> Options:
+def parse(kind: type[Options], argv: list[str] | None, default: Options | None = None) -> Options:
     """Parses a command line; a mistake ends the program with the nearest option named.
 
     Args:

@@ -12,7 +12,6 @@ import tensorflow as tf
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
 from mobilenetdet.data.augment import Augmenter
-from mobilenetdet.data.frames import FramePreparer
 from mobilenetdet.data.images import decode_image, letterbox_image
 from mobilenetdet.data.pipeline import count_frames, num_workers, train_batches
 from mobilenetdet.data.records import decode_record
@@ -23,6 +22,7 @@ _MAX_STAGE_FRAMES = 100
 _WARM_UP_BATCHES = 8
 # Below this share of what the workers could do, something else holds them up.
 _GOOD_SHARE = 0.7
+_MANY_PNG_PERCENT = 10
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ def time_stages(options: Options) -> tuple[dict[str, float], int]:
     """Times the stages in one thread, on frames from all over the split.
 
     `read` is what TensorFlow needs to get the records out of the files (out of the page cache, if
-    they were read before), the rest is what `FramePreparer` does.
+    they were read before), the others are the parts of `FramePreparer.prepare_batch`.
 
     Returns:
         Milliseconds a frame by stage, and how many of 100 images are PNG.
     """
     config = options.config(augment=True)
-    preparer, augmenter = FramePreparer(config, augment=False), Augmenter(options.augment)
+    augmenter = Augmenter(options.augment)
     total = count_frames(config, options.split)
     paths = [str(path) for path in shard_paths(options.records_dir, options.split)]
     records = tf.data.TFRecordDataset(paths)
@@ -119,8 +119,6 @@ def time_stages(options: Options) -> tuple[dict[str, float], int]:
         "decode": _per_item(lambda: [decode_image(f.encoded, f.frame_id) for f in frames]),
         "letterbox": _per_item(lambda: [letterbox_image(i, config.image_size) for i in images]),
     }
-    whole = _per_item(lambda: [preparer.prepare(frame) for frame in frames])
-    stages["boxes"] = max(0.0, whole - stages["decode"] - stages["letterbox"])
     stages["augment"] = _per_item(
         lambda: [
             augmenter(image, frame.objects.boxes_xyxy, seed=(0, index))
@@ -167,7 +165,7 @@ def describe_limit(stages: dict[str, float], share: float, png_percent: int) -> 
             "something else\nor share their caches, or there are more workers than Python's lock "
             "lets through."
         )
-    if name == "decode" and png_percent:
+    if name == "decode" and png_percent >= _MANY_PNG_PERCENT:
         lines.append(
             f"{png_percent} % of the images are PNG. JPEG decodes several times faster: "
             "tools/tf_convert_data.py --jpeg_quality 95."

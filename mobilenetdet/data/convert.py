@@ -10,17 +10,15 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from mobilenetdet.data.image_header import ImageHeader, image_header
-from mobilenetdet.data.images import decode_image
-from mobilenetdet.data.records import RecordFrame, frame_features
+from mobilenetdet.data.kitti_source import FrameSource, find_sources, read_source
+from mobilenetdet.data.records import frame_features
 from mobilenetdet.data.shards import (
     FORMAT_VERSION,
     Manifest,
@@ -31,14 +29,12 @@ from mobilenetdet.data.shards import (
     write_manifest,
 )
 from mobilenetdet.data.tfrecord import encode_example, write_record
-from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 
 # Large enough to read at full speed, small enough to shuffle and to redo after an interruption.
 _SHARD_BYTES = 256_000_000
 # Small data sets are divided too, so that writing and reading run in parallel.
 _MIN_SHARDS = 8
-_MAX_LISTED_FRAMES = 20
 
 
 @dataclass(frozen=True)
@@ -74,17 +70,6 @@ class ConversionOptions:
         return {"jpeg_quality": self.jpeg_quality, "sha256": self.sha256}
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The files of one frame, with what tells whether they have changed."""
-
-    frame_id: str
-    image_path: str
-    label_path: str
-    # Size and time of change of the image, then of the label.
-    state: tuple[int, int, int, int]
-
-
 def convert_split(
     layout: KittiLayout,
     split: str,
@@ -116,8 +101,8 @@ def convert_split(
     """
     options = options or ConversionOptions()
     output_dir = Path(output_dir)
-    frame_ids, num_skipped = _find_frames(layout, split, skip_missing=options.skip_missing)
-    plan = _plan_shards(_stat_frames(layout, frame_ids), split, options)
+    sources, num_skipped = find_sources(layout, split, skip_missing=options.skip_missing)
+    plan = _plan_shards(sources, split, options)
     output_dir.mkdir(parents=True, exist_ok=True)
     kept = [] if options.overwrite else _complete_shards(output_dir, split, plan)
     names = {shard.name for shard in kept}
@@ -131,42 +116,9 @@ def convert_split(
     return manifest, len(kept)
 
 
-def _find_frames(layout: KittiLayout, split: str, *, skip_missing: bool) -> tuple[list[str], int]:
-    """Returns the frames of a split that have image and label, and how many have not."""
-    frame_ids = layout.read_image_set(split)
-    report = layout.check_frames(frame_ids)
-    if report.num_incomplete and not skip_missing:
-        lines = "\n".join(f"  {line}" for line in report.lines(_MAX_LISTED_FRAMES))
-        raise FileNotFoundError(
-            f"{report.num_incomplete} of the {len(frame_ids)} frames of {split} "
-            f"({layout.image_set_path(split)}) are incomplete in {layout.image_dir.parent}:\n"
-            f"{lines}\nunpack them there, or leave them out with --skip_missing"
-        )
-    if not report.complete:
-        raise ValueError(f"{layout.image_set_path(split)} lists no frame with image and label")
-    return report.complete, report.num_incomplete
-
-
-def _stat_frames(layout: KittiLayout, frame_ids: Sequence[str]) -> list[_Source]:
-    images, labels = _stat_folder(layout.image_dir), _stat_folder(layout.label_dir)
-    sources = []
-    for frame_id in frame_ids:
-        image_path, image = images.get(f"{frame_id}.png") or images[f"{frame_id}.jpg"]
-        label_path, label = labels[f"{frame_id}.txt"]
-        state = (image.st_size, image.st_mtime_ns, label.st_size, label.st_mtime_ns)
-        sources.append(_Source(frame_id, image_path, label_path, state))
-    return sources
-
-
-def _stat_folder(folder: Path) -> dict[str, tuple[str, os.stat_result]]:
-    # One pass over the folder takes a fifth of the time of one look-up per frame.
-    with os.scandir(folder) as entries:
-        return {entry.name: (entry.path, entry.stat()) for entry in entries}
-
-
 def _plan_shards(
-    sources: list[_Source], split: str, options: ConversionOptions
-) -> dict[Shard, list[_Source]]:
+    sources: list[FrameSource], split: str, options: ConversionOptions
+) -> dict[Shard, list[FrameSource]]:
     """Divides the frames in their order; the shards lack what only their content tells."""
     num_bytes = sum(source.state[0] for source in sources)
     num_shards = options.num_shards or max(_MIN_SHARDS, -(-num_bytes // _SHARD_BYTES))
@@ -181,7 +133,9 @@ def _plan_shards(
     return plan
 
 
-def _complete_shards(output_dir: Path, split: str, plan: dict[Shard, list[_Source]]) -> list[Shard]:
+def _complete_shards(
+    output_dir: Path, split: str, plan: dict[Shard, list[FrameSource]]
+) -> list[Shard]:
     """Returns the shards of an earlier call that are what this one would write."""
     earlier: dict[str, Shard] = {}
     for partial in (False, True):
@@ -207,7 +161,7 @@ def _read_manifest(path: Path) -> Manifest | None:
 def _write_split(
     output_dir: Path,
     manifest: Manifest,
-    todo: dict[Shard, list[_Source]],
+    todo: dict[Shard, list[FrameSource]],
     options: ConversionOptions,
     on_frame: Callable[[], None],
 ) -> Manifest:
@@ -225,7 +179,7 @@ def _write_split(
             for shard, frames in todo.items()
         ]
         for job in as_completed(jobs):
-            shards = sorted([*manifest.shards, job.result()], key=lambda shard: shard.name)
+            shards = sorted([*manifest.shards, job.result()], key=lambda s: (len(s.name), s.name))
             manifest = replace(manifest, shards=tuple(shards))
             write_manifest(partial, manifest)
     finally:
@@ -239,7 +193,7 @@ def _write_split(
 def _write_shard(
     output_dir: Path,
     planned: Shard,
-    frames: list[_Source],
+    frames: list[FrameSource],
     options: ConversionOptions,
     on_frame: Callable[[], None],
     stop: threading.Event,
@@ -253,7 +207,7 @@ def _write_shard(
             for source in frames:
                 if stop.is_set():
                     raise CancelledError
-                frame = _read_frame(source, options.jpeg_quality)
+                frame = read_source(source, options.jpeg_quality)
                 parts = encode_example(frame_features(frame, sha256=options.sha256))
                 checksum = write_record(file, parts)
                 fingerprint += _hash_record(source.frame_id, checksum)
@@ -266,27 +220,6 @@ def _write_shard(
     return replace(
         planned, num_objects=num_objects, num_bytes=num_bytes, fingerprint=fingerprint % 2**64
     )
-
-
-def _read_frame(source: _Source, jpeg_quality: int | None) -> RecordFrame:
-    with open(source.image_path, "rb", buffering=0) as file:
-        encoded = file.read()
-    header = image_header(encoded, source.image_path)
-    if jpeg_quality is not None:
-        encoded = _encode_jpeg(encoded, header, jpeg_quality, source.image_path)
-        header = header._replace(format="jpeg")
-    return RecordFrame(source.frame_id, encoded, *header, read_objects(source.label_path))
-
-
-def _encode_jpeg(encoded: bytes, header: ImageHeader, quality: int, source: str) -> bytes:
-    image_rgb = decode_image(encoded, source)  # [H, W, 3]
-    if image_rgb.shape[:2] != header[1:]:
-        raise ValueError(
-            f"{source}: {image_rgb.shape[1]}x{image_rgb.shape[0]} pixels decoded, the header says "
-            f"{header.width}x{header.height}; is it rotated by its EXIF data?"
-        )
-    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def _hash_record(frame_id: str, checksum: int) -> int:

@@ -44,14 +44,17 @@ class FramePreparer:
 
     Args:
         config: the detection config.
-        augment: False leaves frames as they are, whatever `config.augment` says; then boxes are
-            dropped only where nothing of them is in the image.
+        training: augments, if `config.augment.enabled`, and drops boxes under
+            `config.augment.min_box_size`. Otherwise frames stay as they are, and only boxes that
+            have no area in the image are dropped.
     """
 
-    def __init__(self, config: DetectionConfig, *, augment: bool) -> None:
+    def __init__(self, config: DetectionConfig, *, training: bool) -> None:
         """Takes the settings; see the class."""
         self._config = config
-        self._augmenter = Augmenter(config.augment) if augment and config.augment.enabled else None
+        augmented = training and config.augment.enabled
+        self._augmenter = Augmenter(config.augment) if augmented else None
+        self._min_box_size = config.augment.min_box_size if training else 0.0
 
     def prepare(
         self, frame: RecordFrame, *, seed: Sequence[int] = (), out: np.ndarray | None = None
@@ -75,12 +78,12 @@ class FramePreparer:
         classes, kinds = classes[used], kinds[used]
         size = np.array([frame.width, frame.height] * 2)
         boxes = np.clip(frame.objects.boxes_xyxy[used], 0, size)  # [N, 4]
-        min_size = min_visibility = 0.0
+        min_visibility = 0.0
         if self._augmenter is not None:
             # DontCare regions need not be whole: they often span the frame.
             whole = kinds != DONT_CARE
             image, boxes = self._augmenter(image, boxes, seed=seed, keep_whole=whole)
-            min_size, min_visibility = config.augment.min_box_size, config.augment.min_visibility
+            min_visibility = config.augment.min_visibility
         image, letterbox = letterbox_image(image, config.image_size, out=out)
         window = letterbox.apply(np.array([0.0, 0.0, letterbox.width, letterbox.height]))
         targets = make_targets(
@@ -88,7 +91,7 @@ class FramePreparer:
             classes,
             kinds,
             window_xyxy=window,
-            min_size=min_size,
+            min_size=self._min_box_size,
             min_visibility=min_visibility,
             min_height=config.data.min_object_height,
         )

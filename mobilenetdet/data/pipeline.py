@@ -93,7 +93,7 @@ def train_batches(
     records = tf.data.Dataset.range(first_epoch, end).flat_map(
         lambda epoch: _epoch_records(paths, epoch, config)
     )
-    batches = _prepare(records, config, augment=True)
+    batches = _prepare(records, config, training=True)
     batches = batches.map(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
         _PREFETCH_BATCHES
@@ -116,7 +116,7 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
         tf.data.TFRecordDataset([str(path) for path in paths]), config.eval.batch_size
     )
     records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
-    batches = _prepare(records, config, augment=False)
+    batches = _prepare(records, config, training=False)
     batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
     return batches.prefetch(_PREFETCH_BATCHES)
 
@@ -143,12 +143,12 @@ def _enumerate_batches(records: tf.data.Dataset, batch_size: int) -> tf.data.Dat
 
 
 def _prepare(
-    records: tf.data.Dataset, config: DetectionConfig, *, augment: bool
+    records: tf.data.Dataset, config: DetectionConfig, *, training: bool
 ) -> tf.data.Dataset:
     """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
-    preparer = FramePreparer(config, augment=augment)
+    preparer = FramePreparer(config, training=training)
     base_seed = config.train.seed % 2**32
 
     def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:

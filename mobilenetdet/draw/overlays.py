@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from mobilenetdet.draw.tags import Tag, draw_tags, draw_text, text_size
+from mobilenetdet.draw.tags import Colour, Rect, Tag, draw_tags, draw_text, text_size
 from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
-
-Colour = tuple[int, int, int]
 
 # One colour per meaning, RGB, told apart by the colour-blind through brightness and line style.
 PALETTE: dict[str, Colour] = {
@@ -44,8 +41,8 @@ _DETECTION_OUTCOMES = {"hit": "hit", "false_alarm": "false alarm", "ignored": "i
 _LABEL_OUTCOMES = {"miss": "missed", "hit": "found", "ignored": "ignored"}
 _GROUPS = (*_DETECTION_OUTCOMES.values(), *_LABEL_OUTCOMES.values())
 # Lines are as wide as given on an image of this size, pixels, and grow with the root of its area.
-_REFERENCE_AREA = 1242 * 375
-_MIN_SCALE = 0.75
+_REFERENCE_AREA, _MIN_SCALE = 1242 * 375, 0.75
+_THICK, _THIN = 2.6, 1.0
 _CASING_OPACITY, _HATCH_OPACITY = 0.45, 0.38
 _DASH, _GAP, _HATCH_PERIOD, _STRIP_HEIGHT = 7, 5, 9, 24
 
@@ -142,17 +139,17 @@ def draw_comparison(
         for index, outcome in enumerate(label_outcomes)
     ]
     for index, outcome in enumerate(map(str, detection_outcomes)):
-        look = _Look(PALETTE[outcome], 1 if outcome == "ignored" else 2)
+        look = _Look(PALETTE[outcome], _THIN if outcome == "ignored" else _THICK)
         text, score = _describe(detections, index)
-        group = _DETECTION_OUTCOMES[outcome]
-        marks.append(_Mark(detections.boxes_xyxy[index], look, text, group, score))
+        box, group = detections.boxes_xyxy[index], _DETECTION_OUTCOMES[outcome]
+        marks.append(_Mark(box, look, text, group, score))
     return _render(image_rgb, marks, title)
 
 
 def _label_mark(labels: KittiObjects, index: int, *, outcome: str) -> _Mark:
     missed, ignored = outcome == "miss", outcome == "ignored"
     colour = PALETTE["found" if outcome == "hit" else outcome]
-    look = _Look(colour, 2 if missed else 1, dashed=True, hatched=ignored)
+    look = _Look(colour, _THICK if missed else _THIN, dashed=True, hatched=ignored)
     # A hit is named by its detection, and what does not count stays in the background.
     text = str(labels.types[index]) if missed else ""
     return _Mark(labels.boxes_xyxy[index], look, text, _LABEL_OUTCOMES[outcome])
@@ -163,7 +160,7 @@ def _class_mark(objects: KittiObjects, index: int, *, dashed: bool) -> _Mark:
     colour = _CLASS_COLOURS.get(name.lower(), _OTHER_CLASS)
     ignored = name.lower() == DONT_CARE.lower()
     text, score = _describe(objects, index)
-    look = _Look(colour, 1 if dashed or ignored else 2, dashed or ignored, ignored)
+    look = _Look(colour, _THIN if dashed or ignored else _THICK, dashed or ignored, ignored)
     group = f"{name} (label)" if dashed and not ignored else name
     return _Mark(objects.boxes_xyxy[index], look, "" if dashed or ignored else text, group, score)
 
@@ -171,10 +168,8 @@ def _class_mark(objects: KittiObjects, index: int, *, dashed: bool) -> _Mark:
 def _describe(objects: KittiObjects, index: int) -> tuple[str, float]:
     """Returns the text of a tag, and the score that decides who gets the best place."""
     name = str(objects.types[index])
-    if objects.scores is None:
-        return name, 0.0
-    score = float(objects.scores[index])
-    return f"{name} {score:.2f}", score
+    score = 0.0 if objects.scores is None else float(objects.scores[index])
+    return (name if objects.scores is None else f"{name} {score:.2f}"), score
 
 
 def _check_outcomes(
@@ -198,11 +193,10 @@ def _render(image_rgb: np.ndarray, marks: Sequence[_Mark], title: str) -> np.nda
         if mark.look.hatched:
             _hatch(canvas, rect, mark.look.colour, scale)
     # A dark casing keeps a line readable on a bright background of its own colour.
-    casing = np.zeros((height, width), np.uint8)
+    casing = np.zeros((height, width), bool)
     for mark, rect in zip(marks, rects, strict=True):
         _outline(casing, rect, mark.look, scale, casing=True)
-    dark = casing > 0
-    canvas[dark] = (canvas[dark] * (1 - _CASING_OPACITY)).astype(np.uint8)
+    canvas[casing] = (canvas[casing] * (1 - _CASING_OPACITY)).astype(np.uint8)
     for mark, rect in zip(marks, rects, strict=True):
         _outline(canvas, rect, mark.look, scale)
     tagged = sorted((m.score, i) for i, m in enumerate(marks) if m.text)
@@ -212,12 +206,12 @@ def _render(image_rgb: np.ndarray, marks: Sequence[_Mark], title: str) -> np.nda
 
 
 def _check_image(image_rgb: np.ndarray) -> None:
-    if image_rgb.dtype != np.uint8 or image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
-        shape, dtype = image_rgb.shape, image_rgb.dtype
+    shape, dtype = image_rgb.shape, image_rgb.dtype
+    if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3:
         raise ValueError(f"an image of shape {shape} and {dtype} was given; it must be uint8 RGB")
 
 
-def _pixel_rect(box_xyxy: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+def _pixel_rect(box_xyxy: np.ndarray, height: int, width: int) -> Rect:
     """Returns the first and last pixel of a box in x and y, inside the image."""
     x1, y1, x2, y2 = (int(round(float(value))) for value in box_xyxy)
     x1, x2 = (min(max(x, 0), width - 1) for x in (x1, x2 - 1))
@@ -226,40 +220,38 @@ def _pixel_rect(box_xyxy: np.ndarray, height: int, width: int) -> tuple[int, int
 
 
 def _outline(
-    canvas: np.ndarray,
-    rect: tuple[int, int, int, int],
-    look: _Look,
-    scale: float,
-    *,
-    casing: bool = False,
+    canvas: np.ndarray, rect: Rect, look: _Look, scale: float, *, casing: bool = False
 ) -> None:
+    """Draws a line centred on the border of a box, or its mask, which is a pixel wider."""
     x1, y1, x2, y2 = rect
-    thickness = max(1, round(look.width * scale)) + (2 if casing else 0)
-    colour = 255 if casing else look.colour
-    if not look.dashed:
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness)
-        return
-    for start, stop in (
-        *((((a, y), (b, y))) for a, b in _dashes(x1, x2, scale) for y in (y1, y2)),
-        *((((x, a), (x, b))) for a, b in _dashes(y1, y2, scale) for x in (x1, x2)),
-    ):
-        cv2.line(canvas, start, stop, colour, thickness)
+    thickness = max(1, round(look.width * scale))
+    before, after = thickness // 2, thickness - thickness // 2
+    margin, colour = (1, True) if casing else (0, look.colour)
+
+    def fill(left: int, top: int, right: int, bottom: int) -> None:
+        left, top = max(left - margin, 0), max(top - margin, 0)
+        canvas[top : bottom + margin, left : right + margin] = colour
+
+    for start, stop in _dashes(x1 - before, x2 + after, look.dashed, scale):
+        for y in (y1, y2):
+            fill(start, y - before, stop, y + after)
+    for start, stop in _dashes(y1 - before, y2 + after, look.dashed, scale):
+        for x in (x1, x2):
+            fill(x - before, start, x + after, stop)
 
 
-def _dashes(first: int, last: int, scale: float) -> list[tuple[int, int]]:
-    """Divides a side into dashes with one at each corner."""
+def _dashes(start: int, stop: int, dashed: bool, scale: float) -> list[tuple[int, int]]:
+    """Divides a side (half-open) into dashes with one at each corner; a short side has one."""
     dash, gap = _DASH * scale, _GAP * scale
-    count = max(1, round((last - first + gap) / (dash + gap)))
-    if count == 1:
-        return [(first, last)]
-    period = (last - first - dash) / (count - 1)
-    starts = [first + index * period for index in range(count)]
-    return [(round(start), round(min(start + dash, last))) for start in starts]
+    count = round((stop - start + gap) / (dash + gap))
+    if not dashed or count < 2:
+        return [(start, stop)]
+    period = (stop - start - dash) / (count - 1)
+    starts = [start + index * period for index in range(count)]
+    return [(round(first), round(first + dash)) for first in starts]
 
 
-def _hatch(
-    canvas: np.ndarray, rect: tuple[int, int, int, int], colour: Colour, scale: float
-) -> None:
+def _hatch(canvas: np.ndarray, rect: Rect, colour: Colour, scale: float) -> None:
     x1, y1, x2, y2 = rect
     rows, columns = np.ogrid[y1 : y2 + 1, x1 : x2 + 1]
     period = _HATCH_PERIOD * scale

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+# Red, green, blue; and x1, y1, x2, y2 in pixels.
 Colour = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
 

@@ -113,7 +113,9 @@ def format_metrics(metrics: dict[str, Any]) -> str:
         f"{'':12}{heading}",
     ]
     for name in (*EVALUATED_CLASSES, "mean"):
-        values = "".join(f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels)
+        values = "".join(
+            f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels
+        )
         note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
         lines.append(f"{name:12}{values}{note}")
     return "\n".join(lines)

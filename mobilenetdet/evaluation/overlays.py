@@ -111,9 +111,7 @@ def draw_outcomes(
     )
 
 
-def combined_outcomes(
-    labels: KittiObjects, results: KittiObjects
-) -> tuple[np.ndarray, np.ndarray]:
+def combined_outcomes(labels: KittiObjects, results: KittiObjects) -> tuple[np.ndarray, np.ndarray]:
     """What became of each label [N] and detection [M], all evaluated classes together.
 
     A row that counts for no class stays "ignored".
@@ -145,9 +143,7 @@ def tensorboard_overlays(evaluation: Evaluation, config: DetectionConfig) -> np.
     )
 
 
-def choose_frames(
-    known: Sequence[str], asked: Sequence[str] | None, count: int
-) -> list[str]:
+def choose_frames(known: Sequence[str], asked: Sequence[str] | None, count: int) -> list[str]:
     """Returns the frames that were asked for, or `count` frames spread over all.
 
     Raises:

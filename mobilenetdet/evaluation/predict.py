@@ -88,9 +88,7 @@ def _to_json(picture: Picture, objects: KittiObjects) -> dict[str, object]:
     height, width = picture.image.shape[:2]
     detections = [
         {"class": str(name), "score": round(float(score), 6), "box_xyxy": box.round(2).tolist()}
-        for name, score, box in zip(
-            objects.types, objects.scores, objects.boxes_xyxy, strict=True
-        )
+        for name, score, box in zip(objects.types, objects.scores, objects.boxes_xyxy, strict=True)
     ]
     return {
         "name": picture.name,

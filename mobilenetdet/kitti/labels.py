@@ -182,16 +182,16 @@ def format_objects(objects: KittiObjects) -> str:
     Raises:
         ValueError: a value is not finite, or a type name is empty or holds a space.
     """
-    columns = _to_columns(objects)
-    for name, column in zip(COLUMNS[1:], columns.T, strict=False):
+    for index, name in enumerate(objects.types.tolist()):
+        if len(name.split()) != 1 or name.strip() != name:
+            raise ValueError(f"object {index}: type {name!r} has to be one word")
+    words = [objects.types.tolist()]
+    for name, column, unknown in zip(COLUMNS[1:], _to_columns(objects).T, _UNKNOWN, strict=False):
         if not np.isfinite(column).all():
             index = int(np.argmin(np.isfinite(column)))
             raise ValueError(f"object {index}: {name} is {column[index]}; KITTI needs numbers")
-    for index, name in enumerate(objects.types):
-        if len(str(name).split()) != 1 or str(name).strip() != str(name):
-            raise ValueError(f"object {index}: type {str(name)!r} has to be one word")
-    rows = zip(objects.types, columns.tolist(), strict=True)
-    return "".join(f"{name} {_format_numbers(row)}\n" for name, row in rows)
+        words.append(_format_column(name, column, unknown))
+    return "".join(f"{' '.join(line)}\n" for line in zip(*words, strict=True))
 
 
 def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
@@ -298,12 +298,12 @@ def _to_columns(objects: KittiObjects) -> np.ndarray:
     return np.column_stack([np.asarray(column, np.float64) for column in columns])
 
 
-def _format_numbers(row: list[float]) -> str:
+def _format_column(name: str, column: np.ndarray, unknown: float | None) -> list[str]:
+    if name == "occluded" or (column == unknown).all():
+        return [str(int(value)) for value in column]
+    decimals = 4 if name == "score" else 2
     words = []
-    for name, value, unknown in zip(COLUMNS[1:], row, _UNKNOWN, strict=False):
-        if name == "occluded" or value == unknown:
-            words.append(str(int(value)))
-            continue
-        word = f"{value:.4f}" if name == "score" else f"{value:.2f}"
+    for value in column.tolist():
+        word = str(int(value)) if value == unknown else f"{value:.{decimals}f}"
         words.append(word if float(word) == value else repr(value))
-    return " ".join(words)
+    return words

@@ -96,7 +96,9 @@ def published_split() -> Split:
     Source: Chen et al., 3D Object Proposals for Accurate Object Class Detection, NIPS 2015.
     """
     folder = importlib.resources.files("mobilenetdet.kitti") / "published_split"
-    texts = {name: (folder / f"{name}.txt").read_text() for name in ("train", "val")}
+    texts = {
+        name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in ("train", "val")
+    }
     return Split(**{name: parse_frame_ids(text, f"{name}.txt") for name, text in texts.items()})
 
 
@@ -169,7 +171,7 @@ def read_drive_mapping(devkit_dir: str | os.PathLike[str]) -> dict[str, tuple[st
             )
     frames = _parse_drive_frames(paths[0])
     mapping = {}
-    for index, word in enumerate(paths[1].read_text().replace(",", " ").split()):
+    for index, word in enumerate(paths[1].read_text(encoding="utf-8").replace(",", " ").split()):
         if not word.isdecimal() or not 1 <= int(word) <= len(frames):
             raise ValueError(
                 f"{paths[1]}: entry {index + 1} is {word!r}, expected a line of {paths[0].name} "
@@ -228,7 +230,7 @@ def _rank(name: str, seed: int) -> bytes:
 
 def _parse_drive_frames(path: Path) -> list[tuple[str, int]]:
     frames = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         words = line.split()
         if len(words) != 3 or not words[2].isdecimal():
             raise ValueError(f"{path}:{number}: {line!r} is not 'date drive frame'")

@@ -128,7 +128,8 @@ class SqueezeDetHead(keras.layers.Layer):
         positive = ops.cast(matches.positive, "float32")
         negative = ops.cast(matches.negative, "float32")
         num_positive = ops.maximum(ops.sum(positive), 1.0)
-        num_negative = ops.maximum(ops.sum(negative), 1.0)
+        by_negatives = config.negative_normaliser == "negatives"
+        negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
 
         overlaps = iou(ops.stop_gradient(self.boxes(predictions, anchors_xyxy)), box_targets)
         at_positive, at_negative = confidence_losses(predictions["confidence_logits"], overlaps)
@@ -140,7 +141,7 @@ class SqueezeDetHead(keras.layers.Layer):
                 config.confidence_positive * ops.sum(at_positive * positive) / num_positive
             ),
             "confidence_negative_loss": (
-                config.confidence_negative * ops.sum(at_negative * negative) / num_negative
+                config.confidence_negative * ops.sum(at_negative * negative) / negative_normaliser
             ),
             "class_loss": config.classification * ops.sum(classes * positive) / num_positive,
         }

@@ -102,9 +102,7 @@ def _block_of(layer_name: str) -> int:
 
 
 def _convolution(x: Tensor, channels: int) -> Tensor:
-    x = keras.layers.Conv2D(
-        channels, 3, strides=2, padding="same", use_bias=False, name="conv1"
-    )(x)
+    x = keras.layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
     x = FusedBatchNormalization(name="conv1_bn")(x)
     return keras.layers.ReLU(6.0, name="conv1_relu")(x)
 

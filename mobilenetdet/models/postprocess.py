@@ -37,9 +37,7 @@ def select_detections(
     index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count, 1))
     boxes = ops.take_along_axis(clipped, index, axis=1)  # [B, C * K, 4]
     grouped = ops.reshape(boxes, (-1, num_classes, count, 4))
-    keep = ops.logical_and(
-        greedy_nms(grouped, config.nms_iou), scores >= config.score_threshold
-    )
+    keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), scores >= config.score_threshold)
     scores = ops.reshape(ops.where(keep, scores, 0.0), (-1, num_classes * count))
     return _best(boxes, scores, count, min(config.max_detections, num_classes * count))
 

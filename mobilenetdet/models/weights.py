@@ -43,7 +43,9 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def load_backbone_weights(backbone: keras.Model, weights: str, *, alpha: float) -> LoadReport | None:
+def load_backbone_weights(
+    backbone: keras.Model, weights: str, *, alpha: float
+) -> LoadReport | None:
     """Fills a backbone.
 
     Args:

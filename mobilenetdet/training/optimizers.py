@@ -54,6 +54,8 @@ def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
     }
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"train.optimizer {name!r} is unknown{hint} Keras has {sorted(known)}")
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(
+            f"train.optimizer {name!r} is unknown; {hint}Keras has {', '.join(sorted(known))}"
+        )
     return known[name.lower()]

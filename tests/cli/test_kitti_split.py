@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet.cli.door import run
 from mobilenetdet.cli.kitti_split import main
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_split.py"
@@ -118,34 +117,3 @@ def test_tool_ends_with_one_line_and_code_2(tmp_path):
     help_page = call_tool("--help", cwd=tmp_path).stdout
     for word in ("--kitti_root", "published", "--val_fraction", "--seed", "--devkit_dir"):
         assert word in help_page
-
-
-@pytest.mark.parametrize(
-    ("outcome", "code", "message"),
-    [
-        (None, 0, ""),
-        (3, 3, ""),
-        (ValueError("bad value"), 2, "error: bad value\n"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
-    ],
-)
-def test_door_turns_outcomes_into_exit_codes(capsys, outcome, code, message):
-    def command():
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
-
-    with pytest.raises(SystemExit) as exit_info:
-        run(command)
-    assert exit_info.value.code == code
-    assert capsys.readouterr().err == message
-
-
-def test_door_shows_where_on_request(monkeypatch):
-    monkeypatch.setenv("MOBILENETDET_TRACEBACK", "1")
-
-    def command():
-        raise ValueError("bad value")
-
-    with pytest.raises(ValueError, match="bad value"):
-        run(command)

@@ -40,14 +40,14 @@ def rectangle(box, size=(188, 620)):
     return image
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_boxes_frame_the_drawn_object(augment):
+@pytest.mark.parametrize("training", [False, True])
+def test_boxes_frame_the_drawn_object(training):
     """The whole way: encoded, decoded, shifted, cropped, flipped, letterboxed, clipped."""
     settings = dict.fromkeys(NAMES, 0.5) | {"colour": 0.0, "hue_saturation": 0.0}
-    preparer = FramePreparer(config(**settings), augment=augment)
+    preparer = FramePreparer(config(**settings), training=training)
     box, num_seen = [250, 60, 370, 140], 0
     frame = record(line("Car", box), image=rectangle(box))
-    for seed in range(60 if augment else 1):
+    for seed in range(60 if training else 1):
         prepared = preparer.prepare(frame, seed=(seed,))
         bright = (prepared.image[..., 0] > (GREY + 255) / 2).nonzero()
         if len(prepared.targets.kinds) == 0:
@@ -59,12 +59,12 @@ def test_boxes_frame_the_drawn_object(augment):
         # Half a pixel, as edges of pixels lie beside the true edge, and half a pixel at the far
         # border, as the letterbox draws whole pixels.
         np.testing.assert_allclose(prepared.targets.boxes_xyxy[0], seen, atol=1.0)
-    assert num_seen > (40 if augment else 0)
+    assert num_seen > (40 if training else 0)
 
 
 def test_without_augmentation_only_the_letterbox_acts():
     text = line("Car", [100, 50, 200, 100]) + line("DontCare", [0, 0, 30, 30])
-    prepared = FramePreparer(config(flip=1.0, crop=1.0), augment=False).prepare(record(text))
+    prepared = FramePreparer(config(flip=1.0, crop=1.0), training=False).prepare(record(text))
     scale = 192 / 188  # the height is what limits
     letterbox = prepared.letterbox
     assert letterbox.scale == pytest.approx(scale)
@@ -80,9 +80,19 @@ def test_without_augmentation_only_the_letterbox_acts():
 
 def test_the_switch_of_the_config_holds():
     frame = record(line("Car", [100, 50, 200, 100]))
-    off = FramePreparer(config(enabled=False, flip=1.0), augment=True).prepare(frame, seed=(0,))
-    plain = FramePreparer(config(), augment=False).prepare(frame)
+    off = FramePreparer(config(enabled=False, flip=1.0), training=True).prepare(frame, seed=(0,))
+    plain = FramePreparer(config(), training=False).prepare(frame)
     assert (off.targets.boxes_xyxy == plain.targets.boxes_xyxy).all()
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_training_drops_tiny_boxes_with_or_without_augmentation(enabled):
+    frame = record(line("Car", [100, 50, 101, 100]) + line("Car", [100, 50, 200, 100]))
+    cfg = config(enabled=enabled, **dict.fromkeys(NAMES, 0.0))
+    prepared = FramePreparer(cfg, training=True).prepare(frame, seed=(0,))
+    assert (len(prepared.targets.kinds), prepared.targets.num_dropped) == (1, 1)
+    prepared = FramePreparer(cfg, training=False).prepare(frame)
+    assert (len(prepared.targets.kinds), prepared.targets.num_dropped) == (2, 0)
 
 
 @pytest.mark.parametrize("size", [(375, 1242), (1600, 900)])  # a KITTI frame, a portrait photo
@@ -90,13 +100,13 @@ def test_heights_are_measured_in_network_pixels(size):
     scale = min(192 / size[0], 640 / size[1])
     text = line("Car", [10, 10, 200, 10 + 11.9 / scale])
     text += line("Car", [10, 10, 200, 10 + 12.1 / scale])
-    prepared = FramePreparer(config(), augment=False).prepare(record(text, size=size))
+    prepared = FramePreparer(config(), training=False).prepare(record(text, size=size))
     assert prepared.targets.kinds.tolist() == [IGNORED, OBJECT]
 
 
 def test_background_classes_are_not_yielded():
     text = line("Truck", [10, 10, 90, 90]) + line("Van", [10, 10, 90, 90])
-    prepared = FramePreparer(config(), augment=False).prepare(record(text))
+    prepared = FramePreparer(config(), training=False).prepare(record(text))
     assert prepared.targets.kinds.tolist() == [IGNORED]
     assert prepared.targets.num_dropped == 0
 
@@ -116,7 +126,7 @@ def test_background_classes_are_not_yielded():
     ],
 )
 def test_frames_at_the_edge_of_sense(text):
-    preparer = FramePreparer(config(**dict.fromkeys(NAMES, 0.8)), augment=True)
+    preparer = FramePreparer(config(**dict.fromkeys(NAMES, 0.8)), training=True)
     frame = record(text)
     num_labels = sum(name in text for name in ("Car ", "DontCare "))
     for seed in range(12):
@@ -137,7 +147,7 @@ def test_what_a_crop_leaves_is_learnt_ignored_or_dropped_and_none_is_lost():
     corners = rng.uniform([0, 0], [560, 150], (40, 2))
     boxes = np.hstack([corners, corners + rng.uniform(14, 38, (40, 2))])
     frame = record("".join(line("Car", box) for box in boxes))
-    preparer = FramePreparer(config(crop=1.0, crop_min_scale=0.55), augment=True)
+    preparer = FramePreparer(config(crop=1.0, crop_min_scale=0.55), training=True)
     learnt = ignored = dropped = 0
     for seed in range(40):
         targets = preparer.prepare(frame, seed=(seed,)).targets
@@ -152,7 +162,7 @@ def test_a_record_that_lies_about_the_size_is_named():
     frame = record(line("Car", [10, 10, 90, 90]))
     lying = RecordFrame("000042", frame.encoded, "png", 620, 188, frame.objects)
     with pytest.raises(ValueError, match="frame 000042: the image is 620x188 .* says 188x620"):
-        FramePreparer(config(), augment=False).prepare(lying)
+        FramePreparer(config(), training=False).prepare(lying)
 
 
 def make_targets(count):
@@ -180,7 +190,7 @@ def test_boxes_are_padded_to_a_multiple_of_eight(counts, num_boxes):
 
 def test_a_batch_is_its_frames():
     cfg = config()
-    preparer = FramePreparer(cfg, augment=True)
+    preparer = FramePreparer(cfg, training=True)
     frames = [record(line("Car", [100 + i, 50, 200, 100]), frame_id=f"{i:06d}") for i in range(3)]
     payloads = [
         serialize_frame(f.frame_id, f.encoded, f.format, (f.height, f.width), f.objects)
@@ -200,6 +210,6 @@ def test_a_batch_is_its_frames():
 def test_a_frame_without_labels_has_empty_arrays():
     frame = record()
     assert isinstance(frame.objects, KittiObjects)
-    targets = FramePreparer(config(), augment=True).prepare(frame, seed=(0,)).targets
+    targets = FramePreparer(config(), training=True).prepare(frame, seed=(0,)).targets
     assert targets.boxes_xyxy.shape == (0, 4)
     assert targets.classes.shape == targets.kinds.shape == (0,)

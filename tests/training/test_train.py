@@ -104,7 +104,9 @@ def test_metrics_have_losses_rate_and_ap(trained: dict):
 
 def test_interrupted_run_ends_like_a_straight_one(trained: dict):
     assert trained["rows_before"].count("\n") == 2  # heading and the complete epoch
-    straight, resumed = (np.load(trained[name] / "checkpoint.npz") for name in ("straight", "resumed"))
+    straight, resumed = (
+        np.load(trained[name] / "checkpoint.npz") for name in ("straight", "resumed")
+    )
     assert set(straight.files) == set(resumed.files)
     for name in straight.files:
         if name.startswith(("model", "ema", "optimizer")):

@@ -89,7 +89,7 @@ def paint_ground(
         contacts: ground polygons [N, 3] close under objects, which even the sky hardly lights.
     """
     colour = np.empty((IMAGE_HEIGHT, IMAGE_WIDTH, 3), np.uint8)
-    colour[:] = np.rint(street.base_colour * 255)
+    cv2.rectangle(colour, (0, 0), (IMAGE_WIDTH, IMAGE_HEIGHT), _rgb(street.base_colour), cv2.FILLED)
     material = np.full(colour.shape[:2], _MATERIALS.index(street.base_material), np.uint8)
     for strip in street.strips:
         polygon = street.polygon(strip)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def frustum(bottom: np.ndarray, top: np.ndarray, colour, *, gloss: float = 0.0) 
     return Part(vertices, _frustum_faces(len(bottom)), colour, gloss, vertices.mean(axis=0))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _frustum_faces(count: int) -> np.ndarray:
     faces = [(i, (i + 1) % count, (i + 1) % count + count, i + count) for i in range(count)]
     return padded([*faces, tuple(range(count)), tuple(range(count, 2 * count))])
@@ -178,7 +178,7 @@ def ball(centre: Point, radii: Point, colour, *, rings: int = 4, sides: int = 8)
     return Part(vertices, _ball_faces(rings, sides), colour, 0.0, centre)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ball_faces(rings: int, sides: int) -> np.ndarray:
     faces = [tuple(range(sides)), tuple(range(rings * sides, (rings + 1) * sides))]
     for level in range(rings):
@@ -217,7 +217,7 @@ def ring(centre: Point, radius: float, section: float, colour: Colour, *, sides:
     return Part(vertices, _ring_faces(sides), colour, 0.0, np.vstack([centre, centre, tread]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ring_faces(sides: int) -> np.ndarray:
     """Two flat sides, each one polygon that goes round outside and back inside, and treads."""
     around = (*range(sides), 0)

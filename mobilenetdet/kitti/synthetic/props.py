@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Crown:
     top: float
 
 
-@lru_cache(maxsize=None)
+@cache
 def build_trunk(height: float) -> Mesh:
     """Build the trunk of a tree that is height metres tall."""
     thick = 0.018 * height
@@ -36,7 +36,7 @@ def build_trunk(height: float) -> Mesh:
     return _on_post(parts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def build_lamp(*, side: int) -> Mesh:
     """Build a street lamp whose arm reaches to one side (-1 left, +1 right of its heading)."""
     reach = side * 1.3
@@ -48,7 +48,7 @@ def build_lamp(*, side: int) -> Mesh:
     return _on_post(parts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def build_sign(*, kind: int) -> Mesh:
     """Build a traffic sign on a post, seen by who drives with us: kind 0..5."""
     colour, corners = _SIGN_COLOURS[kind % 3], (4, 12)[kind // 3]

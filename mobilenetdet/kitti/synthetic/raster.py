@@ -63,8 +63,11 @@ class Canvas:
         rgba = cv2.cvtColor(background_rgb, cv2.COLOR_RGB2RGBA)
         self._rgba = cv2.resize(rgba, size, interpolation=cv2.INTER_NEAREST)
         # One word per sample: colour and object id are written in a single pass.
-        self._words = self._rgba.view(np.uint32)[..., 0]  # [S*H, S*W]
+        self._words = self._rgba.view(np.int32)[..., 0]  # [S*H, S*W]
         self._inverse_depth = np.zeros(self._words.shape, np.float32)
+        # Fresh memory for every face would take longer than filling it.
+        self._plane_scratch = np.empty(self._words.size, np.float32)
+        self._word_scratch = np.empty(self._words.size, np.int32)
 
     def image(self) -> np.ndarray:
         """Return the picture, uint8 [H, W, 3], averaged over the samples of each pixel."""
@@ -114,6 +117,8 @@ class Canvas:
             if len(shown) == 0:
                 return _nothing(object_id)
             full = np.concatenate([polygons.min(axis=(0, 1)), polygons.max(axis=(0, 1))])
+        if not _is_on_canvas(full):
+            return _nothing(object_id, full)
         depths = np.maximum(first[shown, 2], NEAR)
         colours = lighting.shade(normals[shown], mesh.colours[shown], mesh.gloss[shown], depths)
         planes = _depth_planes(normals[shown], distance[shown])
@@ -132,8 +137,6 @@ class Canvas:
             object_id: value for the id buffer.
         """
         left, top, right, bottom = _sample_windows(full[None])[0].tolist()
-        if left >= right or top >= bottom:
-            return _nothing(object_id, full)
         covered = np.zeros((bottom - top, right - left), np.uint8)
         xs = ((np.arange(left, right) + 0.5) / SAMPLES).astype(np.float32)
         ys = ((np.arange(top, bottom) + 0.5) / SAMPLES)[:, None]
@@ -143,19 +146,30 @@ class Canvas:
         drawn = np.flatnonzero((windows[:, :2] < windows[:, 2:]).all(axis=1))
         for i, (x0, y0, x1, y1) in zip(drawn, windows[drawn].tolist(), strict=True):
             corners, (a, b, c), word = faces[i]
-            mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-            cv2.fillPoly(mask, [fixed[i, :corners]], 1, cv2.LINE_8, _SHIFT)
+            height, width = y1 - y0, x1 - x0
+            mask = np.zeros((height, width), np.uint8)
+            cv2.fillPoly(mask, [fixed[i, :corners]], 255, cv2.LINE_8, _SHIFT)
             rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
             covered[rows, columns] |= mask
-            inverse = xs[columns] * np.float32(a) + (ys[rows] * b + c).astype(np.float32)
+            inverse = self._plane_scratch[: height * width].reshape(height, width)
+            along_x, along_y = xs[columns] * np.float32(a), (ys[rows] * b + c).astype(np.float32)
+            np.add(along_x, along_y, out=inverse)
             # Outlines are drawn half a sample too wide; a grazing plane would run away there.
             np.minimum(inverse, limit, out=inverse)
-            depth = self._inverse_depth[y0:y1, x0:x1]
-            closer = inverse > depth
-            closer &= mask.view(np.bool_)
-            np.copyto(depth, inverse, where=closer)
-            np.copyto(self._words[y0:y1, x0:x1], word, where=closer)
+            self._write_closer(inverse, mask, word, (x0, y0, x1, y1))
         return _silhouette(covered, (left, top), full, object_id)
+
+    def _write_closer(self, inverse: np.ndarray, mask: np.ndarray, word, window) -> None:
+        """Write depth and word where the mask (0 or 255) is set and nothing is nearer."""
+        x0, y0, x1, y1 = window
+        depth = self._inverse_depth[y0:y1, x0:x1]
+        closer = cv2.compare(inverse, depth, cv2.CMP_GT)
+        closer &= mask
+        cv2.copyTo(inverse, closer, depth)
+        if word is not None:
+            words = self._word_scratch[: mask.size].reshape(mask.shape)
+            words[:] = word
+            cv2.copyTo(words, closer, self._words[y0:y1, x0:x1])
 
     def hide_behind(self, polygon: np.ndarray) -> None:
         """Let a planar polygon [N, 3] (metres), painted already, hide what lies behind it."""
@@ -169,15 +183,14 @@ class Canvas:
             return
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         corners = np.rint((pixels * SAMPLES - window[:2] - 0.5) * _FIXED).astype(np.int32)
-        cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(mask, [corners], 255, cv2.LINE_8, _SHIFT)
         normal = np.cross(polygon[1] - polygon[0], polygon[2] - polygon[0])
-        normal /= np.linalg.norm(normal)
-        a, b, c = _depth_planes(normal[None], ((polygon[0] - CAMERA_CENTRE) @ normal)[None])[0]
+        distance = (polygon[0] - CAMERA_CENTRE) @ normal
+        a, b, c = _depth_planes(normal[None], np.array([distance]))[0]
         xs, ys = (np.arange(x0, x1) + 0.5) / SAMPLES, (np.arange(y0, y1) + 0.5) / SAMPLES
         inverse = (a * xs + c).astype(np.float32) + (b * ys).astype(np.float32)[:, None]
         np.minimum(inverse, np.float32(1 / clipped[:, 2].min()), out=inverse)
-        depth = self._inverse_depth[y0:y1, x0:x1]
-        np.copyto(depth, inverse, where=(inverse > depth) & mask.view(np.bool_))
+        self._write_closer(inverse, mask, None, (x0, y0, x1, y1))
 
     def draw_sprite(
         self, texture_rgba: np.ndarray, rectangle_xyxy: np.ndarray, depth: float, *, object_id: int
@@ -197,13 +210,12 @@ class Canvas:
         )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         drawn = cv2.warpAffine(texture_rgba, to_texture, (right - left, bottom - top), flags=flags)
-        inverse = np.float32(1.0 / depth)
+        mask = np.where(drawn[..., 3] > 127, np.uint8(255), np.uint8(0))
         nearer = self._inverse_depth[top:bottom, left:right]
-        closer = (drawn[..., 3] > 127) & (nearer < inverse)
+        mask[nearer >= 1.0 / depth] = 0
+        nearer[mask > 0] = 1.0 / depth
         drawn[..., 3] = object_id
-        np.copyto(nearer, inverse, where=closer)
-        words = drawn.view(np.uint32)[..., 0]
-        np.copyto(self._words[top:bottom, left:right], words, where=closer)
+        cv2.copyTo(drawn.view(np.int32)[..., 0], mask, self._words[top:bottom, left:right])
 
 
 def _clip_faces(vertices: np.ndarray, mesh: Mesh, shown: np.ndarray):
@@ -234,6 +246,11 @@ def _sample_windows(boxes_xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
+def _is_on_canvas(box_xyxy: np.ndarray) -> bool:
+    left, top, right, bottom = _sample_windows(box_xyxy[None])[0]
+    return bool(left < right and top < bottom)
+
+
 def _silhouette(covered: np.ndarray, corner, full, object_id: int) -> Silhouette:
     """Measure a coverage mask whose first sample is at corner (left, top)."""
     columns = np.flatnonzero(covered.any(axis=0))
@@ -256,7 +273,7 @@ def _nothing(object_id: int, full: np.ndarray | None = None) -> Silhouette:
 
 
 def _pack(colours: np.ndarray, object_id: int) -> np.ndarray:
-    """Pack colours [F, 3] in 0..1 and the object id into words uint32 [F]."""
+    """Pack colours [F, 3] in 0..1 and the object id into words int32 [F]."""
     rgba = np.full((len(colours), 4), object_id, np.uint8)
     rgba[:, :3] = np.rint(colours * 255)
-    return rgba.view(np.uint32)[:, 0]
+    return rgba.view(np.int32)[:, 0]

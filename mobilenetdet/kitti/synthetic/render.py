@@ -127,7 +127,9 @@ def _draw_prop(canvas: Canvas, prop: Prop, scene: Scene, number: int) -> None:
     if prop.crown is None or z < 2.0:
         return
     half = prop.crown.width / 2
-    corners = np.array([[x - half, y - prop.crown.top, z], [x + half, y - 0.36 * prop.crown.top, z]])
+    corners = np.array(
+        [[x - half, y - prop.crown.top, z], [x + half, y - 0.36 * prop.crown.top, z]]
+    )
     rectangle = project_points(corners).ravel()
     mipmaps = textures.tree_crown(prop.crown.picture)
     shrink = mipmaps[0].shape[0] / max(2 * (rectangle[3] - rectangle[1]), 1)

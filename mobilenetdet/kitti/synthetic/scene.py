@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -26,12 +26,12 @@ _BUILDERS: dict[str, Callable[[np.random.Generator], Mesh]] = {
     "Cyclist": build_cyclist,
 }
 # Shapes of each class that frames choose from; building them anew takes a fifth of a frame's time.
-_NUM_SHAPES = 256
+_NUM_SHAPES = 160
 _SHAPE_SEED = 10_000  # apart from the seeds of frames; changing it changes every picture
 _AHEAD = -np.pi / 2  # rotation_y of an object that drives away from the camera
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shape(class_name: str, number: int) -> Mesh:
     """Build shape number 0.._NUM_SHAPES - 1 of a class, once a process."""
     key = (_SHAPE_SEED, list(_BUILDERS).index(class_name), number)
@@ -201,9 +201,7 @@ def _place_parked_rows(placer: _Placer) -> None:
         while along < reach:
             if rng.random() < occupancy and not _in_side_street(street, along, 5.0):
                 heading = against + rng.normal(0, 0.03) + (np.pi if rng.random() < 0.1 else 0)
-                placer.add_actor(
-                    placer.vehicle(), along, across + rng.normal(0, 0.08), heading
-                )
+                placer.add_actor(placer.vehicle(), along, across + rng.normal(0, 0.08), heading)
             along += 4.9 + rng.exponential(0.7)
 
 
@@ -295,5 +293,7 @@ def _sample_hills(rng: np.random.Generator, size: float) -> np.ndarray:
     columns = np.linspace(0, 1, 1242)
     line = np.zeros(1242)
     for waves, height in ((1.3, 5.0), (4.0, 2.5), (17.0, 1.2), (61.0, 0.6), (140.0, 0.4)):
-        line += height * np.sin(2 * np.pi * (waves * columns + rng.random())) * rng.uniform(0.5, 1.2)
+        line += (
+            height * np.sin(2 * np.pi * (waves * columns + rng.random())) * rng.uniform(0.5, 1.2)
+        )
     return np.maximum(size * (line + rng.uniform(6, 13)), 1.0)

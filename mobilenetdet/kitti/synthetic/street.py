@@ -171,7 +171,9 @@ def _lay_strips(edges, road, pavement: float, verge: float, side_street, shade: 
         elif pavement:
             verges.append((kerb + side * 0.25 - 0.05, kerb + side * 0.25 + 0.05))
         else:
-            verges.append((min(kerb + side * 1.5, kerb + side * 9), max(kerb + side * 1.5, kerb + side * 9)))
+            verges.append(
+                (min(kerb + side * 1.5, kerb + side * 9), max(kerb + side * 1.5, kerb + side * 9))
+            )
     if side_street:
         strips.append(Strip(*side_street, -90.0, 90.0, _ASPHALT * shade * 0.97))
     for side in (-1, 1):

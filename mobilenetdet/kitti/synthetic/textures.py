@@ -5,7 +5,7 @@ All of them come from fixed random numbers, once per process, so that they depen
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ def _fractal(rng: np.random.Generator, size: int, octaves: tuple[tuple[int, floa
     return sum(weight * _periodic_noise(rng, size, cell) for cell, weight in octaves)
 
 
-@lru_cache(maxsize=None)
+@cache
 def ground_detail(material: str) -> np.ndarray:
     """Return the brightness of 48 m x 48 m of ground, uint8 [3072, 3072]; 128 = no change.
 
@@ -63,15 +63,17 @@ def ground_detail(material: str) -> np.ndarray:
     return np.tile(tile, (GROUND_TILES, GROUND_TILES))
 
 
-@lru_cache(maxsize=None)
+@cache
 def cloud_cover() -> np.ndarray:
     """Return cloud density uint8 [3072, 3072], a tile of 1024 three times each way."""
-    density = _fractal(_rng(2), 1024, ((256, 1.0), (128, 0.7), (64, 0.45), (32, 0.28), (16, 0.16), (8, 0.1)))
+    density = _fractal(
+        _rng(2), 1024, ((256, 1.0), (128, 0.7), (64, 0.45), (32, 0.28), (16, 0.16), (8, 0.1))
+    )
     tile = np.clip(128 + 62 * density, 0, 255).astype(np.uint8)
     return np.tile(tile, (CLOUD_TILES, CLOUD_TILES))
 
 
-@lru_cache(maxsize=None)
+@cache
 def film_grain() -> np.ndarray:
     """Return noise uint8 [256 + H, 256 + W, 3] to crop from: mean 128, standard deviation 24."""
     noise = 128 + 24 * _rng(3).standard_normal((375 + 256, 1242 + 256, 3))
@@ -87,13 +89,16 @@ def _mipmaps(picture: np.ndarray, levels: int) -> tuple[np.ndarray, ...]:
     return tuple(pyramid)
 
 
-_PLASTER = (
-    ((0.80, 0.75, 0.66), (0.74, 0.72, 0.69), (0.66, 0.55, 0.47), (0.85, 0.84, 0.80))
-    + ((0.56, 0.38, 0.31), (0.77, 0.70, 0.56), (0.62, 0.64, 0.66), (0.71, 0.64, 0.59))
+_PLASTER = ((0.80, 0.75, 0.66), (0.74, 0.72, 0.69), (0.66, 0.55, 0.47), (0.85, 0.84, 0.80)) + (
+    (0.56, 0.38, 0.31),
+    (0.77, 0.70, 0.56),
+    (0.62, 0.64, 0.66),
+    (0.71, 0.64, 0.59),
 )
+_SHUTTERS = ((0.20, 0.28, 0.22), (0.34, 0.25, 0.19), (0.30, 0.35, 0.40), (0.40, 0.20, 0.19))
 
 
-@lru_cache(maxsize=None)
+@cache
 def facade(index: int) -> tuple[np.ndarray, ...]:
     """Return house front number index as mipmaps uint8 [h, w, 3], 40 pixels a metre at level 0."""
     rng = _rng(4, index)
@@ -107,14 +112,20 @@ def facade(index: int) -> tuple[np.ndarray, ...]:
     if index % 3 == 2:
         _draw_bricks(picture, rng)
     frame = wall * 0.75 if rng.random() < 0.5 else np.full(3, 0.9)
-    shutters = rng.uniform(0.1, 0.5, 3) if rng.random() < 0.4 else None
+    shutters = _SHUTTERS[rng.integers(len(_SHUTTERS))] if rng.random() < 0.4 else None
     for floor in range(floors):
         for bay in range(bays):
             corner = (bay * cell_w + cell_w // 2, 24 + floor * cell_h + 20)
             ground_door = floor == floors - 1 and bay == int(index) % bays
             _draw_window(picture, corner, frame, rng, shutters=shutters, door=ground_door)
         if floor:
-            cv2.line(picture, (0, 18 + floor * cell_h), (width, 18 + floor * cell_h), _scalar(wall * 0.84), 4)
+            cv2.line(
+                picture,
+                (0, 18 + floor * cell_h),
+                (width, 18 + floor * cell_h),
+                _scalar(wall * 0.84),
+                4,
+            )
     picture[:14] *= 0.72  # eaves
     picture[-18:] *= 0.62  # plinth
     return _mipmaps((picture * 255).astype(np.uint8), 6)
@@ -144,39 +155,56 @@ def _draw_window(picture, corner, frame, rng, *, shutters, door: bool) -> None:
     half, tall = (20, 74) if not door else (24, 96)
     cv2.rectangle(picture, (x - half - 5, y - 5), (x + half + 5, y + tall + 5), _scalar(frame), -1)
     if door:
-        cv2.rectangle(picture, (x - half, y), (x + half, y + tall), _scalar(rng.uniform(0.12, 0.4, 3)), -1)
+        cv2.rectangle(
+            picture, (x - half, y), (x + half, y + tall), _scalar(rng.uniform(0.12, 0.4, 3)), -1
+        )
         return
     pane = np.array((0.20, 0.24, 0.29)) * rng.uniform(0.7, 1.5)
     cv2.rectangle(picture, (x - half, y), (x + half, y + tall), _scalar(pane), -1)
-    reflection = np.array([[x - half, y + tall], [x - half, y + tall // 2], [x + half, y], [x + half, y + 12]])
+    reflection = np.array(
+        [[x - half, y + tall], [x - half, y + tall // 2], [x + half, y], [x + half, y + 12]]
+    )
     cv2.fillPoly(picture, [reflection], _scalar(pane * 1.45), cv2.LINE_AA)
     cv2.line(picture, (x, y), (x, y + tall), _scalar(frame), 3)
     cv2.line(picture, (x - half, y + tall // 3), (x + half, y + tall // 3), _scalar(frame), 3)
-    cv2.rectangle(picture, (x - half - 8, y + tall + 3), (x + half + 8, y + tall + 8), (0.72, 0.72, 0.7), -1)
+    cv2.rectangle(
+        picture, (x - half - 8, y + tall + 3), (x + half + 8, y + tall + 8), (0.72, 0.72, 0.7), -1
+    )
     if shutters is not None:
         for side in (-1, 1):
             a, b = x + side * (half + 6), x + side * (half + 24)
-            cv2.rectangle(picture, (min(a, b), y - 3), (max(a, b), y + tall + 3), _scalar(shutters), -1)
+            cv2.rectangle(
+                picture, (min(a, b), y - 3), (max(a, b), y + tall + 3), _scalar(shutters), -1
+            )
 
 
-@lru_cache(maxsize=None)
+@cache
 def tree_crown(index: int) -> tuple[np.ndarray, ...]:
     """Return the crown of tree number index as mipmaps uint8 [h, w, 4]; alpha 0 = see through."""
     rng = _rng(5, index)
     size = 512
     picture = np.zeros((size, size, 4), np.uint8)
     angles, reach = rng.uniform(0, 2 * np.pi, 26), np.sqrt(rng.uniform(0, 1, 26))
-    clumps = np.stack([256 + 165 * reach * np.cos(angles), 262 + 175 * reach * np.sin(angles)], axis=1)
+    clumps = np.stack(
+        [256 + 165 * reach * np.cos(angles), 262 + 175 * reach * np.sin(angles)], axis=1
+    )
     clumps = clumps[np.argsort(clumps[:, 1] * -1)]
-    base = np.array([(62, 92, 38), (50, 84, 44), (88, 104, 46), (44, 72, 36), (104, 98, 48), (70, 96, 60)][index])
+    base = np.array(
+        [(62, 92, 38), (50, 84, 44), (88, 104, 46), (44, 72, 36), (104, 98, 48), (70, 96, 60)][
+            index
+        ]
+    )
     for layer in range(3):  # dark inside, bright leaves on top where the sky lights them
-        for centre in clumps:
-            spread = 62 - 6 * layer
-            leaves = rng.normal(0, spread * 0.55, (60, 2)) + centre - (0, 12 * layer)
-            for x, y in leaves:
-                light = 0.5 + 0.26 * layer + 0.22 * (centre[1] - y) / spread + rng.normal(0, 0.09)
-                colour = np.clip(base * np.clip(light, 0.28, 1.5), 0, 255)
-                radius = int(rng.integers(6, 15 - 2 * layer))
-                if 14 < x < size - 14 and 14 < y < size - 14:
-                    cv2.circle(picture, (int(x), int(y)), radius, (*_scalar(colour), 255.0), -1)
+        spread = 62 - 6 * layer
+        shape = (len(clumps), 60)
+        heights = np.repeat(clumps[:, 1:], shape[1], axis=1)  # [clump, leaf]
+        x = rng.normal(clumps[:, :1], spread * 0.55, shape)
+        y = rng.normal(clumps[:, 1:] - 12 * layer, spread * 0.55, shape)
+        light = 0.5 + 0.26 * layer + 0.22 * (heights - y) / spread + rng.normal(0, 0.09, shape)
+        colours = np.clip(base * np.clip(light, 0.28, 1.5)[..., None], 0, 255)
+        radii = rng.integers(6, 15 - 2 * layer, shape)
+        inside = (np.minimum(x, y) > 14) & (np.maximum(x, y) < size - 14)
+        for i in zip(*np.nonzero(inside), strict=True):
+            colour = (*colours[i].tolist(), 255.0)
+            cv2.circle(picture, (int(x[i]), int(y[i])), int(radii[i]), colour, cv2.FILLED)
     return _mipmaps(picture, 7)

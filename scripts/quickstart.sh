@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# From nothing to AP and overlays in one command: on KITTI where data/KITTI/training is present,
+# otherwise on a data set that is rendered for the purpose.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/setup_venv.sh
+
+export TF_CPP_MIN_LOG_LEVEL=2
+SECONDS=0
+step() { printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
+
+if [ -d data/KITTI/training ]; then
+    root=data/KITTI run=runs/squeezedet
+    preset=(--preset squeezedet)
+else
+    root=data/rendered run=runs/quickstart
+    preset=(--preset quickstart)
+    step "rendering a data set in KITTI's format"
+    "$PYTHON" tools/kitti_synthesize.py --output_dir $root --num_frames 500 --seed 0
+fi
+step "splitting $root"
+[ -f $root/ImageSets/train.txt ] || "$PYTHON" tools/kitti_split.py --kitti_root $root \
+    $([ $root = data/rendered ] && echo --val_fraction 0.2)
+step "converting to TFRecords"
+"$PYTHON" tools/tf_convert_data.py --dataset_root $root --output_dir $root/tfrecord
+step "training"
+"$PYTHON" scripts/train.py "${preset[@]}" --run_dir $run "$@"
+step "evaluating and drawing"
+"$PYTHON" scripts/eval.py --run_dir $run
+step "done: AP in $run/eval/metrics.json, pictures in $run/overlays/"

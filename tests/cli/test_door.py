@@ -1,0 +1,44 @@
+import pytest
+
+from mobilenetdet.cli import door, kitti_split
+
+
+def replace_main(monkeypatch, outcome):
+    def main(argv):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(kitti_split, "main", main)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "message"),
+    [
+        (None, 0, ""),
+        (3, 3, ""),
+        (ValueError("bad value"), 2, "error: bad value\n"),
+        (FileNotFoundError("no such folder"), 2, "error: no such folder\n"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_outcomes_become_exit_codes(monkeypatch, capsys, outcome, code, message):
+    replace_main(monkeypatch, outcome)
+    with pytest.raises(SystemExit) as exit_info:
+        door.run("kitti_split", [])
+    assert exit_info.value.code == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [TypeError("a fault of ours"), ZeroDivisionError()])
+def test_faults_of_the_program_are_not_hidden(monkeypatch, error):
+    replace_main(monkeypatch, error)
+    with pytest.raises(type(error)):
+        door.run("kitti_split", [])
+
+
+def test_traceback_on_request(monkeypatch):
+    monkeypatch.setenv("MOBILENETDET_TRACEBACK", "1")
+    replace_main(monkeypatch, ValueError("bad value"))
+    with pytest.raises(ValueError, match="bad value"):
+        door.run("kitti_split", [])

@@ -1,0 +1,34 @@
+"""The inspection command as a user runs it."""
+
+import cv2
+import pytest
+
+from mobilenetdet.cli.inspect_records import main
+
+
+def test_it_counts_and_draws(small_kitti, tmp_path, capsys):
+    picture = tmp_path / "sub/montage.png"
+    arguments = ["--records_dir", str(small_kitti / "tfrecord"), "--montage", str(picture)]
+    assert main([*arguments, "--num_frames", "2"]) == 0
+    words = capsys.readouterr().out.split()
+    assert words[:3] == ["train:", "8", "frames,"]
+    car = words.index("Car")
+    assert words[car : car + 5] == ["Car", "7", "7", "0", "0"]
+    text = " ".join(words)
+    assert "192x64 png 8" in text
+    assert "frames without any object: 1 (000003)" in text
+    assert f"montage of 4 frames: {picture}" in text
+    assert cv2.imread(str(picture)).shape[1] == 1600
+
+
+def test_no_montage(small_kitti, tmp_path, capsys):
+    picture = tmp_path / "montage.jpg"
+    records = str(small_kitti / "tfrecord")
+    main(["--records_dir", records, "--montage", str(picture), "--num_frames", "0"])
+    assert "montage" not in capsys.readouterr().out
+    assert not picture.exists()
+
+
+def test_no_records(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"tf_convert_data\.py"):
+        main(["--records_dir", str(tmp_path)])

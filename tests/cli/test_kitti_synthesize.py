@@ -1,0 +1,61 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilenetdet.cli.kitti_synthesize import main
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_synthesize.py"
+
+
+def arguments(folder, **changes) -> list[str]:
+    options = {"num_frames": 2, "seed": 4, "num_workers": 1} | changes
+    return ["--output_dir", str(folder)] + [
+        word for name, value in options.items() for word in (f"--{name}", str(value))
+    ]
+
+
+def test_command_renders_and_then_continues(tmp_path, capsys):
+    assert main(arguments(tmp_path)) == 0
+    assert "2 frames rendered" in capsys.readouterr().out
+    assert main(arguments(tmp_path, num_frames=3)) == 0
+    captured = capsys.readouterr()
+    assert "1 frames rendered" in captured.out
+    assert "2 were there already" in captured.out
+    assert captured.err == ""  # no progress bar where nobody looks
+    for folder, suffix in (("image_2", "jpg"), ("label_2", "txt"), ("calib", "txt")):
+        names = sorted(path.name for path in (tmp_path / "training" / folder).iterdir())
+        assert names == [f"{index:06d}.{suffix}" for index in range(3)]
+
+
+def test_lossless_frames(tmp_path):
+    assert main(arguments(tmp_path, num_frames=1, image_format="png")) == 0
+    assert (tmp_path / "training/image_2/000000.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_unknown_option_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments(tmp_path, num_frame=3))
+    assert exit_info.value.code == 2
+    assert "num_frames" in capsys.readouterr().err
+
+
+def test_tool_reports_another_seed_in_one_line(tmp_path):
+    main(arguments(tmp_path, num_frames=1))
+    result = subprocess.run(
+        [sys.executable, str(TOOL), *arguments(tmp_path, seed=5)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert "seed is 4 and 5 is asked for" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_tool_renders_in_parallel(tmp_path):
+    command = [sys.executable, str(TOOL), *arguments(tmp_path, num_frames=3, num_workers=2)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert len(list((tmp_path / "training/label_2").iterdir())) == 3
