@@ -109,7 +109,7 @@ class AugmentConfig:
         """Checks that probabilities and shares lie in 0..1."""
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, float) and item.name != "min_box_size":
+            if item.name not in ("enabled", "min_box_size"):
                 _require(0.0 <= value <= 1.0, f"augment.{item.name}", value, "between 0 and 1")
         _require(self.min_box_size >= 0, "augment.min_box_size", self.min_box_size, "0 or more")
         _require(self.crop_min_scale > 0, "augment.crop_min_scale", self.crop_min_scale, "above 0")
@@ -381,8 +381,9 @@ def _describe(fault: dict[str, Any]) -> str:
         near = difflib.get_close_matches(key, config_keys() + list(_sections()), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return f"unknown key {key}{hint}"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}, not {fault['input']!r}" if key else message
+    if fault["type"] == "value_error":  # from __post_init__; it names the key and the value
+        return fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {fault['msg']}, not {fault['input']!r}" if key else fault["msg"]
 
 
 def _sections() -> list[str]:

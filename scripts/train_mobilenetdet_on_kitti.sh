@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/setup_venv.sh
 
-export TF_CPP_MIN_LOG_LEVEL=2
 if [ ! -f data/KITTI/tfrecord/train.json ] && [[ "$*" != *--data.records_dir* ]] &&
     [[ "$*" != *--help* ]]; then
     [ -f data/KITTI/ImageSets/train.txt ] || "$PYTHON" tools/kitti_split.py

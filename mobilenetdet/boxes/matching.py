@@ -44,32 +44,29 @@ def match_anchors(
     shared = intersection(boxes, anchors_xyxy)  # [B, N, A]
     anchor_areas = area(anchors_xyxy)  # [A]
     ious = shared / ops.maximum(area(boxes) + anchor_areas - shared, 1e-6)
-    # N may be 0 rows of objects: -1 keeps them below every threshold.
+    # -1 keeps the rows that are no objects below every threshold.
     object_ious = ops.where(_is_kind(gt_kinds, OBJECT), ious, -1.0)
-    owned = _owned_anchors(object_ious, gt_kinds)  # [B, N, A]
-    is_owned = ops.any(owned, axis=1)
-
     best_iou = ops.max(object_ious, axis=1)  # [B, A]
+    owner = _owners(assign_best_anchors(object_ious), ops.shape(best_iou))  # [B, A]
+    is_owned = owner >= 0
     positive = ops.logical_or(is_owned, best_iou >= config.positive_iou)
-    gt_index = ops.where(
-        is_owned,
-        ops.argmax(ops.cast(owned, "int32"), axis=1),
-        ops.argmax(object_ious, axis=1),
-    )
+    favourite = ops.cast(ops.argmax(object_ious, axis=1), "int32")
+    gt_index = ops.where(is_owned, owner, favourite)
     neutral = ops.logical_or(
         best_iou >= config.ignore_iou,
         _on_ignored(ious, shared / ops.maximum(anchor_areas, 1e-6), gt_kinds, config),
     )
     negative = ops.logical_not(ops.logical_or(positive, neutral))
-    return AnchorMatches(ops.cast(gt_index, "int32"), positive, negative)
+    return AnchorMatches(gt_index, positive, negative)
 
 
 def assign_best_anchors(object_ious: Tensor) -> Tensor:
     """Gives each object an anchor of its own, the pairs of highest IoU first.
 
     The greedy one-to-one assignment: of all open pairs the one with the highest IoU is fixed, its
-    object and its anchor leave, and so on. N candidates an object suffice, since at most N - 1
-    of them can be lost to others.
+    object and its anchor leave, and so on. Each round fixes every pair that is the best of both
+    its object and its anchor, since greedy would come to it untouched. Objects rarely share their
+    best anchor, so that few rounds are needed. Of equals the first object goes first.
 
     Args:
         object_ious: float [B, N, A], -1 in the rows that are no objects; N <= A.
@@ -77,35 +74,48 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
     Returns:
         int32 [B, N], the anchor of each object, -1 in the rows that are no objects.
     """
-    num_objects = ops.shape(object_ious)[1]
-    scores, candidates = ops.top_k(object_ious, k=num_objects)  # [B, N, K]
-    candidates = ops.cast(candidates, "int32")
-    rows = ops.arange(num_objects, dtype="int32")  # [N]
+    count = ops.shape(object_ious)[1]
+    rows = ops.arange(count, dtype="int32")
+    earlier = rows[None, :] < rows[:, None]  # [N, N]: m before n
+    anchors = ops.arange(ops.shape(object_ious)[2], dtype="int32")
 
-    def fix_best_pair(_: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        scores, assigned = state
-        best_of_object = ops.max(scores, axis=2)  # [B, N]
-        chosen = ops.cast(ops.argmax(best_of_object, axis=1), "int32")[:, None]  # [B, 1]
-        is_chosen = ops.logical_and(rows[None] == chosen, best_of_object >= 0)  # [B, N]
-        slot = ops.cast(ops.argmax(scores, axis=2), "int32")  # [B, N]
-        anchor_of_object = ops.squeeze(
-            ops.take_along_axis(candidates, slot[:, :, None], axis=2), axis=2
+    def fix_mutual_bests(ious: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
+        wanted = ops.cast(ops.argmax(ious, axis=2), "int32")  # [B, N]
+        # What every object m thinks of the anchor that n wants: [B, n, m].
+        rivals = ops.transpose(ops.take_along_axis(ious, wanted[:, None, :], axis=2), (0, 2, 1))
+        own = ops.max(ious, axis=2)  # [B, N]
+        beaten = ops.logical_or(
+            rivals > own[:, :, None], ops.logical_and(rivals == own[:, :, None], earlier)
         )
-        assigned = ops.where(is_chosen, anchor_of_object, assigned)
-        anchor = ops.max(ops.where(is_chosen, anchor_of_object, -1), axis=1)  # [B]
-        taken = ops.logical_or(is_chosen[:, :, None], candidates == anchor[:, None, None])
-        return ops.where(taken, -1.0, scores), assigned
+        fixed = ops.logical_and(own >= 0, ops.logical_not(ops.any(beaten, axis=2)))
+        assigned = ops.where(fixed, wanted, assigned)
+        taken = ops.any(
+            ops.logical_and(wanted[:, :, None] == anchors, fixed[:, :, None]), axis=1
+        )  # [B, A]
+        closed = ops.logical_or(fixed[:, :, None], taken[:, None, :])
+        return ops.where(closed, -1.0, ious), assigned
 
-    unassigned = ops.full_like(candidates[:, :, 0], -1)
-    _, assigned = ops.fori_loop(0, num_objects, fix_best_pair, (scores, unassigned))
+    nobody = ops.cast(ops.full_like(object_ious[:, :, 0], -1), "int32")
+    _, assigned = ops.while_loop(
+        lambda ious, _: ops.any(ious >= 0), fix_mutual_bests, (object_ious, nobody)
+    )
     return assigned
 
 
-def _owned_anchors(object_ious: Tensor, gt_kinds: Tensor) -> Tensor:
-    assigned = assign_best_anchors(object_ious)
-    indices = ops.arange(ops.shape(object_ious)[2], dtype="int32")
-    owned = assigned[:, :, None] == indices  # [B, N, A]
-    return ops.logical_and(owned, _is_kind(gt_kinds, OBJECT))
+def _owners(assigned: Tensor, shape: tuple[Tensor, Tensor]) -> Tensor:
+    """Turns the anchor of each object [B, N] into the object of each anchor [B, A], -1 for none."""
+    batch, num_anchors = shape
+    count = ops.shape(assigned)[1]
+    # Rows without an anchor write into one place more, which is cut off.
+    slots = ops.where(assigned >= 0, assigned, num_anchors)
+    slots = slots + ops.arange(batch, dtype="int32")[:, None] * (num_anchors + 1)
+    objects = ops.broadcast_to(ops.arange(count, dtype="int32"), (batch, count))
+    owners = ops.scatter_update(
+        ops.full((batch * (num_anchors + 1),), -1, dtype="int32"),
+        ops.reshape(slots, (-1, 1)),
+        ops.reshape(objects, (-1,)),
+    )
+    return ops.reshape(owners, (batch, num_anchors + 1))[:, :num_anchors]
 
 
 def _on_ignored(ious: Tensor, covered: Tensor, gt_kinds: Tensor, config: MatchingConfig) -> Tensor:

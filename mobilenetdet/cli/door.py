@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -28,8 +29,8 @@ COMMANDS = {
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
     """Runs a command and leaves the program with its exit code.
 
-    What a user can mend (ValueError, OSError) ends as one message on stderr and code 2,
-    Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the environment shows where it was raised.
+    What a user can mend (ValueError, OSError, and damaged input that TensorFlow reports) ends as
+    one message on stderr and code 2, Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the environment shows where it was raised.
 
     Args:
         command: one of `COMMANDS`.
@@ -45,11 +46,26 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError) as error:
-        if os.environ.get("MOBILENETDET_TRACEBACK"):
+    except Exception as error:
+        message = _message_for_user(error)
+        if message is None or os.environ.get("MOBILENETDET_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def _message_for_user(error: Exception) -> str | None:
+    """What is wrong with the input, or None for a fault of the program."""
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    kind = type(error).__name__
+    if kind == "DataLossError":
+        return f"a TFRecord file is damaged ({error}); convert the data again with --overwrite"
+    if kind == "InvalidArgumentError":
+        # An exception of the input pipeline, which TensorFlow wraps in its own text.
+        raised = re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", str(error), re.MULTILINE)
+        return raised.group(1) if raised else None
+    return None
 
 
 def main() -> NoReturn:

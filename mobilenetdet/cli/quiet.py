@@ -15,7 +15,8 @@ def import_tensorflow_quietly() -> None:
     TF_CPP_MIN_LOG_LEVEL does not reach the lines that are printed before TensorFlow's log is
     initialised. Without TensorFlow (on the JAX backend) nothing happens.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_set_aside():
         try:
             import tensorflow as tf

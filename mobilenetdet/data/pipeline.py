@@ -112,9 +112,8 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
         FileNotFoundError: the split is not converted.
     """
     paths = shard_paths(config.data.records_dir, split)
-    records = _enumerate_batches(
-        tf.data.TFRecordDataset([str(path) for path in paths]), config.eval.batch_size
-    )
+    records = tf.data.TFRecordDataset([str(path) for path in paths])
+    records = records.enumerate().batch(config.eval.batch_size)
     records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
     batches = _prepare(records, config, training=False)
     batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
@@ -132,14 +131,11 @@ def _epoch_records(paths: list[Path], epoch: tf.Tensor, config: DetectionConfig)
     records = tf.data.TFRecordDataset(shards).shuffle(
         config.data.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
     )
-    batches = _enumerate_batches(records, config.train.batch_size)
-    return batches.map(
-        lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads)
+    return (
+        records.enumerate()
+        .batch(config.train.batch_size)
+        .map(lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads))
     )
-
-
-def _enumerate_batches(records: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    return records.enumerate().batch(batch_size)
 
 
 def _prepare(

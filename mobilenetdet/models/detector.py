@@ -111,15 +111,17 @@ def build_detector(
     """Builds a detector and fills its backbone.
 
     Args:
-        config: the whole config; `train.seed` seeds the fresh weights.
+        config: the whole config; `train.seed` seeds the fresh weights, and `train.precision`
+            becomes Keras' global policy.
         load_weights: whether to load `model.weights`; not needed before a checkpoint is loaded.
 
     Returns:
         The detector, built, and what was loaded into the backbone.
     """
     keras.utils.set_random_seed(config.train.seed)
+    keras.mixed_precision.set_global_policy(config.train.precision)
     detector = Detector(config)
-    detector(ops.zeros((1, *config.image_size, 3), dtype="uint8"))
+    detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))  # makes the variables
     report = None
     if load_weights:
         model = config.model

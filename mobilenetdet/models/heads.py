@@ -86,7 +86,10 @@ class SqueezeDetHead(keras.layers.Layer):
         for layer in self.blocks:
             x = layer(x) if isinstance(layer, keras.layers.ReLU) else layer(x, training=training)
         x = self.prediction(self.dropout(x, training=training))  # [B, H, W, K * (C + 5)]
-        x = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], -1, self.num_classes + 5))
+        rows, columns = x.shape[1:3]
+        # A known number of anchors lets post-processing run on any number of images.
+        anchors = -1 if None in (rows, columns) else rows * columns * self.num_shapes
+        x = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], anchors, self.num_classes + 5))
         classes = self.num_classes
         return {
             "class_logits": x[..., :classes],

@@ -28,13 +28,15 @@ def _on_tensorflow() -> bool:
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation by TensorFlow's fused kernel, for [B, H, W, C] tensors.
 
-    Running statistics follow Keras 3: the biased variance of the batch.
+    Running statistics follow Keras 3: the biased variance of the batch. Inference in float32 stays
+    with Keras: the kernel rounds differently, and the ImageNet weights make 1e-4 of that.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         """Normalises by the batch (training) or by the running statistics."""
         fusable = _on_tensorflow() and len(inputs.shape) == 4 and self.axis in (-1, 3)
-        if not fusable or mask is not None or not (self.scale and self.center):
+        exact = not training and self.compute_dtype == "float32"
+        if not fusable or exact or mask is not None or not (self.scale and self.center):
             return super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             return self._normalise_by_batch(inputs)

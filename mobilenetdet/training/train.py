@@ -96,7 +96,6 @@ def config_differences(old: DetectionConfig, new: DetectionConfig) -> list[str]:
 
 
 def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> Detector:
-    keras.mixed_precision.set_global_policy(config.train.precision)
     # A checkpoint brings all weights; the file of the backbone may be gone by then.
     resuming = (run_dir / "checkpoint.npz").is_file()
     detector, report = build_detector(config, load_weights=not resuming)

@@ -6,9 +6,7 @@ from mobilenetdet.boxes.detections import Detections
 
 @pytest.fixture
 def detections() -> Detections:
-    return Detections(
-        np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.array([2, 0, 1])
-    )
+    return Detections(np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.array([2, 0, 1]))
 
 
 @pytest.mark.parametrize(

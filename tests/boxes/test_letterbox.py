@@ -59,9 +59,7 @@ def test_boxes_survive_the_round_trip(image_size, network_size, corners):
 def test_undo_clips_to_the_image():
     letterbox = Letterbox.fit((100, 200), (64, 64))
     boxes = np.array([[-5.0, 0, 70, 64], [0, 0, 64, 10]])  # past it; in the rows above it
-    np.testing.assert_array_equal(
-        letterbox.undo(boxes), [[0, 0, 200, 100], [0, 0, 200, 0]]
-    )
+    np.testing.assert_array_equal(letterbox.undo(boxes), [[0, 0, 200, 100], [0, 0, 200, 0]])
 
 
 def test_travels_as_an_array():

@@ -1,7 +1,6 @@
 import functools
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -15,30 +14,31 @@ from mobilenetdet.kitti.labels import read_objects
 
 IMAGE = (64, 128)
 ANCHORS = grid_anchors(IMAGE, 16, [(32, 20), (12, 28), (16, 16)])  # [96, 4]
-CONFIG = MatchingConfig()
-
-
-def match(
-    boxes: object, kinds: object, config: MatchingConfig = CONFIG, anchors: np.ndarray = ANCHORS
-) -> AnchorMatches:
-    """Matches one scene [N, 4] or a batch of them; the fields come back as numpy arrays."""
-    boxes, kinds = np.asarray(boxes, np.float32), np.asarray(kinds, np.int32)
-    single = boxes.ndim == 2
-    if single:  # padded to eight rows, as batches are
-        boxes = np.pad(boxes, ((0, 8 - len(boxes)), (0, 0)))[None]
-        kinds = np.pad(kinds, (0, 8 - len(kinds)), constant_values=PADDING)[None]
-    matches = [ops.convert_to_numpy(v) for v in _matcher(config)(anchors, boxes, kinds)]
-    return AnchorMatches(*(v[0] if single else v for v in matches))
+CONFIG = MatchingConfig(positive_iou=0.6, ignore_iou=0.5, dont_care_overlap=0.5)
 
 
 @functools.cache
-def _matcher(config: MatchingConfig) -> Callable:
-    function = functools.partial(match_anchors, config=config)
-    if keras.backend.backend() == "jax":
-        import jax
+def matcher(config: MatchingConfig) -> Callable:
+    return functools.partial(match_anchors, config=config)
 
-        return jax.jit(function)
-    return function
+
+@pytest.fixture
+def match(compiled) -> Callable[..., AnchorMatches]:
+    """Matches one scene [N, 4] or a batch of them; the fields come back as numpy arrays."""
+
+    def run(
+        boxes: object, kinds: object, config: MatchingConfig = CONFIG, anchors: np.ndarray = ANCHORS
+    ) -> AnchorMatches:
+        boxes, kinds = np.asarray(boxes, np.float32), np.asarray(kinds, np.int32)
+        single = boxes.ndim == 2
+        if single:  # padded to eight rows, as batches are
+            boxes = np.pad(boxes, ((0, 8 - len(boxes)), (0, 0)))[None]
+            kinds = np.pad(kinds, (0, 8 - len(kinds)), constant_values=PADDING)[None]
+        found = compiled(matcher(config))(anchors, boxes, kinds)
+        matches = [ops.convert_to_numpy(value) for value in found]
+        return AnchorMatches(*(v[0] if single else v for v in matches))
+
+    return run
 
 
 def naive_iou(first: list[float], second: list[float]) -> tuple[float, float]:
@@ -97,7 +97,7 @@ def random_scenes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return boxes.astype(np.float32), kinds.astype(np.int32)
 
 
-def test_an_object_takes_its_best_anchor_and_those_that_overlap_enough():
+def test_an_object_takes_its_best_anchor_and_those_that_overlap_enough(match):
     box = ANCHORS[40] + np.array([1, 0, 1, 0], np.float32)
     matches = match([box], [OBJECT])
     ious = ops.convert_to_numpy(pairwise_iou(box[None], ANCHORS))[0]
@@ -107,7 +107,7 @@ def test_an_object_takes_its_best_anchor_and_those_that_overlap_enough():
     np.testing.assert_array_equal(matches.negative, ious < CONFIG.ignore_iou)
 
 
-def test_anchors_between_the_thresholds_learn_nothing():
+def test_anchors_between_the_thresholds_learn_nothing(match):
     config = MatchingConfig(positive_iou=0.9, ignore_iou=0.3)
     matches = match([ANCHORS[40]], [OBJECT], config)
     assert matches.positive.sum() == 1
@@ -118,7 +118,7 @@ def test_anchors_between_the_thresholds_learn_nothing():
 
 
 @pytest.mark.parametrize("config", [CONFIG, MatchingConfig(positive_iou=1.0, ignore_iou=1.0)])
-def test_batches_match_as_a_loop_over_pairs_does(config):
+def test_batches_match_as_a_loop_over_pairs_does(match, config):
     boxes, kinds = random_scenes(32, seed=3)
     matches = match(boxes, kinds, config)
     for scene in range(len(boxes)):
@@ -130,7 +130,7 @@ def test_batches_match_as_a_loop_over_pairs_does(config):
             assert row is None or matches.gt_index[at] == row, at
 
 
-def test_every_object_of_a_crowd_keeps_an_anchor():
+def test_every_object_of_a_crowd_keeps_an_anchor(match):
     boxes, kinds = random_scenes(320, seed=4)
     matches = match(boxes, kinds)
     assert len(np.unique(boxes[kinds == OBJECT], axis=0)) < (kinds == OBJECT).sum()
@@ -143,7 +143,7 @@ def test_every_object_of_a_crowd_keeps_an_anchor():
     assert not (matches.positive & matches.negative).any()
 
 
-def test_identical_boxes_get_the_next_best_anchors():
+def test_identical_boxes_get_the_next_best_anchors(match):
     matches = match([ANCHORS[40]] * 3, [OBJECT] * 3, MatchingConfig(1.0, 1.0))
     owners = np.flatnonzero(matches.positive)
     assert sorted(matches.gt_index[owners]) == [0, 1, 2]
@@ -169,7 +169,7 @@ def test_as_many_objects_as_anchors():
 
 
 @pytest.mark.parametrize("kind", [PADDING, IGNORED, DONT_CARE])
-def test_without_objects_nothing_is_positive(kind):
+def test_without_objects_nothing_is_positive(match, kind):
     boxes = np.tile(ANCHORS[40], (8, 1))
     matches = match(boxes, [kind] * 8)
     assert not matches.positive.any()
@@ -177,14 +177,14 @@ def test_without_objects_nothing_is_positive(kind):
     assert matches.negative.any()
 
 
-def test_padding_is_background_even_where_it_repeats_an_object():
+def test_padding_is_background_even_where_it_repeats_an_object(match):
     repeated = match(np.tile(ANCHORS[40], (8, 1)), [OBJECT] + [PADDING] * 7)
     alone = match(ANCHORS[40:41], [OBJECT])
     np.testing.assert_array_equal(repeated.positive, alone.positive)
     np.testing.assert_array_equal(repeated.negative, alone.negative)
 
 
-def test_dont_care_is_neither_background_nor_the_end_of_an_object():
+def test_dont_care_is_neither_background_nor_the_end_of_an_object(match):
     region = [40, 10, 100, 60]
     matches = match([ANCHORS[40], region], [OBJECT, DONT_CARE])
     inside = np.array([naive_iou(region, a)[1] >= 0.5 for a in ANCHORS.tolist()])
@@ -195,7 +195,7 @@ def test_dont_care_is_neither_background_nor_the_end_of_an_object():
     np.testing.assert_array_equal(matches.negative, alone.negative & ~inside)
 
 
-def test_a_small_ignored_object_shields_its_best_anchor():
+def test_a_small_ignored_object_shields_its_best_anchor(match):
     box = [50, 30, 54, 34]  # overlaps no anchor by half
     matches = match([box], [IGNORED])
     ious = np.array([naive_iou(box, a)[0] for a in ANCHORS.tolist()])
@@ -203,7 +203,7 @@ def test_a_small_ignored_object_shields_its_best_anchor():
     np.testing.assert_array_equal(matches.negative, ious < ious.max())
 
 
-def test_an_ignored_object_in_front_does_not_hide_an_object():
+def test_an_ignored_object_in_front_does_not_hide_an_object(match):
     box = ANCHORS[40]
     matches = match([box + [1, 0, 1, 0], box], [OBJECT, IGNORED])
     assert matches.positive[40] and matches.gt_index[40] == 0
@@ -219,13 +219,13 @@ def test_an_ignored_object_in_front_does_not_hide_an_object():
         (-10, -10, 400, 300),  # the image and more
     ],
 )
-def test_odd_objects_have_one_anchor_and_disturb_nobody(box):
+def test_odd_objects_have_one_anchor_and_disturb_nobody(match, box):
     matches = match([box, ANCHORS[40]], [OBJECT, OBJECT])
     assert (matches.positive & (matches.gt_index == 0)).sum() == 1
     assert matches.positive[40] and matches.gt_index[40] == 1
 
 
-def test_real_crowds_keep_every_object(shared_dir):
+def test_real_crowds_keep_every_object(match, shared_dir):
     boxes, kinds = _crowded_frames(shared_dir / "kitti/training/label_2", count=4)
     anchors = grid_anchors((384, 1248), 16, SQUEEZEDET_ANCHORS)
     matches = match(boxes, kinds, MatchingConfig(1.0, 1.0), anchors)
@@ -233,7 +233,9 @@ def test_real_crowds_keep_every_object(shared_dir):
         assert (matches.positive[frame] & (matches.gt_index[frame] == row)).sum() == 1
     # In these frames objects do compete for anchors: taking the best one each loses some.
     best = ops.convert_to_numpy(pairwise_iou(boxes, anchors)).argmax(axis=2)
-    lost = [np.sum(k == OBJECT) - len(set(b[k == OBJECT])) for b, k in zip(best, kinds, strict=True)]
+    lost = [
+        np.sum(k == OBJECT) - len(set(b[k == OBJECT])) for b, k in zip(best, kinds, strict=True)
+    ]
     assert sum(lost) > 0
 
 

@@ -159,7 +159,10 @@ def test_norm_of_a_single_value_a_channel_is_finite(arrays):
 )
 def test_what_the_kernel_cannot_do_is_left_to_keras(rng, shape, options):
     x = rng.normal(size=shape).astype(np.float32)
-    fused, keras_own = FusedBatchNormalization(**options), keras.layers.BatchNormalization(**options)
+    fused, keras_own = (
+        FusedBatchNormalization(**options),
+        keras.layers.BatchNormalization(**options),
+    )
     for training in (True, False):
         np.testing.assert_array_equal(
             run(fused, x, training=training), run(keras_own, x, training=training)
@@ -204,6 +207,7 @@ def test_pointwise_is_the_convolution_of_keras(rng, gradients, training, options
         assert_near(ours_gradient, gradient, 5e-6)
 
 
+# strides, padding, precision, tolerance
 DEPTHWISE = [
     (1, "same", "float32", 5e-6),
     (2, "same", "float32", 5e-6),
@@ -217,14 +221,16 @@ DEPTHWISE = [
 @pytest.mark.parametrize(("strides", "padding", "precision", "tolerance"), DEPTHWISE)
 @pytest.mark.parametrize("training", [True, False])
 def test_depthwise_is_the_one_of_keras(
-    rng, gradients, *, strides, padding, precision, tolerance, training
+    rng, gradients, tensorflow_only, *, strides, padding, precision, tolerance, training
 ):
     options = {"strides": strides, "padding": padding, "activation": "relu6"}
     ours = DepthwiseConv2D(3, dtype=precision, **options)
     theirs = keras.layers.DepthwiseConv2D(3, dtype="float32", **options)
     variables = convolution_twins(ours, theirs, SHAPE, rng)
     # Values that bfloat16 can hold: what differs is the arithmetic.
-    rounded = [ops.convert_to_numpy(ops.cast(ops.cast(v, "bfloat16"), "float32")) for v in variables]
+    rounded = [
+        ops.convert_to_numpy(ops.cast(ops.cast(v, "bfloat16"), "float32")) for v in variables
+    ]
     x = np.round(rng.normal(size=SHAPE) * 8).astype(np.float32) / 8
     ours.set_weights(rounded)
     theirs.set_weights(rounded)
@@ -243,7 +249,7 @@ def test_depthwise_is_the_one_of_keras(
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_pointwise_in_bfloat16(rng, gradients, training):
+def test_pointwise_in_bfloat16(rng, gradients, tensorflow_only, training):
     ours, theirs = PointwiseConv2D(7, dtype="mixed_bfloat16"), keras.layers.Conv2D(7, 1)
     variables = convolution_twins(ours, theirs, SHAPE, rng)
     x = rng.normal(size=SHAPE).astype(np.float32)
@@ -266,6 +272,5 @@ def test_pointwise_in_bfloat16(rng, gradients, training):
     ],
 )
 def test_layers_come_back_from_their_config(layer):
-    restored = keras.layers.deserialize(keras.layers.serialize(layer))
-    assert type(restored) is type(layer)
+    restored = type(layer).from_config(layer.get_config())
     assert restored.get_config() == layer.get_config()

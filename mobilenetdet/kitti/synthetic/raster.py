@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -38,9 +38,9 @@ class Silhouette:
 
     object_id: int
     full_xyxy: np.ndarray
-    inside_xyxy: np.ndarray | None
-    samples: int
-    window: tuple[slice, slice]
+    inside_xyxy: np.ndarray | None = None
+    samples: int = 0
+    window: tuple[slice, slice] = (slice(0, 0), slice(0, 0))
 
 
 def rotation_about_y(angle: float) -> np.ndarray:
@@ -115,49 +115,48 @@ class Canvas:
             polygons, corners, kept = _clip_faces(vertices, mesh, shown)
             shown = shown[kept]
             if len(shown) == 0:
-                return _nothing(object_id)
+                return Silhouette(object_id, np.zeros(4))
             full = np.concatenate([polygons.min(axis=(0, 1)), polygons.max(axis=(0, 1))])
         if not _is_on_canvas(full):
-            return _nothing(object_id, full)
+            return Silhouette(object_id, full)
         depths = np.maximum(first[shown, 2], NEAR)
         colours = lighting.shade(normals[shown], mesh.colours[shown], mesh.gloss[shown], depths)
         planes = _depth_planes(normals[shown], distance[shown])
         limit = np.float32(1.0 / max(nearest, NEAR))
-        faces = zip(corners.tolist(), planes, _pack(colours, object_id), strict=True)
-        return self._fill(polygons, list(faces), limit, full, object_id)
+        words = _pack(colours, object_id)
+        return self._fill(polygons, corners, planes, words, limit, Silhouette(object_id, full))
 
-    def _fill(self, polygons: np.ndarray, faces: list, limit, full, object_id: int) -> Silhouette:
-        """Fill projected faces [F, K, 2] against the depth buffer; collect the silhouette.
+    def _fill(self, polygons, corners, planes, words, limit, outline: Silhouette) -> Silhouette:
+        """Fill projected faces against the depth buffer; collect the silhouette.
 
         Args:
-            polygons: corners in pixels, padded.
-            faces: (number of corners, plane of the inverse depth, colour word) of each.
+            polygons: [F, K, 2] pixels, padded.
+            corners: [F] number of corners of each.
+            planes: [F, 3] inverse depth over the image.
+            words: [F] colour and id.
             limit: largest inverse depth of the object.
-            full: [4] bounds of the projection.
-            object_id: value for the id buffer.
+            outline: the object with its bounds; nothing is counted yet.
         """
-        left, top, right, bottom = _sample_windows(full[None])[0].tolist()
+        left, top, right, bottom = _sample_windows(outline.full_xyxy[None])[0].tolist()
         covered = np.zeros((bottom - top, right - left), np.uint8)
-        xs = ((np.arange(left, right) + 0.5) / SAMPLES).astype(np.float32)
-        ys = ((np.arange(top, bottom) + 0.5) / SAMPLES)[:, None]
         windows = _sample_windows(np.concatenate([polygons.min(1), polygons.max(1)], axis=1))
         # Sample centres lie at whole coordinates for OpenCV, hence the half sample.
         fixed = np.rint((polygons * SAMPLES - windows[:, None, :2] - 0.5) * _FIXED).astype(np.int32)
         drawn = np.flatnonzero((windows[:, :2] < windows[:, 2:]).all(axis=1))
-        for i, (x0, y0, x1, y1) in zip(drawn, windows[drawn].tolist(), strict=True):
-            corners, (a, b, c), word = faces[i]
-            height, width = y1 - y0, x1 - x0
-            mask = np.zeros((height, width), np.uint8)
-            cv2.fillPoly(mask, [fixed[i, :corners]], 255, cv2.LINE_8, _SHIFT)
+        along_x, along_y = _plane_terms(planes, (left, top, right, bottom))
+        # Outlines are drawn half a sample too wide; a grazing plane would run away there.
+        runaway = (along_x.max(axis=1) + along_y.max(axis=(1, 2)) > limit).tolist()
+        for i, (x0, y0, x1, y1) in zip(drawn.tolist(), windows[drawn].tolist(), strict=True):
+            mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+            cv2.fillPoly(mask, [fixed[i, : corners[i]]], 255, cv2.LINE_8, _SHIFT)
             rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
             covered[rows, columns] |= mask
-            inverse = self._plane_scratch[: height * width].reshape(height, width)
-            along_x, along_y = xs[columns] * np.float32(a), (ys[rows] * b + c).astype(np.float32)
-            np.add(along_x, along_y, out=inverse)
-            # Outlines are drawn half a sample too wide; a grazing plane would run away there.
-            np.minimum(inverse, limit, out=inverse)
-            self._write_closer(inverse, mask, word, (x0, y0, x1, y1))
-        return _silhouette(covered, (left, top), full, object_id)
+            inverse = self._plane_scratch[: mask.size].reshape(mask.shape)
+            np.add(along_x[i, columns], along_y[i, rows], out=inverse)
+            if runaway[i]:
+                np.minimum(inverse, limit, out=inverse)
+            self._write_closer(inverse, mask, words[i], (x0, y0, x1, y1))
+        return _measured(outline, covered, (left, top))
 
     def _write_closer(self, inverse: np.ndarray, mask: np.ndarray, word, window) -> None:
         """Write depth and word where the mask (0 or 255) is set and nothing is nearer."""
@@ -186,10 +185,9 @@ class Canvas:
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_8, _SHIFT)
         normal = np.cross(polygon[1] - polygon[0], polygon[2] - polygon[0])
         distance = (polygon[0] - CAMERA_CENTRE) @ normal
-        a, b, c = _depth_planes(normal[None], np.array([distance]))[0]
-        xs, ys = (np.arange(x0, x1) + 0.5) / SAMPLES, (np.arange(y0, y1) + 0.5) / SAMPLES
-        inverse = (a * xs + c).astype(np.float32) + (b * ys).astype(np.float32)[:, None]
-        np.minimum(inverse, np.float32(1 / clipped[:, 2].min()), out=inverse)
+        plane = _depth_planes(normal[None], np.array([distance]))
+        along_x, along_y = _plane_terms(plane, (x0, y0, x1, y1))
+        inverse = np.minimum(along_x[0] + along_y[0], np.float32(1 / clipped[:, 2].min()))
         self._write_closer(inverse, mask, None, (x0, y0, x1, y1))
 
     def draw_sprite(
@@ -208,7 +206,9 @@ class Canvas:
                 [0, scale_y, (top + 0.5 - y0) * scale_y - 0.5],
             ]
         )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        # A shrunken picture is smoothed by the samples anyway.
+        linear = max(scale_x, scale_y) < 0.8
+        flags = (cv2.INTER_LINEAR if linear else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
         drawn = cv2.warpAffine(texture_rgba, to_texture, (right - left, bottom - top), flags=flags)
         mask = np.where(drawn[..., 3] > 127, np.uint8(255), np.uint8(0))
         nearer = self._inverse_depth[top:bottom, left:right]
@@ -251,25 +251,31 @@ def _is_on_canvas(box_xyxy: np.ndarray) -> bool:
     return bool(left < right and top < bottom)
 
 
-def _silhouette(covered: np.ndarray, corner, full, object_id: int) -> Silhouette:
-    """Measure a coverage mask whose first sample is at corner (left, top)."""
+def _plane_terms(planes: np.ndarray, window) -> tuple[np.ndarray, np.ndarray]:
+    """Terms [F, w] and [F, h, 1] float32 whose sum is 1 / depth at the samples of a window."""
+    left, top, right, bottom = window
+    xs, ys = (np.arange(left, right) + 0.5) / SAMPLES, (np.arange(top, bottom) + 0.5) / SAMPLES
+    along_x = planes[:, :1] * xs
+    along_y = planes[:, 1:2] * ys + planes[:, 2:]
+    return along_x.astype(np.float32), along_y.astype(np.float32)[..., None]
+
+
+def _measured(outline: Silhouette, covered: np.ndarray, corner) -> Silhouette:
+    """Add what a coverage mask shows, whose first sample is at corner (left, top)."""
     columns = np.flatnonzero(covered.any(axis=0))
     if len(columns) == 0:
-        return _nothing(object_id, full)
+        return outline
     rows = np.flatnonzero(covered.any(axis=1))
     left, top = corner
     drawn = np.array([columns[0] + left, rows[0] + top, columns[-1] + 1 + left, rows[-1] + 1 + top])
     # The outline is exact where the object is whole; where the border cuts it, the samples tell.
+    full = outline.full_xyxy
     inside = np.concatenate(
         [np.maximum(full[:2], drawn[:2] / SAMPLES), np.minimum(full[2:], drawn[2:] / SAMPLES)]
     )
     window = (slice(drawn[1], drawn[3]), slice(drawn[0], drawn[2]))
-    return Silhouette(object_id, full, inside, int(np.count_nonzero(covered)), window)
-
-
-def _nothing(object_id: int, full: np.ndarray | None = None) -> Silhouette:
-    full = np.zeros(4) if full is None else full
-    return Silhouette(object_id, full, None, 0, (slice(0, 0), slice(0, 0)))
+    samples = int(np.count_nonzero(covered))
+    return replace(outline, inside_xyxy=inside, samples=samples, window=window)
 
 
 def _pack(colours: np.ndarray, object_id: int) -> np.ndarray:

@@ -133,7 +133,7 @@ def _draw_prop(canvas: Canvas, prop: Prop, scene: Scene, number: int) -> None:
     rectangle = project_points(corners).ravel()
     mipmaps = textures.tree_crown(prop.crown.picture)
     shrink = mipmaps[0].shape[0] / max(2 * (rectangle[3] - rectangle[1]), 1)
-    picture = mipmaps[int(np.clip(np.log2(max(shrink, 1)), 0, len(mipmaps) - 1))]
+    picture = mipmaps[int(np.clip(np.log2(max(shrink, 1)) + 0.4, 0, len(mipmaps) - 1))]
     light = scene.lighting.ambient + 0.75 * scene.lighting.sun
     shaded = cv2.LUT(picture, scene.lighting.shading_table(light, z, channels=4))
     canvas.draw_sprite(shaded, rectangle, z, object_id=number)

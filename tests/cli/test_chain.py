@@ -1,0 +1,122 @@
+"""The commands one after the other, as a user gives them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mobilenetdet.cli import eval as eval_command
+from mobilenetdet.cli import predict, train, visualize
+from mobilenetdet.config import read_config
+from mobilenetdet.kitti.labels import read_objects
+
+SMALL = (
+    "--train.epochs 1 --train.warmup_epochs 0.5 --train.eval_every 0 --model.alpha 0.25 "
+    "--model.weights none --model.head_channels 16 --data.image_height 64 --data.image_width 192 "
+    "--postprocess.score_threshold 0.0"
+).split()
+
+
+@pytest.fixture(scope="module")
+def run_dir(small_kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    records = ["--data.records_dir", str(small_kitti / "tfrecord")]
+    assert train.main(["--run_dir", str(folder), *records, *SMALL]) == 0
+    return folder
+
+
+def test_train_leaves_config_weights_and_ap(run_dir: Path):
+    assert read_config(run_dir).model.alpha == 0.25
+    assert (run_dir / "eval/metrics.json").is_file()
+    assert (run_dir / "best.weights.h5").is_file()
+
+
+def test_eval_reads_the_config_of_the_run(run_dir: Path, tmp_path: Path, capsys):
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path), "--eval.num_overlays"]
+    assert eval_command.main([*arguments, "2", "--eval.protocol", "pre2017"]) == 0
+    assert "protocol pre2017" in capsys.readouterr().out
+    assert json.loads((tmp_path / "eval/metrics.json").read_text())["protocol"] == "pre2017"
+    assert (tmp_path / "overlays/montage.jpg").is_file()
+
+
+def test_eval_on_another_input_size_is_refused(run_dir: Path):
+    with pytest.raises(ValueError, match="image_height is 96, but the run was trained on 64"):
+        eval_command.main(["--run_dir", str(run_dir), "--data.image_height", "96"])
+
+
+@pytest.mark.parametrize("what", ["detections", "labels", "batches"])
+def test_visualize(run_dir: Path, tmp_path: Path, what: str):
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / what), "--what", what]
+    assert visualize.main([*arguments, "--eval.num_overlays", "2"]) == 0
+    assert (tmp_path / what / "montage.jpg").is_file()
+
+
+def test_visualize_labels_needs_no_run(small_kitti: Path, tmp_path: Path):
+    records = ["--data.records_dir", str(small_kitti / "tfrecord"), "--frames", "000009"]
+    folder = ["--run_dir", str(tmp_path / "none"), "--output_dir", str(tmp_path / "labels")]
+    assert visualize.main(["--what", "labels", *records, *folder]) == 0
+    assert (tmp_path / "labels/000009.jpg").is_file()
+
+
+def test_predict_writes_every_format_in_pixels_of_the_picture(run_dir: Path, tmp_path: Path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for index, size in enumerate([(64, 192), (300, 100), (90, 400)]):
+        image = np.random.default_rng(index).integers(0, 255, (*size, 3)).astype(np.uint8)
+        cv2.imwrite(str(pictures / f"photo{index}.png"), image)
+    output = tmp_path / "out"
+    arguments = [str(pictures), "--run_dir", str(run_dir), "--output_dir", str(output)]
+    assert predict.main([*arguments, "--format", "overlay", "kitti", "json"]) == 0
+    assert sorted(p.name for p in (output / "overlays").iterdir()) == [
+        f"photo{index}.jpg" for index in range(3)
+    ]
+    entries = json.loads((output / "detections.json").read_text())
+    assert [(e["name"], e["height"], e["width"]) for e in entries][1] == ("photo1", 300, 100)
+    objects = read_objects(output / "kitti/photo1.txt")
+    assert len(objects) == len(entries[1]["detections"]) > 0
+    assert objects.boxes_xyxy[:, 2].max() <= 100 and objects.boxes_xyxy[:, 3].max() <= 300
+    assert np.all(np.diff(objects.scores) <= 0)
+
+
+def test_predict_without_inputs_says_so(run_dir: Path):
+    with pytest.raises(ValueError, match="name images"):
+        predict.main(["--run_dir", str(run_dir)])
+
+
+@pytest.mark.parametrize("command", [eval_command, predict, visualize])
+def test_missing_run_names_the_remedy(command, tmp_path: Path):
+    arguments = ["--run_dir", str(tmp_path / "none")]
+    with pytest.raises(FileNotFoundError, match="scripts/train.py"):
+        command.main([*arguments, "photo.jpg"] if command is predict else arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--train.batchsize", "3"], "--train.batch_size"),
+        (["--train.batch_size", "three"], "three"),
+        (["--train.batch_size", "0"], "above 0"),
+    ],
+)
+def test_bad_overrides_are_refused(arguments: list[str], words: str, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        train.main(arguments)
+    assert exit_info.value.code == 2
+    captured = capsys.readouterr()
+    assert words in captured.err + captured.out
+
+
+def test_unknown_preset_names_the_nearest():
+    with pytest.raises(ValueError, match="did you mean squeezedet"):
+        train.main(["--preset", "squezedet"])
+
+
+@pytest.mark.parametrize("command", [train, eval_command, visualize, predict])
+def test_help_is_a_page(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        command.main(["--help"])
+    assert exit_info.value.code == 0
+    page = capsys.readouterr().out
+    assert "--run_dir" in page and "--data.records_dir" in page

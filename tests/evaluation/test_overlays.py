@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.evaluation.evaluate import Evaluation, read_labels
+from mobilenetdet.evaluation.overlays import (
+    combined_outcomes,
+    spread_frames,
+    tensorboard_overlays,
+    write_overlays,
+)
+from mobilenetdet.evaluation.verify import write_batch_overlays, write_label_overlays
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
+
+
+@pytest.fixture()
+def evaluation(small_config: DetectionConfig) -> Evaluation:
+    """Perfect detections of the validation frames."""
+    labels = read_labels(small_config, "val")
+    results = {}
+    for frame_id, objects in labels.items():
+        real = objects[objects.types != "DontCare"]
+        results[frame_id] = KittiObjects.from_detections(
+            real.types, real.boxes_xyxy, np.full(len(real), 0.8)
+        )
+    return Evaluation("val", {}, labels, results)
+
+
+def test_outcomes_of_all_classes_together():
+    labels = parse_objects(
+        "Car 0 0 0 0 0 100 50 1.5 1.6 4 0 1.6 10 0\n"
+        "Pedestrian 0 0 0 200 0 220 50 1.8 .5 .5 0 1.6 10 0\n"
+        "Van 0 0 0 300 0 400 50 2 2 5 0 1.6 10 0\n",
+        "labels",
+    )
+    results = KittiObjects.from_detections(
+        np.array(["Car", "Car", "Car", "Cyclist"]),
+        np.array([[0, 0, 100, 50], [500, 0, 600, 50], [300, 0, 400, 50], [200, 0, 220, 50.0]]),
+        np.full(4, 0.9),
+    )
+    label_outcomes, result_outcomes = combined_outcomes(labels, results)
+    assert list(label_outcomes) == ["hit", "miss", "ignored"]
+    assert list(result_outcomes) == ["hit", "false_alarm", "ignored", "false_alarm"]
+
+
+def test_frame_without_anything():
+    outcomes = combined_outcomes(KittiObjects.empty(), KittiObjects.empty(with_scores=True))
+    assert [len(o) for o in outcomes] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, []), (1, ["a"]), (2, ["a", "c"]), (4, ["a", "b", "c", "d"]), (9, ["a", "b", "c", "d"])],
+)
+def test_spread_frames(count: int, expected: list[str]):
+    assert spread_frames(list("abcd"), count) == expected
+
+
+def test_overlays_and_montage(evaluation, small_config: DetectionConfig, tmp_path: Path):
+    folder = tmp_path / "overlays"
+    folder.mkdir()
+    (folder / "old.jpg").write_text("of an older evaluation")
+    path = write_overlays(evaluation, small_config, folder)
+    names = sorted(p.name for p in folder.iterdir())
+    assert names == ["000008.jpg", "000010.jpg", "montage.jpg"]
+    assert [p.name for p in tmp_path.iterdir()] == ["overlays"]
+    assert cv2.imread(str(path)).shape[1] > 1000
+    overlay = cv2.imread(str(folder / "000008.jpg"))
+    assert overlay.shape[1] == 192 and overlay.shape[0] > 64
+
+
+def test_unknown_frame_is_named(evaluation, small_config: DetectionConfig, tmp_path: Path):
+    with pytest.raises(ValueError, match="000000"):
+        write_overlays(evaluation, small_config, tmp_path / "o", frame_ids=["000008", "000000"])
+
+
+def test_tensorboard_pictures_have_one_size(evaluation, small_config: DetectionConfig):
+    pictures = tensorboard_overlays(evaluation, small_config)
+    assert pictures.shape == (4, 64, 192, 3)
+    assert pictures.dtype == np.uint8
+
+
+def test_labels_and_batches_for_verification(small_config: DetectionConfig, tmp_path: Path):
+    write_label_overlays(small_config, "train", tmp_path / "labels", frame_ids=["000003"])
+    assert (tmp_path / "labels/000003.jpg").is_file()  # the frame without objects
+    write_batch_overlays(small_config, tmp_path / "batches")
+    assert sorted(p.name for p in (tmp_path / "batches").iterdir()) == [
+        "batch_000.jpg",
+        "batch_001.jpg",
+        "montage.jpg",
+    ]

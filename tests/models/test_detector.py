@@ -1,0 +1,257 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, TrainConfig
+from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.models.postprocess import DetectionModel, to_detections
+
+BACKEND = keras.backend.backend()
+HEIGHT, WIDTH = 64, 128
+CONFIG = DetectionConfig(
+    data=DataConfig(image_height=HEIGHT, image_width=WIDTH, classes=("Car", "Pedestrian")),
+    model=ModelConfig(
+        alpha=0.25,
+        weights="none",
+        anchors=((32.0, 20.0), (12.0, 28.0)),
+        head_blocks=1,
+        head_channels=64,
+    ),
+)
+# image, class, box: each is drawn in a colour of its own.
+OBJECTS = [
+    (0, 0, (10, 20, 46, 40)),
+    (0, 1, (70, 12, 82, 44)),
+    (1, 0, (80, 30, 116, 54)),
+    (1, 1, (20, 8, 34, 38)),
+]
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """One detector for all tests: first fresh, later trained."""
+    detector, report = build_detector(CONFIG)
+    assert report is None
+    # With the momentum of Keras the running statistics need more steps than a test has.
+    for layer in detector._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9
+    detector.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=BACKEND == "jax")
+    return detector
+
+
+@pytest.fixture
+def batch() -> Batch:
+    rng = np.random.default_rng(0)
+    images = rng.integers(100, 130, (2, HEIGHT, WIDTH, 3)).astype(np.uint8)
+    boxes = np.zeros((2, 8, 4), np.float32)
+    classes = np.full((2, 8), -1, np.int32)
+    kinds = np.full((2, 8), PADDING, np.int32)
+    for row, (image, index, (left, top, right, bottom)) in enumerate(OBJECTS):
+        images[image, top:bottom, left:right] = rng.integers(0, 255, 3)
+        boxes[image, row] = left, top, right, bottom
+        classes[image, row], kinds[image, row] = index, OBJECT
+    dropped = np.array([1, 2], np.int32)
+    return images, {"boxes": boxes, "classes": classes, "kinds": kinds, "num_dropped": dropped}
+
+
+def train(detector: Detector, batch: Batch, steps: int = 1) -> dict[str, float]:
+    """Trains on one batch again and again; returns what the last step says."""
+    logs = {}
+    for step in range(steps):
+        if step == steps - 1:
+            detector.reset_metrics()
+        logs = detector.train_on_batch(*batch, return_dict=True)
+    return {name: float(value) for name, value in logs.items()}
+
+
+def all_finite(detector: Detector) -> bool:
+    return all(np.isfinite(weights).all() for weights in detector.get_weights())
+
+
+def test_predictions_fit_the_anchors(detector, batch):
+    predictions = detector(batch[0], training=False)
+    shapes = {name: tuple(value.shape) for name, value in predictions.items()}
+    count = (HEIGHT // 16) * (WIDTH // 16) * 2
+    assert detector.anchors.shape == (count, 4)
+    assert shapes == {
+        "class_logits": (2, count, 2),
+        "confidence_logits": (2, count),
+        "deltas": (2, count, 4),
+    }
+
+
+def test_the_range_of_the_pixels_is_inside(detector, batch):
+    images = batch[0]
+    predictions = detector(images, training=False)
+    pixels = images.astype(np.float32) / 127.5 - 1.0
+    (features,) = detector.backbone(pixels, training=False).values()
+    expected = detector.head(features, training=False)
+    as_float = detector(images.astype(np.float32), training=False)
+    for name, value in expected.items():
+        np.testing.assert_allclose(predictions[name], value, atol=1e-5)
+        np.testing.assert_allclose(as_float[name], value, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [[PADDING] * 8, [IGNORED] * 8, [DONT_CARE] * 8],
+    ids=["no object", "only ignored", "only DontCare"],
+)
+def test_a_step_without_objects_is_finite(detector, batch, kinds):
+    batch[1]["kinds"][:] = kinds
+    logs = train(detector, batch)
+    assert np.isfinite(list(logs.values())).all()
+    assert logs["box_loss"] == logs["class_loss"] == logs["confidence_positive_loss"] == 0.0
+    assert logs["confidence_negative_loss"] > 0.0
+    assert all_finite(detector)
+
+
+def test_a_step_with_odd_boxes_is_finite(detector, batch):
+    boxes = [(30, 30, 30, 30), (5, 5, 6, 6), (-90, -90, -80, -80), (0, 0, 128, 64)] * 2
+    batch[1]["boxes"][:] = boxes
+    batch[1]["kinds"][:], batch[1]["classes"][:] = OBJECT, 0
+    assert np.isfinite(list(train(detector, batch).values())).all()
+    assert all_finite(detector)
+
+
+def test_the_loss_is_the_sum_of_its_parts(detector, batch):
+    logs = train(detector, batch)
+    parts = [value for name, value in logs.items() if name.endswith("_loss")]
+    assert len(parts) == 4
+    assert logs["loss"] == pytest.approx(sum(parts), rel=1e-5)
+    assert logs["dropped_boxes"] == 3.0
+
+
+def test_sample_weights_are_refused(detector, batch):
+    with pytest.raises(ValueError, match="sample_weight"):
+        detector.compute_loss(*batch, sample_weight=np.ones(2))
+
+
+def test_overfits_a_batch(detector, batch):
+    before = train(detector, batch)["loss"]
+    after = train(detector, batch, steps=120)["loss"]
+    assert after < 0.1 * before
+    found = detections(detector, batch[0])
+    for image, index, box in OBJECTS:
+        best = found[image][found[image].classes == index]
+        assert best.scores[0] > 0.5
+        np.testing.assert_allclose(best.boxes_xyxy[0], box, atol=4)
+        assert overlap(best.boxes_xyxy[0], box) > 0.7
+    assert all(len(f.above(0.5)) == 2 for f in found)  # and nothing else
+
+
+def detections(detector: Detector, images: np.ndarray) -> list:
+    """In the pixels of the images, which are as large as the network input."""
+    model = DetectionModel(detector, detector.config.postprocess)
+    model.compile(jit_compile=BACKEND == "jax")
+    outputs = model.predict_on_batch(images)
+    info = np.stack([Letterbox.fit((HEIGHT, WIDTH), (HEIGHT, WIDTH)).to_array()] * len(images))
+    return to_detections({k: ops.convert_to_numpy(v) for k, v in outputs.items()}, info)
+
+
+def overlap(first: np.ndarray, second: tuple[float, ...]) -> float:
+    shared = np.prod(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]))
+    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (first, second)]
+    return shared / (sum(areas) - shared)
+
+
+LOAD = """
+import sys
+import numpy as np
+import keras
+from mobilenetdet.config import from_json
+from mobilenetdet.models.detector import build_detector
+assert keras.backend.backend() == {backend!r}
+detector, _ = build_detector(from_json(open("config.json").read(), "config.json"))
+detector.load_weights("model.weights.h5")
+inputs = np.load("inputs.npy")
+detector.compile(jit_compile={backend!r} == "jax")
+np.savez("outputs.npz", **detector.predict_on_batch(inputs))
+"""
+
+
+def test_weights_load_on_the_other_backend(detector, batch, tmp_path):
+    other = "jax" if BACKEND == "tensorflow" else "tensorflow"
+    pytest.importorskip(other, reason=f"{other} is not installed")
+    from mobilenetdet.config import to_json
+
+    (tmp_path / "config.json").write_text(to_json(CONFIG))
+    detector.save_weights(tmp_path / "model.weights.h5")
+    np.save(tmp_path / "inputs.npy", batch[0])
+    environment = os.environ | {
+        "KERAS_BACKEND": other,
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-c", LOAD.format(backend=other)]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    expected = detector(batch[0], training=False)
+    with np.load(tmp_path / "outputs.npz") as outputs:
+        for name, value in expected.items():
+            np.testing.assert_allclose(outputs[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_steps_like_float32(tensorflow_only, batch, precision):
+    losses = []
+    for name in ("float32", precision):
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(name)
+        try:
+            detector, _ = build_detector(CONFIG)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        detector.compile(optimizer=keras.optimizers.Adam(3e-3), run_eagerly=True)
+        before = detector.head.prediction.get_weights()[0]
+        losses.append(train(detector, batch)["loss"])
+        assert not np.array_equal(before, detector.head.prediction.get_weights()[0])
+        assert all_finite(detector)
+        assert {str(v.dtype) for v in detector.trainable_variables} == {"float32"}
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_frozen_blocks_do_not_move(tensorflow_only, batch):
+    model = replace(CONFIG.model, frozen_blocks=2)
+    detector, _ = build_detector(replace(CONFIG, model=model))
+    detector.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    before = {v.path: v.numpy().copy() for v in detector.weights}
+    train(detector, batch)
+    still = {v.path for v in detector.weights if np.array_equal(before[v.path], v.numpy())}
+    frozen = {"conv1", "conv_dw_1", "conv_pw_1", "conv_dw_2", "conv_pw_2"}
+    expected = {path for path in before if path.split("/")[0].removesuffix("_bn") in frozen}
+    assert expected and still == expected
+
+
+def test_the_seed_decides_the_weights(tensorflow_only):
+    weights = [
+        build_detector(replace(CONFIG, train=TrainConfig(seed=seed)))[0].backbone.get_weights()
+        for seed in (1, 1, 2)
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(*weights[:2], strict=True))
+    assert not np.array_equal(weights[0][0], weights[2][0])
+
+
+def test_backbone_weights_are_loaded_and_reported(tensorflow_only, shared_dir):
+    path = shared_dir / "weights/mobilenet_2_5_224_tf_no_top.h5"
+    config = replace(CONFIG, model=replace(CONFIG.model, weights=str(path)))
+    detector, report = build_detector(config)
+    # Stride 16 has no use for the last two blocks of the file.
+    assert len(report.loaded) == 46 and len(report.unused) == 8 and not report.missing
+    assert detector.backbone.get_layer("conv1").kernel.shape == (3, 3, 3, 8)
+    untouched, nothing = build_detector(config, load_weights=False)
+    assert nothing is None
+    kernels = [d.backbone.get_layer("conv1").get_weights()[0] for d in (detector, untouched)]
+    assert not np.array_equal(*kernels)

@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.models.losses import confidence_losses, cross_entropy, squared_error
+
+
+def test_squared_error_sums_the_deltas():
+    deltas = np.array([[1.0, 2, 3, 4], [0, 0, 0, 0]], np.float32)
+    targets = np.array([[1.0, 0, 0, 5], [0, 0, 0, 0]], np.float32)
+    np.testing.assert_array_equal(squared_error(deltas, targets), [14, 0])
+
+
+def test_cross_entropy_is_the_formula():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 5, 3)).astype(np.float32) * 3
+    targets = rng.integers(0, 3, (2, 5))
+    found = ops.convert_to_numpy(cross_entropy(logits, targets))
+    for at in np.ndindex(2, 5):
+        exponentials = [math.exp(v) for v in logits[at]]
+        expected = -math.log(exponentials[targets[at]] / sum(exponentials))
+        assert found[at] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "expected"),
+    [
+        ((0.0, 0.0), 1, math.log(2)),
+        ((1e4, -1e4), 0, 0.0),
+        ((1e4, -1e4), 1, 2e4),  # large, not infinite
+        ((3.0, 1.0), -1, 0.0),  # padding
+    ],
+)
+def test_cross_entropy_at_its_ends(logits, target, expected):
+    found = cross_entropy(np.array([logits], np.float32), np.array([target], np.int32))
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("logit", "overlap", "at_positive", "at_negative"),
+    [
+        (0.0, 0.5, 0.0, 0.25),
+        (0.0, 1.0, 0.25, 0.25),
+        (100.0, 1.0, 0.0, 1.0),
+        (-100.0, 0.75, 0.5625, 0.0),
+        (-100.0, 0.0, 0.0, 0.0),
+    ],
+)
+def test_confidence_learns_the_overlap(logit, overlap, at_positive, at_negative):
+    found = confidence_losses(np.array([logit], np.float32), np.array([overlap], np.float32))
+    np.testing.assert_allclose(found, [[at_positive], [at_negative]], atol=1e-7)

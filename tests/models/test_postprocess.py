@@ -1,0 +1,218 @@
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config import PostprocessConfig
+from mobilenetdet.models.postprocess import (
+    DetectionModel,
+    greedy_nms,
+    select_detections,
+    to_detections,
+)
+
+IMAGE = (64, 128)
+Detection = tuple[float, int, tuple[float, ...]]  # score, class, box
+
+
+def naive_iou(first: np.ndarray, second: np.ndarray) -> float:
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    shared = np.prod(np.maximum(high - low, 0))
+    union = np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - shared
+    return shared / union if union else 0.0
+
+
+def naive_nms(boxes: np.ndarray, max_iou: float) -> np.ndarray:
+    """Boxes sorted by falling score: each stays unless one that stayed overlaps it too much."""
+    keep: list[int] = []
+    for index, box in enumerate(boxes):
+        if all(naive_iou(boxes[kept], box) <= max_iou for kept in keep):
+            keep.append(index)
+    return np.isin(np.arange(len(boxes)), keep)
+
+
+def naive_detections(
+    boxes: np.ndarray, scores: np.ndarray, config: PostprocessConfig
+) -> list[Detection]:
+    """One image: class by class the best candidates, suppressed; then the best of all."""
+    found: list[Detection] = []
+    boxes = np.clip(boxes, 0, [IMAGE[1], IMAGE[0]] * 2)
+    for index in range(scores.shape[1]):
+        order = np.argsort(-scores[:, index], kind="stable")[: config.max_candidates]
+        keep = order[naive_nms(boxes[order], config.nms_iou)]
+        found += [
+            (scores[anchor, index], index, tuple(boxes[anchor]))
+            for anchor in keep
+            if scores[anchor, index] >= config.score_threshold
+        ]
+    return sorted(found, reverse=True)[: config.max_detections]
+
+
+def random_boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Whole pixels, some past the border, some without area, many overlapping."""
+    corners = rng.integers((-20, -20), (110, 60), (*shape, 2))
+    sides = rng.integers(0, 50, (*shape, 2))
+    return np.concatenate([corners, corners + sides], axis=-1).astype(np.float32)
+
+
+@pytest.fixture
+def select(compiled) -> Callable[..., dict[str, np.ndarray]]:
+    """select(boxes, scores, **options of PostprocessConfig), as numpy arrays."""
+
+    def run(boxes: np.ndarray, scores: np.ndarray, **options: object) -> dict[str, np.ndarray]:
+        config = PostprocessConfig(**options)
+        function = functools.partial(select_detections, image_size=IMAGE, config=config)
+        found = compiled(function)(boxes.astype("f4"), scores.astype("f4"))
+        return {name: ops.convert_to_numpy(value) for name, value in found.items()}
+
+    return run
+
+
+@pytest.fixture
+def nms(compiled) -> Callable[[np.ndarray, float], np.ndarray]:
+    def run(boxes: np.ndarray, max_iou: float) -> np.ndarray:
+        function = functools.partial(greedy_nms, max_iou=max_iou)
+        return ops.convert_to_numpy(compiled(function)(boxes))
+
+    return run
+
+
+@pytest.mark.parametrize("max_iou", [0.0, 0.3, 0.5, 1.0])
+def test_nms_is_the_greedy_loop(nms, max_iou):
+    boxes = random_boxes(np.random.default_rng(0), 10, 2, 40)
+    keep = nms(boxes, max_iou)
+    for at in np.ndindex(10, 2):
+        np.testing.assert_array_equal(keep[at], naive_nms(boxes[at], max_iou), err_msg=str(at))
+
+
+def test_nms_of_a_chain_brings_back_every_second_box(nms):
+    # Each box overlaps its neighbours only, so the result takes as many rounds as there are boxes.
+    lefts = 4.0 * np.arange(24)
+    boxes = np.stack([lefts, 0 * lefts, lefts + 8, 0 * lefts + 8], axis=-1).astype(np.float32)
+    np.testing.assert_array_equal(nms(boxes, 0.3), np.arange(24) % 2 == 0)
+
+
+def test_nms_of_equal_boxes_keeps_the_first(nms):
+    boxes = np.tile(np.array([10, 10, 30, 30], np.float32), (2, 5, 1))
+    np.testing.assert_array_equal(nms(boxes, 0.5), [[True] + [False] * 4] * 2)
+
+
+def test_overlap_of_exactly_the_threshold_stays(nms):
+    boxes = np.array([[0, 0, 8, 8], [0, 0, 8, 4]], np.float32)  # IoU 0.5
+    np.testing.assert_array_equal(nms(boxes, 0.5), [True, True])
+    np.testing.assert_array_equal(nms(boxes, 0.49), [True, False])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"score_threshold": 0.5, "max_detections": 12},
+        {"max_candidates": 6, "max_detections": 4, "nms_iou": 0.2},
+        {"max_candidates": 1000, "max_detections": 1000, "score_threshold": 0.0},
+    ],
+)
+def test_selection_is_the_naive_one(select, options):
+    rng = np.random.default_rng(1)
+    boxes = random_boxes(rng, 3, 30)
+    scores = rng.permutation(3 * 30 * 2).reshape(3, 30, 2).astype(np.float32) / 180 + 1e-3
+    found = select(boxes, scores, **options)
+    for image in range(3):
+        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
+        count = int((found["classes"][image] >= 0).sum())
+        assert [
+            (found["scores"][image, i], found["classes"][image, i], tuple(found["boxes"][image, i]))
+            for i in range(count)
+        ] == expected
+        assert (found["scores"][image, count:] == 0).all()
+        assert (found["classes"][image, count:] == -1).all()
+
+
+def test_a_pedestrian_before_a_car_stays(select):
+    boxes = np.array([[[40, 10, 60, 60], [40, 10, 60, 60], [42, 10, 62, 60]]])
+    scores = np.array([[[0.9, 0.01], [0.02, 0.8], [0.7, 0.03]]])  # a car, a pedestrian, the car
+    found = select(boxes, scores, score_threshold=0.1)
+    assert found["classes"][0, :3].tolist() == [0, 1, -1]
+    np.testing.assert_allclose(found["scores"][0, :3], [0.9, 0.8, 0.0])
+
+
+def test_one_anchor_may_be_two_classes(select):
+    found = select(np.array([[[40, 10, 60, 60]]]), np.array([[[0.5, 0.4]]]))
+    assert found["classes"].tolist() == [[0, 1]]
+
+
+def test_nothing_above_the_threshold(select):
+    found = select(random_boxes(np.random.default_rng(2), 1, 20), np.full((1, 20, 3), 0.004))
+    assert found["scores"].shape == (1, 60)
+    assert not found["scores"].any()
+    assert (found["classes"] == -1).all()
+
+
+def test_boxes_are_clipped_to_the_input(select):
+    boxes = np.array([[[-10, -20, 300, 400], [120, 60, 140, 70]]])
+    found = select(boxes, np.array([[[0.9], [0.8]]]))
+    np.testing.assert_array_equal(found["boxes"][0], [[0, 0, 128, 64], [120, 60, 128, 64]])
+
+
+def test_detections_come_back_to_the_original_image():
+    infos = [Letterbox.fit(size, IMAGE) for size in ((375, 1242), (100, 50))]
+    original = np.array([[[100.0, 50, 300, 200]], [[10, 20, 30, 80]]])
+    outputs = {
+        "boxes": np.stack([i.apply(b) for i, b in zip(infos, original, strict=True)]),
+        "scores": np.array([[0.9], [0.4]]),
+        "classes": np.array([[2], [0]]),
+    }
+    # A second place of each image is empty.
+    outputs = {name: np.repeat(value, 2, axis=1) for name, value in outputs.items()}
+    outputs["classes"][:, 1] = -1
+    detections = to_detections(outputs, np.stack([info.to_array() for info in infos]))
+    for found, boxes, score, index in zip(detections, original, (0.9, 0.4), (2, 0), strict=True):
+        np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=1e-3)
+        assert found.boxes_xyxy.dtype == np.float64
+        assert (found.scores.tolist(), found.classes.tolist()) == ([score], [index])
+
+
+def test_detections_of_an_empty_image():
+    outputs = {
+        "boxes": np.zeros((1, 4, 4)),
+        "scores": np.zeros((1, 4)),
+        "classes": np.full((1, 4), -1),
+    }
+    (found,) = to_detections(outputs, Letterbox.fit((10, 10), IMAGE).to_array()[None])
+    assert len(found) == 0
+
+
+class TwoBoxes(keras.Model):
+    """Stands for a detector: finds the same car and pedestrian in every image."""
+
+    image_size = IMAGE
+    anchors = None
+
+    class Head:
+        def boxes(self, predictions, anchors):
+            boxes = ops.convert_to_tensor([[0.0, 0, 20, 20], [10, 10, 90, 60]])
+            return boxes + predictions[:, None, None]
+
+        def scores(self, predictions):
+            scores = ops.convert_to_tensor([[0.9, 0.1], [0.1, 0.8]])
+            return scores + predictions[:, None, None]
+
+    head = Head()
+
+    def call(self, images, training=None):
+        return 0.0 * ops.sum(ops.cast(images, "float32"), axis=(1, 2, 3))
+
+
+def test_detection_model_runs_compiled_and_batch_by_batch():
+    model = DetectionModel(TwoBoxes(), PostprocessConfig(score_threshold=0.5))
+    model.compile(jit_compile=keras.backend.backend() == "jax")
+    found = model.predict_on_batch(np.zeros((3, *IMAGE, 3), np.uint8))
+    classes = ops.convert_to_numpy(found["classes"])
+    assert classes.tolist() == [[0, 1, -1, -1]] * 3
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(found["boxes"])[2, :2], [[0, 0, 20, 20], [10, 10, 90, 60]]
+    )
