@@ -23,6 +23,7 @@ COMMANDS = {
     "visualize": ("draw overlays of a run, of labels or of training batches", True),
     "predict": ("detect in images, folders and videos", True),
     "pipeline_benchmark": ("time the input pipeline", True),
+    "time_benchmark": ("time training and inference", True),
 }
 
 
@@ -30,7 +31,8 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
     """Runs a command and leaves the program with its exit code.
 
     What a user can mend (ValueError, OSError, and damaged input that TensorFlow reports) ends as
-    one message on stderr and code 2, Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the environment shows where it was raised.
+    one message on stderr and code 2, Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the
+    environment shows where it was raised.
 
     Args:
         command: one of `COMMANDS`.

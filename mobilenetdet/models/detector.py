@@ -29,7 +29,10 @@ class Detector(keras.Model):
         self.image_size = config.image_size
         model = config.model
         self.backbone = build_mobilenet_v1(
-            (*config.image_size, 3), alpha=model.alpha, strides=(model.stride,)
+            (*config.image_size, 3),
+            alpha=model.alpha,
+            strides=(model.stride,),
+            batch_norm_momentum=model.batch_norm_momentum,
         )
         self.head = SqueezeDetHead(
             config.num_classes,
@@ -37,6 +40,7 @@ class Detector(keras.Model):
             num_blocks=model.head_blocks,
             channels=model.head_channels,
             dropout=model.dropout,
+            batch_norm_momentum=model.batch_norm_momentum,
             name="head",
         )
         self.anchors = grid_anchors(config.image_size, model.stride, model.anchors)  # [A, 4]

@@ -42,6 +42,7 @@ class SqueezeDetHead(keras.layers.Layer):
         num_blocks: int = 0,
         channels: int = 512,
         dropout: float = 0.0,
+        batch_norm_momentum: float = 0.99,
         **options: object,
     ) -> None:
         """Makes the layers.
@@ -52,13 +53,17 @@ class SqueezeDetHead(keras.layers.Layer):
             num_blocks: depthwise-separable blocks before the prediction.
             channels: of those blocks.
             dropout: rate before the prediction.
+            batch_norm_momentum: share of the running statistics that a training step keeps.
             **options: of `keras.layers.Layer`.
         """
         super().__init__(**options)
         self.num_classes, self.num_shapes = num_classes, num_shapes
         self.num_blocks, self.channels, self.dropout_rate = num_blocks, channels, dropout
+        self.batch_norm_momentum = batch_norm_momentum
         self.blocks = [
-            layer for index in range(num_blocks) for layer in _separable_layers(channels, index)
+            layer
+            for index in range(num_blocks)
+            for layer in _separable_layers(channels, index, batch_norm_momentum)
         ]
         self.dropout = keras.layers.Dropout(dropout)
         outputs = num_shapes * (num_classes + 5)
@@ -158,6 +163,7 @@ class SqueezeDetHead(keras.layers.Layer):
             "num_blocks": self.num_blocks,
             "channels": self.channels,
             "dropout": self.dropout_rate,
+            "batch_norm_momentum": self.batch_norm_momentum,
         }
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
@@ -165,12 +171,12 @@ class SqueezeDetHead(keras.layers.Layer):
         return ops.convert_to_tensor(bias * self.num_shapes, dtype=dtype)
 
 
-def _separable_layers(channels: int, index: int) -> list[keras.layers.Layer]:
+def _separable_layers(channels: int, index: int, momentum: float) -> list[keras.layers.Layer]:
     return [
         DepthwiseConv2D(3, padding="same", use_bias=False, name=f"head_dw_{index}"),
-        FusedBatchNormalization(name=f"head_dw_{index}_bn"),
+        FusedBatchNormalization(momentum=momentum, name=f"head_dw_{index}_bn"),
         keras.layers.ReLU(6.0, name=f"head_dw_{index}_relu"),
         PointwiseConv2D(channels, use_bias=False, name=f"head_pw_{index}"),
-        FusedBatchNormalization(name=f"head_pw_{index}_bn"),
+        FusedBatchNormalization(momentum=momentum, name=f"head_pw_{index}_bn"),
         keras.layers.ReLU(6.0, name=f"head_pw_{index}_relu"),
     ]

@@ -42,6 +42,7 @@ def build_mobilenet_v1(
     *,
     alpha: float = 1.0,
     strides: Sequence[int] = (8, 16, 32),
+    batch_norm_momentum: float = 0.99,
 ) -> keras.Model:
     """Builds the convolutional part of MobileNetV1.
 
@@ -49,6 +50,7 @@ def build_mobilenet_v1(
         input_shape: (height, width, channels); height and width may be None.
         alpha: width multiplier.
         strides: which maps to return, out of 8, 16 and 32; blocks beyond the largest are not built.
+        batch_norm_momentum: share of the running statistics that a training step keeps.
 
     Returns:
         A model from float images [B, H, W, 3], scaled to -1..1, to a dict of feature maps
@@ -63,10 +65,12 @@ def build_mobilenet_v1(
     if alpha <= 0:
         raise ValueError(f"alpha is {alpha}; it must be above 0")
     inputs = keras.Input(input_shape)
-    x = _convolution(inputs, round_channels(32, alpha))
+    momentum = batch_norm_momentum
+    x = _convolution(inputs, round_channels(32, alpha), momentum)
     taps = {}
     for index, (channels, stride) in enumerate(BLOCKS[: TAP_BLOCKS[max(strides)]], start=1):
-        x = _separable_block(x, round_channels(channels, alpha), stride, index)
+        channels = round_channels(channels, alpha)
+        x = _separable_block(x, channels, stride=stride, index=index, momentum=momentum)
         taps[index] = x
     outputs = {f"stride_{s}": taps[TAP_BLOCKS[s]] for s in sorted(strides)}
     return keras.Model(inputs, outputs, name="mobilenet_v1")
@@ -101,13 +105,15 @@ def _block_of(layer_name: str) -> int:
     return int(parts[0]) if parts else 0
 
 
-def _convolution(x: Tensor, channels: int) -> Tensor:
+def _convolution(x: Tensor, channels: int, momentum: float) -> Tensor:
     x = keras.layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
-    x = FusedBatchNormalization(name="conv1_bn")(x)
+    x = FusedBatchNormalization(momentum=momentum, name="conv1_bn")(x)
     return keras.layers.ReLU(6.0, name="conv1_relu")(x)
 
 
-def _separable_block(x: Tensor, channels: int, stride: int, index: int) -> Tensor:
+def _separable_block(
+    x: Tensor, channels: int, *, stride: int, index: int, momentum: float
+) -> Tensor:
     even = all(side is not None and side % 2 == 0 for side in x.shape[1:3])
     padding = "same"
     if stride == 2 and not even:
@@ -117,8 +123,8 @@ def _separable_block(x: Tensor, channels: int, stride: int, index: int) -> Tenso
     x = DepthwiseConv2D(
         3, strides=stride, padding=padding, use_bias=False, name=f"conv_dw_{index}"
     )(x)
-    x = FusedBatchNormalization(name=f"conv_dw_{index}_bn")(x)
+    x = FusedBatchNormalization(momentum=momentum, name=f"conv_dw_{index}_bn")(x)
     x = keras.layers.ReLU(6.0, name=f"conv_dw_{index}_relu")(x)
     x = PointwiseConv2D(channels, use_bias=False, name=f"conv_pw_{index}")(x)
-    x = FusedBatchNormalization(name=f"conv_pw_{index}_bn")(x)
+    x = FusedBatchNormalization(momentum=momentum, name=f"conv_pw_{index}_bn")(x)
     return keras.layers.ReLU(6.0, name=f"conv_pw_{index}_relu")(x)

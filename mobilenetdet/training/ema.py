@@ -11,33 +11,36 @@ from keras import ops
 
 
 class EmaWeights(keras.callbacks.Callback):
-    """Averages the weights after every step, batch normalisation statistics included.
+    """Averages the weights every few steps, batch normalisation statistics included.
 
     Keras' own `use_ema` fails in a second `fit` on JAX, so the averages are kept here. The
-    momentum rises with the steps, min(momentum, (1 + step) / (10 + step)), so that a short run is
-    not dominated by its initial weights.
+    momentum rises with the updates, min(momentum, (1 + update) / (10 + update)), so that a short
+    run is not dominated by its initial weights.
     """
 
-    def __init__(self, model: keras.Model, momentum: float) -> None:
+    def __init__(self, model: keras.Model, momentum: float, *, every: int = 4) -> None:
         """Averages the weights of a built model.
 
         Args:
             model: the model that `fit` trains.
-            momentum: share that the average keeps at each step; 0 means no averaging.
+            momentum: share that the average keeps over one step; 0 means no averaging.
+            every: steps between two updates. An update takes as long as an optimizer step, and
+                four steps change little.
         """
         super().__init__()
-        self.momentum, self.step = momentum, 0
+        self.momentum, self.every, self.step = momentum, every, 0
         self.variables = [v for v in model.weights if "float" in str(v.dtype)]
         self.averages = self._current() if momentum else []
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Moves the averages towards the weights."""
-        if not self.momentum:
+        self.step += 1
+        if not self.momentum or self.step % self.every:
             return
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        self.step += 1
-        keep = min(self.momentum, (1 + self.step) / (10 + self.step))
+        update = self.step // self.every
+        keep = min(self.momentum**self.every, (1 + update) / (10 + update))
         self.averages = [
             average + (1.0 - keep) * (ops.convert_to_tensor(variable) - average)
             for average, variable in zip(self.averages, self.variables, strict=True)

@@ -21,7 +21,7 @@ def kernel(model: keras.Model) -> float:
 
 def test_average_follows_the_formula():
     model = small_model()
-    ema = EmaWeights(model, momentum=0.5)
+    ema = EmaWeights(model, momentum=0.5, every=1)
     ema.set_model(model)
     expected = 0.0
     for index, value in enumerate((1.0, 2.0, 3.0), start=1):
@@ -33,9 +33,20 @@ def test_average_follows_the_formula():
     assert kernel(model) == 3.0  # the weights of training come back
 
 
+def test_updates_every_few_steps_with_the_momentum_of_all_of_them():
+    model = small_model()
+    ema = EmaWeights(model, momentum=0.5, every=2)
+    ema.set_model(model)
+    step(ema, model, 8.0)
+    assert float(keras.ops.squeeze(ema.averages[0])) == 0.0
+    step(ema, model, 4.0)
+    keep = min(0.5**2, 2 / 11)
+    np.testing.assert_allclose(float(keras.ops.squeeze(ema.averages[0])), (1 - keep) * 4.0, rtol=1e-6)
+
+
 def test_weights_come_back_after_an_error():
     model = small_model()
-    ema = EmaWeights(model, momentum=0.9)
+    ema = EmaWeights(model, momentum=0.9, every=1)
     ema.set_model(model)
     step(ema, model, 4.0)
     try:
@@ -57,7 +68,7 @@ def test_zero_momentum_changes_nothing():
 
 def test_state_goes_on_where_it_was():
     first, second = small_model(), small_model()
-    averages = [EmaWeights(model, momentum=0.9) for model in (first, second)]
+    averages = [EmaWeights(model, momentum=0.9, every=1) for model in (first, second)]
     for ema, model in zip(averages, (first, second), strict=True):
         ema.set_model(model)
     step(averages[0], first, 1.0)
