@@ -81,7 +81,7 @@ class AugmentConfig:
     # Probability of a crop that keeps every object whole and is then enlarged.
     safe_crop: float = 0.0
     # Probability of an enlarging crop that may cut objects.
-    crop: float = 0.6
+    crop: float = 0.4
     # Smallest side of that crop as a share of the frame's.
     crop_min_scale: float = 0.55
     # Probability of a shift and scale of the whole frame.

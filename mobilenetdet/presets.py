@@ -105,7 +105,7 @@ def quickstart() -> DetectionConfig:
             head_blocks=4,
             head_channels=128,
         ),
-        train=TrainConfig(epochs=18, batch_size=4, learning_rate=2e-3, ema=0.99, eval_every=0),
+        train=TrainConfig(epochs=10, batch_size=4, learning_rate=2e-3, ema=0.99, eval_every=0),
     )
 
 

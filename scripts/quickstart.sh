@@ -15,11 +15,11 @@ else
     root=data/rendered run=runs/quickstart
     preset=(--preset quickstart)
     step "rendering a data set in KITTI's format"
-    "$PYTHON" tools/kitti_synthesize.py --output_dir $root --num_frames 500 --seed 0
+    "$PYTHON" tools/kitti_synthesize.py --output_dir $root --num_frames 800 --seed 0
 fi
 step "splitting $root"
 [ -f $root/ImageSets/train.txt ] || "$PYTHON" tools/kitti_split.py --kitti_root $root \
-    $([ $root = data/rendered ] && echo --val_fraction 0.2)
+    $([ $root = data/rendered ] && echo --val_fraction 0.15)
 step "converting to TFRecords"
 "$PYTHON" tools/tf_convert_data.py --dataset_root $root --output_dir $root/tfrecord
 step "training"

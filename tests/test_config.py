@@ -134,6 +134,7 @@ OUT_OF_RANGE = [
     ("model", {"alpha": 0.0}, "model.alpha is 0.0; it must be above 0"),
     ("model", {"anchors": ()}, "model.anchors is (); it must be one or more"),
     ("model", {"anchors": ((10.0, 0.0),)}, "model.anchors is ((10.0, 0.0),)"),
+    ("model", {"batch_norm_momentum": 1.0}, "model.batch_norm_momentum is 1.0; it must be in [0,"),
     ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be in [0, 1)"),
     ("model", {"dropout": -0.5}, "model.dropout is -0.5"),
     ("model", {"frozen_blocks": 14}, "model.frozen_blocks is 14; it must be 0 to 13"),

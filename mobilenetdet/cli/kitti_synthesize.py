@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.kitti.synthetic import synthesize
 
 
@@ -48,24 +46,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = tyro.cli(Options, use_underscores=True, args=argv)
     started = time.monotonic()
-    # Standard error: what is piped on from standard output stays readable.
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("rendering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=options.num_frames)
+    with frame_progress(options.num_frames, "rendering") as progress:
         rendered = synthesize(
             options.output_dir,
             num_frames=options.num_frames,
             seed=options.seed,
             image_format=options.image_format,
             num_workers=options.num_workers,
-            on_frame=lambda done: progress.update(task, completed=done),
+            on_frame=progress,
         )
     seconds = time.monotonic() - started
     kept = options.num_frames - rendered

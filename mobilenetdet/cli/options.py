@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mobilenetdet.config import (
     DataConfig,
@@ -106,21 +103,3 @@ def run_defaults(
     if not exists and run_needed(options):
         read_config(run_dir)
     return config, options
-
-
-@contextlib.contextmanager
-def frame_progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    """Shows a progress bar on a terminal, and nothing elsewhere.
-
-    Args:
-        total: number of frames, None if it is not known.
-        what: is being done to them.
-
-    Yields:
-        A function to call with the number of frames that are done.
-    """
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, frame_progress, run_defaults
+from mobilenetdet.cli.options import UseOverrides, run_defaults
+from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.data.sources import find_files, read_pictures
 from mobilenetdet.evaluation.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.evaluation.run import find_weights, load_detection_model

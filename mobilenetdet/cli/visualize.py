@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, frame_progress, run_defaults
+from mobilenetdet.cli.options import UseOverrides, run_defaults
+from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.evaluation.evaluate import evaluate_split

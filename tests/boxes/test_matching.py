@@ -225,6 +225,18 @@ def test_odd_objects_have_one_anchor_and_disturb_nobody(match, box):
     assert matches.positive[40] and matches.gt_index[40] == 1
 
 
+def test_a_chain_of_rivals_is_settled_from_its_strongest_end():
+    # Object n wants anchor n most, but object n - 1 wants it more, all the way up.
+    count = 8
+    ious = np.zeros((1, count, count + 1), np.float32)
+    for row in range(count):
+        ious[0, row, row] = 0.9 - 0.1 * row
+        ious[0, row, row + 1] = 0.85 - 0.1 * row
+    ious[0, 0, 0] = 0.0  # so that the first one takes anchor 1, the second anchor 2, ...
+    assigned = ops.convert_to_numpy(assign_best_anchors(ious))[0]
+    assert assigned.tolist() == naive_assignment(ious[0]) == list(range(1, count + 1))
+
+
 def test_real_crowds_keep_every_object(match, shared_dir):
     boxes, kinds = _crowded_frames(shared_dir / "kitti/training/label_2", count=4)
     anchors = grid_anchors((384, 1248), 16, SQUEEZEDET_ANCHORS)

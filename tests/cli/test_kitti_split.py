@@ -36,6 +36,12 @@ def test_random_split_is_written_and_reported(root, capsys):
     assert "neighbouring frames" in output
 
 
+def test_rendered_frames_leak_nothing(root, capsys):
+    (root / "synthetic.json").write_text("{}")
+    assert main(["--kitti_root", str(root)]) == 0
+    assert "leaks: nothing" in capsys.readouterr().out
+
+
 def test_long_reports_are_cut_after_twenty_frames(root, capsys):
     for index in range(100, 125):
         (root / f"training/label_2/{index:06d}.txt").touch()

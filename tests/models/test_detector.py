@@ -26,6 +26,8 @@ CONFIG = DetectionConfig(
         anchors=((32.0, 20.0), (12.0, 28.0)),
         head_blocks=1,
         head_channels=64,
+        # The running statistics follow within the few steps that a test has.
+        batch_norm_momentum=0.9,
     ),
 )
 # image, class, box: each is drawn in a colour of its own.
@@ -43,10 +45,6 @@ def detector() -> Detector:
     """One detector for all tests: first fresh, later trained."""
     detector, report = build_detector(CONFIG)
     assert report is None
-    # With the momentum of Keras the running statistics need more steps than a test has.
-    for layer in detector._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9
     detector.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=BACKEND == "jax")
     return detector
 
@@ -140,6 +138,13 @@ def test_the_loss_is_the_sum_of_its_parts(detector, batch):
     assert len(parts) == 4
     assert logs["loss"] == pytest.approx(sum(parts), rel=1e-5)
     assert logs["dropped_boxes"] == 3.0
+
+
+def test_the_momentum_reaches_every_normalisation(detector):
+    norms = [layer for layer in detector.backbone.layers if "_bn" in layer.name]
+    norms += [layer for layer in detector.head.blocks if "_bn" in layer.name]
+    assert len(norms) == 23 + 2
+    assert {layer.momentum for layer in norms} == {0.9}
 
 
 def test_sample_weights_are_refused(detector, batch):

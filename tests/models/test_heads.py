@@ -80,16 +80,20 @@ def losses(loss_function, compiled) -> Callable[..., dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def whole_loss(loss_function) -> Callable:
-    return lambda *arrays: sum(loss_function(LOSS)(*arrays).values())
+def whole_loss(loss_function) -> Callable[[LossConfig], Callable]:
+    @functools.cache
+    def make(config: LossConfig) -> Callable:
+        return lambda *arrays: sum(loss_function(config)(*arrays).values())
+
+    return make
 
 
 @pytest.fixture
 def loss_gradients(whole_loss, gradients) -> Callable[..., dict[str, np.ndarray]]:
     """Of the whole loss with respect to each raw prediction."""
 
-    def run(predictions: dict, targets: dict) -> dict[str, np.ndarray]:
-        found = gradients(whole_loss, *arrays_of(predictions, targets))
+    def run(predictions: dict, targets: dict, config: LossConfig = LOSS) -> dict[str, np.ndarray]:
+        found = gradients(whole_loss(config), *arrays_of(predictions, targets))
         return dict(zip(RAW, found, strict=False))  # the gradient of the boxes is of no use
 
     return run
@@ -218,6 +222,13 @@ def test_only_what_is_known_is_learnt(loss_gradients, match, predictions, target
     for name in ("class_logits", "deltas"):
         assert (found[name][negative] == 0).all()
         assert (found[name][positive] != 0).any(axis=-1).all()
+
+
+def test_the_confidence_does_not_move_the_boxes(loss_gradients, predictions, targets):
+    # It learns their overlap as it is.
+    found = loss_gradients(predictions, targets, LossConfig(box=0.0))
+    assert not found["deltas"].any()
+    assert found["confidence_logits"].any()
 
 
 @pytest.mark.parametrize(

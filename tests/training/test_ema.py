@@ -41,7 +41,9 @@ def test_updates_every_few_steps_with_the_momentum_of_all_of_them():
     assert float(keras.ops.squeeze(ema.averages[0])) == 0.0
     step(ema, model, 4.0)
     keep = min(0.5**2, 2 / 11)
-    np.testing.assert_allclose(float(keras.ops.squeeze(ema.averages[0])), (1 - keep) * 4.0, rtol=1e-6)
+    np.testing.assert_allclose(
+        float(keras.ops.squeeze(ema.averages[0])), (1 - keep) * 4.0, rtol=1e-6
+    )
 
 
 def test_weights_come_back_after_an_error():
