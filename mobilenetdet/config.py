@@ -9,13 +9,10 @@ the command line overrides single leaves; the resolved tree is written into the 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
 # (width, height) of SqueezeDet's nine anchors in pixels of a 1248x384 input (arXiv 1612.01051).
 SQUEEZEDET_ANCHORS = (
@@ -338,61 +335,6 @@ class DetectionConfig:
     def num_classes(self) -> int:
         """Number of classes to detect."""
         return len(self.data.classes)
-
-
-def to_json(config: DetectionConfig) -> str:
-    """Writes a config as indented JSON; `from_json` reads it back equal."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def from_json(text: str, source: str) -> DetectionConfig:
-    """Reads a config.
-
-    Args:
-        text: what `to_json` wrote. Leaves that are absent take their defaults.
-        source: name for error messages, usually the path.
-
-    Raises:
-        ValueError: unknown keys (with the nearest known one), wrong types, values out of range;
-            every fault is named, not just the first.
-    """
-    try:
-        return TypeAdapter(DetectionConfig).validate_json(text)
-    except ValidationError as error:
-        faults = "\n".join(f"  {_describe(fault)}" for fault in error.errors())
-        raise ValueError(f"{source} is not a detection config:\n{faults}") from None
-
-
-def read_config(path: str | Path) -> DetectionConfig:
-    """Reads the config of a run; `path` is the run directory or its config.json."""
-    path = Path(path)
-    file = path / "config.json" if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} does not exist; give a run directory that scripts/train.py has written"
-        )
-    return from_json(file.read_text(), str(file))
-
-
-def config_keys() -> list[str]:
-    """Lists every leaf of the config by its dotted name, as overrides spell it."""
-    tree = dataclasses.asdict(DetectionConfig())
-    return [f"{section}.{leaf}" for section, leaves in tree.items() for leaf in leaves]
-
-
-def _describe(fault: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        near = difflib.get_close_matches(key, config_keys() + list(_sections()), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"unknown key {key}{hint}"
-    if fault["type"] == "value_error":  # from __post_init__; it names the key and the value
-        return fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {fault['msg']}, not {fault['input']!r}" if key else fault["msg"]
-
-
-def _sections() -> list[str]:
-    return [item.name for item in dataclasses.fields(DetectionConfig)]
 
 
 def _require(holds: bool, key: str, value: Any, rule: str) -> None:

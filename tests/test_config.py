@@ -13,11 +13,8 @@ from mobilenetdet.config import (
     ModelConfig,
     PostprocessConfig,
     TrainConfig,
-    config_keys,
-    from_json,
-    read_config,
-    to_json,
 )
+from mobilenetdet.config_file import config_keys, from_json, read_config, to_json
 from mobilenetdet.presets import PRESETS, make_preset
 
 SECTIONS = {

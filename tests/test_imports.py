@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # A room may import from rooms of a lower level, and from itself.
 LEVELS = {
     "config": 0,
+    "config_file": 1,
     "boxes": 1,
     "presets": 1,
     "kitti": 2,

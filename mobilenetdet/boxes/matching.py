@@ -97,7 +97,10 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
 
     nobody = ops.cast(ops.full_like(object_ious[:, :, 0], -1), "int32")
     _, assigned = ops.while_loop(
-        lambda ious, _: ops.any(ious >= 0), fix_mutual_bests, (object_ious, nobody)
+        lambda ious, _: ops.any(ious >= 0),
+        fix_mutual_bests,
+        (object_ious, nobody),
+        maximum_iterations=count,
     )
     return assigned
 

@@ -16,8 +16,8 @@ from mobilenetdet.config import (
     DetectionConfig,
     EvalConfig,
     PostprocessConfig,
-    read_config,
 )
+from mobilenetdet.config_file import read_config
 
 Options = TypeVar("Options")
 

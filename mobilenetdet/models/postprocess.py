@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.detections import Detections
-from mobilenetdet.boxes.geometry import Tensor, pairwise_iou
+from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import PostprocessConfig
 
@@ -37,7 +37,9 @@ def select_detections(
     index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count, 1))
     boxes = ops.take_along_axis(clipped, index, axis=1)  # [B, C * K, 4]
     grouped = ops.reshape(boxes, (-1, num_classes, count, 4))
-    keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), scores >= config.score_threshold)
+    # What lies outside of the image is clipped to nothing.
+    valid = ops.logical_and(scores >= config.score_threshold, area(grouped) > 0)
+    keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), valid)
     scores = ops.reshape(ops.where(keep, scores, 0.0), (-1, num_classes * count))
     return _best(boxes, scores, count, min(config.max_detections, num_classes * count))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import keras
 
-from mobilenetdet.config import DetectionConfig, read_config, to_json
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config_file import read_config, to_json
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.evaluation.detect import make_detection_model
 from mobilenetdet.evaluation.evaluate import (

@@ -197,11 +197,19 @@ convert_split(KittiLayout(sys.argv[1]), "train", sys.argv[2],
 def run_script(layout, out, at_third):
     command = [sys.executable, "-c", SCRIPT.format(at_third=at_third), layout.root, out]
     environment = os.environ | {"PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1])}
-    return subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def test_a_killed_conversion_goes_on_and_is_cleaned_up(layout, out):
-    process = run_script(layout, out, "os.kill(os.getpid(), 9)")
+    process = run_script(layout, out, "time.sleep(1); os.kill(os.getpid(), 9)")
     process.wait(timeout=60)
     left = names(out)
     assert [name for name in left if not name.startswith(".")] == ["train.partial.json", SHARDS[0]]

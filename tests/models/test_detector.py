@@ -184,7 +184,7 @@ LOAD = """
 import sys
 import numpy as np
 import keras
-from mobilenetdet.config import from_json
+from mobilenetdet.config_file import from_json
 from mobilenetdet.models.detector import build_detector
 assert keras.backend.backend() == {backend!r}
 detector, _ = build_detector(from_json(open("config.json").read(), "config.json"))
@@ -198,7 +198,7 @@ np.savez("outputs.npz", **detector.predict_on_batch(inputs))
 def test_weights_load_on_the_other_backend(detector, batch, tmp_path):
     other = "jax" if BACKEND == "tensorflow" else "tensorflow"
     pytest.importorskip(other, reason=f"{other} is not installed")
-    from mobilenetdet.config import to_json
+    from mobilenetdet.config_file import to_json
 
     (tmp_path / "config.json").write_text(to_json(CONFIG))
     detector.save_weights(tmp_path / "model.weights.h5")

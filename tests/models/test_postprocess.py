@@ -48,6 +48,7 @@ def naive_detections(
             (scores[anchor, index], index, tuple(boxes[anchor]))
             for anchor in keep
             if scores[anchor, index] >= config.score_threshold
+            and np.all(boxes[anchor][2:] > boxes[anchor][:2])
         ]
     return sorted(found, reverse=True)[: config.max_detections]
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.config import DetectionConfig, read_config
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config_file import read_config
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
 from mobilenetdet.training import train as training
 from mobilenetdet.training.callbacks import StopOnNaN
