@@ -20,6 +20,7 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.evaluation.overlays import tensorboard_overlays
+from mobilenetdet.evaluation.plots import plot_history
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
@@ -35,9 +36,9 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
 
     Args:
         config: the whole config.
-        run_dir: where everything goes: config.json, metrics.csv, tensorboard/, best and last
-            weights, eval/. If it holds an unfinished run of the same config, that is resumed after
-            its last complete epoch.
+        run_dir: where everything goes: config.json, metrics.csv and .png, tensorboard/, best and
+            last weights, eval/. If it holds an unfinished run of the same config, that is resumed
+            after its last complete epoch.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Returns:
@@ -60,6 +61,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     if evaluation is None:  # the best epoch was before the interruption
         evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
     write_evaluation(evaluation, run_dir / "eval")
+    plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
     return evaluation
 
 

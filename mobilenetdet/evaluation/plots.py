@@ -1,0 +1,67 @@
+"""Plots of a run."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES
+
+_CLASS_COLOURS = dict(zip(EVALUATED_CLASSES, ("#1f77b4", "#d6408a", "#c79a00"), strict=True))
+
+
+def plot_history(csv_path: Path, png_path: Path) -> None:
+    """Draws loss and its parts, learning rate and validation AP of a run over the epochs.
+
+    Args:
+        csv_path: metrics.csv of a run.
+        png_path: the picture.
+
+    Raises:
+        FileNotFoundError: the run has no metrics.csv yet.
+    """
+    if not csv_path.is_file():
+        raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
+    with csv_path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # The object interface needs no display, and keeps no global figure.
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    loss_axes, ap_axes = figure.subplots(1, 2)
+    _plot_losses(loss_axes, rows)
+    _plot_ap(ap_axes, rows)
+    temporary = png_path.with_name(f".{png_path.name}.tmp")
+    FigureCanvasAgg(figure).print_png(temporary)
+    os.replace(temporary, png_path)
+
+
+def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:
+    points = [(float(r["epoch"]), float(r[name])) for r in rows if r.get(name)]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
+    parts = [name for name in rows[0] if name.endswith("_loss")]
+    axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss")
+    for name in parts:
+        label = name.removesuffix("_loss").replace("_", " ")
+        axes.plot(*_series(rows, name), linewidth=1, label=label)
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    rate_axes = axes.twinx()
+    rate_axes.plot(*_series(rows, "learning_rate"), color="grey", linestyle=":", linewidth=1)
+    rate_axes.set_ylabel("learning rate (dotted)", color="grey")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
+    for name, colour in _CLASS_COLOURS.items():
+        series = _series(rows, f"val/{name}/moderate/R40")
+        axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
+    axes.plot(*_series(rows, "val/mean/moderate/R40"), color="black", linestyle="--", label="mean")
+    axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
