@@ -126,7 +126,7 @@ def test_each_epoch_has_every_frame_once_in_an_order_of_its_own(records_dir):
     assert list(range(NUM_FRAMES)) not in orders
 
 
-def test_a_batch_is_what_the_contract_says(records_dir):
+def test_a_batch_is_what_the_docstring_says(records_dir):
     config = make_config(records_dir)
     dataset = train_batches(config)
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
