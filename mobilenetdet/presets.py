@@ -33,7 +33,9 @@ KITTI_ANCHORS = (
 def squeezedet() -> DetectionConfig:
     """SqueezeDet's head, anchors and loss on MobileNetV1, 384x1248, stride 16.
 
-    RESULTS_SQUEEZEDET
+    860 real frames (525 to train, 335 to measure, none of a drive on both sides), ImageNet weights,
+    20 epochs in bfloat16 on 2 CPU cores, 50 minutes on a busy machine: moderate R40 61.1 Car, 46.7
+    Pedestrian, 46.0 Cyclist. docs/results.md has the commands. The full KITTI was not yet run.
     """
     return DetectionConfig(model=ModelConfig(frozen_blocks=3))
 
@@ -73,7 +75,7 @@ def squeezedet_paper() -> DetectionConfig:
 def rendered() -> DetectionConfig:
     """The squeezedet preset from scratch, for the rendered stand-in data set at full size.
 
-    RESULTS_RENDERED
+    Not yet run.
     """
     config = squeezedet()
     return replace(
@@ -86,7 +88,9 @@ def rendered() -> DetectionConfig:
 def quickstart() -> DetectionConfig:
     """Half the size, half the width, from scratch: for the rendered data set on a laptop.
 
-    RESULTS_QUICKSTART
+    680 rendered frames to train, 120 to measure, 10 epochs, under 9 minutes on 2 CPU cores with
+    rendering and evaluation: moderate R40 70.4 Car, 37.4 Pedestrian, 39.8 Cyclist
+    (`bash scripts/quickstart.sh`).
     """
     return DetectionConfig(
         data=DataConfig(
