@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     name = peek(argv, "preset", DEFAULT_PRESET)
     options = parse(Options, argv, Options(preset=name, config=make_preset(name)))
     run_dir = options.run_dir or Path("runs") / name
-    evaluation = train(options.config, run_dir)
+    # A log file gets a line an epoch, a terminal a bar.
+    verbose = 1 if sys.stdout.isatty() else 2
+    evaluation = train(options.config, run_dir, verbose=verbose)
     print(format_metrics(evaluation.metrics))
     print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/detections")
     return 0
