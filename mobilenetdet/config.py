@@ -124,6 +124,9 @@ class ModelConfig:
     stride: Literal[8, 16, 32] = 16
     # (width, height) of the anchors at every cell, pixels of the network input.
     anchors: tuple[tuple[float, float], ...] = SQUEEZEDET_ANCHORS
+    # Channels of a feature pyramid that carries what the coarser maps see down to that stride; 0 =
+    # none, the head sits on the backbone's own map.
+    pyramid_channels: int = 0
     # Depthwise-separable blocks between backbone and head (SqueezeDet has two fire modules there).
     head_blocks: int = 2
     # Channels of those blocks.
@@ -152,6 +155,8 @@ class ModelConfig:
         _require(
             0 <= self.frozen_blocks <= 13, "model.frozen_blocks", self.frozen_blocks, "0 to 13"
         )
+        channels = self.pyramid_channels
+        _require(channels >= 0, "model.pyramid_channels", channels, "0 or more")
         _require(0 <= self.head_blocks <= 8, "model.head_blocks", self.head_blocks, "0 to 8")
         _require(self.head_channels > 0, "model.head_channels", self.head_channels, "above 0")
 
@@ -187,7 +192,10 @@ class LossConfig:
     next to an object costs next to nothing; it takes the paper's long training to sort them out.
     """
 
-    # Weight of the squared box deltas.
+    # What the boxes are trained by: squared (the paper) or smooth L1 differences of the deltas, or
+    # 1 - generalised or complete IoU.
+    box_loss: Literal["squared", "smooth_l1", "giou", "ciou"] = "squared"
+    # Weight of that loss.
     box: float = 20.0
     # Weight of the confidence of anchors with an object.
     confidence_positive: float = 75.0

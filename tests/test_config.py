@@ -136,6 +136,7 @@ OUT_OF_RANGE = [
     ("model", {"dropout": -0.5}, "model.dropout is -0.5"),
     ("model", {"frozen_blocks": 14}, "model.frozen_blocks is 14; it must be 0 to 13"),
     ("model", {"frozen_blocks": -1}, "model.frozen_blocks is -1"),
+    ("model", {"pyramid_channels": -1}, "model.pyramid_channels is -1; it must be 0 or more"),
     ("model", {"head_blocks": 9}, "model.head_blocks is 9; it must be 0 to 8"),
     ("model", {"head_channels": 0}, "model.head_channels is 0; it must be above 0"),
     (

@@ -5,11 +5,13 @@ A box is (left, top, right, bottom) in pixels, half-open: its width is right - l
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras import ops
 
 Tensor = Any
+_SMALLEST_AREA = 1e-6  # square pixels, keeps a quotient finite
 
 
 def to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
@@ -68,7 +70,49 @@ def iou(first: Tensor, second: Tensor) -> Tensor:
     """
     shared = intersection(first, second)
     union = area(first) + area(second) - shared
-    return shared / ops.maximum(union, 1e-6)
+    return shared / ops.maximum(union, _SMALLEST_AREA)
+
+
+def giou(first: Tensor, second: Tensor) -> Tensor:
+    """Generalised IoU (arXiv 1902.09630) of boxes that broadcast, [..., 4] each; -1 to 1.
+
+    IoU less the share of the smallest enclosing box that neither covers: boxes that do not touch
+    still tell how far apart they are.
+
+    Example: (0, 0, 4, 2) and (2, 0, 6, 2) have 4 / 12 - 0 / 12.
+    """
+    shared = intersection(first, second)
+    union = area(first) + area(second) - shared
+    width, height = _enclosing_sides(first, second)
+    enclosing = ops.maximum(width * height, _SMALLEST_AREA)
+    return shared / ops.maximum(union, _SMALLEST_AREA) - (enclosing - union) / enclosing
+
+
+def ciou(first: Tensor, second: Tensor) -> Tensor:
+    """Complete IoU (arXiv 1911.08287) of boxes that broadcast, [..., 4] each; below 1.
+
+    IoU less the squared distance of the centres over the squared diagonal of the enclosing box,
+    less a weighted difference of the aspect ratios. No gradient flows through that weight, as in
+    the paper.
+
+    Example: (0, 0, 4, 2) and (2, 0, 6, 2) have 4 / 12 - 4 / 40.
+    """
+    overlaps = iou(first, second)
+    width, height = _enclosing_sides(first, second)
+    diagonal = ops.maximum(width**2 + height**2, _SMALLEST_AREA)
+    first, second = to_cxcywh(first), to_cxcywh(second)
+    distance = ops.sum((first[..., :2] - second[..., :2]) ** 2, axis=-1)
+    angles = [ops.arctan2(box[..., 2], ops.maximum(box[..., 3], 1e-6)) for box in (first, second)]
+    difference = (4 / math.pi**2) * (angles[0] - angles[1]) ** 2
+    weight = ops.stop_gradient(difference / ops.maximum(1 - overlaps + difference, 1e-6))
+    return overlaps - distance / diagonal - weight * difference
+
+
+def _enclosing_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Width and height of the smallest boxes around both."""
+    width = ops.maximum(first[..., 2], second[..., 2]) - ops.minimum(first[..., 0], second[..., 0])
+    height = ops.maximum(first[..., 3], second[..., 3]) - ops.minimum(first[..., 1], second[..., 1])
+    return width, height
 
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:

@@ -10,7 +10,13 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.models.heads import Predictions, SqueezeDetHead
-from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1, freeze_batch_norm, freeze_blocks
+from mobilenetdet.models.mobilenet_v1 import (
+    TAP_BLOCKS,
+    build_mobilenet_v1,
+    freeze_batch_norm,
+    freeze_blocks,
+)
+from mobilenetdet.models.pyramid import build_pyramid
 from mobilenetdet.models.weights import LoadReport, load_backbone_weights
 
 
@@ -31,9 +37,10 @@ class Detector(keras.Model):
         self.backbone = build_mobilenet_v1(
             (*config.image_size, 3),
             alpha=model.alpha,
-            strides=(model.stride,),
+            strides=self._strides(),
             batch_norm_momentum=model.batch_norm_momentum,
         )
+        self.pyramid = self._build_pyramid()
         self.head = SqueezeDetHead(
             config.num_classes,
             len(model.anchors),
@@ -61,7 +68,11 @@ class Detector(keras.Model):
             The raw predictions of the head.
         """
         pixels = ops.cast(images, self.compute_dtype) / 127.5 - 1.0
-        (features,) = self.backbone(pixels, training=training).values()
+        maps = self.backbone(pixels, training=training)
+        if self.pyramid is None:
+            (features,) = maps.values()
+        else:
+            features = self.pyramid(maps, training=training)
         return self.head(features, training=training)
 
     def compute_loss(
@@ -99,6 +110,25 @@ class Detector(keras.Model):
     ) -> dict[str, Tensor]:
         """The loss, its parts and the boxes that augmentation dropped, over the epoch so far."""
         return self.get_metrics_result()
+
+    def _strides(self) -> tuple[int, ...]:
+        """Strides of the maps that the backbone gives."""
+        model = self.config.model
+        if model.pyramid_channels == 0:
+            return (model.stride,)
+        return tuple(stride for stride in TAP_BLOCKS if stride >= model.stride)
+
+    def _build_pyramid(self) -> keras.Model | None:
+        model = self.config.model
+        if model.pyramid_channels == 0:
+            return None
+        shapes = {s: self.backbone.output[f"stride_{s}"].shape[1:] for s in self._strides()}
+        return build_pyramid(
+            shapes,
+            stride=model.stride,
+            channels=model.pyramid_channels,
+            batch_norm_momentum=model.batch_norm_momentum,
+        )
 
 
 _LOSS_PARTS = (

@@ -8,19 +8,18 @@ import keras
 from keras import ops
 
 from mobilenetdet.boxes.coding import decode, encode
-from mobilenetdet.boxes.geometry import Tensor, iou
+from mobilenetdet.boxes.geometry import Tensor, ciou, giou, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.layers import (
-    DepthwiseConv2D,
-    FusedBatchNormalization,
-    PointwiseConv2D,
-)
-from mobilenetdet.models.losses import confidence_losses, cross_entropy, squared_error
+from mobilenetdet.models.layers import separable_layers
+from mobilenetdet.models.losses import confidence_losses, cross_entropy, smooth_l1, squared_error
 
 # Share of anchors with an object that the confidence starts from; without it the many negatives
 # drown the first steps.
 _PRIOR = 0.01
+# Box losses by their name in the config: 1 - overlap of boxes, or a distance of deltas.
+_OVERLAPS = {"giou": giou, "ciou": ciou}
+_DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 Predictions = dict[str, Tensor]
 
@@ -63,7 +62,7 @@ class SqueezeDetHead(keras.layers.Layer):
         self.blocks = [
             layer
             for index in range(num_blocks)
-            for layer in _separable_layers(channels, index, batch_norm_momentum)
+            for layer in separable_layers(channels, f"head_{index}", batch_norm_momentum)
         ]
         self.dropout = keras.layers.Dropout(dropout)
         outputs = num_shapes * (num_classes + 5)
@@ -139,12 +138,17 @@ class SqueezeDetHead(keras.layers.Layer):
         by_negatives = config.negative_normaliser == "negatives"
         negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
 
-        overlaps = iou(ops.stop_gradient(self.boxes(predictions, anchors_xyxy)), box_targets)
+        boxes = self.boxes(predictions, anchors_xyxy)
+        overlaps = iou(ops.stop_gradient(boxes), box_targets)
         at_positive, at_negative = confidence_losses(predictions["confidence_logits"], overlaps)
-        deltas = squared_error(predictions["deltas"], encode(box_targets, anchors_xyxy))
+        if config.box_loss in _OVERLAPS:
+            box_losses = 1 - _OVERLAPS[config.box_loss](boxes, box_targets)
+        else:
+            delta_targets = encode(box_targets, anchors_xyxy)
+            box_losses = _DELTA_LOSSES[config.box_loss](predictions["deltas"], delta_targets)
         classes = cross_entropy(predictions["class_logits"], cls_targets)
         return {
-            "box_loss": config.box * ops.sum(deltas * positive) / num_positive,
+            "box_loss": config.box * ops.sum(box_losses * positive) / num_positive,
             "confidence_positive_loss": (
                 config.confidence_positive * ops.sum(at_positive * positive) / num_positive
             ),
@@ -169,14 +173,3 @@ class SqueezeDetHead(keras.layers.Layer):
     def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
         bias = [0.0] * self.num_classes + [-math.log(1 / _PRIOR - 1)] + [0.0] * 4
         return ops.convert_to_tensor(bias * self.num_shapes, dtype=dtype)
-
-
-def _separable_layers(channels: int, index: int, momentum: float) -> list[keras.layers.Layer]:
-    return [
-        DepthwiseConv2D(3, padding="same", use_bias=False, name=f"head_dw_{index}"),
-        FusedBatchNormalization(momentum=momentum, name=f"head_dw_{index}_bn"),
-        keras.layers.ReLU(6.0, name=f"head_dw_{index}_relu"),
-        PointwiseConv2D(channels, use_bias=False, name=f"head_pw_{index}"),
-        FusedBatchNormalization(momentum=momentum, name=f"head_pw_{index}_bn"),
-        keras.layers.ReLU(6.0, name=f"head_pw_{index}_relu"),
-    ]

@@ -114,3 +114,21 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         if self.use_bias:
             outputs = outputs + ops.cast(ops.convert_to_tensor(self.bias), outputs.dtype)
         return self.activation(outputs) if self.activation is not None else outputs
+
+
+def separable_layers(channels: int, name: str, momentum: float) -> list[keras.layers.Layer]:
+    """Makes a depthwise-separable block: 3x3 and 1x1 convolutions, each normalised, with ReLU6.
+
+    Args:
+        channels: of the output.
+        name: prefix of the layers' names.
+        momentum: share of the running statistics that a training step keeps.
+    """
+    return [
+        DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_dw"),
+        FusedBatchNormalization(momentum=momentum, name=f"{name}_dw_bn"),
+        keras.layers.ReLU(6.0, name=f"{name}_dw_relu"),
+        PointwiseConv2D(channels, use_bias=False, name=f"{name}_pw"),
+        FusedBatchNormalization(momentum=momentum, name=f"{name}_pw_bn"),
+        keras.layers.ReLU(6.0, name=f"{name}_pw_relu"),
+    ]

@@ -12,6 +12,17 @@ def squared_error(deltas: Tensor, box_targets: Tensor) -> Tensor:
     return ops.sum(ops.square(deltas - box_targets), axis=-1)
 
 
+def smooth_l1(deltas: Tensor, box_targets: Tensor, beta: float = 1 / 9) -> Tensor:
+    """Huber's loss summed over the four deltas: [..., 4] to [...].
+
+    Half the square over beta below beta, linear with slope 1 above (Fast R-CNN, arXiv 1504.08083;
+    beta of 1/9 as in Detectron).
+    """
+    error = ops.absolute(deltas - box_targets)
+    losses = ops.where(error < beta, 0.5 * ops.square(error) / beta, error - 0.5 * beta)
+    return ops.sum(losses, axis=-1)
+
+
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     """Softmax cross-entropy [...] of logits [..., C] and class indices [...].
 

@@ -39,17 +39,19 @@ class Validation(keras.callbacks.Callback):
         self.every, self.epochs = every, epochs
         self.latest: Evaluation | None = None
         self.best: Evaluation | None = None
+        # Of the latest epoch, empty if it was not measured. Keras' logs would show all of them.
+        self.figures: dict[str, float] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Adds the AP figures to the logs, and keeps the weights if they are the best."""
-        self.latest = None
+        """Measures if it is time to, and keeps the weights if they are the best."""
+        self.latest, self.figures = None, {}
         done = epoch + 1
         if done != self.epochs and not (self.every and done % self.every == 0):
             return
         with self.state.ema.applied():
             self.latest = self.evaluate()
         figures = flat_metrics(self.latest.metrics)
-        logs.update({f"val/{name}": value for name, value in figures.items()})
+        self.figures = {f"val/{name}": value for name, value in figures.items()}
         if figures[MONITOR] > self.state.best:
             self.state.best, self.best = figures[MONITOR], self.latest
             self.state.save_weights(BEST_WEIGHTS)
@@ -58,15 +60,16 @@ class Validation(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Saves the state after every epoch; comes after every callback that adds to the logs."""
 
-    def __init__(self, state: RunState, csv_path: Path) -> None:
-        """Takes the state of the run and the file that its history is shown in."""
+    def __init__(self, state: RunState, validation: Validation, csv_path: Path) -> None:
+        """Takes the state of the run, its AP figures, and the file that shows its history."""
         super().__init__()
-        self.state, self.csv_path = state, csv_path
+        self.state, self.validation, self.csv_path = state, validation, csv_path
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Saves the last weights, the history and the state, in this order."""
         logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        figures = logs | self.validation.figures
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in figures.items()}}
         self.state.epoch = epoch + 1
         self.state.history.append(row)
         self.state.save_weights(LAST_WEIGHTS)
@@ -121,7 +124,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self.writer is None:
             return
         with self.writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
+            for name, value in (logs | self.validation.figures).items():
                 folder = "" if "/" in name or name == "learning_rate" else "train/"
                 self.summary.scalar(folder + name, float(value))
             if self.draw is not None and self.validation.latest is not None:

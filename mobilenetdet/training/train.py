@@ -129,7 +129,7 @@ def _fit(
         StopOnNaN(),
         state.ema,
         validation,
-        Checkpoint(state, state.run_dir / "metrics.csv"),
+        Checkpoint(state, validation, state.run_dir / "metrics.csv"),
         TensorBoardLog(state.run_dir / "tensorboard", validation, draw),
     ]
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)

@@ -3,8 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+from keras.utils.bounding_boxes import compute_ciou
 
-from mobilenetdet.boxes.geometry import area, intersection, iou, pairwise_iou, to_cxcywh, to_xyxy
+from mobilenetdet.boxes.geometry import (
+    area,
+    ciou,
+    giou,
+    intersection,
+    iou,
+    pairwise_iou,
+    to_cxcywh,
+    to_xyxy,
+)
 
 GRID = 12  # side of the grid on which boxes of whole pixels are counted out
 
@@ -98,3 +108,42 @@ def test_pairwise_keeps_the_batch():
     ious = ops.convert_to_numpy(pairwise_iou(boxes, boxes[:, :, :2]))
     assert ious.shape == (2, 3, 5, 2)
     np.testing.assert_array_equal(ious[1, 2], pairwise_iou(boxes[1, 2], boxes[1, 2, :2]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "generalised", "complete"),
+    [
+        ((0, 0, 4, 2), (0, 0, 4, 2), 1, 1),  # the same box
+        ((0, 0, 4, 2), (2, 0, 6, 2), 4 / 12, 4 / 12 - 4 / 40),  # of one shape, nothing between
+        ((0, 0, 2, 2), (4, 0, 6, 2), -4 / 12, -16 / 40),  # apart
+        ((0, 0, 2, 2), (2, 2, 4, 4), -8 / 16, -8 / 32),  # corner to corner
+    ],
+)
+def test_generalised_and_complete_iou(first, second, generalised, complete):
+    for pair in ((first, second), (second, first)):
+        assert float(giou(_array(pair[0]), _array(pair[1]))[0]) == pytest.approx(generalised)
+        assert float(ciou(_array(pair[0]), _array(pair[1]))[0]) == pytest.approx(complete)
+
+
+@given(four_boxes, four_boxes)
+@settings(max_examples=25, deadline=None)
+def test_generalised_iou_counts_pixels(first, second):
+    found = ops.convert_to_numpy(giou(first, second))
+    assert np.isfinite(found).all()
+    for value, a, b in zip(found, first, second, strict=True):
+        mine, other = _pixels(a), _pixels(b)
+        hull = _pixels(np.concatenate([np.minimum(a[:2], b[:2]), np.maximum(a[2:], b[2:])]))
+        if not hull.any():
+            continue
+        union, shared = (mine | other).sum(), (mine & other).sum()
+        expected = shared / max(union, 1e-6) - (hull.sum() - union) / hull.sum()
+        assert value == pytest.approx(expected, abs=1e-5)
+
+
+def test_complete_iou_is_that_of_keras():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 60, (2, 200, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(2, 60, corners.shape)], axis=-1)
+    first, second = boxes.astype(np.float32)
+    expected = compute_ciou(first, second, "xyxy")
+    np.testing.assert_allclose(ciou(first, second), expected, atol=1e-5)

@@ -99,6 +99,20 @@ def test_predictions_fit_the_anchors(detector, predictions):
     }
 
 
+def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
+    model = replace(CONFIG.model, stride=8, pyramid_channels=16, head_blocks=0)
+    detector, _ = build_detector(replace(CONFIG, model=model))
+    assert set(detector.backbone.output) == {"stride_8", "stride_16", "stride_32"}
+    detector.compile(optimizer=keras.optimizers.Adam(5e-3), run_eagerly=True)
+    before = {v.path: v.numpy().copy() for v in detector.trainable_variables}
+    train(detector, batch)
+    still = {v.path for v in detector.trainable_variables if np.array_equal(before[v.path], v)}
+    assert not still
+    count = (HEIGHT // 8) * (WIDTH // 8) * 2
+    assert detector.anchors.shape == (count, 4)
+    assert detector.predict_on_batch(batch[0])["deltas"].shape == (2, count, 4)
+
+
 def test_the_range_of_the_pixels_is_inside(tensorflow_only, detector, batch, predictions):
     images = batch[0]
     pixels = images.astype(np.float32) / 127.5 - 1.0

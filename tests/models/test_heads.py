@@ -1,15 +1,19 @@
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.coding import encode
+from mobilenetdet.boxes.geometry import ciou, giou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import LossConfig, MatchingConfig
 from mobilenetdet.models.heads import SqueezeDetHead
+from mobilenetdet.models.losses import smooth_l1
 
 ROWS, COLUMNS, CLASSES = 4, 8, 3
 SHAPES = [(32.0, 20.0), (12.0, 28.0)]
@@ -17,6 +21,7 @@ ANCHORS = grid_anchors((ROWS * 16, COLUMNS * 16), 16, SHAPES)  # [64, 4]
 LOSS = LossConfig(box=10.0, confidence_positive=75.0, confidence_negative=25.0)
 MATCHING = MatchingConfig(positive_iou=0.6, ignore_iou=0.5)
 PARTS = ["box_loss", "confidence_positive_loss", "confidence_negative_loss", "class_loss"]
+BOX_LOSSES = ["squared", "smooth_l1", "giou", "ciou"]
 RAW = ["class_logits", "confidence_logits", "deltas"]
 
 
@@ -210,8 +215,28 @@ def naive_losses(
     return {name: weight * sums[name] for name, weight in weights.items()}
 
 
-def test_only_what_is_known_is_learnt(loss_gradients, match, predictions, targets):
-    found = loss_gradients(predictions, targets)
+@pytest.mark.parametrize(
+    ("box_loss", "formula"),
+    [
+        ("smooth_l1", lambda deltas, wanted, boxes, box: smooth_l1(deltas, wanted)),
+        ("giou", lambda deltas, wanted, boxes, box: 1 - giou(boxes, box)),
+        ("ciou", lambda deltas, wanted, boxes, box: 1 - ciou(boxes, box)),
+    ],
+)
+def test_box_losses_are_chosen_by_name(
+    head, losses, match, predictions, targets, box_loss, formula
+):
+    index, positive, _ = match(targets)
+    objects = np.take_along_axis(targets["boxes"], index[..., None], axis=1)
+    wanted, boxes = encode(objects, ANCHORS), head.boxes(predictions, ANCHORS)
+    each = ops.convert_to_numpy(formula(predictions["deltas"], wanted, boxes, objects))
+    found = losses(predictions, targets, replace(LOSS, box_loss=box_loss, box=2.0))
+    assert found["box_loss"] == pytest.approx(2 * each[positive].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_only_what_is_known_is_learnt(loss_gradients, match, predictions, targets, box_loss):
+    found = loss_gradients(predictions, targets, replace(LOSS, box_loss=box_loss))
     _, positive, negative = match(targets)
     neutral = ~positive & ~negative
     assert neutral.any() and positive.any()
@@ -264,24 +289,30 @@ def test_where_nothing_is_background_the_loss_is_zero(losses, loss_gradients, pr
         (-300, -300, -290, -290),  # far out of the image
     ],
 )
-def test_odd_objects_have_finite_losses(losses, loss_gradients, predictions, targets, box):
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_odd_objects_have_finite_losses(
+    losses, loss_gradients, predictions, targets, box, box_loss
+):
     targets["boxes"][1, 3] = box
-    found = losses(predictions, targets)
+    config = replace(LOSS, box_loss=box_loss)
+    found = losses(predictions, targets, config)
     assert np.isfinite(list(found.values())).all()
-    for gradient in loss_gradients(predictions, targets).values():
+    for gradient in loss_gradients(predictions, targets, config).values():
         assert np.isfinite(gradient).all()
 
 
-def test_wild_predictions_have_finite_losses(losses, loss_gradients, targets):
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_wild_predictions_have_finite_losses(losses, loss_gradients, targets, box_loss):
+    config = replace(LOSS, box_loss=box_loss)
     count = len(ANCHORS)
     predictions = {
         "class_logits": np.full((2, count, CLASSES), 1e4, np.float32),
         "confidence_logits": np.full((2, count), -1e4, np.float32),
         "deltas": np.full((2, count, 4), 1e4, np.float32),
     }
-    found = losses(predictions, targets)
+    found = losses(predictions, targets, config)
     assert np.isfinite(list(found.values())).all()
-    for gradient in loss_gradients(predictions, targets).values():
+    for gradient in loss_gradients(predictions, targets, config).values():
         assert np.isfinite(gradient).all()
 
 

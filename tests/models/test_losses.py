@@ -1,16 +1,26 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.models.losses import confidence_losses, cross_entropy, squared_error
+from mobilenetdet.models.losses import confidence_losses, cross_entropy, smooth_l1, squared_error
 
 
 def test_squared_error_sums_the_deltas():
     deltas = np.array([[1.0, 2, 3, 4], [0, 0, 0, 0]], np.float32)
     targets = np.array([[1.0, 0, 0, 5], [0, 0, 0, 0]], np.float32)
     np.testing.assert_array_equal(squared_error(deltas, targets), [14, 0])
+
+
+def test_smooth_l1_is_keras_huber_loss():
+    rng = np.random.default_rng(0)
+    deltas, targets = rng.normal(size=(2, 50, 4)).astype(np.float32) * 0.3
+    for beta in (1 / 9, 1.0):
+        huber = keras.losses.Huber(delta=beta, reduction=None)(targets, deltas)  # a mean over four
+        expected = ops.convert_to_numpy(huber) * 4 / beta
+        np.testing.assert_allclose(smooth_l1(deltas, targets, beta), expected, rtol=1e-5)
 
 
 def test_cross_entropy_is_the_formula():

@@ -236,4 +236,4 @@ def _paint_wall(image: np.ndarray, building: Building, ends, normal, lighting: L
 
 
 def _rgb(colour) -> tuple[float, ...]:
-    return tuple(float(np.clip(round(value * 255), 0, 255)) for value in colour)
+    return tuple(float(min(max(round(value * 255), 0), 255)) for value in colour)

@@ -87,6 +87,7 @@ class Canvas:
         lighting: Lighting,
         *,
         object_id: int,
+        measured: bool = True,
     ) -> Silhouette:
         """Draw a mesh that stands at a location (metres, camera coordinates).
 
@@ -96,6 +97,7 @@ class Canvas:
             rotation_y: radians, KITTI's.
             lighting: the light.
             object_id: 1 to 254, for the id buffer.
+            measured: whether to count its samples; props go without.
 
         Returns:
             Its silhouette, counted before anything hides it.
@@ -124,10 +126,12 @@ class Canvas:
         planes = _depth_planes(normals[shown], distance[shown])
         limit = np.float32(1.0 / max(nearest, NEAR))
         words = _pack(colours, object_id)
-        return self._fill(polygons, corners, planes, words, limit, Silhouette(object_id, full))
+        outline = Silhouette(object_id, full)
+        covered = self._fill(polygons, corners, planes, words, limit, full, measured)
+        return outline if covered is None else _measured(outline, *covered)
 
-    def _fill(self, polygons, corners, planes, words, limit, outline: Silhouette) -> Silhouette:
-        """Fill projected faces against the depth buffer; collect the silhouette.
+    def _fill(self, polygons, corners, planes, words, limit, bounds, measured: bool):
+        """Fill projected faces against the depth buffer.
 
         Args:
             polygons: [F, K, 2] pixels, padded.
@@ -135,10 +139,14 @@ class Canvas:
             planes: [F, 3] inverse depth over the image.
             words: [F] colour and id.
             limit: largest inverse depth of the object.
-            outline: the object with its bounds; nothing is counted yet.
+            bounds: [4] xyxy of the object, pixels.
+            measured: whether to collect what the object covers.
+
+        Returns:
+            A mask (0 or 255) of what it covers with the sample (left, top) of its corner, or None.
         """
-        left, top, right, bottom = _sample_windows(outline.full_xyxy[None])[0].tolist()
-        covered = np.zeros((bottom - top, right - left), np.uint8)
+        left, top, right, bottom = _sample_windows(bounds[None])[0].tolist()
+        covered = np.zeros((bottom - top, right - left), np.uint8) if measured else None
         windows = _sample_windows(np.concatenate([polygons.min(1), polygons.max(1)], axis=1))
         # Sample centres lie at whole coordinates for OpenCV, hence the half sample.
         fixed = np.rint((polygons * SAMPLES - windows[:, None, :2] - 0.5) * _FIXED).astype(np.int32)
@@ -146,17 +154,20 @@ class Canvas:
         along_x, along_y = _plane_terms(planes, (left, top, right, bottom))
         # Outlines are drawn half a sample too wide; a grazing plane would run away there.
         runaway = (along_x.max(axis=1) + along_y.max(axis=(1, 2)) > limit).tolist()
+        corners = corners.tolist()
         for i, (x0, y0, x1, y1) in zip(drawn.tolist(), windows[drawn].tolist(), strict=True):
             mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
             cv2.fillPoly(mask, [fixed[i, : corners[i]]], 255, cv2.LINE_8, _SHIFT)
             rows, columns = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-            covered[rows, columns] |= mask
+            if measured:
+                part = covered[rows, columns]
+                cv2.bitwise_or(part, mask, dst=part)
             inverse = self._plane_scratch[: mask.size].reshape(mask.shape)
             np.add(along_x[i, columns], along_y[i, rows], out=inverse)
             if runaway[i]:
                 np.minimum(inverse, limit, out=inverse)
             self._write_closer(inverse, mask, words[i], (x0, y0, x1, y1))
-        return _measured(outline, covered, (left, top))
+        return (covered, (left, top)) if measured else None
 
     def _write_closer(self, inverse: np.ndarray, mask: np.ndarray, word, window) -> None:
         """Write depth and word where the mask (0 or 255) is set and nothing is nearer."""

@@ -122,7 +122,14 @@ def _ground_hull(points_xz: np.ndarray) -> np.ndarray:
 
 
 def _draw_prop(canvas: Canvas, prop: Prop, scene: Scene, number: int) -> None:
-    canvas.draw_mesh(prop.mesh, prop.location, prop.rotation_y, scene.lighting, object_id=number)
+    canvas.draw_mesh(
+        prop.mesh,
+        prop.location,
+        prop.rotation_y,
+        scene.lighting,
+        object_id=number,
+        measured=False,
+    )
     x, y, z = prop.location
     if prop.crown is None or z < 2.0:
         return
