@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": ("measure a run's AP", True),
     "visualize": ("draw overlays of a run, of labels or of training batches", True),
     "predict": ("detect in images, folders and videos", True),
+    "kitti_eval": ("score any detector's result files", False),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "time_benchmark": ("time training and inference", True),

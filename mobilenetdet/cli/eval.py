@@ -11,9 +11,10 @@ import tyro
 from mobilenetdet.cli.options import UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.data.pipeline import count_frames
-from mobilenetdet.evaluation.evaluate import evaluate_split, format_metrics, write_evaluation
+from mobilenetdet.evaluation.evaluate import evaluate_split, write_evaluation
 from mobilenetdet.evaluation.overlays import write_overlays
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
+from mobilenetdet.kitti.metrics import format_metrics
 
 
 @dataclass(frozen=True)

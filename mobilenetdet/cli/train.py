@@ -11,7 +11,7 @@ import tyro
 
 from mobilenetdet.cli.options import parse, peek
 from mobilenetdet.config import DetectionConfig
-from mobilenetdet.evaluation.evaluate import format_metrics
+from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.presets import PRESETS, make_preset
 from mobilenetdet.training.train import train
 

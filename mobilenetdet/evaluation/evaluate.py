@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -17,15 +16,9 @@ from mobilenetdet.data.records import read_frames
 from mobilenetdet.data.shards import shard_paths
 from mobilenetdet.evaluation.detect import Progress, detect_split
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.labels import (
-    DIFFICULTIES,
-    EVALUATED_CLASSES,
-    KittiObjects,
-    write_objects,
-)
+from mobilenetdet.kitti.labels import KittiObjects, write_objects
+from mobilenetdet.kitti.metrics import write_metrics
 from mobilenetdet.models.postprocess import DetectionModel
-
-MEASURES = ("R40", "R11")
 
 
 @dataclass(frozen=True)
@@ -83,44 +76,6 @@ def to_kitti(detections: Detections, classes: tuple[str, ...]) -> KittiObjects:
     return KittiObjects.from_detections(types, detections.boxes_xyxy, detections.scores)
 
 
-def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
-    """Flattens AP into {"Car/moderate/R40": 72.7, ...} and adds the mean over the classes.
-
-    A class that is detected nowhere counts 0.
-    """
-    flat = {
-        f"{name}/{level.name}/{measure}": metrics[name][level.name][measure]
-        if metrics.get(name)
-        else 0.0
-        for name in EVALUATED_CLASSES
-        for level in DIFFICULTIES
-        for measure in MEASURES
-    }
-    for level in DIFFICULTIES:
-        for measure in MEASURES:
-            values = [flat[f"{name}/{level.name}/{measure}"] for name in EVALUATED_CLASSES]
-            flat[f"mean/{level.name}/{measure}"] = float(np.mean(values))
-    return flat
-
-
-def format_metrics(metrics: dict[str, Any]) -> str:
-    """Lays AP out as a table for the terminal: easy, moderate and hard, R40 and R11."""
-    flat = flat_metrics(metrics)
-    levels = [level.name for level in DIFFICULTIES]
-    heading = "".join(f"{m + ' ' + level:>14}" for m in MEASURES for level in levels)
-    lines = [
-        f"KITTI 2D AP, {metrics['frames']} frames, protocol {metrics['protocol']}, percent",
-        f"{'':12}{heading}",
-    ]
-    for name in (*EVALUATED_CLASSES, "mean"):
-        values = "".join(
-            f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels
-        )
-        note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
-        lines.append(f"{name:12}{values}{note}")
-    return "\n".join(lines)
-
-
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Writes metrics.json and detections/NNNNNN.txt; the old ones stay until all is written."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +87,4 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     target = folder / "detections"
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-    metrics = {"split": evaluation.split, **evaluation.metrics}
-    unfinished = folder / ".metrics.json.tmp"
-    unfinished.write_text(json.dumps(metrics, indent=2) + "\n")
-    os.replace(unfinished, folder / "metrics.json")
+    write_metrics(folder / "metrics.json", {"split": evaluation.split, **evaluation.metrics})

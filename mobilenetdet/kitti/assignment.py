@@ -40,7 +40,7 @@ class PackedFrames:
         pair_frames: [P] frame of the pair.
         pair_gts: [P] index into the objects.
         pair_dets: [P] index into the detections.
-        pair_overlaps: [P] intersection over union, above the lowest of `MIN_OVERLAPS`.
+        pair_overlaps: [P] intersection over union, above the threshold of `pack_frames`.
     """
 
     gt_types: np.ndarray
@@ -79,12 +79,19 @@ class _TypeCodes(dict):
 _CODES = _TypeCodes()
 
 
-def pack_frames(labels: Sequence[KittiObjects], detections: Sequence[KittiObjects]) -> PackedFrames:
+def pack_frames(
+    labels: Sequence[KittiObjects],
+    detections: Sequence[KittiObjects],
+    *,
+    min_overlap: float = min(MIN_OVERLAPS.values()),
+) -> PackedFrames:
     """Lay the frames end to end and find the pairs of detections and objects that overlap.
 
     Args:
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
+        min_overlap: pairs with a higher intersection over union are kept; the protocol needs no
+            lower one than the default.
 
     Raises:
         ValueError: the two have different lengths, or detections lack scores or hold a score that
@@ -103,6 +110,7 @@ def pack_frames(labels: Sequence[KittiObjects], detections: Sequence[KittiObject
         gts_from=(np.cumsum(num_gts) - num_gts)[det_frames],
         num_gts=num_gts[det_frames],
         is_dontcare=gt_types == type_code(DONT_CARE),
+        min_overlap=min_overlap,
     )
     return PackedFrames(
         gt_types=gt_types,
@@ -197,6 +205,7 @@ def _find_overlaps(
     gts_from: np.ndarray,
     num_gts: np.ndarray,
     is_dontcare: np.ndarray,
+    min_overlap: float,
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     """Return the pairs (detections, objects, overlaps) and each detection's share of DontCare.
 
@@ -217,7 +226,7 @@ def _find_overlaps(
         np.maximum.at(dontcare, in_stuff, shared[stuff] / det_areas[in_stuff])
         dets, gts, shared = dets[~stuff], gts[~stuff], shared[~stuff]
         overlaps = shared / (det_areas[dets] + gt_areas[gts] - shared)
-        kept = overlaps > min(MIN_OVERLAPS.values())
+        kept = overlaps > min_overlap
         found.append((dets[kept], gts[kept], overlaps[kept]))
     dets, gts, overlaps = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort((dets, gts))

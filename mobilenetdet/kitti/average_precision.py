@@ -66,6 +66,10 @@ class PrecisionRecall:
         return float(np.mean(self.precisions[1:]) * 100)
 
 
+# By class and by name of the level; None for a class that is detected nowhere.
+Curves = dict[str, dict[str, PrecisionRecall] | None]
+
+
 @dataclass(frozen=True, eq=False)
 class FrameMatches:
     """What became of the objects and detections of one frame.
@@ -102,13 +106,20 @@ def evaluate_detections(
     Raises:
         ValueError: the protocol is unknown, the numbers of frames differ, or scores are missing.
     """
-    result: dict[str, Any] = {"protocol": protocol, "frames": len(labels)}
-    for class_name, curves in precision_recall(labels, detections, protocol=protocol).items():
-        result[class_name] = curves and {
+    curves = precision_recall(labels, detections, protocol=protocol)
+    return {"protocol": protocol, "frames": len(labels), **summarise_curves(curves)}
+
+
+def summarise_curves(curves: Curves) -> dict[str, dict[str, Any] | None]:
+    """Return R11, R40 and the 41 precisions of each class and level, ready for JSON."""
+    return {
+        class_name: of_class
+        and {
             level: {"R11": curve.r11, "R40": curve.r40, "precision41": curve.precisions.tolist()}
-            for level, curve in curves.items()
+            for level, curve in of_class.items()
         }
-    return result
+        for class_name, of_class in curves.items()
+    }
 
 
 def precision_recall(
@@ -116,7 +127,7 @@ def precision_recall(
     detections: Sequence[KittiObjects],
     *,
     protocol: str = "current",
-) -> dict[str, dict[str, PrecisionRecall] | None]:
+) -> Curves:
     """Return the curve of each class and level; arguments as for `evaluate_detections`.
 
     A class that is detected nowhere is None. As in the official programs, a detection whose left
@@ -125,7 +136,7 @@ def precision_recall(
     """
     check_choice("protocol", protocol, PROTOCOLS)
     packed = pack_frames(labels, detections)
-    curves: dict[str, dict[str, PrecisionRecall] | None] = {}
+    curves: Curves = {}
     for class_name in EVALUATED_CLASSES:
         of_class = packed.det_types == type_code(class_name)
         is_2d = (packed.det_boxes[0] >= 0) | (protocol == "pre2017")
@@ -134,7 +145,7 @@ def precision_recall(
             continue
         task = {"packed": packed, "class_name": class_name, "protocol": protocol}
         curves[class_name] = {
-            level.name: _level_curve(Level.select(difficulty=level, **task))
+            level.name: level_curve(Level.select(difficulty=level, **task))
             for level in DIFFICULTIES
         }
     return curves
@@ -170,24 +181,31 @@ def match_frame(
     check_choice("protocol", protocol, PROTOCOLS)
     packed = pack_frames([labels], [detections])
     level = Level.select(packed, class_name=class_name, difficulty=difficulty, protocol=protocol)
-    above = packed.det_scores >= score_threshold
+    return match_level(level, score_threshold)
+
+
+def match_level(level: Level, score_threshold: float) -> FrameMatches:
+    """Return what becomes of all objects and detections of a level, as of one long frame."""
+    above = level.scores >= score_threshold
     made = level.assign_by_overlap(above[level.dets].astype(np.uint64)).astype(bool)
     gts, dets = level.gts[made], level.dets[made]
 
-    taken = np.zeros(len(detections), bool)
+    taken = np.zeros(len(level.det_counts), bool)
     taken[dets] = True
-    detection_labels = np.full(len(detections), -1)
+    detection_labels = np.full(len(taken), -1)
     detection_labels[dets] = gts
     hits = level.gt_counts[gts] & level.det_counts[dets]
-    label_outcomes = np.where(level.gt_counts, MISS, np.full(len(labels), IGNORED, "<U11"))
+    ignored_labels = np.full(len(level.gt_counts), IGNORED, "<U11")
+    label_outcomes = np.where(level.gt_counts, MISS, ignored_labels)
     label_outcomes[gts] = np.where(hits, HIT, IGNORED)
     false_alarms = level.det_counts & above & ~taken & ~level.det_in_dontcare
-    outcomes = np.where(false_alarms, FALSE_ALARM, np.full(len(detections), IGNORED, "<U11"))
+    outcomes = np.where(false_alarms, FALSE_ALARM, np.full(len(taken), IGNORED, "<U11"))
     outcomes[dets[hits]] = HIT
     return FrameMatches(label_outcomes, outcomes, detection_labels)
 
 
-def _level_curve(level: Level) -> PrecisionRecall:
+def level_curve(level: Level) -> PrecisionRecall:
+    """Return the curve of one class and level; `precision_recall` calls it for all of them."""
     counting_pairs = level.gt_counts[level.gts] & level.det_counts[level.dets]
     num_objects = int(level.gt_counts.sum())
     hit_scores = level.scores[level.dets[level.assign_by_score() & counting_pairs]]

@@ -95,10 +95,12 @@ class SqueezeDetHead(keras.layers.Layer):
         anchors = -1 if None in (rows, columns) else rows * columns * self.num_shapes
         x = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], anchors, self.num_classes + 5))
         classes = self.num_classes
+        # Split, not sliced: the gradient of a slice is an array of zeros as large as x.
+        class_logits, confidence_logits, deltas = ops.split(x, [classes, classes + 1], axis=-1)
         return {
-            "class_logits": x[..., :classes],
-            "confidence_logits": x[..., classes],
-            "deltas": x[..., classes + 1 :],
+            "class_logits": class_logits,
+            "confidence_logits": ops.squeeze(confidence_logits, axis=-1),
+            "deltas": deltas,
         }
 
     def scores(self, predictions: Predictions) -> Tensor:

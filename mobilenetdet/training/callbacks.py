@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.evaluation.evaluate import Evaluation, flat_metrics
+from mobilenetdet.evaluation.evaluate import Evaluation
+from mobilenetdet.kitti.metrics import flat_metrics
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
 
 # The figure that decides which weights are the best.

@@ -15,12 +15,12 @@ from mobilenetdet.evaluation.detect import make_detection_model
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     evaluate_split,
-    format_metrics,
     read_labels,
     write_evaluation,
 )
 from mobilenetdet.evaluation.overlays import tensorboard_overlays
 from mobilenetdet.evaluation.plots import plot_history
+from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState

@@ -11,8 +11,6 @@ from mobilenetdet.evaluation.detect import detect_split, make_detection_model
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     evaluate_split,
-    flat_metrics,
-    format_metrics,
     read_labels,
     to_kitti,
     write_evaluation,
@@ -81,23 +79,6 @@ def test_every_frame_is_detected_once_whatever_the_batch_size(small_config: Dete
     for frame_id in results[0]:
         scores = [np.sort(result[frame_id].scores)[-5:] for result in results]
         np.testing.assert_allclose(*scores, atol=1e-4)
-
-
-def test_class_detected_nowhere_counts_zero_in_the_mean():
-    level = {"R11": 60.0, "R40": 90.0}
-    metrics = {
-        "protocol": "current",
-        "frames": 3,
-        "Car": {"easy": level, "moderate": level, "hard": level},
-        "Pedestrian": None,
-        "Cyclist": None,
-    }
-    flat = flat_metrics(metrics)
-    assert flat["Car/moderate/R40"] == 90.0
-    assert flat["Pedestrian/easy/R11"] == 0.0
-    assert flat["mean/moderate/R40"] == pytest.approx(30.0)
-    table = format_metrics(metrics)
-    assert "3 frames" in table and table.count("(detected nowhere)") == 2
 
 
 def test_evaluation_is_written_whole_and_replaces_the_old_one(tmp_path: Path):

@@ -1,0 +1,63 @@
+"""AP figures as they are printed, logged and written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
+
+MEASURES = ("R40", "R11")
+
+
+def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """Flatten AP into {"Car/moderate/R40": 72.7, ...} and add the mean over the classes.
+
+    A class that is detected nowhere counts 0.
+
+    Args:
+        metrics: as `average_precision.evaluate_detections` gives it.
+    """
+    flat = {
+        f"{name}/{level.name}/{measure}": metrics[name][level.name][measure]
+        if metrics.get(name)
+        else 0.0
+        for name in EVALUATED_CLASSES
+        for level in DIFFICULTIES
+        for measure in MEASURES
+    }
+    for level in DIFFICULTIES:
+        for measure in MEASURES:
+            values = [flat[f"{name}/{level.name}/{measure}"] for name in EVALUATED_CLASSES]
+            flat[f"mean/{level.name}/{measure}"] = float(np.mean(values))
+    return flat
+
+
+def format_metrics(metrics: dict[str, Any]) -> str:
+    """Lay AP out as a table for the terminal: easy, moderate and hard, R40 and R11."""
+    flat = flat_metrics(metrics)
+    levels = [level.name for level in DIFFICULTIES]
+    heading = "".join(f"{m + ' ' + level:>14}" for m in MEASURES for level in levels)
+    lines = [
+        f"KITTI 2D AP, {metrics['frames']:,} frames, protocol {metrics['protocol']}, percent",
+        f"{'':12}{heading}",
+    ]
+    for name in (*EVALUATED_CLASSES, "mean"):
+        values = "".join(
+            f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels
+        )
+        note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
+        lines.append(f"{name:12}{values}{note}")
+    return "\n".join(lines)
+
+
+def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """Write AP as JSON; a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(json.dumps(metrics, indent=2) + "\n")
+    os.replace(unfinished, path)

@@ -1,0 +1,184 @@
+"""What looks wrong with a detector's results before a number is made of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mobilenetdet.kitti.assignment import MIN_OVERLAPS, pack_frames, type_code
+from mobilenetdet.kitti.labels import (
+    DONT_CARE,
+    EVALUATED_CLASSES,
+    HARD,
+    NEIGHBOURS,
+    KittiObjects,
+)
+from mobilenetdet.kitti.protocol import Level
+from mobilenetdet.kitti.results import ResultSet, name_some
+
+_OTHER_TYPES = (*NEIGHBOURS.values(), "Truck", "Tram", "Misc", DONT_CARE)
+_KNOWN_TYPES = tuple(name.lower() for name in (*EVALUATED_CLASSES, *_OTHER_TYPES))
+# Boxes are tried in other conventions on this many frames.
+_NUM_TRIED_FRAMES = 200
+# Another convention is named if it finds this share of the objects and this many times as many.
+_CONVINCING_SHARE, _CONVINCING_FACTOR = 0.15, 3
+
+# Ways to write a box, and what makes left, top, right, bottom [M, 4] of it.
+_CONVENTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "top left bottom right": lambda b: b[:, [1, 0, 3, 2]],
+    "left right top bottom": lambda b: b[:, [0, 2, 1, 3]],
+    "left top width height": lambda b: np.hstack([b[:, :2], b[:, :2] + b[:, 2:]]),
+    "centre x, centre y, width, height": lambda b: np.hstack(
+        [b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2]
+    ),
+}
+
+
+def check_results(results: ResultSet) -> list[str]:
+    """Look for the mistakes that make an AP wrong without any error.
+
+    Returns:
+        One line for each, with counts and names; empty if all looks well.
+    """
+    checks = (
+        _check_files,
+        _check_labels,
+        _check_types,
+        _check_classes,
+        _check_scores,
+        _check_inverted,
+        _check_convention,
+    )
+    return [finding for check in checks for finding in check(results)]
+
+
+def _check_files(results: ResultSet) -> Iterator[str]:
+    if absent := results.without_result:
+        yield (
+            f"{len(absent):,} of {len(results.frame_ids):,} frames have no result file "
+            f"({name_some(absent)}); their objects count as missed"
+        )
+    if extra := results.not_scored:
+        yield (
+            f"{len(extra):,} result files belong to no frame of the split ({name_some(extra)}); "
+            "they are left out"
+        )
+
+
+def _check_labels(results: ResultSet) -> Iterator[str]:
+    found = Counter(name.lower() for frame in results.labels for name in frame.types.tolist())
+    if not found:
+        yield "no label file holds an object: a split without labels cannot be scored"
+        return
+    for name in EVALUATED_CLASSES:
+        if not found[name.lower()]:
+            yield f"no frame has a {name} in its labels; its AP is 0 whatever is detected"
+
+
+def _check_types(results: ResultSet) -> Iterator[str]:
+    found = Counter(name for frame in results.detections for name in frame.types.tolist())
+    for name, count in found.most_common():
+        if name.lower() not in _KNOWN_TYPES:
+            near = difflib.get_close_matches(name.lower(), _KNOWN_TYPES[:3], n=1)
+            hint = (
+                f"; did you mean {EVALUATED_CLASSES[_KNOWN_TYPES.index(near[0])]}?" if near else ""
+            )
+            yield (
+                f"{count:,} detections are of type {name!r}, which KITTI does not have and nothing "
+                f"is matched with{hint}"
+            )
+
+
+def _check_classes(results: ResultSet) -> Iterator[str]:
+    found = {name.lower() for frame in results.detections for name in frame.types.tolist()}
+    for name in EVALUATED_CLASSES:
+        if name.lower() not in found:
+            yield f"no {name} is detected in any frame; its AP is null"
+
+
+def _check_scores(results: ResultSet) -> Iterator[str]:
+    scores = np.concatenate([np.empty(0), *(frame.scores for frame in results.detections)])
+    if not len(scores):
+        return
+    outside = (scores < 0) | (scores > 1)
+    if outside.any():
+        yield (
+            f"{int(outside.sum()):,} of {len(scores):,} scores lie outside of 0 to 1 "
+            f"({scores.min():g} to {scores.max():g}); AP needs their order alone, but are they "
+            "scores?"
+        )
+    if len(scores) > 1 and scores.min() == scores.max():
+        yield f"all {len(scores):,} scores are {scores[0]:g}; AP has no order to go by"
+
+
+def _check_inverted(results: ResultSet) -> Iterator[str]:
+    inverted, bad_frames = 0, []
+    for frame_id, frame in zip(results.frame_ids, results.detections, strict=True):
+        boxes = frame.boxes_xyxy
+        bad = int(((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])).sum())
+        if bad:
+            inverted += bad
+            bad_frames.append(frame_id)
+    if inverted:
+        yield (
+            f"{inverted:,} boxes have right < left or bottom < top, in {len(bad_frames):,} frames "
+            f"({name_some(bad_frames)}); the order is left top right bottom"
+        )
+
+
+def _check_convention(results: ResultSet) -> Iterator[str]:
+    """Boxes that would fit the labels if they were written differently."""
+    chosen = [i for i, frame in enumerate(results.labels) if _evaluated(frame).any()]
+    step = -(-len(chosen) // _NUM_TRIED_FRAMES) or 1
+    labels = [results.labels[i] for i in chosen[::step]]
+    detections = [results.detections[i] for i in chosen[::step]]
+    if not labels or not sum(len(frame) for frame in detections):
+        return
+    own, num_objects = _count_found(labels, detections)
+    conventions = dict(_CONVENTIONS)
+    factor_x, factor_y = _scale_to_labels(labels, detections)
+    scaled = f"pixels of an image {1 / factor_x:.2g} times as wide and {1 / factor_y:.2g} as high"
+    conventions[scaled] = lambda b: b * [factor_x, factor_y, factor_x, factor_y]
+    for name, convert in conventions.items():
+        found, _ = _count_found(labels, [_converted(frame, convert) for frame in detections])
+        if found >= max(_CONVINCING_SHARE * num_objects, _CONVINCING_FACTOR * own, 2):
+            yield (
+                f"the boxes fit {own:,} of {num_objects:,} objects; read as {name} they would fit "
+                f"{found:,}. Write left top right bottom in pixels of the original image"
+            )
+
+
+def _count_found(labels: list[KittiObjects], detections: list[KittiObjects]) -> tuple[int, int]:
+    """Objects of level hard that a detection of their class covers, and objects in all."""
+    packed = pack_frames(labels, detections)
+    found = total = 0
+    for name in EVALUATED_CLASSES:
+        level = Level.select(packed, class_name=name, difficulty=HARD, protocol="pre2017")
+        counts = level.gt_counts[level.gts] & (packed.det_types == type_code(name))[level.dets]
+        found += len(np.unique(level.gts[counts]))
+        total += int(level.gt_counts.sum())
+    return found, total
+
+
+def _scale_to_labels(
+    labels: list[KittiObjects], detections: list[KittiObjects]
+) -> tuple[float, float]:
+    """How much larger the labels reach to the right and down than the detections."""
+    reach = []
+    for frames in (labels, detections):
+        boxes = np.concatenate([frame.boxes_xyxy[_evaluated(frame)] for frame in frames])
+        reach.append(np.quantile(boxes[:, 2:], 0.98, axis=0) if len(boxes) else np.ones(2))
+    factor = reach[0] / np.maximum(reach[1], 1e-6)
+    return float(factor[0]), float(factor[1])
+
+
+def _converted(frame: KittiObjects, convert: Callable[[np.ndarray], np.ndarray]) -> KittiObjects:
+    return KittiObjects.from_detections(frame.types, convert(frame.boxes_xyxy), frame.scores)
+
+
+def _evaluated(frame: KittiObjects) -> np.ndarray:
+    names = [name.lower() for name in MIN_OVERLAPS]
+    return np.array([name.lower() in names for name in frame.types.tolist()], bool)

@@ -1,0 +1,101 @@
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mobilenetdet.cli.kitti_eval import main
+
+TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_eval.py"
+LABEL = "{} 0.00 0 -1.50 {}.00 150.00 {}.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
+RESULT = "{} -1 -1 -10 {}.00 150.00 {}.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.{}\n"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    label_dir, result_dir = tmp_path / "label_2", tmp_path / "results"
+    label_dir.mkdir()
+    result_dir.mkdir()
+    for i in range(45):
+        rows = [("Car", 10 + i, 200 + i), ("Pedestrian", 400, 430), ("Cyclist", 600, 660)]
+        label, result = "", ""
+        for row in rows:
+            label += LABEL.format(*row)
+            result += RESULT.format(*row, 50 + i)
+        (label_dir / f"{i:06d}.txt").write_text(label)
+        (result_dir / f"{i:06d}.txt").write_text(result)
+    return label_dir, result_dir
+
+
+def arguments(folders, *more: object) -> list[str]:
+    label_dir, result_dir = folders
+    return ["--label_dir", str(label_dir), "--result_dir", str(result_dir), *map(str, more)]
+
+
+def test_figures_are_printed_written_and_drawn(folders, tmp_path, capsys):
+    out, plots = tmp_path / "out" / "ap.json", tmp_path / "plots"
+    assert main(arguments(folders, "--json", out, "--plots", plots, "--strict")) == 0
+    output = capsys.readouterr().out
+    assert "45 frames, protocol current" in output and "warning" not in output
+    metrics = json.loads(out.read_text())
+    assert list(metrics) == ["protocol", "frames", "Car", "Pedestrian", "Cyclist"]
+    assert metrics["Car"]["moderate"]["R40"] == metrics["Car"]["easy"]["R11"] == 100
+    assert metrics["Car"]["hard"]["precision41"] == [1] * 41
+    assert (plots / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_and_protocol_are_chosen(folders, tmp_path, capsys):
+    frames = tmp_path / "val.txt"
+    frames.write_text("000003\n000004\n")
+    main(arguments(folders, "--frames", frames, "--protocol", "pre2017"))
+    output = capsys.readouterr().out
+    assert "2 frames, protocol pre2017" in output
+    assert "warning: 43 result files belong to no frame of the split" in output
+
+
+def test_warnings_are_errors_if_strict(folders):
+    _, result_dir = folders
+    (result_dir / "000000.txt").write_text(RESULT.format("Lorry", 10, 200, 7))
+    with pytest.raises(ValueError, match="'Lorry'"):
+        main(arguments(folders, "--strict"))
+
+
+def test_self_check_needs_labels_alone(folders, capsys):
+    assert main(["--label_dir", str(folders[0]), "--self_check"]) == 0
+    assert capsys.readouterr().out.count("R40 100.00  R11 100.00") == 9
+
+
+def test_results_are_asked_for(folders):
+    with pytest.raises(ValueError, match="--result_dir is missing"):
+        main(["--label_dir", str(folders[0])])
+
+
+def test_damaged_files_end_with_one_line(folders):
+    _, result_dir = folders
+    path = result_dir / "000001.txt"
+    path.write_text(RESULT.format("Car", 10, "x", 5))
+    command = [sys.executable, str(TOOL), *arguments(folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr == f"error: {path}:1: right is 'x.00', expected a finite number\n"
+
+
+@pytest.mark.parametrize("protocol", ["current", "pre2017"])
+def test_command_gives_what_the_official_program_gives(shared_dir, tmp_path, protocol):
+    case = shared_dir / "golden/kitti_eval/rgb_detector_val"
+    with zipfile.ZipFile(case / "detections.zip") as archive:
+        archive.extractall(tmp_path)
+    with zipfile.ZipFile(shared_dir / "kitti_labels/label_2_all_7481.zip") as archive:
+        archive.extractall(tmp_path)
+    folders = (tmp_path / "label_2", tmp_path / "data")
+    out = tmp_path / "ap.json"
+    more = ("--frames", case / "frames.txt", "--protocol", protocol, "--json", out)
+    assert main(arguments(folders, *more)) == 0
+    expected = json.loads((case / "expected.json").read_text())[protocol]
+    metrics = json.loads(out.read_text())
+    for name, levels in expected.items():
+        for level, values in levels.items():
+            for measure in ("R11", "R40"):
+                assert metrics[name][level][measure] == pytest.approx(values[measure], abs=1e-6)

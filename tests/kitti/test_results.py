@@ -1,0 +1,74 @@
+import pytest
+
+from mobilenetdet.kitti.results import name_some, read_labels, read_result_set
+
+LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
+RESULT = "Car -1 -1 -10 100.00 150.00 200.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.9000\n"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Labels of four frames, results of frames 1, 2 (empty) and 8, which has no label."""
+    label_dir, result_dir = tmp_path / "label_2", tmp_path / "data"
+    label_dir.mkdir()
+    result_dir.mkdir()
+    for index in range(4):
+        (label_dir / f"{index:06d}.txt").write_text(LABEL)
+    for index, text in ((1, RESULT), (2, ""), (8, RESULT)):
+        (result_dir / f"{index:06d}.txt").write_text(text)
+    (result_dir / "notes.md").write_text("not a result")
+    return label_dir, result_dir
+
+
+def test_frames_of_a_split_are_paired(folders):
+    results = read_result_set(*folders, ["000002", "000001", "000000"])
+    assert results.frame_ids == ["000002", "000001", "000000"]
+    assert [len(frame) for frame in results.labels] == [1, 1, 1]
+    assert [len(frame) for frame in results.detections] == [0, 1, 0]
+    assert all(frame.scores is not None for frame in results.detections)
+    assert results.without_result == ["000000"]
+    assert results.not_scored == ["000008"]
+
+
+def test_by_default_the_frames_with_a_result_are_scored(folders):
+    label_dir, result_dir = folders
+    (result_dir / "000008.txt").unlink()
+    results = read_result_set(label_dir, result_dir)
+    assert results.frame_ids == ["000001", "000002"]
+    assert not results.without_result and not results.not_scored
+
+
+def test_labels_are_read_in_the_order_of_their_names(folders):
+    label_dir, _ = folders
+    (label_dir / "000001.txt").write_text(LABEL * 2)
+    assert [len(frame) for frame in read_labels(label_dir)] == [1, 2, 1, 1]
+
+
+def test_frames_without_label_are_named(folders):
+    with pytest.raises(FileNotFoundError, match=r"no label for 1 of 3 frames \(000008\)"):
+        read_result_set(*folders)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_absent_and_empty_folders_are_named(folders, tmp_path, which):
+    for folder, message in (
+        (tmp_path / "nowhere", r"nowhere, does not exist"),
+        (tmp_path, r"holds no (labels|results) \(NNNNNN.txt\); did you mean .*data\?"),
+    ):
+        given = list(folders)
+        given[which] = folder
+        with pytest.raises(FileNotFoundError, match=message):
+            read_result_set(*given)
+
+
+def test_labels_are_no_results(folders):
+    label_dir, result_dir = folders
+    with pytest.raises(ValueError, match=r"000000\.txt:1: 15 columns, expected 16"):
+        read_result_set(label_dir, label_dir)
+    with pytest.raises(ValueError, match=r"000001\.txt:1: 16 columns, expected 15"):
+        read_result_set(result_dir, result_dir, ["000001"])
+
+
+def test_long_lists_of_names_are_cut():
+    assert name_some(["a", "b"]) == "a, b"
+    assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"
