@@ -77,29 +77,35 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
     count = ops.shape(object_ious)[1]
     rows = ops.arange(count, dtype="int32")
     earlier = rows[None, :] < rows[:, None]  # [N, N]: m before n
-    anchors = ops.arange(ops.shape(object_ious)[2], dtype="int32")
+    # The others take at most N - 1 anchors, so that one of its best N is left to each object.
+    # Of equals the lower anchor comes first.
+    best_ious, candidates = ops.top_k(object_ious, count)  # [B, N, N]
+    candidates = ops.cast(candidates, "int32")
 
     def fix_mutual_bests(ious: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
-        wanted = ops.cast(ops.argmax(ious, axis=2), "int32")  # [B, N]
+        first = ops.argmax(ious, axis=2)[:, :, None]
+        wanted = ops.take_along_axis(candidates, first, axis=2)[:, :, 0]  # [B, N]
+        own = ops.max(ious, axis=2)  # [B, N], -1 for objects that have left
         # What every object m thinks of the anchor that n wants: [B, n, m].
-        rivals = ops.transpose(ops.take_along_axis(ious, wanted[:, None, :], axis=2), (0, 2, 1))
-        own = ops.max(ious, axis=2)  # [B, N]
+        rivals = ops.transpose(
+            ops.take_along_axis(object_ious, wanted[:, None, :], axis=2), (0, 2, 1)
+        )
+        rivals = ops.where(own[:, None, :] >= 0, rivals, -1.0)
         beaten = ops.logical_or(
             rivals > own[:, :, None], ops.logical_and(rivals == own[:, :, None], earlier)
         )
         fixed = ops.logical_and(own >= 0, ops.logical_not(ops.any(beaten, axis=2)))
         assigned = ops.where(fixed, wanted, assigned)
-        taken = ops.any(
-            ops.logical_and(wanted[:, :, None] == anchors, fixed[:, :, None]), axis=1
-        )  # [B, A]
-        closed = ops.logical_or(fixed[:, :, None], taken[:, None, :])
+        taken = ops.where(fixed, wanted, -1)[:, None, None, :]
+        is_taken = ops.any(candidates[..., None] == taken, axis=3)  # [B, N, N]
+        closed = ops.logical_or(fixed[:, :, None], is_taken)
         return ops.where(closed, -1.0, ious), assigned
 
     nobody = ops.cast(ops.full_like(object_ious[:, :, 0], -1), "int32")
     _, assigned = ops.while_loop(
         lambda ious, _: ops.any(ious >= 0),
         fix_mutual_bests,
-        (object_ious, nobody),
+        (best_ious, nobody),
         maximum_iterations=count,
     )
     return assigned

@@ -31,18 +31,3 @@ def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     num_classes = class_logits.shape[-1]
     one_hot = ops.one_hot(ops.cast(cls_targets, "int32"), num_classes, dtype=class_logits.dtype)
     return -ops.sum(one_hot * ops.log_softmax(class_logits, axis=-1), axis=-1)
-
-
-def confidence_losses(confidence_logits: Tensor, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-    """SqueezeDet's squared error of the confidence.
-
-    Args:
-        confidence_logits: [...].
-        overlaps: [...], IoU of the predicted box with its object, 0 to 1.
-
-    Returns:
-        The loss [...] where the anchor has an object (target: the overlap) and where it has none
-        (target: 0).
-    """
-    confidences = ops.sigmoid(confidence_logits)
-    return ops.square(confidences - overlaps), ops.square(confidences)

@@ -477,3 +477,39 @@ def test_unknown_class_is_named():
     empty = KittiObjects.empty()
     with pytest.raises(ValueError, match="unknown class 'pedestrians'.*'Pedestrian'"):
         match_frame(empty, empty, class_name="pedestrians", difficulty=EASY, score_threshold=0.0)
+
+
+# --- the worked example of docs/evaluation.md ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("protocol", "precisions", "r40", "r11"),
+    [
+        ("current", [1, 3 / 4, 3 / 4], 100 * 1.5 / 40, 100 / 11),
+        ("pre2017", [1, 2 / 3, 3 / 5], 100 * (2 / 3 + 3 / 5) / 40, 100 / 11),
+    ],
+)
+def test_worked_example(protocol, precisions, r40, r11):
+    labels = make_labels(
+        ("Car", 0, 100, 100, 150),
+        ("Car", 200, 100, 300, 150),
+        ("Car", 400, 100, 500, 150),
+        ("Car", 600, 100, 700, 150),
+        ("Car", 800, 100, 860, 122),  # 22 px high
+        ("Van", 900, 100, 1000, 150),
+    )
+    detections = make_detections(
+        ("Car", 0, 100, 100, 150, 0.9),
+        ("Car", 1050, 200, 1150, 260, 0.8),
+        ("Car", 204, 100, 300, 150, 0.7),
+        ("Car", 1100, 300, 1150, 320, 0.65),  # 20 px high
+        ("Car", 900, 100, 1000, 150, 0.6),
+        ("Car", 800, 100, 860, 122, 0.5),
+        ("Car", 400, 103, 500, 150, 0.4),
+    )
+    curve = precision_recall([labels], [detections], protocol=protocol)["Car"]["moderate"]
+    assert curve.num_objects == 4
+    np.testing.assert_allclose(curve.thresholds, [0.9, 0.7, 0.4])
+    np.testing.assert_allclose(curve.recalls, [1 / 4, 2 / 4, 3 / 4])
+    np.testing.assert_allclose(curve.precisions[:4], [*precisions, 0])
+    assert (curve.r40, curve.r11) == (pytest.approx(r40), pytest.approx(r11))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.models.losses import confidence_losses, cross_entropy, smooth_l1, squared_error
+from mobilenetdet.models.losses import cross_entropy, smooth_l1, squared_error
 
 
 def test_squared_error_sums_the_deltas():
@@ -46,18 +46,3 @@ def test_cross_entropy_is_the_formula():
 def test_cross_entropy_at_its_ends(logits, target, expected):
     found = cross_entropy(np.array([logits], np.float32), np.array([target], np.int32))
     np.testing.assert_allclose(found, [expected], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("logit", "overlap", "at_positive", "at_negative"),
-    [
-        (0.0, 0.5, 0.0, 0.25),
-        (0.0, 1.0, 0.25, 0.25),
-        (100.0, 1.0, 0.0, 1.0),
-        (-100.0, 0.75, 0.5625, 0.0),
-        (-100.0, 0.0, 0.0, 0.0),
-    ],
-)
-def test_confidence_learns_the_overlap(logit, overlap, at_positive, at_negative):
-    found = confidence_losses(np.array([logit], np.float32), np.array([overlap], np.float32))
-    np.testing.assert_allclose(found, [[at_positive], [at_negative]], atol=1e-7)
