@@ -77,8 +77,8 @@ def squeezedet_paper() -> DetectionConfig:
 def rendered() -> DetectionConfig:
     """A pyramid at stride 8 for the rendered stand-in data set at full size, 384x1248.
 
-    1,530 rendered frames to train, 270 to measure, ImageNet weights, 2 CPU cores: stopped after 3 of
-    the 9 epochs, 35 minutes, with moderate R40 96.8 Car, 91.7 Pedestrian, 93.9 Cyclist.
+    1,530 rendered frames to train, 270 to measure, ImageNet weights, 2 CPU cores: stopped after 3
+    of the 9 epochs, 35 minutes, with moderate R40 96.8 Car, 91.7 Pedestrian, 93.9 Cyclist.
     docs/results.md has the commands. Not yet run to the end.
     """
     return DetectionConfig(
