@@ -102,9 +102,9 @@ def rendered() -> DetectionConfig:
 def quickstart() -> DetectionConfig:
     """Half the size, half the width, from scratch: for the rendered data set on a laptop.
 
-    680 rendered frames to train, 120 to measure, 8 epochs, 6 min 45 s on 2 CPU cores: moderate R40
-    71.6 Car, 42.6 Pedestrian, 42.2 Cyclist (`bash scripts/quickstart.sh`; rendering, conversion
-    and evaluation come on top, about a minute).
+    680 rendered frames to train, 120 to measure, 8 epochs, 7 min 51 s on 2 CPU cores with rendering
+    and evaluation: moderate R40 71.5 Car, 41.1 Pedestrian, 38.9 Cyclist
+    (`bash scripts/quickstart.sh`).
     """
     return DetectionConfig(
         data=DataConfig(
