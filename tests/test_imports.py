@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # A room may import from rooms of a lower level, and from itself.
 LEVELS = {
     "config": 0,
+    "files": 0,
     "config_file": 1,
     "boxes": 1,
     "presets": 1,
@@ -21,7 +22,13 @@ LEVELS = {
     "deploy": 7,
     "cli": 8,
 }
-DRAW = {"numpy", "cv2", "boxes", "kitti"}  # what draw.py may import; it is for data and upwards
+DRAW = {
+    "numpy",
+    "cv2",
+    "boxes",
+    "files",
+    "kitti",
+}  # what draw.py may import; it is for data and upwards
 LEVELS["draw"] = 3
 
 

@@ -83,6 +83,7 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
     candidates = ops.cast(candidates, "int32")
 
     def fix_mutual_bests(ious: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
+        """One round: each object that is the best of its best free anchor gets it and leaves."""
         first = ops.argmax(ious, axis=2)[:, :, None]
         wanted = ops.take_along_axis(candidates, first, axis=2)[:, :, 0]  # [B, N]
         own = ops.max(ious, axis=2)  # [B, N], -1 for objects that have left

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from mobilenetdet.deploy.benchmark import (
     time_inference,
 )
 from mobilenetdet.deploy.timing import Rounds, describe_machine
+from mobilenetdet.files import whole_file
 from mobilenetdet.presets import PRESETS, make_preset
 
 Part = Literal["backbone", "detector", "inference"]
@@ -181,7 +181,5 @@ def _silence_retracing() -> None:
 
 
 def _write_json(report: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(report, indent=2) + "\n")
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")

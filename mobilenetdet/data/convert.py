@@ -29,6 +29,7 @@ from mobilenetdet.data.shards import (
     write_manifest,
 )
 from mobilenetdet.data.tfrecord import encode_example, write_record
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.layout import KittiLayout
 
 # Large enough to read at full speed, small enough to shuffle and to redo after an interruption.
@@ -200,23 +201,18 @@ def _write_shard(
 ) -> Shard:
     """Writes one shard and returns it with what its content tells."""
     path = output_dir / planned.name
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     num_objects = fingerprint = 0
-    try:
-        with open(temporary, "wb") as file:
-            for source in frames:
-                if stop.is_set():
-                    raise CancelledError
-                frame = read_source(source, options.jpeg_quality)
-                parts = encode_example(frame_features(frame, sha256=options.sha256))
-                checksum = write_record(file, parts)
-                fingerprint += _hash_record(source.frame_id, checksum)
-                num_objects += len(frame.objects)
-                on_frame()
-            num_bytes = file.tell()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        for source in frames:
+            if stop.is_set():
+                raise CancelledError
+            frame = read_source(source, options.jpeg_quality)
+            parts = encode_example(frame_features(frame, sha256=options.sha256))
+            checksum = write_record(file, parts)
+            fingerprint += _hash_record(source.frame_id, checksum)
+            num_objects += len(frame.objects)
+            on_frame()
+        num_bytes = file.tell()
     return replace(
         planned, num_objects=num_objects, num_bytes=num_bytes, fingerprint=fingerprint % 2**64
     )

@@ -153,6 +153,7 @@ def _prepare(
         return [batch[key] for key in _OUTPUTS]
 
     def to_tensors(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Runs Python on one frame, and says what shapes come out."""
         values = tf.numpy_function(run, inputs, list(_OUTPUTS.values()), stateful=False)
         shapes = _shapes(config)
         return {

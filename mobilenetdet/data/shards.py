@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.files import whole_file
+
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
 _REMEDY = "run `python tools/tf_convert_data.py --split {split} --output_dir {records_dir}`"
@@ -120,12 +122,8 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Writes a manifest; a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text(manifest.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def shard_paths(records_dir: str | os.PathLike[str], split: str) -> list[Path]:

@@ -167,6 +167,7 @@ def time_detector(
 
     @tf.function(jit_compile=False)
     def loss_and_gradient() -> list[tf.Tensor]:
+        """Matching, loss and its gradient with respect to the raw predictions."""
         with tf.GradientTape() as tape:
             tape.watch(predictions)
             loss = detector.compute_loss(y=targets, y_pred=predictions)
@@ -214,6 +215,7 @@ def time_inference(preset: str, config: DetectionConfig, rounds: Rounds) -> Infe
 
     @tf.function(jit_compile=False)
     def decode(predictions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Boxes, scores and NMS."""
         head = detector.head
         boxes = head.boxes(predictions, detector.anchors)
         scores = head.scores(predictions)
@@ -295,6 +297,7 @@ def _train_step(model: Any, optimizer: Any, images: Any) -> Step:
 
     @tf.function(jit_compile=False)
     def step(images: tf.Tensor) -> tf.Tensor:
+        """Forward, backward and update, for a loss that costs nothing."""
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(tf.cast(model(images, training=True), tf.float32)))
         variables = model.trainable_variables

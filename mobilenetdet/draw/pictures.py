@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mobilenetdet.draw.tags import draw_text, text_size
+from mobilenetdet.files import whole_file
 
 _BACKGROUND, _CAPTION_INK = (14, 16, 20), (200, 206, 214)
 _GAP = 6
@@ -87,13 +88,8 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
         raise ValueError(f"{path}: cannot write {path.suffix!r}; use .png or .jpg")
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fit(image: np.ndarray, cell: np.ndarray) -> None:

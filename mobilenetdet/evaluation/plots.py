@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, Curves
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 
@@ -77,7 +77,6 @@ def plot_precision_recall(curves: Curves, folder: Path) -> Path:
     Returns:
         The path of the picture.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(4.2 * len(curves), 3.8), layout="constrained")
     steps = np.arange(NUM_RECALL_STEPS) / (NUM_RECALL_STEPS - 1)
     for axes, (class_name, levels) in zip(
@@ -107,6 +106,5 @@ def plot_precision_recall(curves: Curves, folder: Path) -> Path:
 
 
 def _write_figure(figure: Figure, png_path: Path) -> None:
-    temporary = png_path.with_name(f".{png_path.name}.tmp")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, png_path)
+    with whole_file(png_path) as temporary:
+        FigureCanvasAgg(figure).print_png(temporary)

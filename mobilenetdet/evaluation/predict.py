@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from mobilenetdet.data.sources import Picture
 from mobilenetdet.draw import draw_detections, write_image
 from mobilenetdet.evaluation.detect import detect_images
 from mobilenetdet.evaluation.evaluate import to_kitti
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.models.postprocess import DetectionModel
 
@@ -78,10 +78,8 @@ class PredictionWriter:
         """Writes detections.json."""
         if "json" not in self.formats:
             return
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        temporary = self.output_dir / ".detections.json.tmp"
-        temporary.write_text(json.dumps(self.entries, indent=1) + "\n")
-        os.replace(temporary, self.output_dir / "detections.json")
+        with whole_file(self.output_dir / "detections.json") as temporary:
+            temporary.write_text(json.dumps(self.entries, indent=1) + "\n")
 
 
 def _to_json(picture: Picture, objects: KittiObjects) -> dict[str, object]:

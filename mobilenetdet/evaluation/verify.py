@@ -37,6 +37,7 @@ def write_label_overlays(
     wanted = set(choose_frames(known, frame_ids, config.eval.num_overlays))
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """The wanted frames, one at a time, so that few are in memory."""
         for frame in read_frames(paths):
             if frame.frame_id in wanted:
                 image = decode_image(frame.encoded, f"frame {frame.frame_id}")

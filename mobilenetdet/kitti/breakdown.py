@@ -38,7 +38,7 @@ class PartAp:
     Attributes:
         part: which.
         num_objects: objects of the class in it.
-        r40: AP in percent; at most (num_objects - 1) / 40 for fewer than 41 objects.
+        r40: AP in percent; at most 2.5 (num_objects - 1) for fewer than 41 objects.
         recall: share of the objects that some detection covers, 0 to 1.
     """
 

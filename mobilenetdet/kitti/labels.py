@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenetdet.files import whole_file
+
 EVALUATED_CLASSES = ("Car", "Pedestrian", "Cyclist")
 # A detection on a neighbour is neither a hit nor a false alarm.
 NEIGHBOURS = {"Car": "Van", "Pedestrian": "Person_sitting"}
@@ -196,13 +198,8 @@ def format_objects(objects: KittiObjects) -> str:
 
 def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
     """Write a label or result file; a reader sees the old file or the new one, never a part."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(Path(path)) as temporary:
         temporary.write_text(format_objects(objects), encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_scores) -> None:

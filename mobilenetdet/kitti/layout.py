@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.files import whole_file
+
 IMAGE_SUFFIXES = (".png", ".jpg")
 _DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
 
@@ -137,14 +139,9 @@ class KittiLayout:
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
         """Write `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
         path = self.image_set_path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
+        text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
+        with whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def check_frames(self, frame_ids: Iterable[str] | None = None) -> FrameReport:
         """Return which frames have an image and a label, and what the others lack.

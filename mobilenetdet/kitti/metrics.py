@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
 
 MEASURES = ("R40", "R11")
@@ -57,7 +57,5 @@ def format_metrics(metrics: dict[str, Any]) -> str:
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
     """Write AP as JSON; a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(json.dumps(metrics, indent=2) + "\n")
-    os.replace(unfinished, path)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2) + "\n")

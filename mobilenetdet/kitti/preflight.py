@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mobilenetdet.kitti.assignment import MIN_OVERLAPS, pack_frames, type_code
+from mobilenetdet.kitti.assignment import pack_frames, type_code
 from mobilenetdet.kitti.labels import (
     DONT_CARE,
     EVALUATED_CLASSES,
@@ -171,7 +171,7 @@ def _scale_to_labels(
     for frames in (labels, detections):
         boxes = np.concatenate([frame.boxes_xyxy[_evaluated(frame)] for frame in frames])
         reach.append(np.quantile(boxes[:, 2:], 0.98, axis=0) if len(boxes) else np.ones(2))
-    factor = reach[0] / np.maximum(reach[1], 1e-6)
+    factor = np.maximum(reach[0], 1e-6) / np.maximum(reach[1], 1e-6)
     return float(factor[0]), float(factor[1])
 
 
@@ -180,5 +180,5 @@ def _converted(frame: KittiObjects, convert: Callable[[np.ndarray], np.ndarray])
 
 
 def _evaluated(frame: KittiObjects) -> np.ndarray:
-    names = [name.lower() for name in MIN_OVERLAPS]
+    names = [name.lower() for name in EVALUATED_CLASSES]
     return np.array([name.lower() in names for name in frame.types.tolist()], bool)

@@ -12,7 +12,13 @@ from mobilenetdet.boxes.geometry import Tensor, ciou, giou, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.layers import separable_layers
-from mobilenetdet.models.losses import cross_entropy, smooth_l1, squared_error
+from mobilenetdet.models.losses import (
+    cross_entropy,
+    smooth_l1,
+    squared_confidence_error,
+    squared_error,
+)
+from mobilenetdet.models.positive_rows import PositiveRows
 
 # Share of anchors with an object that the confidence starts from; without it the many negatives
 # drown the first steps.
@@ -22,41 +28,6 @@ _OVERLAPS = {"giou": giou, "ciou": ciou}
 _DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 Predictions = dict[str, Tensor]
-
-
-class _PositiveRows:
-    """The anchors of a batch that learn an object, as rows.
-
-    There are a few hundred of them among a hundred thousand anchors. A graph of TensorFlow can hold
-    as many rows as there are. JAX needs to know their number beforehand: there all anchors
-    are rows, those without an object with a weight of 0.
-    """
-
-    def __init__(self, positive: Tensor) -> None:
-        """Chooses the rows of bool [B, A]."""
-        flat = ops.reshape(positive, (-1,))
-        self.batch, self.num_anchors = ops.shape(positive)
-        known = keras.backend.backend() != "tensorflow"
-        self.index = None if known else ops.nonzero(flat)[0]
-        weights = ops.cast(flat, "float32")
-        self.weights = weights if known else ops.take(weights, self.index)  # [P]
-
-    def take(self, values: Tensor) -> Tensor:
-        """Takes the rows of [B, A, ...]: [P, ...]."""
-        flat = ops.reshape(values, (-1, *values.shape[2:]))
-        return flat if self.index is None else ops.take(flat, self.index, axis=0)
-
-    def take_objects(self, gt_index: Tensor, values: Tensor) -> Tensor:
-        """Takes the object [B, N, ...] that each row learns, by its index [B, A]: [P, ...]."""
-        count = ops.shape(values)[1]
-        first = ops.arange(self.batch, dtype="int32")[:, None] * count
-        return ops.take(
-            ops.reshape(values, (-1, *values.shape[2:])), self.take(gt_index + first), axis=0
-        )
-
-    def sum(self, losses: Tensor) -> Tensor:
-        """Sums losses [P] over the anchors that learn an object."""
-        return ops.sum(losses * self.weights)
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -166,7 +137,7 @@ class SqueezeDetHead(keras.layers.Layer):
             gt_classes: int [B, N].
             config: the weights of the parts.
         """
-        rows = _PositiveRows(matches.positive)
+        rows = PositiveRows(matches.positive)
         anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(predictions["deltas"])))
         deltas = rows.take(predictions["deltas"])  # [P, 4]
         box_targets = rows.take_objects(matches.gt_index, gt_boxes)
@@ -176,7 +147,8 @@ class SqueezeDetHead(keras.layers.Layer):
             box_losses = 1 - _OVERLAPS[config.box_loss](boxes, box_targets)
         else:
             box_losses = _DELTA_LOSSES[config.box_loss](deltas, encode(box_targets, anchors))
-        confidences = ops.sigmoid(predictions["confidence_logits"])  # [B, A]
+        confidence_logits = predictions["confidence_logits"]  # [B, A]
+        confidence_losses = squared_confidence_error(rows.take(confidence_logits), overlaps)
         cls_targets = rows.take_objects(matches.gt_index, gt_classes)
         class_losses = cross_entropy(rows.take(predictions["class_logits"]), cls_targets)
 
@@ -186,13 +158,11 @@ class SqueezeDetHead(keras.layers.Layer):
         negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         parts = {
             "box_loss": config.box * rows.sum(box_losses),
-            "confidence_positive_loss": (
-                config.confidence_positive * rows.sum((rows.take(confidences) - overlaps) ** 2)
-            ),
+            "confidence_positive_loss": config.confidence_positive * rows.sum(confidence_losses),
             "class_loss": config.classification * rows.sum(class_losses),
         }
         parts = {name: value / num_positive for name, value in parts.items()}
-        at_negative = ops.sum(ops.square(confidences) * negative)
+        at_negative = ops.sum(squared_confidence_error(confidence_logits, 0.0) * negative)
         parts["confidence_negative_loss"] = (
             config.confidence_negative * at_negative / negative_normaliser
         )

@@ -23,6 +23,15 @@ def smooth_l1(deltas: Tensor, box_targets: Tensor, beta: float = 1 / 9) -> Tenso
     return ops.sum(losses, axis=-1)
 
 
+def squared_confidence_error(confidence_logits: Tensor, targets: Tensor | float) -> Tensor:
+    """SqueezeDet's squared error of the confidence: [...] of logits [...] and targets [...].
+
+    The target is the overlap of the predicted box with its object, 0 to 1, and 0 for an anchor
+    without one.
+    """
+    return ops.square(ops.sigmoid(confidence_logits) - targets)
+
+
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     """Softmax cross-entropy [...] of logits [..., C] and class indices [...].
 

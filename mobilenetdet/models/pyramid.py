@@ -35,16 +35,16 @@ def build_pyramid(
     Raises:
         ValueError: no map of that stride, or a gap between two.
     """
-    strides = sorted(map_shapes, reverse=True)
-    if stride not in strides:
-        raise ValueError(f"there is no map of stride {stride}; there are {sorted(strides)}")
+    if stride not in map_shapes:
+        raise ValueError(f"there is no map of stride {stride}; there are {sorted(map_shapes)}")
+    strides = sorted((s for s in map_shapes if s >= stride), reverse=True)
     gaps = [(a, b) for a, b in zip(strides, strides[1:], strict=False) if a != 2 * b]
     if gaps:
         raise ValueError(f"strides {sorted(strides)}: each must be twice the one before")
     momentum = batch_norm_momentum
-    inputs = {_name(s): keras.Input(map_shapes[s], name=_name(s)) for s in strides if s >= stride}
+    inputs = {_name(s): keras.Input(map_shapes[s], name=_name(s)) for s in strides}
     summed = None
-    for s in [s for s in strides if s >= stride]:
+    for s in strides:
         lateral = PointwiseConv2D(channels, use_bias=False, name=f"lateral_{s}")(inputs[_name(s)])
         lateral = FusedBatchNormalization(momentum=momentum, name=f"lateral_{s}_bn")(lateral)
         if summed is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.evaluation.evaluate import Evaluation
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.metrics import flat_metrics
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
 
@@ -137,9 +137,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 def write_history(history: list[dict[str, float]], path: Path) -> None:
     """Writes one row an epoch; a figure that was not measured in an epoch is left empty."""
     names = list(dict.fromkeys(name for row in history for name in row))
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="") as file:
+    with whole_file(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(history)
-    os.replace(temporary, path)

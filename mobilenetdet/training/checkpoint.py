@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mobilenetdet.files import whole_file
 from mobilenetdet.training.ema import EmaWeights
 
 STATE_FILE = "checkpoint.npz"
@@ -41,10 +42,8 @@ class RunState:
         }
         arrays |= self.ema.state()
         arrays["progress"] = np.array(json.dumps(progress))
-        temporary = self.run_dir / f".{STATE_FILE}.tmp"
-        with temporary.open("wb") as file:
+        with whole_file(self.run_dir / STATE_FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(temporary, self.run_dir / STATE_FILE)
 
     def restore(self) -> bool:
         """Reads the state if there is one.

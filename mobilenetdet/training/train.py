@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import keras
@@ -20,6 +19,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.overlays import tensorboard_overlays
 from mobilenetdet.evaluation.plots import plot_history
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
@@ -73,10 +73,8 @@ def claim_run_dir(config: DetectionConfig, run_dir: Path) -> None:
     """
     path = run_dir / CONFIG_FILE
     if not path.exists():
-        run_dir.mkdir(parents=True, exist_ok=True)
-        temporary = run_dir / f".{CONFIG_FILE}.tmp"
-        temporary.write_text(to_json(config))
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.write_text(to_json(config))
         return
     differences = config_differences(read_config(path), config)
     if differences:

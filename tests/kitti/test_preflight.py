@@ -121,3 +121,13 @@ def test_nothing_detected_at_all_is_reported_without_a_crash():
     results = make_results()
     results.detections[:] = [KittiObjects.empty(with_scores=True)] * 60
     assert len(check_results(results)) == 3  # every class is detected nowhere
+
+
+def test_labels_without_extent_do_not_stop_the_check():
+    results = make_results()
+    line = "Car 0 0 -10 0 0 0 0 -1 -1 -1 -1000 -1000 -1000 -10"
+    results.labels[:] = [parse_objects(line, "label")] * 60
+    assert check_results(results) == [
+        f"no frame has a {name} in its labels; its AP is 0 whatever is detected"
+        for name in NAMES[1:]
+    ]

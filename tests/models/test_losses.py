@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.models.losses import cross_entropy, smooth_l1, squared_error
+from mobilenetdet.models.losses import (
+    cross_entropy,
+    smooth_l1,
+    squared_confidence_error,
+    squared_error,
+)
 
 
 def test_squared_error_sums_the_deltas():
@@ -21,6 +26,23 @@ def test_smooth_l1_is_keras_huber_loss():
         huber = keras.losses.Huber(delta=beta, reduction=None)(targets, deltas)  # a mean over four
         expected = ops.convert_to_numpy(huber) * 4 / beta
         np.testing.assert_allclose(smooth_l1(deltas, targets, beta), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("logit", "overlap", "at_positive", "at_negative"),
+    [
+        (0.0, 0.5, 0.0, 0.25),
+        (0.0, 1.0, 0.25, 0.25),
+        (100.0, 1.0, 0.0, 1.0),
+        (-100.0, 0.75, 0.5625, 0.0),
+        (-100.0, 0.0, 0.0, 0.0),
+    ],
+)
+def test_confidence_learns_the_overlap(logit, overlap, at_positive, at_negative):
+    logits = np.array([logit], np.float32)
+    found = squared_confidence_error(logits, np.array([overlap], np.float32))
+    np.testing.assert_allclose(found, [at_positive], atol=1e-7)
+    np.testing.assert_allclose(squared_confidence_error(logits, 0.0), [at_negative], atol=1e-7)
 
 
 def test_cross_entropy_is_the_formula():

@@ -101,6 +101,7 @@ def format_calibration() -> str:
     """Return the text of a KITTI calibration file with this camera."""
 
     def line(name: str, values) -> str:
+        """One matrix of the file, in the devkit's number format."""
         return f"{name}: " + " ".join(f"{value:.12e}" for value in values)
 
     lines = []

@@ -84,6 +84,7 @@ def _to_objects(rows, regions) -> KittiObjects:
     known, unknown = len(rows), len(regions)
 
     def column(values, shape: tuple[int, ...], filler: float) -> np.ndarray:
+        """A column of the known objects, then the filler for DontCare."""
         filled = np.full((known + unknown, *shape), filler, dtype=np.float64)
         if known:
             # Two decimals, as KITTI writes them: what is returned is what a file gives back.

@@ -127,10 +127,10 @@ class Canvas:
         limit = np.float32(1.0 / max(nearest, NEAR))
         words = _pack(colours, object_id)
         outline = Silhouette(object_id, full)
-        covered = self._fill(polygons, corners, planes, words, limit, full, measured)
+        covered = self._fill(polygons, corners, planes, words, limit, full, measured=measured)
         return outline if covered is None else _measured(outline, *covered)
 
-    def _fill(self, polygons, corners, planes, words, limit, bounds, measured: bool):
+    def _fill(self, polygons, corners, planes, words, limit, bounds, *, measured: bool):
         """Fill projected faces against the depth buffer.
 
         Args:

@@ -195,6 +195,7 @@ def _paint_marks(centre: float, width: float, ours: int, theirs: int, side_stree
     paint = _PAINT * rng.uniform(0.72, 1.0)
 
     def line(across: float, dash: tuple[float, float] | None) -> None:
+        """Paints one line along the road, solid or with dashes."""
         period = sum(dash) if dash else 40.0
         first = _START + (rng.uniform(0, period) if dash else 0)
         for start in np.arange(first, 100.0, period):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 
+from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.kitti.synthetic.camera import format_calibration
@@ -153,14 +154,8 @@ def _write_frame(layout: KittiLayout, image_format: str, seed: int, index: int) 
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _each(write: Callable[[int], None], indices: list[int], num_workers: int | None) -> Iterator:

@@ -1,0 +1,43 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.models.positive_rows import PositiveRows
+
+POSITIVE = np.array([[True, False, True], [False, True, False]])
+
+
+def _learnt(rows, values):
+    """The rows that count; JAX keeps the others with a weight of 0."""
+    return ops.convert_to_numpy(values)[ops.convert_to_numpy(rows.weights) == 1]
+
+
+def test_rows_come_in_the_order_of_the_anchors():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    taken = rows.take(ops.reshape(ops.arange(12), (2, 3, 2)))
+    assert _learnt(rows, taken).tolist() == [[0, 1], [4, 5], [8, 9]]
+
+
+def test_tensorflow_keeps_no_other_rows():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    assert len(rows.weights) == (3 if keras.backend.backend() == "tensorflow" else POSITIVE.size)
+
+
+def test_a_row_gets_the_object_of_its_own_image():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    gt_index = np.array([[1, 0, 0], [0, 1, 0]], np.int32)
+    objects = np.array([[10, 11], [20, 21]])
+    taken = rows.take_objects(ops.convert_to_tensor(gt_index), ops.convert_to_tensor(objects))
+    assert _learnt(rows, taken).tolist() == [11, 10, 21]
+
+
+def test_only_anchors_with_an_object_are_summed():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    losses = np.array([[1, 10, 2], [10, 4, 10]], np.float32)
+    assert float(rows.sum(rows.take(ops.convert_to_tensor(losses)))) == pytest.approx(7)
+
+
+def test_without_an_object_the_sum_is_0():
+    rows = PositiveRows(ops.zeros((2, 3), bool))
+    assert float(rows.sum(rows.take(ops.ones((2, 3))))) == 0
