@@ -25,6 +25,7 @@ COMMANDS = {
     "kitti_eval": ("score any detector's result files", False),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
+    "eval_benchmark": ("time the evaluation", False),
     "time_benchmark": ("time training and inference", True),
 }
 

@@ -10,11 +10,15 @@ import tyro
 
 from mobilenetdet.cli.options import UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
-from mobilenetdet.evaluation.evaluate import evaluate_split, write_evaluation
-from mobilenetdet.evaluation.overlays import write_overlays
+from mobilenetdet.evaluation.coco import coco_metrics, format_coco
+from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
+from mobilenetdet.evaluation.outcomes import draw_worst_frames
+from mobilenetdet.evaluation.overlays import read_images, write_overlays
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
-from mobilenetdet.kitti.metrics import format_metrics
+from mobilenetdet.kitti.analysis import analyse
+from mobilenetdet.kitti.metrics import format_metrics, write_metrics
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Options:
     """Measure KITTI's official AP of a run.
 
     Reads the config of the run directory and writes eval/metrics.json, eval/detections/NNNNNN.txt
-    in KITTI's result format, and overlays/ with a montage.
+    in KITTI's result format, and overlays/ with a montage; with --report eval/report.html and
+    eval/analysis.json.
     """
 
     # Run directory that scripts/train.py wrote.
@@ -33,6 +38,11 @@ class Options:
     split: str | None = None
     # Where to write; by default the run directory.
     output_dir: Path | None = None
+    # Explains the AP in eval/report.html: errors, what they cost, which objects are found, the
+    # worst frames.
+    report: bool = False
+    # Measures COCO's AP, too.
+    coco: bool = False
     overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)
 
 
@@ -44,10 +54,43 @@ def main(argv: list[str] | None = None) -> int:
     model = load_detection_model(config, options.weights or find_weights(options.run_dir))
     with frame_progress(count_frames(config, split), "detecting") as progress:
         evaluation = evaluate_split(model, config, split, progress=progress)
+    print(format_metrics(evaluation.metrics))
+    if options.coco:
+        evaluation.metrics["coco"] = coco_metrics(*evaluation.pairs())
+        print("\n" + format_coco(evaluation.metrics["coco"]))
     output_dir = options.output_dir or options.run_dir
     write_evaluation(evaluation, output_dir / "eval")
-    print(format_metrics(evaluation.metrics))
     print(f"{output_dir}/eval/metrics.json and {output_dir}/eval/detections/")
+    if options.report:
+        print(_write_report(evaluation, config, output_dir / "eval", options))
     if config.eval.num_overlays:
         print(write_overlays(evaluation, config, output_dir / "overlays"))
     return 0
+
+
+def _write_report(
+    evaluation: Evaluation, config: DetectionConfig, folder: Path, options: Options
+) -> Path:
+    # Not at the top: matplotlib takes a second to import.
+    from mobilenetdet.evaluation.report import NUM_WORST_FRAMES, write_report
+
+    frame_ids = list(evaluation.labels)
+    labels, detections = evaluation.pairs()
+    analysis = analyse(labels, detections, protocol=config.eval.protocol)
+    worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
+    images = dict(read_images(config, evaluation.split, worst))
+    write_report(
+        folder / "report.html",
+        analysis,
+        title=f"AP of {options.run_dir.resolve().name}",
+        facts={
+            "split": evaluation.split,
+            "records": config.data.records_dir,
+            "network input": f"{config.data.image_width}x{config.data.image_height}",
+        },
+        pictures=draw_worst_frames(
+            analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
+        ),
+    )
+    write_metrics(folder / "analysis.json", analysis.to_json())
+    return folder / "report.html"

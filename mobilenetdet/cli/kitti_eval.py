@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import tyro
 
-from mobilenetdet.kitti.average_precision import precision_recall, summarise_curves
-from mobilenetdet.kitti.layout import parse_frame_ids
+from mobilenetdet.data.images import decode_image
+from mobilenetdet.evaluation.coco import coco_metrics, format_coco
+from mobilenetdet.evaluation.outcomes import draw_worst_frames
+from mobilenetdet.kitti.advice import advise
+from mobilenetdet.kitti.analysis import Analysis, analyse, format_analysis
+from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.layout import find_image, parse_frame_ids
 from mobilenetdet.kitti.metrics import format_metrics, write_metrics
 from mobilenetdet.kitti.preflight import check_results
-from mobilenetdet.kitti.results import read_labels, read_result_set
+from mobilenetdet.kitti.results import ResultSet, read_labels, read_result_set
 from mobilenetdet.kitti.self_check import check_labels
 
 
@@ -36,8 +43,17 @@ class Options:
     protocol: Literal["current", "pre2017"] = "current"
     # File for the figures, with all 41 precisions.
     json: Path | None = None
-    # Folder for plots of precision against recall.
+    # Folder for plots: precision-recall, AP of parts of the objects, scores, confusions.
     plots: Path | None = None
+    # Prints the kinds of errors, what each costs in AP, and the AP by height, occlusion,
+    # truncation and distance.
+    errors: bool = False
+    # File for all of that in one HTML page.
+    report: Path | None = None
+    # Folder of the images NNNNNN.png or .jpg, for the worst frames in the report.
+    image_dir: Path | None = None
+    # Prints COCO's AP, too.
+    coco: bool = False
     # Ends without a figure if anything looks wrong.
     strict: bool = False
     # Scores the labels themselves instead of results and says what to expect of them.
@@ -65,26 +81,66 @@ def main(argv: list[str] | None = None) -> int:
     if options.result_dir is None:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
     results = read_result_set(options.label_dir, options.result_dir, frame_ids)
-    _report(check_results(results), strict=options.strict)
-    curves = precision_recall(results.labels, results.detections, protocol=options.protocol)
-    metrics = {
-        "protocol": options.protocol,
-        "frames": len(results.frame_ids),
-        **summarise_curves(curves),
-    }
+    _warn(check_results(results), strict=options.strict)
+    task = {"labels": results.labels, "detections": results.detections}
+    metrics = evaluate_detections(**task, protocol=options.protocol)
     print(format_metrics(metrics))
+    if options.coco:
+        metrics["coco"] = coco_metrics(**task)
+        print("\n" + format_coco(metrics["coco"]))
     if options.json is not None:
         write_metrics(options.json, metrics)
         print(options.json)
-    if options.plots is not None:
-        # Not at the top: matplotlib takes a second to import.
-        from mobilenetdet.evaluation.plots import plot_precision_recall
-
-        print(plot_precision_recall(curves, options.plots))
+    if options.errors or options.plots or options.report:
+        _explain(results, options)
     return 0
 
 
-def _report(findings: list[str], *, strict: bool) -> None:
+def _explain(results: ResultSet, options: Options) -> None:
+    analysis = analyse(results.labels, results.detections, protocol=options.protocol)
+    if options.errors:
+        print("\n" + format_analysis(analysis))
+        print("\n" + "\n".join(advise(analysis)))
+    # Not at the top: matplotlib takes a second to import.
+    if options.plots is not None:
+        from mobilenetdet.evaluation.analysis_plots import write_plots
+
+        print("\n".join(map(str, write_plots(analysis, options.plots))))
+    if options.report is not None:
+        from mobilenetdet.evaluation.report import NUM_WORST_FRAMES, write_report
+
+        write_report(
+            options.report,
+            analysis,
+            title=f"AP of {options.result_dir.resolve().name}",
+            facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
+            pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
+        )
+        print(options.report)
+
+
+def _worst_frames(
+    analysis: Analysis, results: ResultSet, image_dir: Path | None, count: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    if image_dir is None:
+        return iter(())
+
+    def read_frame(frame_id: str) -> np.ndarray:
+        """Reads the image of a frame."""
+        path = find_image(image_dir, frame_id)
+        return decode_image(path.read_bytes(), str(path))
+
+    return draw_worst_frames(
+        analysis,
+        results.frame_ids,
+        read_frame,
+        results.labels,
+        results.detections,
+        count=count,
+    )
+
+
+def _warn(findings: list[str], *, strict: bool) -> None:
     if strict and findings:
         raise ValueError(
             "with --strict nothing is scored while there are warnings:\n  " + "\n  ".join(findings)

@@ -63,7 +63,7 @@ def parse(kind: type[Options], argv: list[str] | None, default: Options | None =
         kind,
         args=argv,
         use_underscores=True,
-        config=(tyro.conf.FlagConversionOff, tyro.conf.SuppressFixed),
+        config=(tyro.conf.SuppressFixed,),
         **options,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
+import tyro
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
@@ -46,7 +47,7 @@ class Options:
     # Width of the network input, pixels, a multiple of 32.
     image_width: int = 1248
     # Probabilities and strengths of the augmentation.
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: tyro.conf.FlagConversionOff[AugmentConfig] = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         """Checks the number of frames."""

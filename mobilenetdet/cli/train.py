@@ -35,7 +35,7 @@ class Options:
     preset: Annotated[str, tyro.conf.arg(help=_preset_help())] = DEFAULT_PRESET
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
-    config: Annotated[DetectionConfig, tyro.conf.arg(name="")] = field(
+    config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
         default_factory=DetectionConfig
     )
 

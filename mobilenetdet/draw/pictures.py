@@ -86,10 +86,18 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
     suffix = path.suffix.lower()
     if suffix not in _ENCODINGS:
         raise ValueError(f"{path}: cannot write {path.suffix!r}; use .png or .jpg")
-    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1]
     with whole_file(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(_encode(image_rgb, suffix))
+
+
+def encode_jpeg(image_rgb: np.ndarray) -> bytes:
+    """Encodes uint8 [H, W, 3] as a JPEG file, to be embedded."""
+    return _encode(image_rgb, ".jpg")
+
+
+def _encode(image_rgb: np.ndarray, suffix: str) -> bytes:
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1].tobytes()
 
 
 def _fit(image: np.ndarray, cell: np.ndarray) -> None:

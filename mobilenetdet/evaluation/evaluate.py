@@ -37,6 +37,10 @@ class Evaluation:
     labels: dict[str, KittiObjects]
     results: dict[str, KittiObjects]
 
+    def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
+        """Returns labels and detections of the frames, both in the order of the labels."""
+        return list(self.labels.values()), [self.results[frame_id] for frame_id in self.labels]
+
 
 def read_labels(config: DetectionConfig, split: str) -> dict[str, KittiObjects]:
     """Reads the ground truth of a split from its records, by frame id."""

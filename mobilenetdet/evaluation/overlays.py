@@ -1,4 +1,4 @@
-"""Overlays of an evaluation: which frames, what became of each box, where the pictures go."""
+"""Overlays of an evaluation: which frames, and where the pictures go."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.images import decode_image
 from mobilenetdet.data.records import read_frames
 from mobilenetdet.data.shards import shard_paths
-from mobilenetdet.draw import draw_comparison, montage, write_image
+from mobilenetdet.draw import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation
-from mobilenetdet.kitti.average_precision import IGNORED, match_frame
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects
+from mobilenetdet.evaluation.outcomes import draw_outcomes
 
 MONTAGE_NAME = "montage.jpg"
 _MONTAGE_FRAMES, _MONTAGE_COLUMNS, _MONTAGE_WIDTH = 12, 2, 1600
@@ -75,60 +74,25 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: Path) -> 
     return folder / MONTAGE_NAME
 
 
+def read_images(
+    config: DetectionConfig, split: str, frame_ids: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Reads (frame id, image uint8 [H, W, 3] RGB) of some frames in the order of the records."""
+    wanted = set(frame_ids)
+    for frame in read_frames(shard_paths(config.data.records_dir, split)):
+        if frame.frame_id in wanted:
+            yield frame.frame_id, decode_image(frame.encoded, f"frame {frame.frame_id}")
+
+
 def draw_frames(
     evaluation: Evaluation, config: DetectionConfig, frame_ids: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (frame id, overlay uint8 [H, W, 3]) in the order of the records."""
-    wanted = set(frame_ids)
-    for frame in read_frames(shard_paths(config.data.records_dir, evaluation.split)):
-        if frame.frame_id in wanted:
-            image = decode_image(frame.encoded, f"frame {frame.frame_id}")
-            results = evaluation.results[frame.frame_id]
-            shown = results[results.scores >= config.eval.overlay_score]
-            overlay = draw_outcomes(image, frame.objects, shown, title=frame.frame_id)
-            yield frame.frame_id, overlay
-
-
-def draw_outcomes(
-    image: np.ndarray, labels: KittiObjects, results: KittiObjects, *, title: str = ""
-) -> np.ndarray:
-    """Draws labels and detections with what the protocol, level hard, makes of them.
-
-    Args:
-        image: uint8 [H, W, 3], RGB.
-        labels: all objects of the frame.
-        results: the detections to draw.
-        title: stands in the strip below.
-    """
-    label_outcomes, result_outcomes = combined_outcomes(labels, results)
-    return draw_comparison(
-        image,
-        labels,
-        results,
-        label_outcomes=label_outcomes,
-        detection_outcomes=result_outcomes,
-        title=title,
-    )
-
-
-def combined_outcomes(labels: KittiObjects, results: KittiObjects) -> tuple[np.ndarray, np.ndarray]:
-    """What became of each label [N] and detection [M], all evaluated classes together.
-
-    A row that counts for no class stays "ignored".
-    """
-    label_outcomes = np.full(len(labels), IGNORED, "<U11")
-    result_outcomes = np.full(len(results), IGNORED, "<U11")
-    for class_name in EVALUATED_CLASSES:
-        matches = match_frame(
-            labels, results, class_name=class_name, difficulty=HARD, score_threshold=0.0
-        )
-        for combined, of_class in (
-            (label_outcomes, matches.label_outcomes),
-            (result_outcomes, matches.detection_outcomes),
-        ):
-            counts = of_class != IGNORED
-            combined[counts] = of_class[counts]
-    return label_outcomes, result_outcomes
+    for frame_id, image in read_images(config, evaluation.split, frame_ids):
+        results = evaluation.results[frame_id]
+        shown = results[results.scores >= config.eval.overlay_score]
+        labels = evaluation.labels[frame_id]
+        yield frame_id, draw_outcomes(image, labels, shown, title=frame_id)
 
 
 def tensorboard_overlays(evaluation: Evaluation, config: DetectionConfig) -> np.ndarray:

@@ -1,19 +1,13 @@
-"""Plots of a run and of its precision."""
+"""The plot of a run over its epochs."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mobilenetdet.files import whole_file
-from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, Curves
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
-
-_CLASS_COLOURS = dict(zip(EVALUATED_CLASSES, ("#1f77b4", "#d6408a", "#c79a00"), strict=True))
+from mobilenetdet.evaluation.figures import CLASS_COLOURS, write_figure
 
 
 def plot_history(csv_path: Path, png_path: Path) -> None:
@@ -35,7 +29,7 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
     loss_axes, ap_axes = figure.subplots(1, 2)
     _plot_losses(loss_axes, rows)
     _plot_ap(ap_axes, rows)
-    _write_figure(figure, png_path)
+    write_figure(figure, png_path)
 
 
 def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:
@@ -58,53 +52,10 @@ def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
 
 
 def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
-    for name, colour in _CLASS_COLOURS.items():
+    for name, colour in CLASS_COLOURS.items():
         series = _series(rows, f"val/{name}/moderate/R40")
         axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
     axes.plot(*_series(rows, "val/mean/moderate/R40"), color="black", linestyle="--", label="mean")
     axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
-
-
-def plot_precision_recall(curves: Curves, folder: Path) -> Path:
-    """Draws precision against recall of each class and level, with both samplings of recall.
-
-    Args:
-        curves: from `kitti.average_precision.precision_recall`.
-        folder: gets precision_recall.png.
-
-    Returns:
-        The path of the picture.
-    """
-    figure = Figure(figsize=(4.2 * len(curves), 3.8), layout="constrained")
-    steps = np.arange(NUM_RECALL_STEPS) / (NUM_RECALL_STEPS - 1)
-    for axes, (class_name, levels) in zip(
-        figure.subplots(1, len(curves), sharey=True), curves.items(), strict=True
-    ):
-        for level, curve in (levels or {}).items():
-            (line,) = axes.plot(
-                steps,
-                curve.precisions,
-                drawstyle="steps-post",
-                label=f"{level}: R40 {curve.r40:.1f}, R11 {curve.r11:.1f}",
-            )
-            axes.plot(steps[1:], curve.precisions[1:], ".", markersize=3, color=line.get_color())
-            axes.plot(
-                steps[::4], curve.precisions[::4], "o", fillstyle="none", color=line.get_color()
-            )
-        axes.set(xlabel="recall", xlim=(0, 1.02), ylim=(0, 1.02), title=class_name)
-        if levels is None:
-            axes.text(0.5, 0.5, "detected nowhere", ha="center")
-        else:
-            axes.legend(fontsize=8, loc="lower left", title="dots: R40, circles: R11")
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("precision")
-    path = folder / "precision_recall.png"
-    _write_figure(figure, path)
-    return path
-
-
-def _write_figure(figure: Figure, png_path: Path) -> None:
-    with whole_file(png_path) as temporary:
-        FigureCanvasAgg(figure).print_png(temporary)

@@ -14,7 +14,7 @@ left (as in TIDE, arXiv 2008.08115). The gains do not add up to 100.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,7 +37,7 @@ class Errors:
 
     Attributes:
         detection_kinds: [M] "correct", an error kind, or "" for what the protocol ignores.
-        detection_gts: [M] index of the object that an error is about, -1 for none.
+        detection_gts: [M] index of the object that a detection is about, -1 for none.
         missed: [N] bool, objects that count and have no hit.
     """
 
@@ -57,7 +57,7 @@ def find_errors(
     detections: Sequence[KittiObjects],
     *,
     difficulty: Difficulty,
-    score_threshold: float,
+    score_thresholds: Mapping[str, float],
     protocol: str = "current",
 ) -> dict[str, Errors]:
     """Return the errors of each evaluated class at one level.
@@ -66,11 +66,11 @@ def find_errors(
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
         difficulty: the level.
-        score_threshold: the lowest score that is still a detection.
+        score_thresholds: the lowest score of each class that is still a detection.
         protocol: "current" or "pre2017".
     """
     packed = pack_frames(labels, detections, min_overlap=NEAR_OVERLAP)
-    return _errors_of(packed, difficulty, score_threshold, protocol)
+    return _errors_of(packed, difficulty, score_thresholds, protocol)
 
 
 def error_costs(
@@ -83,14 +83,14 @@ def error_costs(
     """Return the R40 that each class would gain if all errors of a kind were mended.
 
     Localisation: the surest such detection of an object gets the object's box, unless that has a
-    hit; the others go. Classification: likewise with its class. Background and repeated: they go.
-    Missed: the objects that nothing hits do not count.
+    hit; the others go. Classification: likewise with its class. Background: they go. Repeated: of
+    those on one object the surest stays. Missed: the objects that nothing hits do not count.
 
     Returns:
         `{"Car": {"localisation": gain in percent points, ..}, ..}`.
     """
     packed = pack_frames(labels, detections, min_overlap=NEAR_OVERLAP)
-    errors = _errors_of(packed, difficulty, -np.inf, protocol)
+    errors = _errors_of(packed, difficulty, dict.fromkeys(EVALUATED_CLASSES, -np.inf), protocol)
     task = {"difficulty": difficulty, "protocol": protocol}
     before = _r40(labels, detections, **task)
     gains: dict[str, dict[str, float]] = {name: {} for name in EVALUATED_CLASSES}
@@ -107,10 +107,13 @@ def error_costs(
 
 
 def _errors_of(
-    packed: PackedFrames, difficulty: Difficulty, score_threshold: float, protocol: str
+    packed: PackedFrames,
+    difficulty: Difficulty,
+    score_thresholds: Mapping[str, float],
+    protocol: str,
 ) -> dict[str, Errors]:
     return {
-        name: _class_errors(packed, name, difficulty, score_threshold, protocol)
+        name: _class_errors(packed, name, difficulty, score_thresholds[name], protocol)
         for name in EVALUATED_CLASSES
     }
 
@@ -133,7 +136,8 @@ def _class_errors(
     chosen = np.select([rule for _, rule in rules], [kind for kind, _ in rules], BACKGROUND)
     kinds[false_alarms] = chosen[false_alarms]
     gts = np.where(kinds == CLASSIFICATION, other, own)
-    gts[~np.isin(kinds, (REPEATED, LOCALISATION, CLASSIFICATION))] = -1
+    gts[kinds == CORRECT] = matches.detection_labels[kinds == CORRECT]
+    gts[(kinds == "") | (kinds == BACKGROUND)] = -1
     return Errors(kinds, gts, matches.label_outcomes == MISS)
 
 
@@ -165,23 +169,32 @@ def _mend(
     for of_class in errors.values():
         wrong = np.flatnonzero(of_class.detection_kinds == kind)
         kept[wrong] = False
+        gts = of_class.detection_gts
         if kind in (LOCALISATION, CLASSIFICATION):
-            gts = of_class.detection_gts[wrong]
-            wrong, gts = wrong[is_missed[gts]], gts[is_missed[gts]]
-            surest_first = np.lexsort((wrong, -packed.det_scores[wrong]))
-            _, first = np.unique(gts[surest_first], return_index=True)
-            dets = wrong[surest_first][first]
-            gts = gts[surest_first][first]
+            dets = _surest(wrong[is_missed[gts[wrong]]], gts, packed.det_scores)
             kept[dets] = True
             # A box on the wrong class may be off, too: the other errors are as they were.
-            boxes[dets] = packed.gt_boxes.T[gts]
-            types[dets] = gt_types[gts]
+            boxes[dets] = packed.gt_boxes.T[gts[dets]]
+            types[dets] = gt_types[gts[dets]]
+        elif kind == REPEATED:
+            # The hit is the one that overlaps most, which need not be the surest.
+            hits = np.flatnonzero(of_class.detection_kinds == CORRECT)
+            kept[hits] = False
+            again = wrong[np.isin(gts[wrong], gts[hits])]
+            kept[_surest(np.concatenate([hits, again]), gts, packed.det_scores)] = True
     scores, starts = packed.det_scores, np.cumsum([0, *map(len, detections)])
     return [
         KittiObjects.from_detections(types[rows], boxes[rows], scores[rows])
         for start, stop in zip(starts[:-1], starts[1:], strict=True)
         for rows in [start + np.flatnonzero(kept[start:stop])]
     ]
+
+
+def _surest(dets: np.ndarray, gts: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the detection with the highest score of each object, the first of equals."""
+    surest_first = dets[np.lexsort((dets, -scores[dets]))]
+    _, first = np.unique(gts[surest_first], return_index=True)
+    return surest_first[first]
 
 
 def _without_missed(

@@ -171,7 +171,7 @@ def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = Non
         ValueError: the file is not text, or a line is damaged.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"{path}: byte {error.start} is not text; is this a KITTI label file?"
         raise ValueError(message) from None
@@ -204,6 +204,9 @@ def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
 
 def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_scores) -> None:
     allowed = {None: (15, 16), True: (16,), False: (15,)}[with_scores]
+    counts = {len(words) for _, words in rows}
+    if len(counts) == 1 and counts.issubset(allowed):
+        return
     first_number, first_words = rows[0]
     for number, words in rows:
         if len(words) not in allowed:
@@ -220,9 +223,12 @@ def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_sc
 
 def _parse_numbers(rows: list[tuple[int, list[str]]], source: str) -> np.ndarray:
     """Return every column but the type as [N, 14 or 15] float64."""
+    words_of_all = [word for _, words in rows for word in words[1:]]
     try:
-        numbers = np.array([[float(word) for word in words[1:]] for _, words in rows])
-        tokens = " ".join([" ".join(words[1:]) for _, words in rows])
+        # Thousands of files are read: this takes less time than an array of lists.
+        numbers = np.fromiter(map(float, words_of_all), np.float64, len(words_of_all))
+        numbers = numbers.reshape(len(rows), -1)
+        tokens = " ".join(words_of_all)
         # Python reads 1_000 and other scripts' digits as numbers; the devkit does not.
         if np.isfinite(numbers).all() and tokens.isascii() and "_" not in tokens:
             return numbers

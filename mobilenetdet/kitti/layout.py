@@ -87,11 +87,7 @@ class KittiLayout:
         Raises:
             FileNotFoundError: there is neither a .png nor a .jpg.
         """
-        paths = [self.image_dir / f"{frame_id}{suffix}" for suffix in IMAGE_SUFFIXES]
-        for path in paths:
-            if path.is_file():
-                return path
-        raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
+        return find_image(self.image_dir, frame_id)
 
     def label_path(self, frame_id: str) -> Path:
         """Return where the frame's label file is or would be."""
@@ -158,6 +154,19 @@ class KittiLayout:
             missing_images=[i for i in wanted if i not in images and i in labels],
             missing_both=[i for i in wanted if i not in images and i not in labels],
         )
+
+
+def find_image(image_dir: Path, frame_id: str) -> Path:
+    """Return the image file of a frame.
+
+    Raises:
+        FileNotFoundError: there is neither a .png nor a .jpg.
+    """
+    paths = [image_dir / f"{frame_id}{suffix}" for suffix in IMAGE_SUFFIXES]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
 
 
 def parse_frame_ids(text: str, source: str) -> list[str]:

@@ -41,6 +41,18 @@ def test_eval_reads_the_config_of_the_run(run_dir: Path, tmp_path: Path, capsys)
     assert (tmp_path / "overlays/montage.jpg").is_file()
 
 
+def test_eval_explains_the_ap(run_dir: Path, tmp_path: Path, capsys):
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path), "--report", "--coco"]
+    assert eval_command.main([*arguments, "--eval.num_overlays", "0"]) == 0
+    report = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
+    assert report.count("<figure>") >= 4 and "split: val" in report
+    assert "errors at level moderate" in report  # a frame; after one epoch all have some
+    assert "COCO AP in percent" in capsys.readouterr().out
+    assert "coco" in json.loads((tmp_path / "eval/metrics.json").read_text())
+    analysis = json.loads((tmp_path / "eval/analysis.json").read_text())
+    assert analysis["frames"] == 4
+
+
 def test_eval_on_another_input_size_is_refused(run_dir: Path):
     with pytest.raises(ValueError, match="image_height is 96, but the run was trained on 64"):
         eval_command.main(["--run_dir", str(run_dir), "--data.image_height", "96"])

@@ -4,9 +4,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mobilenetdet.cli.kitti_eval import main
+from mobilenetdet.draw import write_image
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_eval.py"
 LABEL = "{} 0.00 0 -1.50 {}.00 150.00 {}.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
@@ -43,7 +45,39 @@ def test_figures_are_printed_written_and_drawn(folders, tmp_path, capsys):
     assert list(metrics) == ["protocol", "frames", "Car", "Pedestrian", "Cyclist"]
     assert metrics["Car"]["moderate"]["R40"] == metrics["Car"]["easy"]["R11"] == 100
     assert metrics["Car"]["hard"]["precision41"] == [1] * 41
+    assert len(list(plots.iterdir())) == 4
     assert (plots / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_errors_are_printed_with_what_to_do(folders, capsys):
+    _, result_dir = folders
+    for index in range(0, 45, 2):
+        (result_dir / f"{index:06d}.txt").write_text(RESULT.format("Car", 10 + index, 200, 9))
+    assert main(arguments(folders, "--errors")) == 0
+    output = capsys.readouterr().out
+    assert "Errors at level moderate" in output and "23 (+" in output
+    assert "Pedestrian: errors of kind missed cost most" in output
+
+
+def test_report_holds_the_worst_frames(folders, tmp_path, capsys):
+    label_dir, result_dir = folders
+    (result_dir / "000004.txt").write_text("")
+    images = tmp_path / "image_2"
+    write_image(images / "000004.png", np.zeros((300, 700, 3), np.uint8))
+    report = tmp_path / "report.html"
+    assert main(arguments(folders, "--report", report, "--image_dir", images)) == 0
+    assert "000004: 3 errors at level moderate" in report.read_text(encoding="utf-8")
+    assert str(report) in capsys.readouterr().out
+    (images / "000004.png").unlink()
+    with pytest.raises(FileNotFoundError, match="frame 000004 has no image"):
+        main(arguments(folders, "--report", report, "--image_dir", images))
+
+
+def test_coco_is_measured_beside(folders, tmp_path, capsys):
+    out = tmp_path / "ap.json"
+    assert main(arguments(folders, "--coco", "--json", out)) == 0
+    assert "COCO AP in percent" in capsys.readouterr().out
+    assert json.loads(out.read_text())["coco"]["AP"] == pytest.approx(100)
 
 
 def test_frames_and_protocol_are_chosen(folders, tmp_path, capsys):

@@ -7,13 +7,12 @@ import pytest
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.evaluation.evaluate import Evaluation, read_labels
 from mobilenetdet.evaluation.overlays import (
-    combined_outcomes,
     spread_frames,
     tensorboard_overlays,
     write_overlays,
 )
 from mobilenetdet.evaluation.verify import write_batch_overlays, write_label_overlays
-from mobilenetdet.kitti.labels import KittiObjects, parse_objects
+from mobilenetdet.kitti.labels import KittiObjects
 
 
 @pytest.fixture()
@@ -27,28 +26,6 @@ def evaluation(small_config: DetectionConfig) -> Evaluation:
             real.types, real.boxes_xyxy, np.full(len(real), 0.8)
         )
     return Evaluation("val", {}, labels, results)
-
-
-def test_outcomes_of_all_classes_together():
-    labels = parse_objects(
-        "Car 0 0 0 0 0 100 50 1.5 1.6 4 0 1.6 10 0\n"
-        "Pedestrian 0 0 0 200 0 220 50 1.8 .5 .5 0 1.6 10 0\n"
-        "Van 0 0 0 300 0 400 50 2 2 5 0 1.6 10 0\n",
-        "labels",
-    )
-    results = KittiObjects.from_detections(
-        np.array(["Car", "Car", "Car", "Cyclist"]),
-        np.array([[0, 0, 100, 50], [500, 0, 600, 50], [300, 0, 400, 50], [200, 0, 220, 50.0]]),
-        np.full(4, 0.9),
-    )
-    label_outcomes, result_outcomes = combined_outcomes(labels, results)
-    assert list(label_outcomes) == ["hit", "miss", "ignored"]
-    assert list(result_outcomes) == ["hit", "false_alarm", "ignored", "false_alarm"]
-
-
-def test_frame_without_anything():
-    outcomes = combined_outcomes(KittiObjects.empty(), KittiObjects.empty(with_scores=True))
-    assert [len(o) for o in outcomes] == [0, 0]
 
 
 @pytest.mark.parametrize(

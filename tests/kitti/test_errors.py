@@ -3,7 +3,7 @@ import pytest
 
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.errors import ERROR_KINDS, error_costs, find_errors
-from mobilenetdet.kitti.labels import HARD, KittiObjects, parse_objects
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects, parse_objects
 
 LABEL = "{} 0 {} -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10"
 
@@ -46,7 +46,8 @@ DETECTIONS = [  # with what becomes of each
 
 def errors_of(labels, rows, threshold=0.1):
     detections = detections_of(*rows)
-    return find_errors([labels], [detections], difficulty=HARD, score_threshold=threshold)
+    thresholds = dict.fromkeys(EVALUATED_CLASSES, threshold)
+    return find_errors([labels], [detections], difficulty=HARD, score_thresholds=thresholds)
 
 
 def test_every_kind_is_told_apart():
@@ -54,7 +55,7 @@ def test_every_kind_is_told_apart():
     found = errors_of(LABELS, rows)
     cars = found["Car"]
     assert cars.detection_kinds.tolist() == [kind for _, kind in DETECTIONS]
-    assert cars.detection_gts.tolist() == [-1, 0, 1, 1, 4, -1, -1, -1, -1, -1, -1]
+    assert cars.detection_gts.tolist() == [0, 0, 1, 1, 4, -1, -1, -1, -1, -1, -1]
     assert np.flatnonzero(cars.missed).tolist() == [1, 2]
     assert cars.counts() == {
         "correct": 1,
@@ -75,14 +76,16 @@ def test_frames_do_not_mix():
         [LABELS, KittiObjects.empty()],
         [empty, detections_of(*rows)],
         difficulty=HARD,
-        score_threshold=0.1,
+        score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.1),
     )["Car"]
     assert apart.counts()["missed"] == 3
     assert set(apart.detection_kinds) == {"background", ""}
 
 
 def test_nothing_labelled_and_nothing_found():
-    found = find_errors([], [], difficulty=HARD, score_threshold=0.1)
+    found = find_errors(
+        [], [], difficulty=HARD, score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.1)
+    )
     assert all(set(errors.counts().values()) == {0} for errors in found.values())
 
 
@@ -120,6 +123,14 @@ def test_a_kind_costs_what_its_repair_gains(row, shift, kind, class_name):
     assert all(costs[class_name][other] == 0 for other in others)
     assert all(cost == 0 for cost in costs["Pedestrian"].values())
     assert costs["Cyclist"][kind] == pytest.approx(0)
+
+
+def test_of_repeated_detections_the_surest_stays():
+    """Two boxes on each car, the better placed one less sure: mending must not cost anything."""
+    labels, detections = make_frames(("Car", 14, 100, 114, 150))
+    before = evaluate_detections(labels, detections)["Car"]["hard"]["R40"]
+    costs = error_costs(labels, detections, difficulty=HARD)["Car"]
+    assert costs["repeated"] == pytest.approx(100 - before) and costs["repeated"] > 5
 
 
 def test_missed_objects_cost_what_lies_beyond_the_reached_recall():

@@ -1,0 +1,133 @@
+"""Time the evaluation, and say what it takes of memory."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from mobilenetdet.evaluation.coco import coco_metrics
+from mobilenetdet.kitti.analysis import analyse
+from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects, write_objects
+from mobilenetdet.kitti.layout import parse_frame_ids
+from mobilenetdet.kitti.results import read_labels, read_result_set
+
+_WIDTH, _HEIGHT = 1242.0, 375.0
+# Sides of made-up boxes and how far those near an object are off it, pixels.
+_SIDES, _JITTER = (20.0, 200.0), 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time the official evaluation over a folder of labels with made-up detections.
+
+    Each frame gets a detection near each of its objects and random ones up to the number asked
+    for. Prints wall-clock and CPU seconds, the best of the repetitions. Run it on a machine that
+    does nothing else.
+    """
+
+    # Folder of the label files NNNNNN.txt.
+    label_dir: Path = Path("data/KITTI/training/label_2")
+    # List of the frames to score, one id a line; by default all that have a label.
+    frames: Path | None = None
+    # Detections in each frame.
+    num_detections: int = 64
+    # Times that each measurement is repeated.
+    repeats: int = 3
+    # Times COCO's evaluation, too, and the error analysis.
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the counts."""
+        for name in ("num_detections", "repeats"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Times and prints; returns 0.
+
+    Raises:
+        FileNotFoundError: there are no labels.
+    """
+    options = tyro.cli(Options, args=argv, use_underscores=True)
+    frame_ids = None
+    if options.frames is not None:
+        frame_ids = parse_frame_ids(options.frames.read_text("utf-8"), str(options.frames))
+    labels = read_labels(options.label_dir, frame_ids)
+    rng = np.random.default_rng(0)
+    detections = [make_detections(frame, options.num_detections, rng) for frame in labels]
+    print(
+        f"{len(labels):,} frames, {sum(map(len, detections)):,} detections, 3 classes, 3 levels; "
+        f"best of {options.repeats}"
+    )
+    print(f"{'':34}{'wall s':>9}{'CPU s':>9}")
+    for share in (4, 2, 1):
+        part = slice(0, max(1, len(labels) // share))
+        name = f"AP from arrays, {len(labels[part]):,} frames"
+        _time(name, lambda part=part: evaluate_detections(labels[part], detections[part]), options)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _time_files(labels, detections, options)
+    if options.all:
+        _time("error analysis", lambda: analyse(labels, detections), options)
+        name = f"COCO AP, {coco_metrics(labels[:1], detections[:1])['library']}"
+        _time(name, lambda: coco_metrics(labels, detections), options)
+    # In KiB on Linux.
+    print(f"memory of the process at its highest, AP from arrays: {before / 1024:,.0f} MiB")
+    return 0
+
+
+def make_detections(
+    labels: KittiObjects, num_detections: int, rng: np.random.Generator
+) -> KittiObjects:
+    """Makes up detections of a frame: some near its objects, the rest anywhere.
+
+    Args:
+        labels: the objects of the frame.
+        num_detections: how many.
+        rng: decides about places, classes and scores.
+    """
+    near = labels.boxes_xyxy[:num_detections]
+    near = near + rng.normal(0, _JITTER, near.shape)
+    names = labels.types[:num_detections].tolist()
+    names = [name if name in EVALUATED_CLASSES else EVALUATED_CLASSES[0] for name in names]
+    count = num_detections - len(near)
+    corners = rng.uniform((0, 0), (_WIDTH - _SIDES[0], _HEIGHT - _SIDES[0]), (count, 2))
+    far = np.hstack([corners, corners + rng.uniform(*_SIDES, (count, 2))])
+    names += rng.choice(EVALUATED_CLASSES, count).tolist()
+    boxes = np.vstack([near, far]).clip(0, (_WIDTH, _HEIGHT, _WIDTH, _HEIGHT)).round(2)
+    return KittiObjects.from_detections(names, boxes, rng.random(num_detections).round(4))
+
+
+def _time_files(
+    labels: list[KittiObjects], detections: list[KittiObjects], options: Options
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        label_dir, result_dir = Path(folder, "label_2"), Path(folder, "data")
+        for target, frames in ((label_dir, labels), (result_dir, detections)):
+            for index, frame in enumerate(frames):
+                write_objects(target / f"{index:06d}.txt", frame)
+
+        def score_files() -> None:
+            """Reads both folders and scores."""
+            results = read_result_set(label_dir, result_dir)
+            evaluate_detections(results.labels, results.detections)
+
+        _time("AP from files", score_files, options)
+
+
+def _time(name: str, run: Callable[[], object], options: Options) -> None:
+    wall, cpu = [], []
+    for _ in range(options.repeats):
+        started, used = time.perf_counter(), time.process_time()
+        run()
+        wall.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
+    print(f"{name:34}{min(wall):9.2f}{min(cpu):9.2f}", flush=True)
