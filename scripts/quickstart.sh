@@ -22,8 +22,6 @@ step "splitting $root"
     $([ $root = data/rendered ] && echo --val_fraction 0.15)
 step "converting to TFRecords"
 "$PYTHON" tools/tf_convert_data.py --dataset_root $root --output_dir $root/tfrecord
-step "training"
+step "training, evaluating and drawing"
 "$PYTHON" scripts/train.py "${preset[@]}" --run_dir $run "$@"
-step "evaluating and drawing"
-"$PYTHON" scripts/eval.py --run_dir $run
 step "done: AP in $run/eval/metrics.json, pictures in $run/overlays/"

@@ -11,6 +11,7 @@ import tyro
 
 from mobilenetdet.cli.options import parse, peek
 from mobilenetdet.config import DetectionConfig
+from mobilenetdet.evaluation.overlays import MONTAGE_NAME
 from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.presets import PRESETS, make_preset
 from mobilenetdet.training.train import train
@@ -28,8 +29,9 @@ class Options:
     """Train a detector on KITTI's records, or go on with an interrupted run.
 
     Start from a preset and change single values: --train.epochs 20 --model.alpha 0.25. The run
-    directory gets config.json, metrics.csv, TensorBoard logs, the best and the last weights and
-    eval/. The same command, given again after Ctrl-C, goes on after the last complete epoch.
+    directory gets config.json, metrics.csv, TensorBoard logs, the best and the last weights, eval/
+    and overlays/. The same command, given again after Ctrl-C, goes on after the last complete
+    epoch.
     """
 
     preset: Annotated[str, tyro.conf.arg(help=_preset_help())] = DEFAULT_PRESET
@@ -50,4 +52,6 @@ def main(argv: list[str] | None = None) -> int:
     evaluation = train(options.config, run_dir, verbose=verbose)
     print(format_metrics(evaluation.metrics))
     print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/detections")
+    if options.config.eval.num_overlays:
+        print(f"{run_dir}/overlays/{MONTAGE_NAME}")
     return 0

@@ -17,7 +17,7 @@ from mobilenetdet.evaluation.evaluate import (
     read_labels,
     write_evaluation,
 )
-from mobilenetdet.evaluation.overlays import tensorboard_overlays
+from mobilenetdet.evaluation.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.evaluation.plots import plot_history
 from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.metrics import format_metrics
@@ -37,8 +37,8 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     Args:
         config: the whole config.
         run_dir: where everything goes: config.json, metrics.csv and .png, tensorboard/, best and
-            last weights, eval/. If it holds an unfinished run of the same config, that is resumed
-            after its last complete epoch.
+            last weights, eval/, overlays/. If it holds an unfinished run of the same config, that
+            is resumed after its last complete epoch.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Returns:
@@ -62,6 +62,8 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
     write_evaluation(evaluation, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
+    if config.eval.num_overlays:
+        write_overlays(evaluation, config, run_dir / "overlays")
     return evaluation
 
 
