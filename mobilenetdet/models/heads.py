@@ -76,7 +76,7 @@ class SqueezeDetHead(keras.layers.Layer):
             outputs,
             3,
             padding="same",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=0),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             bias_initializer=self._initial_bias,
             name="prediction",
         )

@@ -76,8 +76,15 @@ class PointwiseConv2D(keras.layers.Conv2D):
     """
 
     def __init__(self, filters: int, **options: Any) -> None:
-        """Takes the options of `keras.layers.Conv2D` but kernel size, strides and padding."""
+        """Takes the options of `keras.layers.Conv2D`.
+
+        Raises:
+            ValueError: kernel size, strides or dilation are not 1.
+        """
         options.setdefault("kernel_size", 1)
+        for name in ("kernel_size", "strides", "dilation_rate"):
+            if options.get(name, 1) not in (1, (1, 1), [1, 1]):
+                raise ValueError(f"{name} is {options[name]}; a pointwise convolution has 1")
         super().__init__(filters, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:

@@ -242,19 +242,25 @@ def restored_policy() -> Iterator[None]:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_steps_like_float32(tensorflow_only, restored_policy, batch, precision):
-    losses = []
+    features = []
     for name in ("float32", precision):
         detector, _ = build_detector(replace(CONFIG, train=TrainConfig(precision=name)))
+        # Not later: a random network makes every difference larger from layer to layer.
+        early = keras.Model(
+            detector.backbone.input, detector.backbone.get_layer("conv_pw_3_relu").output
+        )
+        features.append(ops.convert_to_numpy(ops.cast(early(batch[0], training=True), "float32")))
         assert detector.backbone.get_layer("conv_pw_3").dtype_policy.name == name
         detector.compile(optimizer=keras.optimizers.Adam(5e-3), run_eagerly=True)
         before = detector.head.prediction.get_weights()[0]
-        losses.append(train(detector, batch)["loss"])
+        assert np.isfinite(train(detector, batch)["loss"])
         # With float16 the first steps go into finding the scale of the loss.
         moved = not np.array_equal(before, detector.head.prediction.get_weights()[0])
         assert moved == (name != "mixed_float16")
         assert all_finite(detector)
         assert {str(v.dtype) for v in detector.trainable_variables} == {"float32"}
-    assert losses[1] == pytest.approx(losses[0], rel=0.08)
+    error = np.sqrt(np.mean((features[1] - features[0]) ** 2)) / features[0].std()
+    assert 0 < error < 0.05
 
 
 def test_frozen_blocks_do_not_move(tensorflow_only, batch):
@@ -270,12 +276,17 @@ def test_frozen_blocks_do_not_move(tensorflow_only, batch):
 
 
 def test_the_seed_decides_the_weights(tensorflow_only):
-    weights = [
-        build_detector(replace(CONFIG, train=TrainConfig(seed=seed)))[0].backbone.get_weights()
-        for seed in (1, 1, 2)
+    first, again, other = [
+        build_detector(replace(CONFIG, train=TrainConfig(seed=seed)))[0] for seed in (1, 1, 2)
     ]
-    assert all(np.array_equal(a, b) for a, b in zip(*weights[:2], strict=True))
-    assert not np.array_equal(weights[0][0], weights[2][0])
+    for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for part in ("backbone", "head"):
+        kernels = [
+            [w for w in getattr(detector, part).get_weights() if w.ndim == 4]
+            for detector in (first, other)
+        ]
+        assert not any(np.array_equal(a, b) for a, b in zip(*kernels, strict=True))
 
 
 def test_backbone_weights_are_loaded_and_reported(tensorflow_only, shared_dir):

@@ -274,3 +274,13 @@ def test_pointwise_in_bfloat16(rng, gradients, tensorflow_only, training):
 def test_layers_come_back_from_their_config(layer):
     restored = type(layer).from_config(layer.get_config())
     assert restored.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    "options", [{"kernel_size": 3}, {"strides": 2}, {"strides": (1, 2)}, {"dilation_rate": 2}]
+)
+def test_pointwise_convolution_is_1x1(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is "):
+        PointwiseConv2D(4, **options)
+    layer = PointwiseConv2D(4)
+    assert PointwiseConv2D.from_config(layer.get_config()).kernel_size == (1, 1)
