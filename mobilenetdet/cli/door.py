@@ -23,6 +23,7 @@ COMMANDS = {
     "visualize": ("draw overlays of a run, of labels or of training batches", True),
     "predict": ("detect in images, folders and videos", True),
     "kitti_eval": ("score any detector's result files", False),
+    "fit_anchors": ("fit anchor shapes to the boxes of a data set", False),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "eval_benchmark": ("time the evaluation", False),

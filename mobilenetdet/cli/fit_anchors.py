@@ -1,0 +1,174 @@
+"""Fit anchor shapes to the boxes of a data set, and say what they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from mobilenetdet.boxes.fitting import best_grid_ious, fit_shapes
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config import SQUEEZEDET_ANCHORS
+from mobilenetdet.data.records import read_frames
+from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects
+from mobilenetdet.kitti.results import read_labels
+from mobilenetdet.presets import KITTI_ANCHORS
+
+# Edges of the parts by height that coverage is printed for, pixels of the network input.
+_HEIGHTS = (0, 25, 40, 60, 100, np.inf)
+# Stride and shapes (width, height) of one map.
+Level = tuple[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Fit anchor shapes to KITTI's boxes by k-means over IoU, and say what they cover.
+
+    Prints which share of the objects has no anchor that overlaps it enough, by class and height,
+    for the fitted shapes and for the known ones, and the shapes as options of the train command.
+    """
+
+    # Folder of label files NNNNNN.txt; all frames are taken to have the size below.
+    label_dir: Path = Path("data/KITTI/training/label_2")
+    # Folder of records to read instead of labels; each frame has its own size then.
+    records_dir: Path | None = None
+    # Split of those records.
+    split: str = "train"
+    # Width of the frames that label files belong to, pixels.
+    frame_width: int = 1242
+    # Height of those frames, pixels.
+    frame_height: int = 375
+    # Width of the network input, pixels.
+    image_width: int = 1248
+    # Height of the network input, pixels.
+    image_height: int = 384
+    # Stride of each map, finest first.
+    strides: tuple[int, ...] = (8,)
+    # Shapes on each of these maps; the smallest go to the first.
+    num_shapes: tuple[int, ...] = (9,)
+    # What a class weighs in all: its number of objects to the power of 1 less this. 0 counts
+    # every object the same, 1 every class.
+    balance: float = 0.45
+    # IoU from which on an anchor covers an object.
+    min_iou: float = 0.5
+    # Decides about the first shapes of k-means.
+    seed: int = 0
+    # Picture of the shapes over the sizes of the objects.
+    plot: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that there is a number of shapes for each stride, and the ranges."""
+        if len(self.strides) != len(self.num_shapes):
+            raise ValueError(
+                f"{len(self.strides)} strides and {len(self.num_shapes)} numbers of shapes; "
+                "give one for each map"
+            )
+        for name in ("strides", "num_shapes"):
+            if min(getattr(self, name), default=0) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; each must be above 0")
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"balance is {self.balance}; it must be between 0 and 1")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Fits, prints and draws; returns 0.
+
+    Raises:
+        FileNotFoundError: there are no labels or records.
+        ValueError: too few objects for so many shapes.
+    """
+    options = tyro.cli(Options, args=argv, use_underscores=True)
+    boxes, types = _read_boxes(options)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    shapes = fit_shapes(
+        sizes,
+        sum(options.num_shapes),
+        weights=class_weights(types, options.balance),
+        seed=options.seed,
+    ).round(1)
+    ends = np.cumsum(options.num_shapes)[:-1]
+    fitted = list(zip(options.strides, np.split(shapes, ends), strict=True))
+    known: dict[str, list[Level]] = {
+        "SqueezeDet's at stride 16": [(16, np.array(SQUEEZEDET_ANCHORS))],
+        "KITTI_ANCHORS at stride 8": [(8, np.array(KITTI_ANCHORS))],
+    }
+    print(
+        f"{len(boxes):,} objects at {options.image_width}x{options.image_height}; without an "
+        f"anchor of IoU {options.min_iou:g} or more:"
+    )
+    for name, levels in {"fitted": fitted, **known}.items():
+        print("\n".join(_coverage_lines(name, levels, boxes, types, options)))
+    print("\n".join(_snippet(fitted)))
+    if options.plot is not None:
+        # Not at the top: matplotlib takes a second to import.
+        from mobilenetdet.evaluation.anchor_plot import write_shapes
+
+        write_shapes(options.plot, sizes, types, fitted)
+        print(options.plot)
+    return 0
+
+
+def class_weights(types: np.ndarray, balance: float) -> np.ndarray:
+    """Weighs objects [N] so that a class of n objects weighs n ** (1 - balance) in all."""
+    names, index, counts = np.unique(types, return_inverse=True, return_counts=True)
+    return (counts.astype(np.float64) ** -balance)[index]
+
+
+def _read_boxes(options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [N, 4] in network pixels and types [N] of the objects with an area."""
+    network = (options.image_height, options.image_width)
+    boxes, types = [np.empty((0, 4))], [np.empty(0, str)]
+    for size, objects in _frames(options):
+        objects = objects[np.isin(objects.types, EVALUATED_CLASSES)]
+        moved = Letterbox.fit(size, network).apply(objects.boxes_xyxy)
+        has_area = (moved[:, 2:] > moved[:, :2]).all(axis=1)
+        boxes.append(moved[has_area])
+        types.append(objects.types[has_area])
+    return np.concatenate(boxes), np.concatenate(types)
+
+
+def _frames(options: Options) -> Iterator[tuple[tuple[int, int], KittiObjects]]:
+    """Size (height, width) and objects of each frame."""
+    if options.records_dir is None:
+        size = (options.frame_height, options.frame_width)
+        yield from ((size, objects) for objects in read_labels(options.label_dir))
+        return
+    for frame in read_frames(shard_paths(options.records_dir, options.split)):
+        yield (frame.height, frame.width), frame.objects
+
+
+def _coverage_lines(
+    name: str, levels: Sequence[Level], boxes: np.ndarray, types: np.ndarray, options: Options
+) -> Iterator[str]:
+    size = (options.image_height, options.image_width)
+    ious = [best_grid_ious(boxes, s, stride=stride, image_size=size) for stride, s in levels]
+    uncovered = np.max(ious, axis=0) < options.min_iou
+    heights = boxes[:, 3] - boxes[:, 1]
+    parts = list(zip(_HEIGHTS, _HEIGHTS[1:], strict=False))
+    names = [f"{low}-{high} px" if high < np.inf else f"{low} px on" for low, high in parts]
+    yield f"\n{name:28}{'all':>10}" + "".join(f"{part:>14}" for part in names)
+    for class_name in EVALUATED_CLASSES:
+        own = types == class_name
+        cells = [
+            _share(uncovered[own & (heights >= low) & (heights < high)]) for low, high in parts
+        ]
+        yield f"  {class_name:26}{_share(uncovered[own]):>10}" + "".join(f"{c:>14}" for c in cells)
+
+
+def _share(flags: np.ndarray) -> str:
+    return f"{100 * flags.mean():.1f} %" if len(flags) else "-"
+
+
+def _snippet(levels: Sequence[Level]) -> Iterator[str]:
+    yield "\nfor the train command:"
+    for stride, shapes in levels:
+        numbers = " ".join(f"{side:g}" for side in shapes.ravel())
+        yield f"  --model.stride {stride} --model.anchors {numbers}"
+    yield "for a preset:"
+    for stride, shapes in levels:
+        pairs = ", ".join(f"({width:.1f}, {height:.1f})" for width, height in shapes)
+        yield f"  stride={stride}, anchors=({pairs})"

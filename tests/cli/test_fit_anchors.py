@@ -1,0 +1,106 @@
+import re
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from mobilenetdet.cli.fit_anchors import class_weights, main
+
+LABEL = "{} 0 0 -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10\n"
+
+
+@pytest.fixture
+def label_dir(tmp_path):
+    """Cars of about 60x30 and Cyclists of about 20x50, one with no height, and a Tram."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "label_2"
+    folder.mkdir()
+    for index in range(40):
+        width, height = rng.normal((60, 30), 2)
+        left, top = rng.uniform(0, (1000, 200))
+        text = LABEL.format("Car", left, top, left + width, top + height)
+        text += LABEL.format("Cyclist", left, top, left + height * 2 / 3, top + 50)
+        text += LABEL.format("Tram", 0, 0, 900, 300)
+        (folder / f"{index:06d}.txt").write_text(text)
+    (folder / "000040.txt").write_text(LABEL.format("Car", 10, 10, 50, 10))
+    return folder
+
+
+def numbers_after(option, text):
+    found = re.search(rf"{option} ([\d. ]+)", text).group(1)
+    return [float(word) for word in found.split()]
+
+
+def test_shapes_coverage_and_options_are_printed(label_dir, tmp_path, capsys):
+    picture = tmp_path / "shapes.png"
+    arguments = ["--label_dir", str(label_dir), "--num_shapes", "2", "--plot", str(picture)]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("80 objects at 1248x384; without an anchor of IoU 0.5 or more:")
+    assert re.search(r"^  Car +0\.0 % +- +0\.0 %", output, re.MULTILINE)
+    shapes = np.reshape(numbers_after("--model.anchors", output), (2, 2))
+    # 1242x375 is enlarged by 1.0048.
+    np.testing.assert_allclose(shapes, [[20, 50.2], [60.3, 30.1]], rtol=0.04)
+    assert cv2.imread(str(picture)).std() > 5
+
+
+def test_the_printed_options_train(label_dir, capsys):
+    from mobilenetdet.cli import options as command_line
+    from mobilenetdet.cli.train import Options
+
+    main(["--label_dir", str(label_dir), "--num_shapes", "3", "--strides", "16"])
+    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.stride 16" in x)
+    config = command_line.parse(Options, line.split()).config
+    assert config.model.stride == 16 and len(config.model.anchors) == 3
+
+
+def test_small_shapes_go_to_the_fine_map(label_dir, capsys):
+    arguments = ["--label_dir", str(label_dir), "--strides", "8", "16", "--num_shapes", "1", "2"]
+    main(arguments)
+    output = capsys.readouterr().out
+    fine = numbers_after("--model.stride 8 --model.anchors", output)
+    coarse = numbers_after("--model.stride 16 --model.anchors", output)
+    assert len(fine) == 2 and len(coarse) == 4
+    assert np.prod(fine) <= np.reshape(coarse, (2, 2)).prod(1).min()
+
+
+def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
+    arguments = ["--records_dir", str(small_kitti / "tfrecord"), "--num_shapes", "2"]
+    main([*arguments, "--image_width", "192", "--image_height", "64"])
+    output = capsys.readouterr().out
+    shapes = np.reshape(numbers_after("--model.anchors", output), (2, 2))
+    assert shapes.tolist() == [[14, 34], [44, 30]]
+
+
+def test_balance_weighs_the_classes():
+    types = np.array(["Car"] * 16 + ["Cyclist"] * 4)
+    assert set(class_weights(types, 0.0)) == {1.0}
+    even = class_weights(types, 1.0)
+    assert even[:16].sum() == pytest.approx(even[16:].sum())
+    half = class_weights(types, 0.5)
+    assert half[:16].sum() == pytest.approx(4) and half[16:].sum() == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strides", "8", "16"], "2 strides and 1 numbers of shapes"),
+        (["--num_shapes", "0"], "num_shapes is"),
+        (["--balance", "2"], "balance is 2.0; it must be between 0 and 1"),
+    ],
+)
+def test_options_are_checked(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.slow
+def test_kittis_labels_are_covered(shared_dir, tmp_path, capsys):
+    with zipfile.ZipFile(shared_dir / "kitti_labels/label_2_all_7481.zip") as archive:
+        archive.extractall(tmp_path)
+    main(["--label_dir", str(tmp_path / "label_2")])
+    fitted = capsys.readouterr().out.split("fitted")[1]
+    for name, most in (("Car", 2), ("Pedestrian", 10), ("Cyclist", 12)):
+        assert float(re.search(rf"  {name} +([\d.]+) %", fitted).group(1)) <= most
