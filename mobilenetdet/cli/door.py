@@ -48,10 +48,16 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
             import_tensorflow_quietly()
         # Not at the top: each command imports what it needs and no more.
         module = importlib.import_module(f"mobilenetdet.cli.{command}")
-        sys.exit(module.main(argv) or 0)
+        code = module.main(argv) or 0
+        sys.stdout.flush()
+        sys.exit(code)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # The reader has seen enough (`... | head`). Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:
         message = _message_for_user(error)
         if message is None or os.environ.get("MOBILENETDET_TRACEBACK"):

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from mobilenetdet.cli import door, kitti_split
@@ -42,3 +47,13 @@ def test_traceback_on_request(monkeypatch):
     replace_main(monkeypatch, ValueError("bad value"))
     with pytest.raises(ValueError, match="bad value"):
         door.run("kitti_split", [])
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    tool = Path(__file__).resolve().parents[2] / "tools/kitti_split.py"
+    command = [sys.executable, str(tool), "--help"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 0 and done.stderr == ""
