@@ -9,6 +9,7 @@ the command line overrides single leaves; the resolved tree is written into the 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -120,14 +121,20 @@ class ModelConfig:
     alpha: float = 1.0
     # "imagenet" (downloaded and cached), the path of a Keras weight file, or "none".
     weights: str = "imagenet"
-    # Stride of the feature map that the head sits on: 8, 16 or 32 pixels.
-    stride: Literal[8, 16, 32] = 16
-    # (width, height) of the anchors at every cell, pixels of the network input.
+    # SqueezeDet's head on one map, or SSD's on one or several.
+    head: Literal["squeezedet", "ssd"] = "squeezedet"
+    # Strides of the maps that the head sits on, pixels, finest first. 64 and 128 are extra layers
+    # behind the backbone.
+    strides: tuple[Literal[8, 16, 32, 64, 128], ...] = (16,)
+    # (width, height) of the anchors at every cell, pixels of the network input; those of the finest
+    # map first.
     anchors: tuple[tuple[float, float], ...] = SQUEEZEDET_ANCHORS
-    # Channels of a feature pyramid that carries what the coarser maps see down to that stride; 0 =
-    # none, the head sits on the backbone's own map.
+    # How many of them each map has; empty if there is one map.
+    anchors_per_stride: tuple[int, ...] = ()
+    # Channels of a feature pyramid that carries what the coarser maps see down to the finest one; 0
+    # = none, the head sits on the backbone's own maps.
     pyramid_channels: int = 0
-    # Depthwise-separable blocks between backbone and head (SqueezeDet has two fire modules there).
+    # Depthwise-separable blocks between each map and the head (SqueezeDet has two fire modules).
     head_blocks: int = 2
     # Channels of those blocks.
     head_channels: int = 512
@@ -149,6 +156,7 @@ class ModelConfig:
         sizes = [side for anchor in self.anchors for side in anchor]
         positive = len(sizes) > 0 and min(sizes) > 0
         _require(positive, "model.anchors", self.anchors, "one or more (width, height) above 0")
+        self._check_maps()
         momentum = self.batch_norm_momentum
         _require(0 <= momentum < 1, "model.batch_norm_momentum", momentum, "in [0, 1)")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
@@ -159,6 +167,39 @@ class ModelConfig:
         _require(channels >= 0, "model.pyramid_channels", channels, "0 or more")
         _require(0 <= self.head_blocks <= 8, "model.head_blocks", self.head_blocks, "0 to 8")
         _require(self.head_channels > 0, "model.head_channels", self.head_channels, "above 0")
+
+    def levels(self) -> tuple[tuple[int, tuple[tuple[float, float], ...]], ...]:
+        """The maps that the head sits on, finest first: stride and shapes of each."""
+        counts = self.anchors_per_stride or (len(self.anchors),)
+        ends = [sum(counts[: index + 1]) for index in range(len(counts))]
+        return tuple(
+            (stride, self.anchors[end - count : end])
+            for stride, count, end in zip(self.strides, counts, ends, strict=True)
+        )
+
+    def _check_maps(self) -> None:
+        strides, counts = self.strides, self.anchors_per_stride
+        rising = len(strides) > 0 and all(a < b for a, b in itertools.pairwise(strides))
+        _require(rising, "model.strides", strides, "one or more, rising")
+        _require(
+            self.head == "ssd" or len(strides) == 1,
+            "model.strides",
+            strides,
+            "one for the head squeezedet; several go with --model.head ssd",
+        )
+        _require(
+            self.pyramid_channels == 0 or max(strides) <= 32,
+            "model.strides",
+            strides,
+            "at most 32 with a pyramid",
+        )
+        fits = sum(counts) == len(self.anchors) and len(counts) == len(strides) and 0 not in counts
+        _require(
+            fits or (len(strides) == 1 and not counts),
+            "model.anchors_per_stride",
+            counts,
+            f"{len(strides)} numbers above 0 that add up to {len(self.anchors)} anchors",
+        )
 
 
 @dataclass(frozen=True)
@@ -185,9 +226,9 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """SqueezeDet's loss parts (arXiv 1612.01051, section 3.3).
+    """The parts of the loss: SqueezeDet's (arXiv 1612.01051, section 3.3) and SSD's.
 
-    The paper's weights are 5, 75, 100 and 1, with the confidence of the anchors without object
+    SqueezeDet's weights are 5, 75, 100 and 1, with the confidence of the anchors without object
     divided by their number. That number is about a thousand times that of the others, so a box
     next to an object costs next to nothing; it takes the paper's long training to sort them out.
     """
@@ -204,16 +245,27 @@ class LossConfig:
     # What the confidence of those is divided by: the number of anchors without (the paper) or
     # with an object.
     negative_normaliser: Literal["negatives", "positives"] = "positives"
-    # Weight of the class cross-entropy.
+    # Weight of the loss of the classes.
     classification: float = 3.0
+    # What the head ssd learns its classes by: a sigmoid for each with focal loss (RetinaNet), or
+    # a softmax with background as a class, over the hardest negatives (SSD).
+    class_loss: Literal["focal", "softmax"] = "focal"
+    # Weight of anchors with an object in the focal loss; the others have 1 less this.
+    focal_alpha: float = 0.25
+    # Exponent of the focal loss; 0 is plain cross-entropy.
+    focal_gamma: float = 2.0
+    # Negatives for each anchor with an object, for the softmax.
+    hard_negatives: float = 3.0
 
     __pydantic_config__ = _STRICT
 
     def __post_init__(self) -> None:
         """Checks that no weight is negative."""
-        for name in ("box", "confidence_positive", "confidence_negative", "classification"):
+        weights = ("box", "confidence_positive", "confidence_negative", "classification")
+        for name in (*weights, "focal_gamma", "hard_negatives"):
             value = getattr(self, name)
             _require(value >= 0, f"loss.{name}", value, "0 or more")
+        _require(0 <= self.focal_alpha <= 1, "loss.focal_alpha", self.focal_alpha, "0 to 1")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,23 @@ KITTI_ANCHORS = (
     (181.0, 100.0),
     (290.0, 178.0),
 )
+# Twelve shapes for strides 8, 16 and 32, five, four and three, fitted to all labels of KITTI by
+# `tools/fit_anchors.py --strides 8 16 32 --num_shapes 5 4 3`: without an anchor of IoU 0.5 are 1.4 %
+# of the Cars, 4.2 % of the Pedestrians and 6.1 % of the Cyclists.
+KITTI_PYRAMID_ANCHORS = (
+    (11.7, 30.6),
+    (28.0, 21.1),
+    (19.4, 50.5),
+    (43.1, 30.8),
+    (31.6, 75.4),
+    (59.2, 48.0),
+    (83.4, 35.8),
+    (50.5, 115.3),
+    (112.7, 62.1),
+    (83.7, 173.3),
+    (180.2, 99.0),
+    (283.4, 177.7),
+)
 # Crops pay in long runs; a short one had better see the scale that it is measured on.
 _LIGHT_AUGMENT = AugmentConfig(crop=0.0, shift_scale=0.3, colour=0.2, min_box_size=2.0)
 
@@ -74,6 +91,26 @@ def squeezedet_paper() -> DetectionConfig:
     )
 
 
+def ssd_fpn() -> DetectionConfig:
+    """SSD's head on a feature pyramid: strides 8, 16 and 32, fitted anchors, focal loss and GIoU.
+
+    384x1248. Not yet run to a result.
+    """
+    return DetectionConfig(
+        model=ModelConfig(
+            head="ssd",
+            strides=(8, 16, 32),
+            anchors=KITTI_PYRAMID_ANCHORS,
+            anchors_per_stride=(5, 4, 3),
+            pyramid_channels=128,
+            head_blocks=2,
+            head_channels=128,
+            frozen_blocks=3,
+        ),
+        loss=LossConfig(box_loss="giou", box=2.0, classification=1.0),
+    )
+
+
 def rendered() -> DetectionConfig:
     """A pyramid at stride 8 for the rendered stand-in data set at full size, 384x1248.
 
@@ -85,7 +122,7 @@ def rendered() -> DetectionConfig:
         data=DataConfig(records_dir="data/rendered/tfrecord"),
         augment=_LIGHT_AUGMENT,
         model=ModelConfig(
-            stride=8,
+            strides=(8,),
             anchors=KITTI_ANCHORS,
             pyramid_channels=128,
             head_blocks=1,
@@ -117,7 +154,7 @@ def quickstart() -> DetectionConfig:
         model=ModelConfig(
             alpha=0.5,
             weights="none",
-            stride=8,
+            strides=(8,),
             anchors=_scaled(KITTI_ANCHORS, 0.5),
             pyramid_channels=96,
             head_blocks=1,
@@ -142,7 +179,8 @@ def _scaled(
 
 
 PRESETS: dict[str, Callable[[], DetectionConfig]] = {
-    preset.__name__: preset for preset in (squeezedet, squeezedet_paper, rendered, quickstart)
+    preset.__name__: preset
+    for preset in (squeezedet, squeezedet_paper, ssd_fpn, rendered, quickstart)
 }
 
 

@@ -82,7 +82,7 @@ def small_config(small_kitti: Path) -> DetectionConfig:
         model=ModelConfig(
             alpha=0.25,
             weights="none",
-            stride=8,
+            strides=(8,),
             anchors=((44.0, 30.0), (14.0, 34.0)),
             head_blocks=1,
             head_channels=32,

@@ -44,7 +44,7 @@ def test_json_round_trip(name):
 def test_changed_leaves_come_back_with_their_types():
     config = DetectionConfig(
         data=DataConfig(classes=("Van", "Truck"), image_height=64, image_width=96),
-        model=ModelConfig(anchors=((10.0, 20.0),), stride=8, weights="some/file.h5"),
+        model=ModelConfig(anchors=((10.0, 20.0),), strides=(8,), weights="some/file.h5"),
         train=TrainConfig(schedule="step", precision="mixed_bfloat16", ema=0.0),
     )
     restored = from_json(to_json(config), "config.json")
@@ -103,7 +103,7 @@ def test_unknown_keys_name_the_nearest(tree, expected):
         ("data", "classes", "Car", "data.classes: Input should be a valid"),
         ("data", "classes", ["Car", 2], "data.classes.1: Input should be a valid string"),
         ("data", "image_height", [384], "data.image_height: Input should be a valid integer"),
-        ("model", "stride", 4, "model.stride: Input should be 8, 16 or 32"),
+        ("model", "strides", [4], "model.strides.0: Input should be 8, 16, 32, 64 or 128"),
         ("model", "anchors", [[1, 2, 3]], "model.anchors.0: "),
         ("augment", "enabled", "perhaps", "augment.enabled: Input should be a valid boolean"),
         ("eval", "protocol", "2018", "eval.protocol: Input should be 'current' or 'pre2017'"),
@@ -216,3 +216,33 @@ def test_read_config_of_a_run_or_a_file(tmp_path):
 def test_missing_config_names_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json does not exist.*scripts/train\.py"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strides": ()}, "model.strides"),
+        ({"strides": (16, 8), "head": "ssd", "anchors_per_stride": (5, 4)}, "rising"),
+        ({"strides": (8, 16), "anchors_per_stride": (5, 4)}, "one for the head squeezedet"),
+        ({"strides": (8, 16), "head": "ssd"}, "2 numbers above 0 that add up to 9 anchors"),
+        ({"strides": (8, 16), "head": "ssd", "anchors_per_stride": (5, 5)}, "add up to 9"),
+        ({"strides": (8, 16), "head": "ssd", "anchors_per_stride": (9, 0)}, "above 0"),
+        ({"anchors_per_stride": (8,)}, "add up to 9"),
+        (
+            {"strides": (64,), "head": "ssd", "pyramid_channels": 64},
+            "at most 32 with a pyramid",
+        ),
+    ],
+)
+def test_maps_and_anchors_have_to_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**options)
+
+
+def test_levels_divide_the_anchors():
+    anchors = tuple((float(i), float(i)) for i in range(1, 6))
+    model = ModelConfig(
+        head="ssd", strides=(8, 16, 64), anchors=anchors, anchors_per_stride=(2, 1, 2)
+    )
+    assert model.levels() == ((8, anchors[:2]), (16, anchors[2:3]), (64, anchors[3:]))
+    assert ModelConfig(anchors=anchors).levels() == ((16, anchors),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,11 +164,20 @@ def _share(flags: np.ndarray) -> str:
 
 
 def _snippet(levels: Sequence[Level]) -> Iterator[str]:
+    strides = [stride for stride, _ in levels]
+    counts = [len(shapes) for _, shapes in levels]
+    shapes = np.concatenate([shapes for _, shapes in levels])
+    several = len(levels) > 1
     yield "\nfor the train command:"
-    for stride, shapes in levels:
-        numbers = " ".join(f"{side:g}" for side in shapes.ravel())
-        yield f"  --model.stride {stride} --model.anchors {numbers}"
+    yield f"  --model.strides {_words(strides)} --model.anchors {_words(shapes.ravel())}" + (
+        f" --model.anchors_per_stride {_words(counts)} --model.head ssd" if several else ""
+    )
+    pairs = ", ".join(f"({width:.1f}, {height:.1f})" for width, height in shapes)
     yield "for a preset:"
-    for stride, shapes in levels:
-        pairs = ", ".join(f"({width:.1f}, {height:.1f})" for width, height in shapes)
-        yield f"  stride={stride}, anchors=({pairs})"
+    yield f"  strides={tuple(strides)}, anchors=({pairs})" + (
+        f", anchors_per_stride={tuple(counts)}" if several else ""
+    )
+
+
+def _words(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.anchors import grid_anchors
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
+from mobilenetdet.models.extra_layers import build_extra_layers
 from mobilenetdet.models.heads import Predictions, SqueezeDetHead
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
@@ -17,6 +19,7 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
+from mobilenetdet.models.ssd_head import SsdHead
 from mobilenetdet.models.weights import LoadReport, load_backbone_weights
 
 
@@ -37,21 +40,16 @@ class Detector(keras.Model):
         self.backbone = build_mobilenet_v1(
             (*config.image_size, 3),
             alpha=model.alpha,
-            strides=self._strides(),
+            strides=self._backbone_strides(),
             batch_norm_momentum=model.batch_norm_momentum,
         )
         self.pyramid = self._build_pyramid()
-        self.head = SqueezeDetHead(
-            config.num_classes,
-            len(model.anchors),
-            num_blocks=model.head_blocks,
-            channels=model.head_channels,
-            dropout=model.dropout,
-            batch_norm_momentum=model.batch_norm_momentum,
-            name="head",
-        )
-        self.anchors = grid_anchors(config.image_size, model.stride, model.anchors)  # [A, 4]
-        self.part_trackers = [keras.metrics.Mean(name=name) for name in _LOSS_PARTS]
+        self.extra_layers = self._build_extra_layers()
+        self.head = _build_head(config)
+        levels = model.levels()
+        grids = [grid_anchors(config.image_size, stride, shapes) for stride, shapes in levels]
+        self.anchors = np.concatenate(grids)  # [A, 4]
+        self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
         self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
         freeze_blocks(self.backbone, model.frozen_blocks)
         if model.freeze_batch_norm:
@@ -68,12 +66,15 @@ class Detector(keras.Model):
             The raw predictions of the head.
         """
         pixels = ops.cast(images, self.compute_dtype) / 127.5 - 1.0
-        maps = self.backbone(pixels, training=training)
-        if self.pyramid is None:
-            (features,) = maps.values()
-        else:
-            features = self.pyramid(maps, training=training)
-        return self.head(features, training=training)
+        maps = dict(self.backbone(pixels, training=training))
+        if self.extra_layers is not None:
+            coarsest = maps[f"stride_{max(TAP_BLOCKS)}"]
+            maps |= self.extra_layers(coarsest, training=training)
+        if self.pyramid is not None:
+            maps = self.pyramid(maps, training=training)
+        features = [maps[f"stride_{stride}"] for stride in self.config.model.strides]
+        several = self.config.model.head == "ssd"
+        return self.head(features if several else features[0], training=training)
 
     def compute_loss(
         self,
@@ -111,32 +112,59 @@ class Detector(keras.Model):
         """The loss, its parts and the boxes that augmentation dropped, over the epoch so far."""
         return self.get_metrics_result()
 
-    def _strides(self) -> tuple[int, ...]:
+    def _backbone_strides(self) -> tuple[int, ...]:
         """Strides of the maps that the backbone gives."""
         model = self.config.model
-        if model.pyramid_channels == 0:
-            return (model.stride,)
-        return tuple(stride for stride in TAP_BLOCKS if stride >= model.stride)
+        if model.pyramid_channels:
+            return tuple(stride for stride in TAP_BLOCKS if stride >= min(model.strides))
+        own = {stride for stride in model.strides if stride in TAP_BLOCKS}
+        # The extra layers begin at the coarsest map.
+        extra = {max(TAP_BLOCKS)} if len(own) < len(model.strides) else set()
+        return tuple(sorted(own | extra))
 
     def _build_pyramid(self) -> keras.Model | None:
         model = self.config.model
         if model.pyramid_channels == 0:
             return None
-        shapes = {s: self.backbone.output[f"stride_{s}"].shape[1:] for s in self._strides()}
+        strides = self._backbone_strides()
         return build_pyramid(
-            shapes,
-            stride=model.stride,
+            {s: self.backbone.output[f"stride_{s}"].shape[1:] for s in strides},
+            strides=model.strides,
             channels=model.pyramid_channels,
             batch_norm_momentum=model.batch_norm_momentum,
         )
 
+    def _build_extra_layers(self) -> keras.Model | None:
+        model = self.config.model
+        strides = [stride for stride in model.strides if stride not in TAP_BLOCKS]
+        if not strides:
+            return None
+        coarsest = max(TAP_BLOCKS)
+        return build_extra_layers(
+            self.backbone.output[f"stride_{coarsest}"].shape[1:],
+            stride=coarsest,
+            strides=strides,
+            batch_norm_momentum=model.batch_norm_momentum,
+        )
 
-_LOSS_PARTS = (
-    "box_loss",
-    "confidence_positive_loss",
-    "confidence_negative_loss",
-    "class_loss",
-)
+
+def _build_head(config: DetectionConfig) -> SqueezeDetHead | SsdHead:
+    model = config.model
+    options = {
+        "num_blocks": model.head_blocks,
+        "channels": model.head_channels,
+        "dropout": model.dropout,
+        "batch_norm_momentum": model.batch_norm_momentum,
+        "name": "head",
+    }
+    if model.head == "squeezedet":
+        return SqueezeDetHead(config.num_classes, len(model.anchors), **options)
+    return SsdHead(
+        config.num_classes,
+        [len(shapes) for _, shapes in model.levels()],
+        background=config.loss.class_loss == "softmax",
+        **options,
+    )
 
 
 def build_detector(

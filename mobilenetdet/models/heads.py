@@ -1,4 +1,4 @@
-"""Anchor heads: from a feature map to raw predictions for every anchor, and their losses."""
+"""SqueezeDet's head: from a feature map to raw predictions for every anchor, and their losses."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ import math
 import keras
 from keras import ops
 
-from mobilenetdet.boxes.coding import decode, encode
-from mobilenetdet.boxes.geometry import Tensor, ciou, giou, iou
+from mobilenetdet.boxes.coding import decode
+from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
+from mobilenetdet.models.box_losses import box_losses
 from mobilenetdet.models.layers import separable_layers
-from mobilenetdet.models.losses import (
-    cross_entropy,
-    smooth_l1,
-    squared_confidence_error,
-    squared_error,
-)
+from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
 from mobilenetdet.models.positive_rows import PositiveRows
 
 # Share of anchors with an object that the confidence starts from; without it the many negatives
 # drown the first steps.
 _PRIOR = 0.01
-# Box losses by their name in the config: 1 - overlap of boxes, or a distance of deltas.
-_OVERLAPS = {"giou": giou, "ciou": ciou}
-_DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 Predictions = dict[str, Tensor]
 
@@ -38,6 +31,13 @@ class SqueezeDetHead(keras.layers.Layer):
     The score of a class is its softmax probability times the confidence, which learns the IoU of
     the predicted box with the object.
     """
+
+    loss_parts = (
+        "box_loss",
+        "confidence_positive_loss",
+        "confidence_negative_loss",
+        "class_loss",
+    )
 
     def __init__(
         self,
@@ -143,10 +143,13 @@ class SqueezeDetHead(keras.layers.Layer):
         box_targets = rows.take_objects(matches.gt_index, gt_boxes)
         boxes = self.boxes({"deltas": deltas}, anchors)
         overlaps = iou(ops.stop_gradient(boxes), box_targets)
-        if config.box_loss in _OVERLAPS:
-            box_losses = 1 - _OVERLAPS[config.box_loss](boxes, box_targets)
-        else:
-            box_losses = _DELTA_LOSSES[config.box_loss](deltas, encode(box_targets, anchors))
+        of_boxes = box_losses(
+            config.box_loss,
+            deltas=deltas,
+            boxes_xyxy=boxes,
+            anchors_xyxy=anchors,
+            targets_xyxy=box_targets,
+        )
         confidence_logits = predictions["confidence_logits"]  # [B, A]
         confidence_losses = squared_confidence_error(rows.take(confidence_logits), overlaps)
         cls_targets = rows.take_objects(matches.gt_index, gt_classes)
@@ -157,7 +160,7 @@ class SqueezeDetHead(keras.layers.Layer):
         by_negatives = config.negative_normaliser == "negatives"
         negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         parts = {
-            "box_loss": config.box * rows.sum(box_losses),
+            "box_loss": config.box * rows.sum(of_boxes),
             "confidence_positive_loss": config.confidence_positive * rows.sum(confidence_losses),
             "class_loss": config.classification * rows.sum(class_losses),
         }

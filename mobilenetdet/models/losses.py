@@ -32,6 +32,20 @@ def squared_confidence_error(confidence_logits: Tensor, targets: Tensor | float)
     return ops.square(ops.sigmoid(confidence_logits) - targets)
 
 
+def sigmoid_focal(
+    logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """Focal loss (arXiv 1708.02002) [...] of logits [...] and targets [...], 0 or 1.
+
+    Cross-entropy times (1 - p) ** gamma, with p the probability of what is true: what is sure and
+    right costs nearly nothing. What is an object weighs alpha, the rest 1 - alpha.
+    """
+    # log p = -softplus(-logit), which neither overflows nor loses small probabilities.
+    log_true = -ops.softplus(-logits) * targets - ops.softplus(logits) * (1 - targets)
+    weights = alpha * targets + (1 - alpha) * (1 - targets)
+    return -weights * (1 - ops.exp(log_true)) ** gamma * log_true
+
+
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     """Softmax cross-entropy [...] of logits [..., C] and class indices [...].
 

@@ -50,19 +50,22 @@ def test_the_printed_options_train(label_dir, capsys):
     from mobilenetdet.cli.train import Options
 
     main(["--label_dir", str(label_dir), "--num_shapes", "3", "--strides", "16"])
-    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.stride 16" in x)
+    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 16" in x)
     config = command_line.parse(Options, line.split()).config
-    assert config.model.stride == 16 and len(config.model.anchors) == 3
+    assert config.model.strides == (16,) and len(config.model.anchors) == 3
+    main(["--label_dir", str(label_dir), "--num_shapes", "2", "3", "--strides", "8", "16"])
+    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 8 16" in x)
+    model = command_line.parse(Options, line.split()).config.model
+    assert [(stride, len(shapes)) for stride, shapes in model.levels()] == [(8, 2), (16, 3)]
 
 
 def test_small_shapes_go_to_the_fine_map(label_dir, capsys):
     arguments = ["--label_dir", str(label_dir), "--strides", "8", "16", "--num_shapes", "1", "2"]
     main(arguments)
     output = capsys.readouterr().out
-    fine = numbers_after("--model.stride 8 --model.anchors", output)
-    coarse = numbers_after("--model.stride 16 --model.anchors", output)
-    assert len(fine) == 2 and len(coarse) == 4
-    assert np.prod(fine) <= np.reshape(coarse, (2, 2)).prod(1).min()
+    shapes = np.reshape(numbers_after("--model.anchors", output), (3, 2))
+    assert shapes[0].prod() <= shapes[1:].prod(1).min()
+    assert "strides=(8, 16)" in output and "anchors_per_stride=(1, 2)" in output
 
 
 def test_records_are_read_with_their_own_sizes(small_kitti, capsys):

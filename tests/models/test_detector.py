@@ -12,7 +12,13 @@ from keras import ops
 
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.letterbox import Letterbox
-from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, TrainConfig
+from mobilenetdet.config import (
+    DataConfig,
+    DetectionConfig,
+    LossConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.models.postprocess import DetectionModel, to_detections
 
@@ -100,7 +106,7 @@ def test_predictions_fit_the_anchors(detector, predictions):
 
 
 def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
-    model = replace(CONFIG.model, stride=8, pyramid_channels=16, head_blocks=0)
+    model = replace(CONFIG.model, strides=(8,), pyramid_channels=16, head_blocks=0)
     detector, _ = build_detector(replace(CONFIG, model=model))
     assert set(detector.backbone.output) == {"stride_8", "stride_16", "stride_32"}
     detector.compile(optimizer=keras.optimizers.Adam(5e-3), run_eagerly=True)
@@ -111,6 +117,46 @@ def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
     count = (HEIGHT // 8) * (WIDTH // 8) * 2
     assert detector.anchors.shape == (count, 4)
     assert detector.predict_on_batch(batch[0])["deltas"].shape == (2, count, 4)
+
+
+SSD = {
+    "head": "ssd",
+    "anchors": ((12.0, 20.0), (12.0, 28.0), (32.0, 20.0), (40.0, 30.0)),
+    "anchors_per_stride": (2, 1, 1),
+    "head_channels": 32,
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [
+        ({"strides": (8, 16, 32), "pyramid_channels": 32}, {"class_loss": "focal", "box": 2.0}),
+        ({"strides": (16, 32, 64)}, {"class_loss": "softmax", "box": 1.0}),
+    ],
+    ids=["pyramid, focal", "extra layers, softmax"],
+)
+def test_ssd_finds_the_objects_of_a_batch(tensorflow_only, batch, model, loss, tmp_path):
+    config = replace(
+        CONFIG,
+        model=replace(CONFIG.model, **SSD, **model),
+        loss=LossConfig(box_loss="giou", classification=1.0, **loss),
+    )
+    detector, _ = build_detector(config)
+    counts = [
+        -(-HEIGHT // stride) * -(-WIDTH // stride) * len(shapes)
+        for stride, shapes in config.model.levels()
+    ]
+    assert detector.anchors.shape == (sum(counts), 4)
+    detector.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=False)
+    first = train(detector, batch)
+    last = train(detector, batch, 60)
+    assert set(first) == {"loss", "box_loss", "class_loss", "dropped_boxes"}
+    assert last["loss"] < first["loss"] / 5
+    detector.save_weights(tmp_path / "a.weights.h5")
+    again, _ = build_detector(config)
+    again.load_weights(tmp_path / "a.weights.h5")
+    for name, value in detector(batch[0]).items():
+        np.testing.assert_allclose(again(batch[0])[name], value, atol=1e-6)
 
 
 def test_the_range_of_the_pixels_is_inside(tensorflow_only, detector, batch, predictions):

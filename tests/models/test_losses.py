@@ -7,6 +7,7 @@ from keras import ops
 
 from mobilenetdet.models.losses import (
     cross_entropy,
+    sigmoid_focal,
     smooth_l1,
     squared_confidence_error,
     squared_error,
@@ -68,3 +69,30 @@ def test_cross_entropy_is_the_formula():
 def test_cross_entropy_at_its_ends(logits, target, expected):
     found = cross_entropy(np.array([logits], np.float32), np.array([target], np.int32))
     np.testing.assert_allclose(found, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.5, 2.0])
+@pytest.mark.parametrize("alpha", [0.25, 0.6])
+def test_focal_loss_is_keras_own(alpha, gamma):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (5, 7)).astype(np.float32)
+    targets = rng.integers(0, 2, (5, 7)).astype(np.float32)
+    found = sigmoid_focal(logits, targets, alpha=alpha, gamma=gamma)
+    expected = keras.losses.binary_focal_crossentropy(
+        targets,
+        logits,
+        apply_class_balancing=True,
+        alpha=alpha,
+        gamma=gamma,
+        from_logits=True,
+    )
+    np.testing.assert_allclose(ops.mean(found, axis=-1), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logit", "target", "expected"),
+    [(200.0, 1.0, 0.0), (-200.0, 0.0, 0.0), (-200.0, 1.0, 50.0), (200.0, 0.0, 150.0)],
+)
+def test_focal_loss_at_its_ends(logit, target, expected):
+    logits, targets = np.array([logit], np.float32), np.array([target], np.float32)
+    assert float(sigmoid_focal(logits, targets)[0]) == pytest.approx(expected, abs=1e-6)

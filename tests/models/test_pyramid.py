@@ -12,7 +12,7 @@ CHANNELS = 4
 @pytest.fixture
 def pyramid() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return build_pyramid(SHAPES, stride=8, channels=CHANNELS)
+    return build_pyramid(SHAPES, strides=[8], channels=CHANNELS)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_pyramid_is_the_formula(pyramid, maps):
     )
     smooth = np.clip(smooth / np.sqrt(1 + 1e-3), 0, 6) @ kernel(pyramid, "smooth_8_pw")[0, 0]
     expected = np.clip(smooth / np.sqrt(1 + 1e-3), 0, 6)
-    found = ops.convert_to_numpy(pyramid(maps))
+    found = ops.convert_to_numpy(pyramid(maps)["stride_8"])
     assert found.shape == (2, 8, 16, CHANNELS) and found.any()
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -61,13 +61,23 @@ def test_the_coarsest_map_reaches_every_cell_below_it(pyramid, maps):
 
 
 def test_finer_maps_than_the_stride_are_left_out():
-    pyramid = build_pyramid(SHAPES, stride=16, channels=CHANNELS)
+    pyramid = build_pyramid(SHAPES, strides=[16], channels=CHANNELS)
     assert set(pyramid.input) == {"stride_16", "stride_32"}
-    assert pyramid.output.shape == (None, 4, 8, CHANNELS)
+    assert {name: x.shape for name, x in pyramid.output.items()} == {
+        "stride_16": (None, 4, 8, CHANNELS)
+    }
+
+
+def test_several_maps_are_smoothed_each():
+    pyramid = build_pyramid(SHAPES, strides=[8, 32], channels=CHANNELS)
+    assert {name: x.shape for name, x in pyramid.output.items()} == {
+        "stride_8": (None, 8, 16, CHANNELS),
+        "stride_32": (None, 2, 4, CHANNELS),
+    }
 
 
 def test_the_momentum_reaches_every_normalisation():
-    pyramid = build_pyramid(SHAPES, stride=8, channels=CHANNELS, batch_norm_momentum=0.9)
+    pyramid = build_pyramid(SHAPES, strides=[8], channels=CHANNELS, batch_norm_momentum=0.9)
     momenta = [layer.momentum for layer in pyramid.layers if layer.name.endswith("_bn")]
     assert momenta == [0.9] * 5
 
@@ -75,10 +85,10 @@ def test_the_momentum_reaches_every_normalisation():
 @pytest.mark.parametrize(
     ("strides", "stride", "message"),
     [
-        ((8, 16), 32, r"no map of stride 32; there are \[8, 16\]"),
+        ((8, 16), 32, r"no map of strides \[32\]; there are \[8, 16\]"),
         ((8, 32), 8, r"strides \[8, 32\]: each must be twice the one before"),
     ],
 )
 def test_impossible_pyramids_are_refused(strides, stride, message):
     with pytest.raises(ValueError, match=message):
-        build_pyramid({s: SHAPES[s] for s in strides}, stride=stride, channels=CHANNELS)
+        build_pyramid({s: SHAPES[s] for s in strides}, strides=[stride], channels=CHANNELS)

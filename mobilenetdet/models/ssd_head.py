@@ -1,0 +1,221 @@
+"""SSD's head: separable predictors on several maps, and its classification losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from mobilenetdet.boxes.coding import decode
+from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.config import LossConfig
+from mobilenetdet.models.box_losses import box_losses
+from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
+from mobilenetdet.models.losses import cross_entropy, sigmoid_focal
+from mobilenetdet.models.positive_rows import PositiveRows
+
+# Probability of an object that the class logits start from (RetinaNet, arXiv 1708.02002).
+_PRIOR = 0.01
+
+Predictions = dict[str, Tensor]
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class SsdHead(keras.layers.Layer):
+    """SSD's predictors (arXiv 1512.02325) on several maps, depthwise-separable as in SSDLite.
+
+    For each anchor it gives class logits and 4 box deltas. Classes are either told apart from
+    each other and from background by a softmax (SSD), or each has a sigmoid of its own (RetinaNet).
+    """
+
+    loss_parts = ("box_loss", "class_loss")
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_shapes: Sequence[int],
+        *,
+        background: bool = False,
+        num_blocks: int = 1,
+        channels: int = 128,
+        dropout: float = 0.0,
+        batch_norm_momentum: float = 0.99,
+        **options: object,
+    ) -> None:
+        """Makes the layers.
+
+        Args:
+            num_classes: C.
+            num_shapes: anchors at a cell of each map.
+            background: whether background is a class of a softmax.
+            num_blocks: depthwise-separable blocks of each map before its predictors.
+            channels: of those blocks.
+            dropout: rate before the predictors.
+            batch_norm_momentum: share of the running statistics that a training step keeps.
+            **options: of `keras.layers.Layer`.
+        """
+        super().__init__(**options)
+        self.num_classes, self.num_shapes = num_classes, tuple(num_shapes)
+        self.background, self.num_blocks, self.channels = background, num_blocks, channels
+        self.dropout_rate, self.batch_norm_momentum = dropout, batch_norm_momentum
+        self.num_logits = num_classes + int(background)
+        maps = range(len(self.num_shapes))
+        self.towers = [self._tower(f"tower_{index}") for index in maps]
+        self.dropout = keras.layers.Dropout(dropout)
+        self.class_predictors = [
+            self._predictor(count * self.num_logits, f"class_{index}", self._initial_bias)
+            for index, count in enumerate(self.num_shapes)
+        ]
+        self.box_predictors = [
+            self._predictor(count * 4, f"box_{index}", "zeros")
+            for index, count in enumerate(self.num_shapes)
+        ]
+
+    def call(self, maps: Sequence[Tensor], training: bool | None = None) -> Predictions:
+        """Predicts for every anchor of every map.
+
+        Args:
+            maps: [B, H, W, F] each, in the order of `num_shapes`.
+            training: switches dropout and batch statistics.
+
+        Returns:
+            float32 "class_logits" [B, A, C], or C + 1 with background first, and "deltas"
+            [B, A, 4]; the anchors of the first map come first, each map's as in `grid_anchors`.
+        """
+        logits, deltas = [], []
+        for index, x in enumerate(maps):
+            x = self.dropout(self.towers[index](x, training=training), training=training)
+            for found, predictor, width in (
+                (logits, self.class_predictors[index], self.num_logits),
+                (deltas, self.box_predictors[index], 4),
+            ):
+                predicted = ops.cast(predictor(x, training=training), "float32")
+                rows, columns = predicted.shape[1:3]
+                # A known number of anchors lets post-processing run on any number of images.
+                known = None not in (rows, columns)
+                anchors = rows * columns * self.num_shapes[index] if known else -1
+                found.append(ops.reshape(predicted, (ops.shape(predicted)[0], anchors, width)))
+        return {
+            "class_logits": ops.concatenate(logits, axis=1),
+            "deltas": ops.concatenate(deltas, axis=1),
+        }
+
+    def scores(self, predictions: Predictions) -> Tensor:
+        """Scores [B, A, C], 0 to 1."""
+        logits = predictions["class_logits"]
+        return ops.softmax(logits, axis=-1)[..., 1:] if self.background else ops.sigmoid(logits)
+
+    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
+        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
+        return decode(predictions["deltas"], anchors_xyxy)
+
+    def losses_by_part(
+        self,
+        predictions: Predictions,
+        anchors_xyxy: Tensor,
+        matches: AnchorMatches,
+        gt_boxes: Tensor,
+        gt_classes: Tensor,
+        config: LossConfig,
+    ) -> dict[str, Tensor]:
+        """The parts of the loss, weighted, each a scalar; the loss is their sum.
+
+        Both are divided by the number of anchors with an object.
+
+        Args:
+            predictions: from `call`.
+            anchors_xyxy: [A, 4], pixels.
+            matches: what each anchor learns.
+            gt_boxes: [B, N, 4], pixels of the network input.
+            gt_classes: int [B, N].
+            config: the weights of the parts.
+        """
+        rows = PositiveRows(matches.positive)
+        deltas = rows.take(predictions["deltas"])  # [P, 4]
+        anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(predictions["deltas"])))
+        losses = box_losses(
+            config.box_loss,
+            deltas=deltas,
+            boxes_xyxy=decode(deltas, anchors),
+            anchors_xyxy=anchors,
+            targets_xyxy=rows.take_objects(matches.gt_index, gt_boxes),
+        )
+        num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
+        classify = self._softmax_loss if self.background else self._focal_loss
+        of_classes = classify(predictions["class_logits"], matches, gt_classes, config)
+        return {
+            "box_loss": config.box * rows.sum(losses) / num_positive,
+            "class_loss": config.classification * of_classes / num_positive,
+        }
+
+    def get_config(self) -> dict[str, object]:
+        """Everything that `__init__` needs."""
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "num_shapes": self.num_shapes,
+            "background": self.background,
+            "num_blocks": self.num_blocks,
+            "channels": self.channels,
+            "dropout": self.dropout_rate,
+            "batch_norm_momentum": self.batch_norm_momentum,
+        }
+
+    def _focal_loss(
+        self, logits: Tensor, matches: AnchorMatches, gt_classes: Tensor, config: LossConfig
+    ) -> Tensor:
+        """Sigmoid focal loss, summed over all anchors that learn something."""
+        classes = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
+        classes = ops.where(matches.positive, classes, -1)  # a row of zeros
+        targets = ops.one_hot(ops.cast(classes, "int32"), self.num_classes, dtype="float32")
+        losses = sigmoid_focal(
+            logits, targets, alpha=config.focal_alpha, gamma=config.focal_gamma
+        )  # [B, A, C]
+        learns = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")
+        return ops.sum(ops.sum(losses, axis=-1) * learns)
+
+    def _softmax_loss(
+        self, logits: Tensor, matches: AnchorMatches, gt_classes: Tensor, config: LossConfig
+    ) -> Tensor:
+        """Cross-entropy of anchors with an object and of each image's hardest negatives."""
+        classes = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
+        targets = ops.where(matches.positive, classes + 1, 0)
+        losses = cross_entropy(logits, targets)  # [B, A]
+        positive = ops.cast(matches.positive, "float32")
+        negative_losses = ops.where(matches.negative, ops.stop_gradient(losses), -1.0)
+        # The rank of each negative among those of its image, the hardest first.
+        ranks = ops.argsort(ops.argsort(-negative_losses, axis=1), axis=1)
+        # An image without objects teaches as many as one with a single one.
+        num_wanted = config.hard_negatives * ops.maximum(ops.sum(positive, axis=1), 1.0)
+        is_hard = ops.cast(ranks, "float32") < num_wanted[:, None]
+        hard = ops.cast(ops.logical_and(is_hard, matches.negative), "float32")
+        return ops.sum(losses * (positive + hard))
+
+    def _tower(self, name: str) -> keras.layers.Layer:
+        momentum = self.batch_norm_momentum
+        layers = [
+            layer
+            for index in range(self.num_blocks)
+            for layer in separable_layers(self.channels, f"{name}_{index}", momentum)
+        ]
+        return keras.Sequential(layers, name=name) if layers else keras.layers.Identity(name=name)
+
+    def _predictor(self, filters: int, name: str, bias: object) -> keras.layers.Layer:
+        return PointwiseConv2D(
+            filters,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            bias_initializer=bias,
+            name=f"{name}_prediction",
+        )
+
+    def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        """Logits of an image in which hardly any anchor has an object."""
+        if self.background:
+            # softmax(b, 0, ..) gives background 1 - prior.
+            one = [math.log((1 - _PRIOR) / _PRIOR * self.num_classes)] + [0.0] * self.num_classes
+        else:
+            one = [-math.log(1 / _PRIOR - 1)] * self.num_classes
+        return ops.convert_to_tensor(one * (shape[0] // len(one)), dtype=dtype)

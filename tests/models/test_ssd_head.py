@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.geometry import giou
+from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
+from mobilenetdet.boxes.matching import match_anchors
+from mobilenetdet.config import LossConfig, MatchingConfig
+from mobilenetdet.models.ssd_head import SsdHead
+
+CLASSES, SIZE = 3, (32, 64)
+# Stride and shapes of two maps.
+LEVELS = ((8, [(10.0, 14.0), (18.0, 12.0)]), (16, [(30.0, 20.0)]))
+ANCHORS = np.concatenate([grid_anchors(SIZE, stride, shapes) for stride, shapes in LEVELS])
+LOSS = LossConfig(box_loss="giou", box=2.0, classification=3.0)
+MATCHING = MatchingConfig()
+
+
+def make_head(**options) -> SsdHead:
+    keras.utils.set_random_seed(0)
+    return SsdHead(CLASSES, [len(shapes) for _, shapes in LEVELS], channels=8, **options)
+
+
+def make_maps(seed=0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shapes = [(2, SIZE[0] // stride, SIZE[1] // stride, 4) for stride, _ in LEVELS]
+    return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def make_predictions(num_logits: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    shapes = {"class_logits": (2, len(ANCHORS), num_logits), "deltas": (2, len(ANCHORS), 4)}
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def make_targets() -> dict[str, np.ndarray]:
+    """Two objects, an ignored one and a DontCare region; an image with one object."""
+    boxes = np.zeros((2, 6, 4), np.float32)
+    classes = np.full((2, 6), -1, np.int32)
+    kinds = np.full((2, 6), PADDING, np.int32)
+    boxes[0, :4] = [(3, 4, 13, 17), (20, 6, 50, 26), (44, 0, 62, 12), (0, 20, 20, 32)]
+    kinds[0, :4], classes[0, :3] = (OBJECT, OBJECT, IGNORED, DONT_CARE), (0, 2, 0)
+    boxes[1, 3], kinds[1, 3], classes[1, 3] = (30, 10, 48, 22), OBJECT, 1
+    return {"boxes": boxes, "classes": classes, "kinds": kinds}
+
+
+def find_losses(head, predictions, targets, loss=LOSS) -> dict[str, float]:
+    matches = match_anchors(
+        ops.convert_to_tensor(ANCHORS), targets["boxes"], targets["kinds"], MATCHING
+    )
+    predictions = {name: ops.convert_to_tensor(value) for name, value in predictions.items()}
+    parts = head.losses_by_part(
+        predictions, ANCHORS, matches, targets["boxes"], targets["classes"], loss
+    )
+    return {name: float(value) for name, value in parts.items()}, matches
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_anchors_of_all_maps_in_their_order(background):
+    head, maps = make_head(background=background), make_maps()
+    found = head(maps)
+    assert found["class_logits"].shape == (2, len(ANCHORS), CLASSES + background)
+    assert found["deltas"].shape == (2, len(ANCHORS), 4)
+    assert head.scores(found).shape == (2, len(ANCHORS), CLASSES)
+    assert head.boxes(found, ANCHORS).shape == (2, len(ANCHORS), 4)
+    # A cell of the second map moves its own anchors alone: 4 x 8 x 2 anchors come before.
+    maps[1][1, 0, 3] += 5
+    moved = ops.convert_to_numpy(ops.any(head(maps)["deltas"] != found["deltas"], axis=-1))
+    rows = np.flatnonzero(moved[1])
+    assert not moved[0].any() and len(rows)
+    assert rows.min() >= 64 and set((rows - 64) % 4) == {2, 3}  # the tower is 3x3
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_fresh_scores_are_low(background):
+    head = make_head(background=background)
+    scores = ops.convert_to_numpy(head.scores(head(make_maps())))
+    expected = 0.01 / CLASSES if background else 0.01
+    np.testing.assert_allclose(scores, expected, rtol=0.6)
+
+
+def naive_focal(logit, target, alpha=0.25, gamma=2.0):
+    p = 1 / (1 + np.exp(-np.float64(logit)))
+    p, weight = (p, alpha) if target else (1 - p, 1 - alpha)
+    return -weight * (1 - p) ** gamma * np.log(p)
+
+
+def test_focal_loss_is_the_formula():
+    predictions, targets = make_predictions(CLASSES), make_targets()
+    parts, matches = find_losses(make_head(), predictions, targets)
+    positive, negative, index = (
+        ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
+    )
+    expected, num_positive = 0.0, positive.sum()
+    for image, anchor in zip(*np.nonzero(positive | negative), strict=True):
+        for klass in range(CLASSES):
+            own = targets["classes"][image, index[image, anchor]] == klass
+            logit = predictions["class_logits"][image, anchor, klass]
+            expected += naive_focal(logit, positive[image, anchor] and own)
+    assert 3 <= num_positive < positive.size and (~positive & ~negative).any()
+    assert parts["class_loss"] == pytest.approx(3 * expected / num_positive, rel=1e-5)
+
+
+def test_softmax_learns_objects_and_the_hardest_negatives():
+    head = make_head(background=True)
+    predictions, targets = make_predictions(CLASSES + 1), make_targets()
+    parts, matches = find_losses(head, predictions, targets)
+    positive, negative, index = (
+        ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
+    )
+    logits = predictions["class_logits"].astype(np.float64)
+    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    expected = 0.0
+    for image in range(2):
+        for anchor in np.flatnonzero(positive[image]):
+            expected -= logs[image, anchor, 1 + targets["classes"][image, index[image, anchor]]]
+        hardest = np.sort(-logs[image, negative[image], 0])[::-1]
+        expected += hardest[: 3 * positive[image].sum()].sum()
+    assert parts["class_loss"] == pytest.approx(3 * expected / positive.sum(), rel=1e-5)
+
+
+def test_box_loss_is_that_of_the_config():
+    head, predictions, targets = make_head(), make_predictions(CLASSES), make_targets()
+    parts, matches = find_losses(head, predictions, targets)
+    boxes = ops.convert_to_numpy(head.boxes(predictions, ANCHORS))
+    positive, index = (ops.convert_to_numpy(x) for x in (matches.positive, matches.gt_index))
+    losses = [
+        1 - float(giou(boxes[i, a], targets["boxes"][i, index[i, a]]))
+        for i, a in zip(*np.nonzero(positive), strict=True)
+    ]
+    assert parts["box_loss"] == pytest.approx(2 * np.mean(losses), rel=1e-5)
+    other, _ = find_losses(head, predictions, targets, replace(LOSS, box_loss="smooth_l1"))
+    assert other["box_loss"] != pytest.approx(parts["box_loss"])
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("kind", [PADDING, IGNORED, DONT_CARE])
+def test_images_without_an_object_give_a_finite_loss(background, kind):
+    head = make_head(background=background)
+    targets = make_targets()
+    targets["kinds"][:] = kind
+    parts, _ = find_losses(head, make_predictions(CLASSES + background), targets)
+    assert parts["box_loss"] == 0 and np.isfinite(parts["class_loss"])
+    assert parts["class_loss"] > 0 or kind != PADDING
+
+
+def test_head_comes_back_from_its_config():
+    head = make_head(background=True, num_blocks=2, dropout=0.1)
+    again = SsdHead.from_config(head.get_config())
+    assert again.get_config() == head.get_config()
+
+
+def test_no_block_leaves_plain_predictors():
+    head = make_head(num_blocks=0)
+    head(make_maps())
+    assert len(head.trainable_variables) == 2 * 2 * len(LEVELS)
