@@ -28,9 +28,9 @@ KITTI_ANCHORS = (
     (181.0, 100.0),
     (290.0, 178.0),
 )
-# Twelve shapes for strides 8, 16 and 32, five, four and three, fitted to all labels of KITTI by
-# `tools/fit_anchors.py --strides 8 16 32 --num_shapes 5 4 3`: without an anchor of IoU 0.5 are 1.4 %
-# of the Cars, 4.2 % of the Pedestrians and 6.1 % of the Cyclists.
+# Five shapes for stride 8, four for 16 and three for 32, fitted to all labels of KITTI by
+# `tools/fit_anchors.py --strides 8 16 32 --num_shapes 5 4 3`: 1.4 % of the Cars, 4.2 % of the
+# Pedestrians and 6.1 % of the Cyclists have no anchor of IoU 0.5.
 KITTI_PYRAMID_ANCHORS = (
     (11.7, 30.6),
     (28.0, 21.1),
