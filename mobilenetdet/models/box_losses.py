@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from mobilenetdet.boxes.coding import encode
+from typing import NamedTuple
+
+from keras import ops
+
+from mobilenetdet.boxes.coding import decode, encode
 from mobilenetdet.boxes.geometry import Tensor, ciou, giou
+from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.models.losses import smooth_l1, squared_error
+from mobilenetdet.models.positive_rows import PositiveRows
 
 # 1 - overlap of boxes, or a distance of deltas.
 _OVERLAPS = {"giou": giou, "ciou": ciou}
 _DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 
-def box_losses(
-    kind: str, *, deltas: Tensor, boxes_xyxy: Tensor, anchors_xyxy: Tensor, targets_xyxy: Tensor
-) -> Tensor:
-    """Losses [P] of P predicted boxes.
+class LearntBoxes(NamedTuple):
+    """The boxes of the P anchors that learn an object.
+
+    Attributes:
+        losses: [P].
+        boxes_xyxy: [P, 4], as predicted, pixels.
+        targets_xyxy: [P, 4], the objects, pixels.
+    """
+
+    losses: Tensor
+    boxes_xyxy: Tensor
+    targets_xyxy: Tensor
+
+
+def learn_boxes(
+    kind: str,
+    rows: PositiveRows,
+    deltas: Tensor,
+    *,
+    anchors_xyxy: Tensor,
+    matches: AnchorMatches,
+    gt_boxes: Tensor,
+) -> LearntBoxes:
+    """Compares the boxes of the anchors that learn an object with it.
 
     Args:
         kind: "squared", "smooth_l1", "giou" or "ciou".
-        deltas: [P, 4], as predicted.
-        boxes_xyxy: [P, 4], decoded from them, pixels.
-        anchors_xyxy: [P, 4], pixels.
-        targets_xyxy: [P, 4], the objects, pixels.
+        rows: the anchors that learn an object.
+        deltas: [B, A, 4], as predicted.
+        anchors_xyxy: [A, 4], pixels.
+        matches: what each anchor learns.
+        gt_boxes: [B, N, 4], pixels.
     """
+    anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(deltas)))  # [P, 4]
+    deltas = rows.take(deltas)
+    targets = rows.take_objects(matches.gt_index, gt_boxes)
+    boxes = decode(deltas, anchors)
     if kind in _OVERLAPS:
-        return 1 - _OVERLAPS[kind](boxes_xyxy, targets_xyxy)
-    return _DELTA_LOSSES[kind](deltas, encode(targets_xyxy, anchors_xyxy))
+        losses = 1 - _OVERLAPS[kind](boxes, targets)
+    else:
+        losses = _DELTA_LOSSES[kind](deltas, encode(targets, anchors))
+    return LearntBoxes(losses, boxes, targets)

@@ -11,7 +11,6 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.models.extra_layers import build_extra_layers
-from mobilenetdet.models.heads import Predictions, SqueezeDetHead
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
     build_mobilenet_v1,
@@ -19,6 +18,7 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
+from mobilenetdet.models.squeezedet_head import Predictions, SqueezeDetHead
 from mobilenetdet.models.ssd_head import SsdHead
 from mobilenetdet.models.weights import LoadReport, load_backbone_weights
 

@@ -12,7 +12,7 @@ from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.box_losses import box_losses
+from mobilenetdet.models.box_losses import learn_boxes
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import cross_entropy, sigmoid_focal
 from mobilenetdet.models.positive_rows import PositiveRows
@@ -134,20 +134,19 @@ class SsdHead(keras.layers.Layer):
             config: the weights of the parts.
         """
         rows = PositiveRows(matches.positive)
-        deltas = rows.take(predictions["deltas"])  # [P, 4]
-        anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(predictions["deltas"])))
-        losses = box_losses(
+        learnt = learn_boxes(
             config.box_loss,
-            deltas=deltas,
-            boxes_xyxy=decode(deltas, anchors),
-            anchors_xyxy=anchors,
-            targets_xyxy=rows.take_objects(matches.gt_index, gt_boxes),
+            rows,
+            predictions["deltas"],
+            anchors_xyxy=anchors_xyxy,
+            matches=matches,
+            gt_boxes=gt_boxes,
         )
         num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
         classify = self._softmax_loss if self.background else self._focal_loss
         of_classes = classify(predictions["class_logits"], matches, gt_classes, config)
         return {
-            "box_loss": config.box * rows.sum(losses) / num_positive,
+            "box_loss": config.box * rows.sum(learnt.losses) / num_positive,
             "class_loss": config.classification * of_classes / num_positive,
         }
 

@@ -11,7 +11,7 @@ from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.box_losses import box_losses
+from mobilenetdet.models.box_losses import learn_boxes
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
 from mobilenetdet.models.positive_rows import PositiveRows
@@ -138,18 +138,15 @@ class SqueezeDetHead(keras.layers.Layer):
             config: the weights of the parts.
         """
         rows = PositiveRows(matches.positive)
-        anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(predictions["deltas"])))
-        deltas = rows.take(predictions["deltas"])  # [P, 4]
-        box_targets = rows.take_objects(matches.gt_index, gt_boxes)
-        boxes = self.boxes({"deltas": deltas}, anchors)
-        overlaps = iou(ops.stop_gradient(boxes), box_targets)
-        of_boxes = box_losses(
+        learnt = learn_boxes(
             config.box_loss,
-            deltas=deltas,
-            boxes_xyxy=boxes,
-            anchors_xyxy=anchors,
-            targets_xyxy=box_targets,
+            rows,
+            predictions["deltas"],
+            anchors_xyxy=anchors_xyxy,
+            matches=matches,
+            gt_boxes=gt_boxes,
         )
+        overlaps = iou(ops.stop_gradient(learnt.boxes_xyxy), learnt.targets_xyxy)
         confidence_logits = predictions["confidence_logits"]  # [B, A]
         confidence_losses = squared_confidence_error(rows.take(confidence_logits), overlaps)
         cls_targets = rows.take_objects(matches.gt_index, gt_classes)
@@ -160,7 +157,7 @@ class SqueezeDetHead(keras.layers.Layer):
         by_negatives = config.negative_normaliser == "negatives"
         negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         parts = {
-            "box_loss": config.box * rows.sum(of_boxes),
+            "box_loss": config.box * rows.sum(learnt.losses),
             "confidence_positive_loss": config.confidence_positive * rows.sum(confidence_losses),
             "class_loss": config.classification * rows.sum(class_losses),
         }

@@ -12,8 +12,8 @@ from mobilenetdet.boxes.geometry import ciou, giou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import LossConfig, MatchingConfig
-from mobilenetdet.models.heads import SqueezeDetHead
 from mobilenetdet.models.losses import smooth_l1
+from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 
 ROWS, COLUMNS, CLASSES = 4, 8, 3
 SHAPES = [(32.0, 20.0), (12.0, 28.0)]
