@@ -159,13 +159,14 @@ def quickstart() -> DetectionConfig:
             pyramid_channels=96,
             head_blocks=1,
             head_channels=96,
+            batch_norm_momentum=0.98,
         ),
         loss=LossConfig(box_loss="giou", box=10.0),
         train=TrainConfig(
-            epochs=8,
-            batch_size=4,
+            epochs=7,
+            batch_size=2,
             learning_rate=2e-3,
-            ema=0.99,
+            ema=0.995,
             eval_every=0,
         ),
     )
