@@ -161,7 +161,7 @@ def quickstart() -> DetectionConfig:
             head_channels=96,
             batch_norm_momentum=0.98,
         ),
-        loss=LossConfig(box_loss="giou", box=10.0),
+        loss=LossConfig(box_loss="giou", box=15.0, classification=10.0),
         train=TrainConfig(
             epochs=7,
             batch_size=2,
