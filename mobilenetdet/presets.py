@@ -139,7 +139,7 @@ def rendered() -> DetectionConfig:
 def quickstart() -> DetectionConfig:
     """Half the size, half the width, from scratch: for the rendered data set on a laptop.
 
-    680 rendered frames to train, 120 to measure, 7 epochs, 8 min 39 s on 2 CPU cores with rendering
+    680 rendered frames to train, 120 to measure, 7 epochs, 7 min 26 s on 2 CPU cores with rendering
     and evaluation: moderate R40 72.8 Car, 47.7 Pedestrian, 44.6 Cyclist
     (`bash scripts/quickstart.sh`).
     """
