@@ -144,6 +144,10 @@ def _prepare(
     """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
+    # Nothing here is left to tf.data to tune, and its tuning thread sleeps for up to a minute when
+    # an iterator is closed: a run would end that much later.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     preparer = FramePreparer(config, training=training)
     base_seed = config.train.seed % 2**32
 
@@ -161,7 +165,8 @@ def _prepare(
             for key, value in zip(_OUTPUTS, values, strict=True)
         }
 
-    return records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
+    batches = records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
+    return batches.with_options(options)
 
 
 def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:

@@ -10,6 +10,7 @@ from mobilenetdet.boxes.anchors import grid_anchors
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
+from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.extra_layers import build_extra_layers
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
@@ -18,7 +19,7 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
-from mobilenetdet.models.squeezedet_head import Predictions, SqueezeDetHead
+from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 from mobilenetdet.models.ssd_head import SsdHead
 from mobilenetdet.models.weights import LoadReport, load_backbone_weights
 
@@ -148,7 +149,7 @@ class Detector(keras.Model):
         )
 
 
-def _build_head(config: DetectionConfig) -> SqueezeDetHead | SsdHead:
+def _build_head(config: DetectionConfig) -> AnchorHead:
     model = config.model
     options = {
         "num_blocks": model.head_blocks,

@@ -7,24 +7,19 @@ import math
 import keras
 from keras import ops
 
-from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor, iou
-from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.box_losses import learn_boxes
+from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
-from mobilenetdet.models.positive_rows import PositiveRows
 
 # Share of anchors with an object that the confidence starts from; without it the many negatives
 # drown the first steps.
 _PRIOR = 0.01
 
-Predictions = dict[str, Tensor]
-
 
 @keras.saving.register_keras_serializable("mobilenetdet")
-class SqueezeDetHead(keras.layers.Layer):
+class SqueezeDetHead(AnchorHead):
     """SqueezeDet's ConvDet layer (arXiv 1612.01051): one 3x3 convolution predicts everything.
 
     For each of K anchors at a cell it gives C class logits, one confidence logit and 4 box deltas.
@@ -114,54 +109,25 @@ class SqueezeDetHead(keras.layers.Layer):
         confidences = ops.sigmoid(predictions["confidence_logits"])
         return ops.softmax(predictions["class_logits"], axis=-1) * confidences[..., None]
 
-    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
-        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
-        return decode(predictions["deltas"], anchors_xyxy)
-
-    def losses_by_part(
-        self,
-        predictions: Predictions,
-        anchors_xyxy: Tensor,
-        matches: AnchorMatches,
-        gt_boxes: Tensor,
-        gt_classes: Tensor,
-        config: LossConfig,
+    def score_losses(
+        self, predictions: Predictions, lesson: Lesson, config: LossConfig
     ) -> dict[str, Tensor]:
-        """The parts of SqueezeDet's loss, weighted, each a scalar; the loss is their sum.
-
-        Args:
-            predictions: from `call`.
-            anchors_xyxy: [A, 4], pixels.
-            matches: what each anchor learns.
-            gt_boxes: [B, N, 4], pixels of the network input.
-            gt_classes: int [B, N].
-            config: the weights of the parts.
-        """
-        rows = PositiveRows(matches.positive)
-        learnt = learn_boxes(
-            config.box_loss,
-            rows,
-            predictions["deltas"],
-            anchors_xyxy=anchors_xyxy,
-            matches=matches,
-            gt_boxes=gt_boxes,
-        )
-        overlaps = iou(ops.stop_gradient(learnt.boxes_xyxy), learnt.targets_xyxy)
+        """The losses of the confidence and of the classes (section 3.3 of the paper)."""
+        matches, rows, num_positive = lesson.matches, lesson.rows, lesson.num_positive
+        boxes = lesson.boxes
+        overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)
         confidence_logits = predictions["confidence_logits"]  # [B, A]
         confidence_losses = squared_confidence_error(rows.take(confidence_logits), overlaps)
-        cls_targets = rows.take_objects(matches.gt_index, gt_classes)
+        cls_targets = rows.take_objects(matches.gt_index, lesson.gt_classes)
         class_losses = cross_entropy(rows.take(predictions["class_logits"]), cls_targets)
-
-        negative = ops.cast(matches.negative, "float32")
-        num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
-        by_negatives = config.negative_normaliser == "negatives"
-        negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         parts = {
-            "box_loss": config.box * rows.sum(learnt.losses),
             "confidence_positive_loss": config.confidence_positive * rows.sum(confidence_losses),
             "class_loss": config.classification * rows.sum(class_losses),
         }
         parts = {name: value / num_positive for name, value in parts.items()}
+        negative = ops.cast(matches.negative, "float32")
+        by_negatives = config.negative_normaliser == "negatives"
+        negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         at_negative = ops.sum(squared_confidence_error(confidence_logits, 0.0) * negative)
         parts["confidence_negative_loss"] = (
             config.confidence_negative * at_negative / negative_normaliser

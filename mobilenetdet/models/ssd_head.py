@@ -8,23 +8,19 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.box_losses import learn_boxes
+from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import cross_entropy, sigmoid_focal
-from mobilenetdet.models.positive_rows import PositiveRows
 
 # Probability of an object that the class logits start from (RetinaNet, arXiv 1708.02002).
 _PRIOR = 0.01
 
-Predictions = dict[str, Tensor]
-
 
 @keras.saving.register_keras_serializable("mobilenetdet")
-class SsdHead(keras.layers.Layer):
+class SsdHead(AnchorHead):
     """SSD's predictors (arXiv 1512.02325) on several maps, depthwise-separable as in SSDLite.
 
     For each anchor it gives class logits and 4 box deltas. Classes are either told apart from
@@ -108,47 +104,15 @@ class SsdHead(keras.layers.Layer):
         logits = predictions["class_logits"]
         return ops.softmax(logits, axis=-1)[..., 1:] if self.background else ops.sigmoid(logits)
 
-    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
-        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
-        return decode(predictions["deltas"], anchors_xyxy)
-
-    def losses_by_part(
-        self,
-        predictions: Predictions,
-        anchors_xyxy: Tensor,
-        matches: AnchorMatches,
-        gt_boxes: Tensor,
-        gt_classes: Tensor,
-        config: LossConfig,
+    def score_losses(
+        self, predictions: Predictions, lesson: Lesson, config: LossConfig
     ) -> dict[str, Tensor]:
-        """The parts of the loss, weighted, each a scalar; the loss is their sum.
-
-        Both are divided by the number of anchors with an object.
-
-        Args:
-            predictions: from `call`.
-            anchors_xyxy: [A, 4], pixels.
-            matches: what each anchor learns.
-            gt_boxes: [B, N, 4], pixels of the network input.
-            gt_classes: int [B, N].
-            config: the weights of the parts.
-        """
-        rows = PositiveRows(matches.positive)
-        learnt = learn_boxes(
-            config.box_loss,
-            rows,
-            predictions["deltas"],
-            anchors_xyxy=anchors_xyxy,
-            matches=matches,
-            gt_boxes=gt_boxes,
-        )
-        num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
+        """The loss of the classes, divided by the number of anchors with an object."""
         classify = self._softmax_loss if self.background else self._focal_loss
-        of_classes = classify(predictions["class_logits"], matches, gt_classes, config)
-        return {
-            "box_loss": config.box * rows.sum(learnt.losses) / num_positive,
-            "class_loss": config.classification * of_classes / num_positive,
-        }
+        of_classes = classify(
+            predictions["class_logits"], lesson.matches, lesson.gt_classes, config
+        )
+        return {"class_loss": config.classification * of_classes / lesson.num_positive}
 
     def get_config(self) -> dict[str, object]:
         """Everything that `__init__` needs."""

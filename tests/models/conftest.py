@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mobilenetdet.boxes.kinds import PADDING
+
 BACKEND = keras.backend.backend()
 
 if BACKEND == "jax":
@@ -15,6 +17,26 @@ if BACKEND == "jax":
 
     # These tests compile many small functions and run each of them a few times.
     jax.config.update("jax_disable_most_optimizations", True)
+
+
+# Row, kind, class, box.
+Objects = list[tuple[int, int, int, tuple[float, float, float, float]]]
+
+
+@pytest.fixture(scope="session")
+def pack_targets() -> Callable[..., dict[str, np.ndarray]]:
+    """Gives pack_targets(objects of each image, number of rows): the targets of a batch."""
+    return _pack_targets
+
+
+def _pack_targets(images: list[Objects], count: int) -> dict[str, np.ndarray]:
+    boxes = np.zeros((len(images), count, 4), np.float32)
+    classes = np.full((len(images), count), -1, np.int32)
+    kinds = np.full((len(images), count), PADDING, np.int32)
+    for index, objects in enumerate(images):
+        for row, kind, klass, box in objects:
+            boxes[index, row], kinds[index, row], classes[index, row] = box, kind, klass
+    return {"boxes": boxes, "classes": classes, "kinds": kinds}
 
 
 @pytest.fixture

@@ -56,22 +56,18 @@ def detector() -> Detector:
 
 
 @pytest.fixture
-def batch() -> Batch:
-    return make_batch()
+def batch(pack_targets) -> Batch:
+    return make_batch(pack_targets)
 
 
-def make_batch() -> Batch:
+def make_batch(pack_targets) -> Batch:
     rng = np.random.default_rng(0)
     images = rng.integers(100, 130, (2, HEIGHT, WIDTH, 3)).astype(np.uint8)
-    boxes = np.zeros((2, 8, 4), np.float32)
-    classes = np.full((2, 8), -1, np.int32)
-    kinds = np.full((2, 8), PADDING, np.int32)
+    packed = [[], []]
     for row, (image, index, (left, top, right, bottom)) in enumerate(OBJECTS):
         images[image, top:bottom, left:right] = rng.integers(0, 255, 3)
-        boxes[image, row] = left, top, right, bottom
-        classes[image, row], kinds[image, row] = index, OBJECT
-    dropped = np.array([1, 2], np.int32)
-    return images, {"boxes": boxes, "classes": classes, "kinds": kinds, "num_dropped": dropped}
+        packed[image].append((row, OBJECT, index, (left, top, right, bottom)))
+    return images, pack_targets(packed, 8) | {"num_dropped": np.array([1, 2], np.int32)}
 
 
 def train(detector: Detector, batch: Batch, steps: int = 1) -> dict[str, float]:
@@ -89,9 +85,9 @@ def all_finite(detector: Detector) -> bool:
 
 
 @pytest.fixture(scope="module")
-def predictions(detector) -> dict[str, np.ndarray]:
+def predictions(detector, pack_targets) -> dict[str, np.ndarray]:
     """Of the fresh detector for the images of the batch."""
-    return detector.predict_on_batch(make_batch()[0])
+    return detector.predict_on_batch(make_batch(pack_targets)[0])
 
 
 def test_predictions_fit_the_anchors(detector, predictions):

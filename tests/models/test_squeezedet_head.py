@@ -43,15 +43,15 @@ def predictions() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def targets() -> dict[str, np.ndarray]:
+def targets(pack_targets) -> dict[str, np.ndarray]:
     """Two objects, an ignored one and a DontCare region; an image with one object."""
-    boxes = np.zeros((2, 8, 4), np.float32)
-    classes = np.full((2, 8), -1, np.int32)
-    kinds = np.full((2, 8), PADDING, np.int32)
-    boxes[0, :4] = [(4, 6, 40, 24), (66, 2, 80, 30), (90, 30, 120, 52), (0, 40, 60, 64)]
-    kinds[0, :4], classes[0, :3] = (OBJECT, OBJECT, IGNORED, DONT_CARE), (0, 2, 0)
-    boxes[1, 3], kinds[1, 3], classes[1, 3] = (40, 20, 76, 38), OBJECT, 1
-    return {"boxes": boxes, "classes": classes, "kinds": kinds}
+    first = [
+        (0, OBJECT, 0, (4, 6, 40, 24)),
+        (1, OBJECT, 2, (66, 2, 80, 30)),
+        (2, IGNORED, 0, (90, 30, 120, 52)),
+        (3, DONT_CARE, -1, (0, 40, 60, 64)),
+    ]
+    return pack_targets([first, [(3, OBJECT, 1, (40, 20, 76, 38))]], 8)
 
 
 @pytest.fixture(scope="module")

@@ -37,15 +37,16 @@ def make_predictions(num_logits: int) -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def make_targets() -> dict[str, np.ndarray]:
+@pytest.fixture
+def targets(pack_targets) -> dict[str, np.ndarray]:
     """Two objects, an ignored one and a DontCare region; an image with one object."""
-    boxes = np.zeros((2, 6, 4), np.float32)
-    classes = np.full((2, 6), -1, np.int32)
-    kinds = np.full((2, 6), PADDING, np.int32)
-    boxes[0, :4] = [(3, 4, 13, 17), (20, 6, 50, 26), (44, 0, 62, 12), (0, 20, 20, 32)]
-    kinds[0, :4], classes[0, :3] = (OBJECT, OBJECT, IGNORED, DONT_CARE), (0, 2, 0)
-    boxes[1, 3], kinds[1, 3], classes[1, 3] = (30, 10, 48, 22), OBJECT, 1
-    return {"boxes": boxes, "classes": classes, "kinds": kinds}
+    first = [
+        (0, OBJECT, 0, (3, 4, 13, 17)),
+        (1, OBJECT, 2, (20, 6, 50, 26)),
+        (2, IGNORED, 0, (44, 0, 62, 12)),
+        (3, DONT_CARE, -1, (0, 20, 20, 32)),
+    ]
+    return pack_targets([first, [(3, OBJECT, 1, (30, 10, 48, 22))]], 6)
 
 
 def find_losses(head, predictions, targets, loss=LOSS) -> dict[str, float]:
@@ -89,8 +90,8 @@ def naive_focal(logit, target, alpha=0.25, gamma=2.0):
     return -weight * (1 - p) ** gamma * np.log(p)
 
 
-def test_focal_loss_is_the_formula():
-    predictions, targets = make_predictions(CLASSES), make_targets()
+def test_focal_loss_is_the_formula(targets):
+    predictions = make_predictions(CLASSES)
     parts, matches = find_losses(make_head(), predictions, targets)
     positive, negative, index = (
         ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
@@ -105,9 +106,9 @@ def test_focal_loss_is_the_formula():
     assert parts["class_loss"] == pytest.approx(3 * expected / num_positive, rel=1e-5)
 
 
-def test_softmax_learns_objects_and_the_hardest_negatives():
+def test_softmax_learns_objects_and_the_hardest_negatives(targets):
     head = make_head(background=True)
-    predictions, targets = make_predictions(CLASSES + 1), make_targets()
+    predictions = make_predictions(CLASSES + 1)
     parts, matches = find_losses(head, predictions, targets)
     positive, negative, index = (
         ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
@@ -123,8 +124,8 @@ def test_softmax_learns_objects_and_the_hardest_negatives():
     assert parts["class_loss"] == pytest.approx(3 * expected / positive.sum(), rel=1e-5)
 
 
-def test_box_loss_is_that_of_the_config():
-    head, predictions, targets = make_head(), make_predictions(CLASSES), make_targets()
+def test_box_loss_is_that_of_the_config(targets):
+    head, predictions = make_head(), make_predictions(CLASSES)
     parts, matches = find_losses(head, predictions, targets)
     boxes = ops.convert_to_numpy(head.boxes(predictions, ANCHORS))
     positive, index = (ops.convert_to_numpy(x) for x in (matches.positive, matches.gt_index))
@@ -139,9 +140,8 @@ def test_box_loss_is_that_of_the_config():
 
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("kind", [PADDING, IGNORED, DONT_CARE])
-def test_images_without_an_object_give_a_finite_loss(background, kind):
+def test_images_without_an_object_give_a_finite_loss(targets, background, kind):
     head = make_head(background=background)
-    targets = make_targets()
     targets["kinds"][:] = kind
     parts, _ = find_losses(head, make_predictions(CLASSES + background), targets)
     assert parts["box_loss"] == 0 and np.isfinite(parts["class_loss"])

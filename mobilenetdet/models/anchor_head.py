@@ -1,0 +1,94 @@
+"""What the heads have in common: boxes from deltas, and the loss of the boxes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import keras
+from keras import ops
+
+from mobilenetdet.boxes.coding import decode
+from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.config import LossConfig
+from mobilenetdet.models.box_losses import LearntBoxes, learn_boxes
+from mobilenetdet.models.positive_rows import PositiveRows
+
+Predictions = dict[str, Tensor]
+
+
+class Lesson(NamedTuple):
+    """What the scores of a batch are to learn.
+
+    Attributes:
+        matches: what each anchor learns.
+        gt_classes: int [B, N].
+        rows: the P anchors that learn an object.
+        boxes: their boxes, predicted and true.
+        num_positive: scalar, how many they are, at least 1.
+    """
+
+    matches: AnchorMatches
+    gt_classes: Tensor
+    rows: PositiveRows
+    boxes: LearntBoxes
+    num_positive: Tensor
+
+
+class AnchorHead(keras.layers.Layer):
+    """A layer that predicts "deltas" [B, A, 4] and something that scores come from."""
+
+    # Names of the parts of the loss.
+    loss_parts: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def scores(self, predictions: Predictions) -> Tensor:
+        """Scores [B, A, C], 0 to 1."""
+
+    @abstractmethod
+    def score_losses(
+        self, predictions: Predictions, lesson: Lesson, config: LossConfig
+    ) -> dict[str, Tensor]:
+        """The parts of the loss that are not of the boxes, weighted and normalised, scalars."""
+
+    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
+        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
+        return decode(predictions["deltas"], anchors_xyxy)
+
+    def losses_by_part(
+        self,
+        predictions: Predictions,
+        anchors_xyxy: Tensor,
+        matches: AnchorMatches,
+        gt_boxes: Tensor,
+        gt_classes: Tensor,
+        config: LossConfig,
+    ) -> dict[str, Tensor]:
+        """The parts of the loss, weighted, each a scalar; the loss is their sum.
+
+        That of the boxes is divided by the number of anchors with an object.
+
+        Args:
+            predictions: from `call`.
+            anchors_xyxy: [A, 4], pixels.
+            matches: what each anchor learns.
+            gt_boxes: [B, N, 4], pixels of the network input.
+            gt_classes: int [B, N].
+            config: the weights of the parts.
+        """
+        rows = PositiveRows(matches.positive)
+        boxes = learn_boxes(
+            config.box_loss,
+            rows,
+            predictions["deltas"],
+            anchors_xyxy=anchors_xyxy,
+            matches=matches,
+            gt_boxes=gt_boxes,
+        )
+        num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
+        lesson = Lesson(matches, gt_classes, rows, boxes, num_positive)
+        return {
+            "box_loss": config.box * rows.sum(boxes.losses) / num_positive,
+            **self.score_losses(predictions, lesson, config),
+        }
