@@ -10,6 +10,11 @@ from mobilenetdet.boxes.geometry import Tensor, area, intersection
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT
 from mobilenetdet.config import MatchingConfig
 
+# Anchors a group in the search for the largest values.
+_GROUP = 32
+# More than any IoU.
+_UNREACHABLE = 2.0
+
 
 class AnchorMatches(NamedTuple):
     """What each anchor is to learn. An anchor that is neither positive nor negative learns nothing.
@@ -50,11 +55,11 @@ def match_anchors(
     owner = _owners(assign_best_anchors(object_ious), ops.shape(best_iou))  # [B, A]
     is_owned = owner >= 0
     positive = ops.logical_or(is_owned, best_iou >= config.positive_iou)
-    favourite = ops.cast(ops.argmax(object_ious, axis=1), "int32")
+    favourite = _first_equal(object_ious, best_iou)
     gt_index = ops.where(is_owned, owner, favourite)
     neutral = ops.logical_or(
         best_iou >= config.ignore_iou,
-        _on_ignored(ious, shared / ops.maximum(anchor_areas, 1e-6), gt_kinds, config),
+        _on_ignored(ious, shared, anchor_areas, gt_kinds, config),
     )
     negative = ops.logical_not(ops.logical_or(positive, neutral))
     return AnchorMatches(gt_index, positive, negative)
@@ -79,8 +84,7 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
     earlier = rows[None, :] < rows[:, None]  # [N, N]: m before n
     # The others take at most N - 1 anchors, so that one of its best N is left to each object.
     # Of equals the lower anchor comes first.
-    best_ious, candidates = ops.top_k(object_ious, count)  # [B, N, N]
-    candidates = ops.cast(candidates, "int32")
+    best_ious, candidates = top_anchors(object_ious, count)  # [B, N, N]
 
     def fix_mutual_bests(ious: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
         """One round: each object that is the best of its best free anchor gets it and leaves."""
@@ -112,6 +116,45 @@ def assign_best_anchors(object_ious: Tensor) -> Tensor:
     return assigned
 
 
+def top_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Finds the largest values along the last axis, of equals the first: `ops.top_k`, but faster.
+
+    The largest k values lie in the k groups that have the largest maxima. On a CPU that is several
+    times faster than a heap of k over a hundred thousand anchors.
+
+    Args:
+        values: float [B, N, A], none below -1.
+        count: k, at most A.
+
+    Returns:
+        The values [B, N, k], falling, and their int32 indices.
+    """
+    length = values.shape[-1]
+    padding = -length % _GROUP
+    padded = ops.pad(values, ((0, 0), (0, 0), (0, padding)), constant_values=-2.0)
+    groups = ops.reshape(padded, (*ops.shape(values)[:2], -1, _GROUP))
+    num_groups = (length + padding) // _GROUP
+    # In a graph of TensorFlow the number of rows is a tensor.
+    fewer = min if isinstance(count, int) else ops.minimum
+    _, best = ops.top_k(ops.max(groups, axis=-1), fewer(count, num_groups))
+    best = ops.sort(ops.cast(best, "int32"), axis=-1)  # [B, N, k]
+    members = ops.take_along_axis(groups, best[..., None], axis=2)  # [B, N, k, group]
+    shape = (*ops.shape(values)[:2], -1)
+    places = ops.reshape(best[..., None] * _GROUP + ops.arange(_GROUP, dtype="int32"), shape)
+    top, inner = ops.top_k(ops.reshape(members, shape), count)
+    return top, ops.take_along_axis(places, ops.cast(inner, "int32"), axis=-1)
+
+
+def _first_equal(values: Tensor, best: Tensor) -> Tensor:
+    """The first row of [B, N, A] that has the best value [B, A]; `argmax` is several times slower.
+
+    TensorFlow's argmax over an axis other than the last walks with large steps.
+    """
+    count = ops.shape(values)[1]
+    rows = ops.arange(count, dtype="int32")[:, None]  # [N, 1]
+    return ops.min(ops.where(values == best[:, None, :], rows, count), axis=1)
+
+
 def _owners(assigned: Tensor, shape: tuple[Tensor, Tensor]) -> Tensor:
     """Turns the anchor of each object [B, N] into the object of each anchor [B, A], -1 for none."""
     batch, num_anchors = shape
@@ -128,16 +171,19 @@ def _owners(assigned: Tensor, shape: tuple[Tensor, Tensor]) -> Tensor:
     return ops.reshape(owners, (batch, num_anchors + 1))[:, :num_anchors]
 
 
-def _on_ignored(ious: Tensor, covered: Tensor, gt_kinds: Tensor, config: MatchingConfig) -> Tensor:
+def _on_ignored(
+    ious: Tensor, shared: Tensor, anchor_areas: Tensor, gt_kinds: Tensor, config: MatchingConfig
+) -> Tensor:
     """Anchors [B, A] that lie on something which is neither object nor background."""
-    ignored_ious = ops.where(_is_kind(gt_kinds, IGNORED), ious, -1.0)
     # A small ignored object may be far from every anchor's shape: its best anchor counts too.
-    best = ops.maximum(ops.max(ignored_ious, axis=2, keepdims=True), 1e-6)
-    on_ignored = ops.logical_or(ignored_ious >= config.ignore_iou, ignored_ious >= best)
-    in_dont_care = ops.logical_and(
-        covered >= config.dont_care_overlap, _is_kind(gt_kinds, DONT_CARE)
+    best = ops.maximum(ops.max(ious, axis=2, keepdims=True), 1e-6)  # [B, N, 1]
+    limits = ops.where(
+        _is_kind(gt_kinds, IGNORED), ops.minimum(best, config.ignore_iou), _UNREACHABLE
     )
-    return ops.any(ops.logical_or(on_ignored, in_dont_care), axis=1)
+    on_ignored = ops.any(ious >= limits, axis=1)
+    covered = ops.max(ops.where(_is_kind(gt_kinds, DONT_CARE), shared, -1.0), axis=1)
+    in_dont_care = covered >= config.dont_care_overlap * ops.maximum(anchor_areas, 1e-6)
+    return ops.logical_or(on_ignored, in_dont_care)
 
 
 def _is_kind(gt_kinds: Tensor, kind: int) -> Tensor:
