@@ -3,7 +3,8 @@
 # Arguments go to pytest: bash scripts/test.sh -m slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/setup_venv.sh dev
+# tensorflow-addons, which some losses are tested against, is there for Python 3.10 and 3.11.
+source scripts/setup_venv.sh dev,addons
 
 export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 "$PYTHON" -m ruff check .

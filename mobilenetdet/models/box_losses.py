@@ -9,11 +9,12 @@ from keras import ops
 from mobilenetdet.boxes.coding import decode, encode
 from mobilenetdet.boxes.geometry import Tensor, ciou, giou
 from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.models.addons_losses import tfa_giou
 from mobilenetdet.models.losses import smooth_l1, squared_error
 from mobilenetdet.models.positive_rows import PositiveRows
 
 # 1 - overlap of boxes, or a distance of deltas.
-_OVERLAPS = {"giou": giou, "ciou": ciou}
+_OVERLAPS = {"giou": giou, "ciou": ciou, "tfa_giou": tfa_giou}
 _DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 
@@ -43,7 +44,7 @@ def learn_boxes(
     """Compares the boxes of the anchors that learn an object with it.
 
     Args:
-        kind: "squared", "smooth_l1", "giou" or "ciou".
+        kind: "squared", "smooth_l1", "giou", "ciou" or "tfa_giou".
         rows: the anchors that learn an object.
         deltas: [B, A, 4], as predicted.
         anchors_xyxy: [A, 4], pixels.

@@ -10,6 +10,7 @@ from mobilenetdet.boxes.anchors import grid_anchors
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
+from mobilenetdet.models.addons_losses import load_addons
 from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.extra_layers import build_extra_layers
 from mobilenetdet.models.mobilenet_v1 import (
@@ -46,6 +47,8 @@ class Detector(keras.Model):
         )
         self.pyramid = self._build_pyramid()
         self.extra_layers = self._build_extra_layers()
+        if "tfa_" in config.loss.box_loss + config.loss.class_loss:
+            load_addons()  # says at once what is missing
         self.head = _build_head(config)
         levels = model.levels()
         grids = [grid_anchors(config.image_size, stride, shapes) for stride, shapes in levels]

@@ -39,9 +39,15 @@ def select_detections(
     grouped = ops.reshape(boxes, (-1, num_classes, count, 4))
     # What lies outside of the image is clipped to nothing.
     valid = ops.logical_and(scores >= config.score_threshold, area(grouped) > 0)
-    keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), valid)
-    scores = ops.reshape(ops.where(keep, scores, 0.0), (-1, num_classes * count))
-    return _best(boxes, scores, count, min(config.max_detections, num_classes * count))
+    most = min(config.max_detections, num_classes * count)
+    if config.soft_nms_sigma:
+        scores = ops.where(valid, scores, 0.0)
+        scores = soft_nms(grouped, scores, config.soft_nms_sigma, min(most, count))
+        scores = ops.where(scores >= config.score_threshold, scores, 0.0)
+    else:
+        keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), valid)
+        scores = ops.where(keep, scores, 0.0)
+    return _best(boxes, ops.reshape(scores, (-1, num_classes * count)), count, most)
 
 
 def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
@@ -76,6 +82,34 @@ def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
         maximum_iterations=count,
     )
     return keep > 0.5
+
+
+def soft_nms(boxes_xyxy: Tensor, scores: Tensor, sigma: float, count: int) -> Tensor:
+    """Lowers scores where better boxes overlap (arXiv 1704.04503, the Gaussian variant).
+
+    The best box is taken, the scores of the others fall by exp(-IoU^2 / sigma), and so on.
+
+    Args:
+        boxes_xyxy: [..., K, 4].
+        scores: [..., K], 0 or more.
+        sigma: above 0; the smaller, the harder.
+        count: boxes to take.
+
+    Returns:
+        [..., K], the scores with which boxes were taken; 0 for those that were not.
+    """
+    factors = ops.exp(-(pairwise_iou(boxes_xyxy, boxes_xyxy) ** 2) / sigma)  # [..., K, K]
+    num_boxes = boxes_xyxy.shape[-2]
+
+    def take_best(_: int, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        left, taken = state
+        best = ops.one_hot(ops.argmax(left, axis=-1), num_boxes, dtype=left.dtype)  # [..., K]
+        taken = taken + best * left
+        by_best = ops.squeeze(ops.matmul(factors, best[..., None]), axis=-1)
+        return left * by_best * (1 - best), taken
+
+    _, taken = ops.fori_loop(0, count, take_best, (scores, ops.zeros_like(scores)))
+    return taken
 
 
 def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from keras import ops
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
+from mobilenetdet.models.addons_losses import tfa_focal
 from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import cross_entropy, sigmoid_focal
@@ -134,7 +135,8 @@ class SsdHead(AnchorHead):
         classes = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
         classes = ops.where(matches.positive, classes, -1)  # a row of zeros
         targets = ops.one_hot(ops.cast(classes, "int32"), self.num_classes, dtype="float32")
-        losses = sigmoid_focal(
+        focal = tfa_focal if config.class_loss == "tfa_focal" else sigmoid_focal
+        losses = focal(
             logits, targets, alpha=config.focal_alpha, gamma=config.focal_gamma
         )  # [B, A, C]
         learns = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")

@@ -42,8 +42,8 @@ class LossConfig:
     """
 
     # What the boxes are trained by: squared (the paper) or smooth L1 differences of the deltas, or
-    # 1 - generalised or complete IoU.
-    box_loss: Literal["squared", "smooth_l1", "giou", "ciou"] = "squared"
+    # 1 - generalised or complete IoU. tfa_giou is that of tensorflow-addons, the extra [addons].
+    box_loss: Literal["squared", "smooth_l1", "giou", "ciou", "tfa_giou"] = "squared"
     # Weight of that loss.
     box: float = 20.0
     # Weight of the confidence of anchors with an object.
@@ -56,8 +56,9 @@ class LossConfig:
     # Weight of the loss of the classes.
     classification: float = 3.0
     # What the head ssd learns its classes by: a sigmoid for each with focal loss (RetinaNet), or
-    # a softmax with background as a class, over the hardest negatives (SSD).
-    class_loss: Literal["focal", "softmax"] = "focal"
+    # a softmax with background as a class, over the hardest negatives (SSD). tfa_focal is the
+    # focal loss of tensorflow-addons.
+    class_loss: Literal["focal", "softmax", "tfa_focal"] = "focal"
     # Weight of anchors with an object in the focal loss; the others have 1 less this.
     focal_alpha: float = 0.25
     # Exponent of the focal loss; 0 is plain cross-entropy.

@@ -117,6 +117,9 @@ class PostprocessConfig:
     score_threshold: float = 0.005
     # Of two detections of one class that overlap by more than this IoU the weaker goes.
     nms_iou: float = 0.45
+    # Above 0, the scores of the weaker ones fall instead, by exp(-IoU^2 / sigma) (soft-NMS); the
+    # paper has 0.5. 0 = they go.
+    soft_nms_sigma: float = 0.0
     # Anchors of each class that enter NMS, the best first.
     max_candidates: int = 256
     # Detections kept per frame, all classes together.
@@ -129,6 +132,8 @@ class PostprocessConfig:
         for name in ("score_threshold", "nms_iou"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"postprocess.{name}", value, "between 0 and 1")
+        sigma = self.soft_nms_sigma
+        require(sigma >= 0, "postprocess.soft_nms_sigma", sigma, "0 or more")
         count = self.max_detections
         require(count > 0, "postprocess.max_detections", count, "above 0")
         enough = self.max_candidates >= count

@@ -35,6 +35,21 @@ def naive_nms(boxes: np.ndarray, max_iou: float) -> np.ndarray:
     return np.isin(np.arange(len(boxes)), keep)
 
 
+def naive_soft_nms(boxes: np.ndarray, scores: np.ndarray, config: PostprocessConfig) -> np.ndarray:
+    """Score with which each box is taken: the best one, then the others with lower scores."""
+    above = (scores >= config.score_threshold) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    left = {int(i): float(scores[i]) for i in np.flatnonzero(above)}
+    taken = np.zeros(len(boxes))
+    while left and np.count_nonzero(taken) < config.max_detections:
+        best = max(left, key=left.get)
+        taken[best] = left.pop(best)
+        for other in left:
+            left[other] *= np.exp(
+                -(naive_iou(boxes[best], boxes[other]) ** 2) / config.soft_nms_sigma
+            )
+    return taken
+
+
 def naive_detections(
     boxes: np.ndarray, scores: np.ndarray, config: PostprocessConfig
 ) -> list[Detection]:
@@ -43,12 +58,16 @@ def naive_detections(
     boxes = np.clip(boxes, 0, [IMAGE[1], IMAGE[0]] * 2)
     for index in range(scores.shape[1]):
         order = np.argsort(-scores[:, index], kind="stable")[: config.max_candidates]
-        keep = order[naive_nms(boxes[order], config.nms_iou)]
+        candidates, own_scores = boxes[order], scores[order, index]
+        if config.soft_nms_sigma:
+            own_scores = naive_soft_nms(candidates, own_scores, config)
+            keep = own_scores > 0
+        else:
+            keep = naive_nms(candidates, config.nms_iou)
         found += [
-            (scores[anchor, index], index, tuple(boxes[anchor]))
-            for anchor in keep
-            if scores[anchor, index] >= config.score_threshold
-            and np.all(boxes[anchor][2:] > boxes[anchor][:2])
+            (score, index, tuple(box))
+            for box, score in zip(candidates[keep], own_scores[keep], strict=True)
+            if score >= config.score_threshold and np.all(box[2:] > box[:2])
         ]
     return sorted(found, reverse=True)[: config.max_detections]
 
@@ -131,6 +150,32 @@ def test_selection_is_the_naive_one(select, options):
         ] == expected
         assert (found["scores"][image, count:] == 0).all()
         assert (found["classes"][image, count:] == -1).all()
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5])
+@pytest.mark.parametrize("options", [{}, {"score_threshold": 0.3, "max_detections": 12}])
+def test_soft_suppression_is_the_naive_one(select, sigma, options):
+    rng = np.random.default_rng(2)
+    boxes = random_boxes(rng, 2, 30)
+    scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
+    options = {**options, "soft_nms_sigma": sigma}
+    found = select(boxes, scores, **options)
+    for image in range(2):
+        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
+        count = int((found["classes"][image] >= 0).sum())
+        assert count == len(expected) > 5
+        expected_scores, classes, expected_boxes = zip(*expected, strict=True)
+        np.testing.assert_allclose(found["scores"][image, :count], expected_scores, rtol=1e-4)
+        assert found["classes"][image, :count].tolist() == list(classes)
+        np.testing.assert_array_equal(found["boxes"][image, :count], expected_boxes)
+
+
+def test_soft_suppression_keeps_what_the_hard_one_drops(select):
+    boxes = np.array([[[0, 0, 20, 20], [0, 0, 20, 10]]], np.float32)  # IoU 0.5
+    scores = np.array([[[0.9], [0.8]]], np.float32)
+    assert (select(boxes, scores)["scores"][0] > 0).sum() == 1
+    soft = select(boxes, scores, soft_nms_sigma=0.5)["scores"][0]
+    np.testing.assert_allclose(soft[:2], [0.9, 0.8 * np.exp(-0.25 / 0.5)], rtol=1e-5)
 
 
 def test_a_pedestrian_before_a_car_stays(select):
