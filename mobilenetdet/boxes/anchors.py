@@ -31,3 +31,18 @@ def grid_anchors(
     halves = np.asarray(shapes, np.float64)[None, None] / 2  # [1, 1, K, 2]
     boxes = np.concatenate([centres - halves, centres + halves], axis=-1)
     return boxes.reshape(-1, 4).astype(np.float32)
+
+
+def level_anchors(
+    image_size: tuple[int, int], levels: Sequence[tuple[int, Sequence[tuple[float, float]]]]
+) -> np.ndarray:
+    """Places the shapes of several maps, one map after the other.
+
+    Args:
+        image_size: (height, width) of the network input, pixels.
+        levels: (stride, shapes) of each map.
+
+    Returns:
+        float32 [A, 4], xyxy pixels; each map's as `grid_anchors` gives them.
+    """
+    return np.concatenate([grid_anchors(image_size, stride, shapes) for stride, shapes in levels])

@@ -18,6 +18,7 @@ from mobilenetdet.config import (
     PostprocessConfig,
 )
 from mobilenetdet.config_file import read_config
+from mobilenetdet.presets import make_preset
 
 Options = TypeVar("Options")
 
@@ -84,6 +85,8 @@ def run_defaults(
 ) -> tuple[DetectionConfig, Options]:
     """Parses a command that works on a run; the defaults come from the config of the run.
 
+    Where `kind` has the field preset, that names another config to take them from.
+
     Args:
         kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides).
         argv: arguments, by default those of the program.
@@ -97,7 +100,11 @@ def run_defaults(
     """
     run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
     exists = (run_dir / "config.json").is_file()
-    config = read_config(run_dir) if exists else DetectionConfig()
+    preset = peek(argv, "preset", "")
+    if preset:
+        config = make_preset(preset)
+    else:
+        config = read_config(run_dir) if exists else DetectionConfig()
     # Parsed before the missing run is complained of, so that --help works without one.
     options = parse(kind, argv, kind(run_dir=run_dir, overrides=UseOverrides.of(config)))
     if not exists and run_needed(options):

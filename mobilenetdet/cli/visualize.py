@@ -1,4 +1,4 @@
-"""Draw overlays: detections against labels, labels alone, or batches as training sees them."""
+"""Draw overlays: detections against labels, labels, training batches, matches of anchors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.evaluation.overlays import write_overlays
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
-from mobilenetdet.evaluation.verify import write_batch_overlays, write_label_overlays
+from mobilenetdet.evaluation.verify import (
+    write_batch_overlays,
+    write_label_overlays,
+    write_match_overlays,
+)
+from mobilenetdet.presets import PRESETS
+
+_PRESETS = f"one of {', '.join(PRESETS)}"
 
 
 @dataclass(frozen=True)
@@ -24,20 +31,23 @@ class Options:
 
     detections: those of a run against the labels; hits, misses and false alarms by colour.
     labels: what the records hold. batches: augmented frames with their boxes, as the network gets
-    them. The last two need no run.
+    them. matches: the anchors that learn each of these objects. Only detections need a run; for the
+    others its config is used, or that of --preset.
     """
 
     # What to draw.
-    what: Literal["detections", "labels", "batches"] = "detections"
+    what: Literal["detections", "labels", "batches", "matches"] = "detections"
     # Run directory that scripts/train.py wrote.
     run_dir: Path = Path("runs/squeezedet")
+    # Config to draw batches and matches by, instead of that of a run.
+    preset: Annotated[str | None, tyro.conf.arg(help_behavior_hint=_PRESETS)] = None
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    # Split to draw; by default data.val_split, and data.train_split for batches.
+    # Split to draw; by default data.val_split; batches and matches are of data.train_split.
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
     frames: tuple[str, ...] = ()
-    # Where the pictures go; by default overlays, labels or batches in the run directory.
+    # Where the pictures go; by default a folder named after them in the run directory.
     output_dir: Path | None = None
     overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)
 
@@ -51,13 +61,15 @@ def main(argv: list[str] | None = None) -> int:
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
     config = options.overrides.apply(config)
-    names = {"detections": "overlays", "labels": "labels", "batches": "batches"}
-    folder = options.output_dir or options.run_dir / names[options.what]
+    name = "overlays" if options.what == "detections" else options.what
+    folder = options.output_dir or options.run_dir / name
     if options.what == "labels":
         split = options.split or config.data.val_split
         print(write_label_overlays(config, split, folder, frame_ids=options.frames))
     elif options.what == "batches":
         print(write_batch_overlays(config, folder))
+    elif options.what == "matches":
+        print(write_match_overlays(config, folder))
     else:
         print(_draw_detections(config, options, folder))
     return 0

@@ -1,6 +1,8 @@
 """Overlays, montages and picture files. numpy and OpenCV only."""
 
-from mobilenetdet.draw.overlays import PALETTE, draw_comparison, draw_detections, draw_labels
+from mobilenetdet.draw.marks import PALETTE
+from mobilenetdet.draw.matches import draw_matches
+from mobilenetdet.draw.overlays import draw_comparison, draw_detections, draw_labels
 from mobilenetdet.draw.pictures import encode_jpeg, montage, write_image
 
 __all__ = [
@@ -8,6 +10,7 @@ __all__ = [
     "draw_comparison",
     "draw_detections",
     "draw_labels",
+    "draw_matches",
     "encode_jpeg",
     "montage",
     "write_image",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
+from mobilenetdet.boxes.anchors import level_anchors
 from mobilenetdet.boxes.kinds import OBJECT, PADDING
+from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.images import decode_image
 from mobilenetdet.data.pipeline import train_batches
 from mobilenetdet.data.records import read_frames
 from mobilenetdet.data.shards import shard_paths
-from mobilenetdet.draw import draw_labels
+from mobilenetdet.draw import draw_labels, draw_matches
 from mobilenetdet.evaluation.overlays import choose_frames, write_pictures
 from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
 
@@ -54,10 +58,48 @@ def write_batch_overlays(config: DetectionConfig, folder: Path) -> Path:
     Returns:
         The path of the montage.
     """
-    return write_pictures(_draw_batches(config), folder)
+
+    def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """One picture a frame."""
+        for name, frame in _training_frames(config):
+            yield name, draw_labels(frame.image, frame.objects, title=name)
+
+    return write_pictures(draw(), folder)
 
 
-def _draw_batches(config: DetectionConfig) -> Iterator[tuple[str, np.ndarray]]:
+def write_match_overlays(config: DetectionConfig, folder: Path) -> Path:
+    """Draws, over the same frames, which anchors learn which object; it needs no weights.
+
+    Returns:
+        The path of the montage.
+    """
+    anchors = level_anchors(config.image_size, config.model.levels())  # [A, 4]
+
+    def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """One picture a frame."""
+        for name, frame in _training_frames(config):
+            matches = match_anchors(anchors, frame.boxes[None], frame.kinds[None], config.matching)
+            positive = ops.convert_to_numpy(matches.positive)[0]
+            owners = ops.convert_to_numpy(matches.gt_index)[0, positive]
+            yield (
+                name,
+                draw_matches(frame.image, frame.objects, anchors[positive], owners, title=name),
+            )
+
+    return write_pictures(draw(), folder)
+
+
+class _Frame(NamedTuple):
+    """One frame of a training batch; row i of all fields is the same object."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    kinds: np.ndarray
+    objects: KittiObjects
+
+
+def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
+    names = np.array([*config.data.classes, DONT_CARE])
     index = 0
     for images, targets in train_batches(config, num_epochs=1).as_numpy_iterator():
         for image, boxes, classes, kinds in zip(
@@ -66,9 +108,8 @@ def _draw_batches(config: DetectionConfig) -> Iterator[tuple[str, np.ndarray]]:
             if index == config.eval.num_overlays:
                 return
             used = kinds != PADDING
-            names = np.array([*config.data.classes, DONT_CARE])
+            boxes, classes, kinds = boxes[used], classes[used], kinds[used]
             types = np.where(kinds == OBJECT, names[classes], DONT_CARE)
-            objects = KittiObjects.from_detections(types[used], boxes[used], np.ones(used.sum()))
-            name = f"batch_{index:03d}"
-            yield name, draw_labels(image, objects, title=name)
+            objects = KittiObjects.from_detections(types, boxes, np.ones(len(types)))
+            yield f"batch_{index:03d}", _Frame(image, boxes, kinds, objects)
             index += 1

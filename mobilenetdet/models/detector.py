@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 from keras import ops
 
-from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.anchors import level_anchors
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
@@ -50,9 +49,7 @@ class Detector(keras.Model):
         if "tfa_" in config.loss.box_loss + config.loss.class_loss:
             load_addons()  # says at once what is missing
         self.head = _build_head(config)
-        levels = model.levels()
-        grids = [grid_anchors(config.image_size, stride, shapes) for stride, shapes in levels]
-        self.anchors = np.concatenate(grids)  # [A, 4]
+        self.anchors = level_anchors(config.image_size, model.levels())  # [A, 4]
         self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
         self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
         freeze_blocks(self.backbone, model.frozen_blocks)

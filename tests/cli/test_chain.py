@@ -58,7 +58,7 @@ def test_eval_on_another_input_size_is_refused(run_dir: Path):
         eval_command.main(["--run_dir", str(run_dir), "--data.image_height", "96"])
 
 
-@pytest.mark.parametrize("what", ["detections", "labels", "batches"])
+@pytest.mark.parametrize("what", ["detections", "labels", "batches", "matches"])
 def test_visualize(run_dir: Path, tmp_path: Path, what: str):
     arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / what), "--what", what]
     assert visualize.main([*arguments, "--eval.num_overlays", "2"]) == 0
@@ -70,6 +70,14 @@ def test_visualize_labels_needs_no_run(small_kitti: Path, tmp_path: Path):
     folder = ["--run_dir", str(tmp_path / "none"), "--output_dir", str(tmp_path / "labels")]
     assert visualize.main(["--what", "labels", *records, *folder]) == 0
     assert (tmp_path / "labels/000009.jpg").is_file()
+
+
+def test_visualize_matches_of_a_preset(small_kitti: Path, tmp_path: Path):
+    records = ["--data.records_dir", str(small_kitti / "tfrecord"), "--eval.num_overlays", "1"]
+    folder = ["--preset", "quickstart", "--output_dir", str(tmp_path / "matches")]
+    assert visualize.main(["--what", "matches", *records, *folder]) == 0
+    picture = cv2.imread(str(tmp_path / "matches/batch_000.jpg"))
+    assert picture.shape[1] == 640  # the input of the preset
 
 
 def test_predict_writes_every_format_in_pixels_of_the_picture(run_dir: Path, tmp_path: Path):
