@@ -9,8 +9,8 @@ SECONDS=0
 step() { printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 
 if [ -d data/KITTI/training ]; then
-    root=data/KITTI run=runs/squeezedet
-    preset=(--preset squeezedet)
+    root=data/KITTI run=runs/ssd_fpn
+    preset=(--preset ssd_fpn)
 else
     root=data/rendered run=runs/quickstart
     preset=(--preset quickstart)

@@ -68,7 +68,7 @@ def draw_small_frame(index: int) -> tuple[np.ndarray, list[str]]:
     return image, lines
 
 
-@pytest.fixture()
+@pytest.fixture(scope="session")
 def small_config(small_kitti: Path) -> DetectionConfig:
     """A detector small enough to be trained in a test on `small_kitti`."""
     return DetectionConfig(

@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": ("detect in images, folders and videos", True),
     "kitti_eval": ("score any detector's result files", False),
     "fit_anchors": ("fit anchor shapes to the boxes of a data set", False),
+    "pack_run": ("pack a run to give it away: small weights, config, card", True),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "eval_benchmark": ("time the evaluation", False),

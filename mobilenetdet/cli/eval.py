@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, run_defaults
+from mobilenetdet.cli.options import DEFAULT_RUN, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
@@ -31,7 +31,7 @@ class Options:
     """
 
     # Run directory that scripts/train.py wrote.
-    run_dir: Path = Path("runs/squeezedet")
+    run_dir: Path = DEFAULT_RUN
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     # Split to measure; by default data.val_split.

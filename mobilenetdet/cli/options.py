@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,11 @@ from mobilenetdet.config_file import read_config
 from mobilenetdet.presets import make_preset
 
 Options = TypeVar("Options")
+# What training starts from where no preset is named, and where that run goes.
+DEFAULT_PRESET = "ssd_fpn"
+DEFAULT_RUN = Path("runs") / DEFAULT_PRESET
+# The trained detector that comes with the project.
+_PRETRAINED = Path(__file__).resolve().parents[2] / "data/pretrained" / DEFAULT_PRESET
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class UseOverrides:
                     f"data.{name} is {asked!r}, but the run was trained on {trained!r}"
                 )
         return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
+
+
+def pretrained_run() -> Path:
+    """Returns the run directory of the detector that comes with the project, as seen from here."""
+    return Path(os.path.relpath(_PRETRAINED))
 
 
 def parse(kind: type[Options], argv: list[str] | None, default: Options | None = None) -> Options:

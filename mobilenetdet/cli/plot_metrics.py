@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.options import DEFAULT_RUN, parse
 from mobilenetdet.evaluation.plots import plot_history
 
 
@@ -14,7 +14,7 @@ class Options:
     """Draw the losses, the learning rate and the validation AP of a run over its epochs."""
 
     # Run directory that scripts/train.py wrote.
-    run_dir: Path = Path("runs/squeezedet")
+    run_dir: Path = DEFAULT_RUN
     # The picture; by default metrics.png in the run directory.
     output: Path | None = None
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, run_defaults
+from mobilenetdet.cli.options import UseOverrides, pretrained_run, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.data.sources import find_files, read_pictures
 from mobilenetdet.evaluation.predict import Format, PredictionWriter, detect_pictures
@@ -29,8 +29,9 @@ class Options:
     output_dir: Path = Path("predictions")
     # What to write: overlay (pictures), kitti (result files), json (one file).
     format: tuple[Format, ...] = ("overlay",)
-    # Run directory that scripts/train.py wrote.
-    run_dir: Path = Path("runs/squeezedet")
+    # Run directory that scripts/train.py wrote; by default the detector that comes with the
+    # project.
+    run_dir: Path = field(default_factory=pretrained_run)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)

@@ -9,14 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import parse, peek
+from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.evaluation.overlays import MONTAGE_NAME
 from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.presets import PRESETS, make_preset
 from mobilenetdet.training.train import train
-
-DEFAULT_PRESET = "squeezedet"
 
 
 def _preset_help() -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, run_defaults
+from mobilenetdet.cli.options import DEFAULT_RUN, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
@@ -38,7 +38,7 @@ class Options:
     # What to draw.
     what: Literal["detections", "labels", "batches", "matches"] = "detections"
     # Run directory that scripts/train.py wrote.
-    run_dir: Path = Path("runs/squeezedet")
+    run_dir: Path = DEFAULT_RUN
     # Config to draw batches and matches by, instead of that of a run.
     preset: Annotated[str | None, tyro.conf.arg(help_behavior_hint=_PRESETS)] = None
     # Weights; by default the best of the run, or the last if none was measured.

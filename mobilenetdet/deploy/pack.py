@@ -1,0 +1,122 @@
+"""A finished run made small enough to give away: half-precision weights, config and a card."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config_file import read_config, to_json
+from mobilenetdet.evaluation.run import find_weights
+from mobilenetdet.files import whole_file
+from mobilenetdet.kitti.metrics import format_metrics
+
+WEIGHTS, CONFIG, METRICS = "best.weights.h5", "config.json", "eval/metrics.json"
+CARD = "README.md"
+
+
+def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Path:
+    """Packs the best weights of a run with its config, and writes a card that says what they are.
+
+    The folder is a run directory: eval, visualize, predict and export read it like any other. The
+    records are no longer where the run had them; its config names their default place.
+
+    Args:
+        run_dir: a run that was evaluated.
+        output_dir: gets config.json, best.weights.h5 and README.md.
+        data: what it was trained and measured on, for the card.
+        licence: of the weights, for the card.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
+    """
+    config, metrics_path = read_config(run_dir), run_dir / METRICS
+    if not metrics_path.is_file():
+        raise FileNotFoundError(
+            f"{metrics_path} does not exist; measure the run first: "
+            f"python scripts/eval.py --run_dir {run_dir}"
+        )
+    metrics = json.loads(metrics_path.read_text())
+    halve_weights(find_weights(run_dir), output_dir / WEIGHTS)
+    defaults = DetectionConfig()
+    packed = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, records_dir=defaults.data.records_dir),
+        # Where the file lay that the backbone began from is nobody's business.
+        model=dataclasses.replace(config.model, weights=Path(config.model.weights).name),
+        # Half-precision arithmetic is a choice of the machine that trains.
+        train=dataclasses.replace(config.train, precision=defaults.train.precision),
+    )
+    with whole_file(output_dir / CONFIG) as temporary:
+        temporary.write_text(to_json(packed))
+    with whole_file(output_dir / CARD) as temporary:
+        temporary.write_text(_card(config, metrics, data=data, licence=licence))
+    return output_dir / CARD
+
+
+def halve_weights(source: Path, target: Path) -> None:
+    """Copies a Keras weight file with its kernels in float16; loading makes them float32 again.
+
+    Vectors (biases, normalisation) stay as they are: they are small, and variances may lie outside
+    of what float16 can hold.
+
+    Raises:
+        ValueError: a weight is too large for float16; names it.
+    """
+    with (
+        whole_file(target) as temporary,
+        h5py.File(source) as old,
+        h5py.File(temporary, "w") as new,
+    ):
+        new.attrs.update(old.attrs)
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            """Copies one group or array with its attributes."""
+            if isinstance(item, h5py.Group):
+                copied = new.require_group(name)
+            else:
+                copied = new.create_dataset(name, data=_halved(name, item[()]))
+            copied.attrs.update(item.attrs)
+
+        old.visititems(copy)
+
+
+def _halved(name: str, values: np.ndarray) -> np.ndarray:
+    if values.ndim < 2 or values.dtype != np.float32:
+        return values
+    if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:
+        raise ValueError(f"weight {name} is too large for half precision; the run has diverged")
+    return values.astype(np.float16)
+
+
+def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licence: str) -> str:
+    model, train = config.model, config.train
+    strides = ", ".join(map(str, model.strides))
+    return f"""# Weights of a detector
+
+Best weights of a training run, kernels in half precision, and its config. The folder is a run
+directory: `--run_dir` of `scripts/eval.py`, `scripts/visualize.py` and `scripts/predict.py` takes
+it, and `scripts/predict.py` does by default.
+
+- Network: MobileNetV1 (alpha {model.alpha:g}), head {model.head} at strides {strides}, pyramid of
+  {model.pyramid_channels} channels, input {config.data.image_width}x{config.data.image_height}.
+- Classes: {", ".join(config.data.classes)}.
+- Data: {data}
+- Training: {train.epochs} epochs, {train.batch_size} frames a step, {train.optimizer}, seed
+  {train.seed}; all settings in `config.json`.
+- Licence of the weights: {licence}
+
+Measured with the weights as trained (float32), split {metrics["split"]}:
+
+```
+{format_metrics(metrics)}
+```
+"""

@@ -1,0 +1,97 @@
+"""What is packed is a run that detects the same."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mobilenetdet.cli.pack_run import main
+from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config_file import read_config, to_json
+from mobilenetdet.deploy.pack import halve_weights, pack_run
+from mobilenetdet.evaluation.run import find_weights, load_detection_model
+from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.labels import parse_objects
+from mobilenetdet.models.detector import build_detector
+
+CAR = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50"
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, small_config: DetectionConfig) -> Path:
+    """A run as training leaves it, without the training."""
+    folder = tmp_path_factory.mktemp("run")
+    detector, _ = build_detector(small_config)
+    detector.save_weights(folder / "best.weights.h5")
+    (folder / "config.json").write_text(to_json(small_config))
+    (folder / "eval").mkdir()
+    labels, found = parse_objects(CAR, "a"), parse_objects(f"{CAR} 0.9", "b")
+    metrics = {"split": "val", **evaluate_detections([labels], [found])}
+    (folder / "eval/metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+@pytest.fixture
+def packed(run_dir: Path, tmp_path: Path) -> Path:
+    pack_run(run_dir, tmp_path / "packed", data="twelve frames", licence="none at all")
+    return tmp_path / "packed"
+
+
+def test_the_packed_weights_are_those_of_the_run(run_dir: Path, packed: Path):
+    config = read_config(packed)
+    first, second = (
+        load_detection_model(config, find_weights(folder)).detector.get_weights()
+        for folder in (run_dir, packed)
+    )
+    for values, halved in zip(first, second, strict=True):
+        assert halved.dtype == np.float32
+        # Numbers under 6e-5 are not normal in float16 and lose bits.
+        np.testing.assert_allclose(halved, values, rtol=2**-11, atol=6e-8)
+
+
+def test_kernels_are_half_as_large_and_vectors_as_they_were(run_dir: Path, packed: Path):
+    sizes = [(folder / "best.weights.h5").stat().st_size for folder in (run_dir, packed)]
+    # The rest of so small a file is not weights.
+    assert sizes[1] < sizes[0]
+    arrays = []
+    with h5py.File(packed / "best.weights.h5") as file:
+        file.visititems(lambda _, item: arrays.append(item[()]) if hasattr(item, "dtype") else None)
+    assert {array.dtype.name for array in arrays if array.ndim >= 2} == {"float16"}
+    assert {array.dtype.name for array in arrays if array.ndim == 1} == {"float32"}
+
+
+def test_the_config_keeps_what_counts_and_no_path_of_the_machine(
+    packed: Path, small_config: DetectionConfig
+):
+    config = read_config(packed)
+    assert (config.model, config.postprocess) == (small_config.model, small_config.postprocess)
+    assert config.data.records_dir == "data/KITTI/tfrecord"
+
+
+def test_the_card_says_data_licence_and_ap(packed: Path):
+    card = (packed / "README.md").read_text()
+    for words in ("twelve frames", "none at all", "split val", "protocol current", "alpha 0.25"):
+        assert words in card
+
+
+def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):
+    (tmp_path / "config.json").write_text((run_dir / "config.json").read_text())
+    with pytest.raises(FileNotFoundError, match=r"measure the run first: python scripts/eval.py"):
+        pack_run(tmp_path, tmp_path / "packed", data="", licence="")
+    assert not (tmp_path / "packed").exists()
+
+
+def test_weights_that_float16_cannot_hold_are_named(tmp_path: Path):
+    with h5py.File(tmp_path / "wild.h5", "w") as file:
+        file["layers/conv/vars/0"] = np.full((2, 2), 1e6, np.float32)
+    with pytest.raises(ValueError, match="layers/conv/vars/0 is too large for half precision"):
+        halve_weights(tmp_path / "wild.h5", tmp_path / "half.h5")
+    assert not (tmp_path / "half.h5").exists()
+
+
+def test_the_command_says_how_large_it_is(run_dir: Path, tmp_path: Path, capsys):
+    options = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / "out")]
+    assert main([*options, "--data", "twelve frames"]) == 0
+    assert f"{tmp_path}/out/README.md: 0.2 MB" in capsys.readouterr().out
