@@ -14,37 +14,17 @@ from mobilenetdet.config import (
     ModelConfig,
     TrainConfig,
 )
+from mobilenetdet.sections.anchor_shapes import (
+    KITTI_ANCHORS,
+    KITTI_PYRAMID_ANCHORS,
+    default_shapes,
+    scaled,
+)
 
-# (width, height) of nine shapes fitted to KITTI's labels by k-means over IoU, pixels of a
-# 1248x384 input.
-KITTI_ANCHORS = (
-    (18.0, 49.0),
-    (28.0, 21.0),
-    (36.0, 86.0),
-    (44.0, 31.0),
-    (69.0, 43.0),
-    (75.0, 165.0),
-    (113.0, 61.0),
-    (181.0, 100.0),
-    (290.0, 178.0),
-)
-# Five shapes for stride 8, four for 16 and three for 32, fitted to all labels of KITTI by
-# `tools/fit_anchors.py --strides 8 16 32 --num_shapes 5 4 3`: 1.4 % of the Cars, 4.2 % of the
-# Pedestrians and 6.1 % of the Cyclists have no anchor of IoU 0.5.
-KITTI_PYRAMID_ANCHORS = (
-    (11.7, 30.6),
-    (28.0, 21.1),
-    (19.4, 50.5),
-    (43.1, 30.8),
-    (31.6, 75.4),
-    (59.2, 48.0),
-    (83.4, 35.8),
-    (50.5, 115.3),
-    (112.7, 62.1),
-    (83.7, 173.3),
-    (180.2, 99.0),
-    (283.4, 177.7),
-)
+# Sides of SSD's square default boxes on its four maps, and one more; pixels of the input.
+_SSD_SIZES = (28.0, 60.0, 120.0, 200.0, 320.0)
+# Widths over heights on the first map and on the others, as in the paper.
+_SSD_RATIOS = ((1.0, 2.0, 1 / 2), *[(1.0, 2.0, 1 / 2, 3.0, 1 / 3)] * 3)
 # Crops pay in long runs; a short one had better see the scale that it is measured on.
 _LIGHT_AUGMENT = AugmentConfig(crop=0.0, shift_scale=0.3, colour=0.2, min_box_size=2.0)
 
@@ -111,6 +91,37 @@ def ssd_fpn() -> DetectionConfig:
     )
 
 
+def ssd_fpn_025() -> DetectionConfig:
+    """The detector of `ssd_fpn` at a quarter of the width, for embedded cameras.
+
+    384x1248. Not yet run.
+    """
+    config = ssd_fpn()
+    model = replace(config.model, alpha=0.25, pyramid_channels=64, head_channels=64)
+    return replace(config, model=model)
+
+
+def ssd() -> DetectionConfig:
+    """SSD as published (arXiv 1512.02325) on MobileNetV1: strides 16 to 128, softmax, smooth L1.
+
+    384x1248. Its default boxes begin at 28 pixels, which is more than most pedestrians of KITTI
+    are wide. Not yet run.
+    """
+    levels = default_shapes(_SSD_SIZES, _SSD_RATIOS)
+    return DetectionConfig(
+        model=ModelConfig(
+            head="ssd",
+            strides=(16, 32, 64, 128),
+            anchors=tuple(shape for shapes in levels for shape in shapes),
+            anchors_per_stride=tuple(len(shapes) for shapes in levels),
+            head_blocks=1,
+            head_channels=256,
+            frozen_blocks=3,
+        ),
+        loss=LossConfig(box_loss="smooth_l1", box=1.0, classification=1.0, class_loss="softmax"),
+    )
+
+
 def rendered() -> DetectionConfig:
     """A pyramid at stride 8 for the rendered stand-in data set at full size, 384x1248.
 
@@ -155,7 +166,7 @@ def quickstart() -> DetectionConfig:
             alpha=0.5,
             weights="none",
             strides=(8,),
-            anchors=_scaled(KITTI_ANCHORS, 0.5),
+            anchors=scaled(KITTI_ANCHORS, 0.5),
             pyramid_channels=96,
             head_blocks=1,
             head_channels=96,
@@ -172,15 +183,17 @@ def quickstart() -> DetectionConfig:
     )
 
 
-def _scaled(
-    shapes: tuple[tuple[float, float], ...], factor: float
-) -> tuple[tuple[float, float], ...]:
-    return tuple((width * factor, height * factor) for width, height in shapes)
-
-
 PRESETS: dict[str, Callable[[], DetectionConfig]] = {
     preset.__name__: preset
-    for preset in (squeezedet, squeezedet_paper, ssd_fpn, rendered, quickstart)
+    for preset in (
+        ssd_fpn,
+        ssd_fpn_025,
+        ssd,
+        squeezedet,
+        squeezedet_paper,
+        rendered,
+        quickstart,
+    )
 }
 
 

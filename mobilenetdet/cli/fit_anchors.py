@@ -16,7 +16,7 @@ from mobilenetdet.data.records import read_frames
 from mobilenetdet.data.shards import shard_paths
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects
 from mobilenetdet.kitti.results import read_labels
-from mobilenetdet.presets import KITTI_ANCHORS
+from mobilenetdet.sections.anchor_shapes import KITTI_ANCHORS
 
 # Edges of the parts by height that coverage is printed for, pixels of the network input.
 _HEIGHTS = (0, 25, 40, 60, 100, np.inf)

@@ -6,20 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Literal
 
+from mobilenetdet.sections.anchor_shapes import SQUEEZEDET_ANCHORS
 from mobilenetdet.sections.checks import STRICT, require
-
-# (width, height) of SqueezeDet's nine anchors in pixels of a 1248x384 input (arXiv 1612.01051).
-SQUEEZEDET_ANCHORS = (
-    (36.0, 37.0),
-    (366.0, 174.0),
-    (115.0, 59.0),
-    (162.0, 87.0),
-    (38.0, 90.0),
-    (258.0, 173.0),
-    (224.0, 108.0),
-    (78.0, 170.0),
-    (72.0, 43.0),
-)
 
 
 @dataclass(frozen=True)
