@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mobilenetdet.sections.checks import STRICT
+from mobilenetdet.sections.checks import STRICT, require
 from mobilenetdet.sections.frames import AugmentConfig, DataConfig
 from mobilenetdet.sections.learning import LossConfig, MatchingConfig, Precision, TrainConfig
 from mobilenetdet.sections.measuring import EvalConfig
@@ -45,6 +45,13 @@ class DetectionConfig:
     eval: EvalConfig = field(default_factory=EvalConfig)
 
     __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        """Checks what two sections have to agree on."""
+        calibration = self.postprocess.calibration
+        fits = len(calibration) in (0, self.num_classes)
+        rule = f"empty, or one pair for each of {self.data.classes}"
+        require(fits, "postprocess.calibration", calibration, rule)
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from mobilenetdet.config import DetectionConfig
 
+# Slope and offset of each class in a run directory, see PostprocessConfig.calibration.
+CALIBRATION_FILE = "calibration.json"
+
 
 def to_json(config: DetectionConfig) -> str:
     """Writes a config as indented JSON; `from_json` reads it back equal."""
@@ -37,14 +40,24 @@ def from_json(text: str, source: str) -> DetectionConfig:
 
 
 def read_config(path: str | Path) -> DetectionConfig:
-    """Reads the config of a run; `path` is the run directory or its config.json."""
+    """Reads the config of a run; `path` is the run directory or its config.json.
+
+    That of a directory has the calibration which training has left there.
+    """
     path = Path(path)
     file = path / "config.json" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} does not exist; give a run directory that scripts/train.py has written"
         )
-    return from_json(file.read_text(), str(file))
+    config = from_json(file.read_text(), str(file))
+    calibration = path / CALIBRATION_FILE
+    if not (path.is_dir() and calibration.is_file()):
+        return config
+    lines = tuple(tuple(line) for line in json.loads(calibration.read_text()))
+    return dataclasses.replace(
+        config, postprocess=dataclasses.replace(config.postprocess, calibration=lines)
+    )
 
 
 def config_keys() -> list[str]:

@@ -183,6 +183,15 @@ OUT_OF_RANGE = [
 ]
 
 
+def test_a_calibration_has_a_rising_line_for_each_class():
+    lines = ((1.0, 0.5), (2.0, 0.0))
+    with pytest.raises(ValueError, match="empty, or one pair for each of .*Cyclist"):
+        DetectionConfig(postprocess=PostprocessConfig(calibration=lines))
+    lines += ((0.0, 0.0),)
+    with pytest.raises(ValueError, match="postprocess.calibration is .* slopes above 0"):
+        PostprocessConfig(calibration=lines)
+
+
 @pytest.mark.parametrize(("section", "values", "expected"), OUT_OF_RANGE)
 def test_values_out_of_range_are_refused(section, values, expected):
     with pytest.raises(ValueError) as error:

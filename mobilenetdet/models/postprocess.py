@@ -47,7 +47,8 @@ def select_detections(
     else:
         keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), valid)
         scores = ops.where(keep, scores, 0.0)
-    return _best(boxes, ops.reshape(scores, (-1, num_classes * count)), count, most)
+    best = _best(boxes, ops.reshape(scores, (-1, num_classes * count)), count, most)
+    return _calibrate(best, config.calibration) if config.calibration else best
 
 
 def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
@@ -118,6 +119,16 @@ def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str
     classes = ops.where(scores > 0, index // per_class, -1)
     boxes = ops.take_along_axis(boxes, index[..., None], axis=1)
     return {"boxes": boxes, "scores": scores, "classes": classes}
+
+
+def _calibrate(
+    found: dict[str, Tensor], lines: tuple[tuple[float, float], ...]
+) -> dict[str, Tensor]:
+    """Moves the log odds of the scores along the line of each class."""
+    line = ops.take(ops.convert_to_tensor(lines, dtype="float32"), found["classes"], axis=0)
+    odds = ops.log(found["scores"]) - ops.log1p(-ops.minimum(found["scores"], 1 - 1e-6))
+    scores = ops.sigmoid(line[..., 0] * odds + line[..., 1])
+    return found | {"scores": ops.where(found["classes"] >= 0, scores, 0.0)}
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")

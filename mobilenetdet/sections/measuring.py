@@ -19,7 +19,7 @@ class EvalConfig:
     # Overlays to draw in eval and visualize.
     num_overlays: int = 24
     # Detections below this score are not drawn.
-    overlay_score: float = 0.4
+    overlay_score: float = 0.5
 
     __pydantic_config__ = STRICT
 

@@ -112,6 +112,9 @@ class PostprocessConfig:
     max_candidates: int = 256
     # Detections kept per frame, all classes together.
     max_detections: int = 64
+    # Slope and offset of the log odds of each class, which make 0.5 mean that a detection is as
+    # likely right as wrong; training fits them and leaves them in the run. Empty = as predicted.
+    calibration: tuple[tuple[float, float], ...] = ()
 
     __pydantic_config__ = STRICT
 
@@ -120,6 +123,8 @@ class PostprocessConfig:
         for name in ("score_threshold", "nms_iou"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"postprocess.{name}", value, "between 0 and 1")
+        rising = all(slope > 0 for slope, _ in self.calibration)
+        require(rising, "postprocess.calibration", self.calibration, "slopes above 0, offsets")
         sigma = self.soft_nms_sigma
         require(sigma >= 0, "postprocess.soft_nms_sigma", sigma, "0 or more")
         count = self.max_detections

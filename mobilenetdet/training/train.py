@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import keras
 
 from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import read_config, to_json
+from mobilenetdet.config_file import CALIBRATION_FILE, read_config, to_json
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.evaluation.detect import make_detection_model
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
+    calibrated,
     evaluate_split,
     read_labels,
     write_evaluation,
@@ -20,6 +22,7 @@ from mobilenetdet.evaluation.evaluate import (
 from mobilenetdet.evaluation.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.evaluation.plots import plot_history
 from mobilenetdet.files import whole_file
+from mobilenetdet.kitti.calibration import fit_calibration
 from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
@@ -60,6 +63,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     detector.load_weights(run_dir / BEST_WEIGHTS)
     if evaluation is None:  # the best epoch was before the interruption
         evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
+    evaluation = _calibrate(evaluation, config, run_dir)
     write_evaluation(evaluation, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
     if config.eval.num_overlays:
@@ -96,6 +100,15 @@ def config_differences(old: DetectionConfig, new: DetectionConfig) -> list[str]:
         for leaf, value in leaves.items()
         if old_tree[section][leaf] != value
     ]
+
+
+def _calibrate(evaluation: Evaluation, config: DetectionConfig, run_dir: Path) -> Evaluation:
+    """Leaves the calibration of the scores in the run, and applies it."""
+    classes = config.data.classes
+    lines = fit_calibration(*evaluation.pairs(), classes, protocol=config.eval.protocol)
+    with whole_file(run_dir / CALIBRATION_FILE) as temporary:
+        temporary.write_text(json.dumps(lines) + "\n")
+    return calibrated(evaluation, dict(zip(classes, lines, strict=True)))
 
 
 def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> Detector:

@@ -8,6 +8,7 @@ from keras import ops
 
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import PostprocessConfig
+from mobilenetdet.kitti.calibration import Calibration, calibrate
 from mobilenetdet.models.postprocess import (
     DetectionModel,
     greedy_nms,
@@ -176,6 +177,21 @@ def test_soft_suppression_keeps_what_the_hard_one_drops(select):
     assert (select(boxes, scores)["scores"][0] > 0).sum() == 1
     soft = select(boxes, scores, soft_nms_sigma=0.5)["scores"][0]
     np.testing.assert_allclose(soft[:2], [0.9, 0.8 * np.exp(-0.25 / 0.5)], rtol=1e-5)
+
+
+def test_scores_are_calibrated_class_by_class(select):
+    rng = np.random.default_rng(5)
+    boxes, scores = random_boxes(rng, 2, 30), rng.random((2, 30, 2))
+    scores[0, :3] = 1.0
+    lines = (Calibration(0.5, 1.0), Calibration(2.0, -0.5))
+    plain, found = (select(boxes, scores, calibration=c) for c in ((), lines))
+    np.testing.assert_array_equal(plain["classes"], found["classes"])
+    np.testing.assert_array_equal(plain["boxes"], found["boxes"])
+    for index, line in enumerate(lines):
+        own = found["classes"] == index
+        expected = calibrate(plain["scores"][own].astype(float), line)
+        np.testing.assert_allclose(found["scores"][own], expected, rtol=1e-4)
+    assert (found["scores"][found["classes"] < 0] == 0).all()
 
 
 def test_a_pedestrian_before_a_car_stays(select):

@@ -9,7 +9,9 @@ import pytest
 
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.config_file import read_config
+from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
+from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.training import train as training
 from mobilenetdet.training.callbacks import StopOnNaN
 from mobilenetdet.training.train import claim_run_dir, train
@@ -85,7 +87,7 @@ def test_run_directory_is_complete(trained: dict):
         "eval",
     } <= names
     assert not [name for name in names if "tmp" in name]
-    assert read_config(run_dir) == trained["config"]
+    assert read_config(run_dir / "config.json") == trained["config"]
     assert sorted(p.name for p in (run_dir / "eval/detections").iterdir()) == [
         f"{index:06d}.txt" for index in range(8, 12)
     ]
@@ -101,6 +103,20 @@ def test_metrics_have_losses_rate_and_ap(trained: dict):
         assert np.isfinite(float(rows[1][name]))
     parts = [float(v) for k, v in rows[1].items() if k.endswith("_loss")]
     assert float(rows[1]["loss"]) == pytest.approx(sum(parts), rel=0.05)
+
+
+def test_the_run_is_used_with_calibrated_scores(trained: dict):
+    run_dir, config = trained["straight"], read_config(trained["straight"])
+    lines = config.postprocess.calibration
+    assert len(lines) == 3 and all(slope > 0 for slope, _ in lines)
+    as_trained = replace(trained["config"], data=config.data)
+    assert replace(config, postprocess=as_trained.postprocess) == as_trained
+    model = load_detection_model(config, find_weights(run_dir))
+    again = evaluate_split(model, config, "val")
+    for frame_id, objects in trained["evaluation"].results.items():
+        np.testing.assert_allclose(again.results[frame_id].scores, objects.scores, atol=2e-3)
+        stored = read_objects(run_dir / f"eval/detections/{frame_id}.txt", with_scores=True)
+        np.testing.assert_allclose(stored.scores, objects.scores, atol=1e-3)
 
 
 def test_interrupted_run_ends_like_a_straight_one(trained: dict):
