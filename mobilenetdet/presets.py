@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from mobilenetdet.config import (
     AugmentConfig,
@@ -14,6 +15,8 @@ from mobilenetdet.config import (
     ModelConfig,
     TrainConfig,
 )
+
+Config = TypeVar("Config")
 
 # (width, height) of nine shapes fitted to KITTI's labels by k-means over IoU, pixels of a
 # 1248x384 input.
@@ -190,8 +193,17 @@ def make_preset(name: str) -> DetectionConfig:
     Raises:
         ValueError: no such preset; the nearest is named.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
+    return choose_preset(name, PRESETS)
+
+
+def choose_preset(name: str, presets: Mapping[str, Callable[[], Config]]) -> Config:
+    """Returns the config that a preset of these makes.
+
+    Raises:
+        ValueError: no such preset; the nearest is named.
+    """
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(PRESETS)}")
-    return PRESETS[name]()
+        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(presets)}")
+    return presets[name]()

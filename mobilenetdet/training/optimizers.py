@@ -7,14 +7,14 @@ import inspect
 
 import keras
 
-from mobilenetdet.config import TrainConfig
+from mobilenetdet.sections.learning import FitConfig
 
 # Biases and the variables of normalisation are not decayed.
 _NO_DECAY = ["bias", "gamma", "beta"]
 
 
 def make_optimizer(
-    config: TrainConfig, schedule: keras.optimizers.schedules.LearningRateSchedule | float
+    config: FitConfig, schedule: keras.optimizers.schedules.LearningRateSchedule | float
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a config.
 
