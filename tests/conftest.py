@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -90,3 +91,26 @@ def small_config(small_kitti: Path) -> DetectionConfig:
         train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
         eval=EvalConfig(num_overlays=2),
     )
+
+
+@pytest.fixture(scope="session")
+def small_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with cifar-10-batches-py: 5 x 16 training images and 24 test images.
+
+    The class of an image is the place of a bright square on noise, so it can be learned.
+    """
+    root = tmp_path_factory.mktemp("small_cifar10")
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir()
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    for index, name in enumerate(names):
+        rng = np.random.default_rng(index)
+        labels = rng.permutation(np.arange(24 if name == "test_batch" else 16) % 10)
+        images = rng.integers(0, 60, (len(labels), 32, 32, 3)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            top, left = 16 * (label // 5), 6 * (label % 5)
+            image[top : top + 12, left : left + 6] = (250, 20 * label, 40)
+        rows = images.transpose(0, 3, 1, 2).reshape(len(labels), 3072)
+        batch = {b"data": rows, b"labels": labels.tolist(), b"batch_label": name.encode()}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    return root
