@@ -114,3 +114,32 @@ def small_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
         batch = {b"data": rows, b"labels": labels.tolist(), b"batch_label": name.encode()}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
     return root
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with train/NAME/*.JPEG and val/NAME/*.JPEG: 4 classes x 8 and x 5 rendered images.
+
+    The class is the place of a bright bar on noise; sizes differ from image to image.
+    """
+    root = tmp_path_factory.mktemp("class_folders")
+    for split, count in (("train", 8), ("val", 5)):
+        for label, name in enumerate(("n01", "n02", "n10", "n20")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                image = draw_class_image(label, seed=100 * label + index + 1000 * (split == "val"))
+                cv2.imwrite(str(folder / f"{name}_{index}.JPEG"), image)
+    return root
+
+
+def draw_class_image(label: int, seed: int) -> np.ndarray:
+    """One image of `class_folders`, uint8 [H, W, 3]."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(40, 60, 2)
+    image = rng.integers(0, 60, (height, width, 3)).astype(np.uint8)
+    vertical, far = divmod(label, 2)
+    start = 5 if not far else (width if vertical else height) - 17
+    bar = (slice(None), slice(start, start + 12)) if vertical else (slice(start, start + 12),)
+    image[bar] = (60 * label, 255, 90)
+    return image
