@@ -143,3 +143,14 @@ def draw_class_image(label: int, seed: int) -> np.ndarray:
     bar = (slice(None), slice(start, start + 12)) if vertical else (slice(start, start + 12),)
     image[bar] = (60 * label, 255, 90)
     return image
+
+
+@pytest.fixture(scope="session")
+def class_records(class_folders: Path) -> Path:
+    """`class_folders` as records, 32 images in train_*, 20 in val_*."""
+    from mobilenetdet.cli import imagenet_convert
+
+    out = class_folders / "tfrecord"
+    arguments = ["--dataset_root", str(class_folders), "--output_dir", str(out)]
+    imagenet_convert.main([*arguments, "--num_shards", "3"])
+    return out

@@ -17,6 +17,7 @@ COMMANDS = {
     "kitti_synthesize": ("render a stand-in data set in KITTI's format", False),
     "kitti_split": ("divide KITTI's frames into train and val", False),
     "tf_convert_data": ("convert a KITTI folder to TFRecords", False),
+    "imagenet_convert": ("convert ImageNet or any class folders to TFRecords", False),
     "inspect_records": ("say what is in the records", False),
     "train": ("train a detector", True),
     "eval": ("measure a run's AP", True),
@@ -76,6 +77,11 @@ def _message_for_user(error: Exception) -> str | None:
     if kind == "InvalidArgumentError":
         # An exception of the input pipeline, which TensorFlow wraps in its own text.
         raised = re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", str(error), re.MULTILINE)
+        asserted = re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", str(error))
+        if asserted:
+            return f"{asserted.group(1)} ({asserted.group(2)})"
+        if "Invalid JPEG data" in str(error):
+            return "an image in the records is damaged; convert the data again, or repair them"
         return raised.group(1) if raised else None
     return None
 
