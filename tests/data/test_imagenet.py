@@ -92,14 +92,16 @@ def test_all_test_images_in_their_order(class_records):
 
 @pytest.mark.parametrize("size", [(96, 128), (64, 200), (81, 77)])
 def test_the_central_crop_is_that_of_cv2(size):
-    image = smooth_image(*size)
+    encoded = encode(smooth_image(*size))
+    image = tf.io.decode_jpeg(encoded).numpy()
     (top, left), (height, width) = (
         [(side - round(side * 0.875)) // 2 for side in size],
         [round(side * 0.875) for side in size],
     )
     expected = cv2.resize(image[top : top + height, left : left + width], (48, 48))
-    result = central_image(tf.constant(encode(image)), 48).numpy().astype(int)
-    assert np.abs(result - expected).max() < 12 and np.abs(result - expected).mean() < 2
+    result = central_image(tf.constant(encoded), 48).numpy().astype(int)
+    # cv2 rounds its weights; at the border libjpeg lacks the colours beyond.
+    assert np.abs(result - expected)[2:-2, 2:-2].max() <= 3
 
 
 def test_a_random_crop_keeps_the_asked_share():
