@@ -20,6 +20,7 @@ COMMANDS = {
     "imagenet_convert": ("convert ImageNet or any class folders to TFRecords", False),
     "inspect_records": ("say what is in the records", False),
     "train": ("train a detector", True),
+    "train_classifier": ("train MobileNetV1 as a classifier on CIFAR-10 or ImageNet", True),
     "eval": ("measure a run's AP", True),
     "visualize": ("draw overlays of a run, of labels or of training batches", True),
     "predict": ("detect in images, folders and videos", True),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import parse, peek
+from mobilenetdet.cli.options import parse, peek, preset_help
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.evaluation.overlays import MONTAGE_NAME
 from mobilenetdet.kitti.metrics import format_metrics
@@ -17,11 +17,6 @@ from mobilenetdet.presets import PRESETS, make_preset
 from mobilenetdet.training.train import train
 
 DEFAULT_PRESET = "squeezedet"
-
-
-def _preset_help() -> str:
-    lines = [f"{name}: {preset.__doc__.splitlines()[0]}" for name, preset in PRESETS.items()]
-    return "Named config to start from. " + " ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class Options:
     epoch.
     """
 
-    preset: Annotated[str, tyro.conf.arg(help=_preset_help())] = DEFAULT_PRESET
+    preset: Annotated[str, tyro.conf.arg(help=preset_help(PRESETS))] = DEFAULT_PRESET
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
     config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
