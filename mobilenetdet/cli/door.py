@@ -76,14 +76,18 @@ def _message_for_user(error: Exception) -> str | None:
     if kind == "DataLossError":
         return f"a TFRecord file is damaged ({error}); convert the data again with --overwrite"
     if kind == "InvalidArgumentError":
-        # An exception of the input pipeline, which TensorFlow wraps in its own text.
-        raised = re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", str(error), re.MULTILINE)
-        asserted = re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", str(error))
-        if asserted:
-            return f"{asserted.group(1)} ({asserted.group(2)})"
-        if "Invalid JPEG data" in str(error):
-            return "an image in the records is damaged; convert the data again, or repair them"
-        return raised.group(1) if raised else None
+        return _message_of_pipeline(str(error))
+    return None
+
+
+def _message_of_pipeline(text: str) -> str | None:
+    """Finds what the input pipeline said in the text that TensorFlow wraps it in."""
+    if raised := re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", text, re.MULTILINE):
+        return raised.group(1)
+    if asserted := re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", text):
+        return f"{asserted.group(1)} ({asserted.group(2)})"
+    if "Invalid JPEG data" in text:
+        return "an image in the records is damaged; convert the data again, or repair them"
     return None
 
 

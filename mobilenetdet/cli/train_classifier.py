@@ -59,8 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     run_dir = options.run_dir or Path("runs") / name
     config = resolve(options, run_dir)
     # A log file gets a line an epoch, a terminal a bar.
-    scores = train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
-    print(scores)
+    train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
     print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/confusion.png, {run_dir}/metrics.png")
     return 0
 

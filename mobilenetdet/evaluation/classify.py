@@ -13,6 +13,9 @@ from keras import ops
 from mobilenetdet.evaluation.figures import draw_counts, write_figure
 from mobilenetdet.kitti.metrics import write_metrics
 
+# From images uint8 [B, H, W, 3] to logits [B, C].
+Predictor = Callable[[np.ndarray], np.ndarray]
+
 _TOP = 5
 
 
@@ -46,27 +49,41 @@ class ClassScores:
         return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} % of {self.num_images:,} images"
 
 
+def make_predictor(model: keras.Model) -> Predictor:
+    """Compiles the forward pass of a classifier; later changes of its weights are seen.
+
+    `predict_on_batch` would run a batch once on each device of a strategy.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return lambda images: ops.convert_to_numpy(model.predict_on_batch(images))
+    import tensorflow as tf
+
+    forward = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    return lambda images: forward(tf.constant(images)).numpy()
+
+
 def score_classifier(
-    model: keras.Model, batches: Iterable[tuple[np.ndarray, np.ndarray]]
+    predict: Predictor, batches: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> ClassScores:
     """Runs a classifier over labelled images.
 
     Args:
-        model: from images [B, H, W, 3] to logits [B, C].
-        batches: images and labels [B], as numpy arrays.
+        predict: from images [B, H, W, 3] to logits [B, C]; see `make_predictor`.
+        batches: images and labels [B].
 
     Raises:
         ValueError: there is no image, or a logit is NaN or infinite.
     """
-    predict = _predictor(model)
-    num_classes = model.output_shape[-1]
-    confusion = np.zeros((num_classes, num_classes), np.int64)
+    confusion: np.ndarray | int = 0
     ranks, losses = [], []
     for images, labels in batches:
         logits = predict(images).astype(np.float64)  # [B, C]
         if not np.isfinite(logits).all():
             raise ValueError("the classifier gives NaN or infinity; its weights are of no use")
-        np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+        num_classes = logits.shape[1]
+        cells = labels * num_classes + logits.argmax(axis=1)
+        counts = np.bincount(cells, minlength=num_classes**2)
+        confusion = confusion + counts.reshape(num_classes, num_classes)
         ranks.append(_ranks(logits, labels))
         losses.append(_cross_entropies(logits, labels))
     if not ranks:
@@ -113,16 +130,3 @@ def _cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     highest = logits.max(axis=1)
     sums = np.exp(logits - highest[:, None]).sum(axis=1)
     return np.log(sums) + highest - logits[np.arange(len(labels)), labels]
-
-
-def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a compiled forward pass.
-
-    `predict_on_batch` would run a batch once on each device of a strategy.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return lambda images: ops.convert_to_numpy(model.predict_on_batch(images))
-    import tensorflow as tf
-
-    forward = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    return lambda images: forward(tf.constant(images)).numpy()

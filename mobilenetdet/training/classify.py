@@ -10,7 +10,13 @@ import keras
 
 from mobilenetdet.classifier_config import ClassifierConfig
 from mobilenetdet.data.classification import ClassImages, open_images, steps_per_epoch
-from mobilenetdet.evaluation.classify import ClassScores, score_classifier, write_class_scores
+from mobilenetdet.evaluation.classify import (
+    ClassScores,
+    Predictor,
+    make_predictor,
+    score_classifier,
+    write_class_scores,
+)
 from mobilenetdet.evaluation.plots import plot_history
 from mobilenetdet.models.class_loss import SmoothedCrossEntropy
 from mobilenetdet.models.classifier import build_classifier
@@ -59,7 +65,7 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         if state.epoch < config.train.epochs:
             _fit(config, images, state, steps, verbose)
         model.load_weights(run_dir / LAST_WEIGHTS)
-        scores = score_classifier(model, images.test_batches().as_numpy_iterator())
+        scores = _measure(make_predictor(model), images)
     write_class_scores(scores, images.class_names, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
     return scores
@@ -99,6 +105,7 @@ def compiled_classifier(
         # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -111,8 +118,9 @@ def _fit(
     config: ClassifierConfig, images: ClassImages, state: RunState, steps: int, verbose: int
 ) -> None:
     epochs = config.train.epochs
+    predict = make_predictor(state.model)
     measurement = Measurement(
-        measure=lambda: _measure(state.model, images),
+        measure=lambda: _measure(predict, images),
         figures=ClassScores.figures,
         monitor=MONITOR,
     )
@@ -121,8 +129,8 @@ def _fit(
     fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
 
 
-def _measure(model: keras.Model, images: ClassImages) -> ClassScores:
-    scores = score_classifier(model, images.test_batches().as_numpy_iterator())
+def _measure(predict: Predictor, images: ClassImages) -> ClassScores:
+    scores = score_classifier(predict, images.test_batches().as_numpy_iterator())
     print(f"\n{scores}")
     return scores
 

@@ -1,4 +1,4 @@
-"""Top-1, top-5 and confusion against scikit-like counting by hand."""
+"""Top-1, top-5 and confusion against counting one by one."""
 
 import json
 
@@ -6,17 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.evaluation.classify import score_classifier, write_class_scores
+from mobilenetdet.evaluation.classify import make_predictor, score_classifier, write_class_scores
 
 
-@pytest.fixture(scope="module")
-def identity():
-    """A model whose logits are its input."""
-    inputs = keras.Input((8,))
-    return keras.Model(inputs, keras.layers.Identity()(inputs))
+def identity(images):
+    """A classifier whose logits are its images."""
+    return images
 
 
-def test_scores_are_those_of_a_loop(identity):
+def test_scores_are_those_of_a_loop():
     rng = np.random.default_rng(0)
     logits = rng.integers(-4, 4, (57, 8)).astype(np.float32)  # with many equal ones
     labels = rng.integers(0, 8, 57)
@@ -37,7 +35,7 @@ def test_scores_are_those_of_a_loop(identity):
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e4])
-def test_large_logits_do_not_overflow(identity, shift):
+def test_large_logits_do_not_overflow(shift):
     logits = np.full((1, 8), shift, np.float32)
     scores = score_classifier(identity, [(logits, np.array([0]))])
     assert scores.loss == pytest.approx(np.log(8)) and scores.top1 == 100
@@ -45,10 +43,8 @@ def test_large_logits_do_not_overflow(identity, shift):
 
 @pytest.mark.parametrize("num_classes", [8, 100])
 def test_files(tmp_path, num_classes):
-    inputs = keras.Input((num_classes,))
-    model = keras.Model(inputs, keras.layers.Identity()(inputs))
     logits = np.eye(num_classes, dtype=np.float32)
-    scores = score_classifier(model, [(logits, np.arange(num_classes))])
+    scores = score_classifier(identity, [(logits, np.arange(num_classes))])
     write_class_scores(scores, [f"class {i}" for i in range(num_classes)], tmp_path / "eval")
     assert sorted(p.name for p in (tmp_path / "eval").iterdir()) == [
         "confusion.png",
@@ -57,3 +53,20 @@ def test_files(tmp_path, num_classes):
     metrics = json.loads((tmp_path / "eval/metrics.json").read_text())
     assert (metrics["top1"], metrics["num_images"]) == (100, num_classes)
     assert metrics["confusion"] == np.eye(num_classes).tolist()
+
+
+def test_what_cannot_be_scored_is_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        score_classifier(identity, [(np.full((1, 2), np.nan), np.array([0]))])
+    with pytest.raises(ValueError, match="no image"):
+        score_classifier(identity, [])
+
+
+def test_a_compiled_model_sees_new_weights():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    predict = make_predictor(model)
+    images = np.ones((2, 3), np.float32)
+    before = predict(images)
+    model.set_weights([2 * weights for weights in model.get_weights()])
+    np.testing.assert_allclose(predict(images), 2 * before, rtol=1e-6)
