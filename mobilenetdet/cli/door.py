@@ -26,6 +26,8 @@ COMMANDS = {
     "predict": ("detect in images, folders and videos", True),
     "kitti_eval": ("score any detector's result files", False),
     "fit_anchors": ("fit anchor shapes to the boxes of a data set", False),
+    "inspect_checkpoint": ("say what is in weight files and checkpoints", True),
+    "model_costs": ("print parameters and multiply-adds of the models", True),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "eval_benchmark": ("time the evaluation", False),

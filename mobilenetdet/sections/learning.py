@@ -86,7 +86,8 @@ class FitConfig:
     batch_size: int = 4
     # Seed of initial weights, order of images and augmentation.
     seed: int = 0
-    # Name of a Keras optimizer: sgd, rmsprop, adam, adamw, lion, ...
+    # Name of a Keras optimizer: sgd, rmsprop, adam, adamw, lion, ... Or yellowfin, which tunes its
+    # rate, momentum and clipping: learning_rate is a factor of its own (1.0) and clip_norm is 0.
     optimizer: str = "adamw"
     # Peak learning rate.
     learning_rate: float = 1e-3
