@@ -62,10 +62,16 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         state = RunState(model, EmaWeights(model, config.train.ema), run_dir)
         if state.restore():
             print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+        predict = make_predictor(model)
+        measurement = Measurement(
+            measure=lambda: _measure(predict, images),
+            figures=ClassScores.figures,
+            monitor=MONITOR,
+        )
         if state.epoch < config.train.epochs:
-            _fit(config, images, state, steps, verbose)
+            _fit(config, images, state, measurement, steps=steps, verbose=verbose)
         model.load_weights(run_dir / LAST_WEIGHTS)
-        scores = _measure(make_predictor(model), images)
+        scores = measurement.measure()
     write_class_scores(scores, images.class_names, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
     return scores
@@ -115,15 +121,15 @@ def _is_begun(run_dir: Path) -> bool:
 
 
 def _fit(
-    config: ClassifierConfig, images: ClassImages, state: RunState, steps: int, verbose: int
+    config: ClassifierConfig,
+    images: ClassImages,
+    state: RunState,
+    measurement: Measurement[ClassScores],
+    *,
+    steps: int,
+    verbose: int,
 ) -> None:
     epochs = config.train.epochs
-    predict = make_predictor(state.model)
-    measurement = Measurement(
-        measure=lambda: _measure(predict, images),
-        figures=ClassScores.figures,
-        monitor=MONITOR,
-    )
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
     batches = images.train_batches(state.epoch, epochs - state.epoch)
     fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
