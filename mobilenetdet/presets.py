@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from mobilenetdet.config import (
     AugmentConfig,
@@ -20,6 +21,8 @@ from mobilenetdet.sections.anchor_shapes import (
     default_shapes,
     scaled,
 )
+
+Config = TypeVar("Config")
 
 # Sides of SSD's square default boxes on its four maps, and one more; pixels of the input.
 _SSD_SIZES = (28.0, 60.0, 120.0, 200.0, 320.0)
@@ -203,8 +206,17 @@ def make_preset(name: str) -> DetectionConfig:
     Raises:
         ValueError: no such preset; the nearest is named.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
+    return choose_preset(name, PRESETS)
+
+
+def choose_preset(name: str, presets: Mapping[str, Callable[[], Config]]) -> Config:
+    """Returns the config that a preset of these makes.
+
+    Raises:
+        ValueError: no such preset; the nearest is named.
+    """
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(PRESETS)}")
-    return PRESETS[name]()
+        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(presets)}")
+    return presets[name]()

@@ -12,4 +12,4 @@ export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 KERAS_BACKEND=tensorflow "$PYTHON" -m pytest "$@"
 echo "the model half on JAX:"
 # Exit code 5 means that the chosen tests are none of these.
-KERAS_BACKEND=jax "$PYTHON" -m pytest tests/boxes tests/models "$@" || [ $? -eq 5 ]
+KERAS_BACKEND=jax "$PYTHON" -m pytest tests/boxes tests/models tests/training/test_yellowfin.py "$@" || [ $? -eq 5 ]

@@ -12,8 +12,10 @@ LEVELS = {
     "sections": 0,
     "files": 0,
     "config": 1,
+    "classifier_config": 1,
     "config_file": 2,
     "presets": 2,
+    "classifier_presets": 3,
     "boxes": 2,
     "kitti": 3,
     "data": 5,
@@ -127,6 +129,7 @@ def test_draw_knows_pictures_boxes_and_labels_only(module):
 
 
 def test_config_is_plain():
-    for module in ("mobilenetdet.config", "mobilenetdet.presets", *_in_room("sections")):
+    rooms = ("config", "classifier_config", "presets", "classifier_presets", "sections")
+    for module in [module for room in rooms for module in _in_room(room)]:
         heavy = {"tensorflow", "keras", "numpy", "cv2"}
         assert not _external(_imports(MODULES[module])) & heavy

@@ -17,14 +17,18 @@ COMMANDS = {
     "kitti_synthesize": ("render a stand-in data set in KITTI's format", False),
     "kitti_split": ("divide KITTI's frames into train and val", False),
     "tf_convert_data": ("convert a KITTI folder to TFRecords", False),
+    "imagenet_convert": ("convert ImageNet or any class folders to TFRecords", False),
     "inspect_records": ("say what is in the records", False),
     "train": ("train a detector", True),
+    "train_classifier": ("train MobileNetV1 as a classifier on CIFAR-10 or ImageNet", True),
     "eval": ("measure a run's AP", True),
     "visualize": ("draw overlays of a run, of labels or of training batches", True),
     "predict": ("detect in images, folders and videos", True),
     "kitti_eval": ("score any detector's result files", False),
     "fit_anchors": ("fit anchor shapes to the boxes of a data set", False),
     "pack_run": ("pack a run to give it away: small weights, config, card", True),
+    "inspect_checkpoint": ("say what is in weight files and checkpoints", True),
+    "model_costs": ("print parameters and multiply-adds of the models", True),
     "plot_metrics": ("draw the losses and the AP of a run", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "eval_benchmark": ("time the evaluation", False),
@@ -75,9 +79,18 @@ def _message_for_user(error: Exception) -> str | None:
     if kind == "DataLossError":
         return f"a TFRecord file is damaged ({error}); convert the data again with --overwrite"
     if kind == "InvalidArgumentError":
-        # An exception of the input pipeline, which TensorFlow wraps in its own text.
-        raised = re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", str(error), re.MULTILINE)
-        return raised.group(1) if raised else None
+        return _message_of_pipeline(str(error))
+    return None
+
+
+def _message_of_pipeline(text: str) -> str | None:
+    """Finds what the input pipeline said in the text that TensorFlow wraps it in."""
+    if raised := re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", text, re.MULTILINE):
+        return raised.group(1)
+    if asserted := re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", text):
+        return f"{asserted.group(1)} ({asserted.group(2)})"
+    if "Invalid JPEG data" in text:
+        return "an image in the records is damaged; convert the data again, or repair them"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,6 +86,12 @@ def peek(argv: list[str] | None, name: str, default: str) -> str:
     parser.add_argument(f"--{name}", default=default)
     known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     return getattr(known, name)
+
+
+def preset_help(presets: Mapping[str, Callable[[], Any]]) -> str:
+    """Describes presets by the first lines of their docstrings."""
+    lines = [f"{name}: {preset.__doc__.splitlines()[0]}" for name, preset in presets.items()]
+    return "Named config to start from. " + " ".join(lines)
 
 
 def run_defaults(

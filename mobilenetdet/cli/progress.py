@@ -20,9 +20,28 @@ def frame_progress(total: int | None, what: str) -> Iterator[Callable[[int], Non
     Yields:
         A function to call with the number of frames that are done.
     """
+    with _terminal_bar(what) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextlib.contextmanager
+def counting_progress(what: str) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
+    """Shows a progress bar whose length is known only after the start.
+
+    Args:
+        what: is being done.
+
+    Yields:
+        A function to call with the number of steps, and one to call after each, from any thread.
+    """
+    with _terminal_bar(what) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda total: bar.update(task, total=total), lambda: bar.advance(task)
+
+
+def _terminal_bar(what: str) -> Progress:
     # Standard error: what is piped on from standard output stays readable.
     console = Console(stderr=True)
     columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    return Progress(*columns, console=console, disable=not console.is_terminal)

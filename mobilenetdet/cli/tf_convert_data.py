@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.data.convert import ConversionOptions, convert_split
 from mobilenetdet.data.shards import Manifest
 from mobilenetdet.kitti.layout import KittiLayout
@@ -77,20 +76,9 @@ def _convert_with_bar(
     layout: KittiLayout, split: str, output_dir: Path, conversion: ConversionOptions
 ) -> tuple[Manifest, int]:
     """Converts a split; the bar shows on terminals only."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    bar = Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    )
-    with bar:
-        task = bar.add_task(split, total=None)
+    with counting_progress(split) as (on_start, on_frame):
         return convert_split(
-            layout,
-            split,
-            output_dir,
-            conversion,
-            on_start=lambda num_frames: bar.update(task, total=num_frames),
-            on_frame=lambda: bar.advance(task),
+            layout, split, output_dir, conversion, on_start=on_start, on_frame=on_frame
         )
 
 

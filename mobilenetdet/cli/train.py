@@ -9,17 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek
+from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek, preset_help
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.evaluation.overlays import MONTAGE_NAME
 from mobilenetdet.kitti.metrics import format_metrics
 from mobilenetdet.presets import PRESETS, make_preset
 from mobilenetdet.training.train import train
-
-
-def _preset_help() -> str:
-    lines = [f"{name}: {preset.__doc__.splitlines()[0]}" for name, preset in PRESETS.items()]
-    return "Named config to start from. " + " ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Options:
     epoch.
     """
 
-    preset: Annotated[str, tyro.conf.arg(help=_preset_help())] = DEFAULT_PRESET
+    preset: Annotated[str, tyro.conf.arg(help=preset_help(PRESETS))] = DEFAULT_PRESET
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
     config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(

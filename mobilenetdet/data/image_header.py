@@ -41,13 +41,13 @@ def image_header(encoded: bytes, source: str) -> ImageHeader:
         header, end = _jpeg_header(encoded, source), _JPEG_END
     else:
         state = f"starts with {encoded[:8]!r}" if encoded else "is empty"
-        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the frame again")
+        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the file again")
     if header.height <= 0 or header.width <= 0:
         raise ValueError(f"{source}: header says {header.width}x{header.height} pixels")
     if end not in encoded[-_MAX_TRAILER - len(end) :]:
         raise ValueError(
             f"{source}: the {header.format.upper()} image is cut off after {len(encoded)} bytes "
-            "(it has no end marker); copy the frame again"
+            "(it has no end marker); copy the file again"
         )
     return header
 
@@ -55,26 +55,41 @@ def image_header(encoded: bytes, source: str) -> ImageHeader:
 def _png_header(encoded: bytes, source: str) -> ImageHeader:
     # The first chunk has to be IHDR: length, name, width, height.
     if encoded[8:16] != b"\x00\x00\x00\rIHDR" or len(encoded) < 24:
-        raise ValueError(f"{source}: damaged PNG header; copy the frame again")
+        raise ValueError(f"{source}: damaged PNG header; copy the file again")
     width, height = (int.from_bytes(encoded[at : at + 4], "big") for at in (16, 20))
     return ImageHeader("png", height, width)
 
 
+def jpeg_channels(encoded: bytes, source: str) -> int:
+    """Returns the channels of a JPEG image: 1 grey, 3 colour, 4 CMYK.
+
+    Raises:
+        ValueError: it has no frame header.
+    """
+    return encoded[_jpeg_frame(encoded, source) + 9]
+
+
 def _jpeg_header(encoded: bytes, source: str) -> ImageHeader:
+    position = _jpeg_frame(encoded, source)
+    # Marker, length, bits per sample, then height and width.
+    height, width = (
+        int.from_bytes(encoded[position + at : position + at + 2], "big") for at in (5, 7)
+    )
+    return ImageHeader("jpeg", height, width)
+
+
+def _jpeg_frame(encoded: bytes, source: str) -> int:
+    """Returns where the marker stands that carries the frame size."""
     position = len(_JPEG_START)
-    while position + 9 <= len(encoded) and encoded[position] == 0xFF:
+    while position + 9 < len(encoded) and encoded[position] == 0xFF:
         marker = encoded[position + 1]
         if marker == 0xFF:
             # Any number of fill bytes may stand before a marker.
             position += 1
             continue
         if marker in _JPEG_FRAMES:
-            # Marker, length, bits per sample, then height and width.
-            height, width = (
-                int.from_bytes(encoded[position + at : position + at + 2], "big") for at in (5, 7)
-            )
-            return ImageHeader("jpeg", height, width)
+            return position
         if marker == _JPEG_SCAN:
             break
         position += 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
-    raise ValueError(f"{source}: damaged JPEG header: no frame size; copy the frame again")
+    raise ValueError(f"{source}: damaged JPEG header: no frame size; copy the file again")

@@ -7,7 +7,6 @@ batch. Batches run in parallel (OpenCV lets go of Python's lock) and come out in
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -15,14 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.config import DetectionConfig
+from mobilenetdet.data.epochs import chain_epochs, num_cores, shuffled_records, untuned
 from mobilenetdet.data.frames import FramePreparer
 from mobilenetdet.data.shards import manifest_path, read_manifest, shard_paths
 
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
 _PREFETCH_BATCHES = 2
-# Any but 0, which Dataset.shuffle compares with a seed that is a tensor and fails.
-_GRAPH_SEED = 1
 _OUTPUTS = {
     "images": tf.uint8,
     "image_info": tf.float32,
@@ -38,8 +36,7 @@ _EVALUATION = ("images", "image_info", "frame_ids", "boxes", "classes", "kinds")
 
 def num_workers() -> int:
     """Returns how many batches are prepared at once: one a core, up to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(_MAX_WORKERS, cores or 1)
+    return min(_MAX_WORKERS, num_cores())
 
 
 def count_frames(config: DetectionConfig, split: str) -> int:
@@ -89,9 +86,8 @@ def train_batches(
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None:
         num_batches = num_epochs * steps_per_epoch(config)
-    end = np.iinfo(np.int64).max if num_epochs is None else first_epoch + num_epochs
-    records = tf.data.Dataset.range(first_epoch, end).flat_map(
-        lambda epoch: _epoch_records(paths, epoch, config)
+    records = chain_epochs(
+        lambda epoch: _epoch_records(paths, epoch, config), first_epoch, num_epochs
     )
     batches = _prepare(records, config, training=True)
     batches = batches.map(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
@@ -122,14 +118,8 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
 
 def _epoch_records(paths: list[Path], epoch: tf.Tensor, config: DetectionConfig) -> tf.data.Dataset:
     """Returns the records of one epoch, shuffled: (epoch [B], index [B], payload [B])."""
-    # This function is traced, and the seed that it sets is its graph's. Dataset.shuffle would mix
-    # in the seed of the process otherwise: the order would depend on what else was seeded.
-    tf.random.set_seed(_GRAPH_SEED)
-    pair = tf.stack([tf.constant(config.train.seed, tf.int64), epoch])
-    seed = tf.random.stateless_uniform([], pair, minval=0, maxval=2**31 - 1, dtype=tf.int64)
-    shards = tf.random.experimental.stateless_shuffle([str(path) for path in paths], pair)
-    records = tf.data.TFRecordDataset(shards).shuffle(
-        config.data.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
+    records = shuffled_records(
+        paths, epoch, seed=config.train.seed, shuffle_buffer=config.data.shuffle_buffer
     )
     return (
         records.enumerate()
@@ -144,10 +134,6 @@ def _prepare(
     """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
-    # Nothing here is left to tf.data to tune, and its tuning thread sleeps for up to a minute when
-    # an iterator is closed: a run would end that much later.
-    options = tf.data.Options()
-    options.autotune.enabled = False
     preparer = FramePreparer(config, training=training)
     base_seed = config.train.seed % 2**32
 
@@ -166,7 +152,7 @@ def _prepare(
         }
 
     batches = records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
-    return batches.with_options(options)
+    return batches.with_options(untuned())
 
 
 def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:

@@ -17,7 +17,7 @@ from mobilenetdet.files import whole_file
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
-_REMEDY = "run `python tools/tf_convert_data.py --split {split} --output_dir {records_dir}`"
+_REMEDY = "run `python tools/{converter} --split {split} --output_dir {records_dir}`"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Shard:
     Attributes:
         name: file name in the folder of the records.
         num_frames: records in it.
-        num_objects: objects in them, DontCare included.
+        num_objects: objects in them, DontCare included; a classified image is one.
         num_bytes: size of the file.
         source: hash of what it was made of: frames, sizes and times of their files, options.
         fingerprint: hash of the records' content; the sum over shards does not depend on how
@@ -49,7 +49,7 @@ class Manifest:
     Attributes:
         split: train, val, ...
         num_shards: files that the complete set has.
-        num_skipped: frames of the split that were left out for want of an image or a label.
+        num_skipped: frames of the split that were left out for want of a (whole) image or label.
         options: options of the conversion that change the records.
         shards: the files that are complete, in order.
         version: FORMAT_VERSION of the program that wrote them.
@@ -126,14 +126,21 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         temporary.write_text(manifest.to_json(), encoding="utf-8")
 
 
-def shard_paths(records_dir: str | os.PathLike[str], split: str) -> list[Path]:
+def shard_paths(
+    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data.py"
+) -> list[Path]:
     """Returns the TFRecord files of a split in the order of its frames.
+
+    Args:
+        records_dir: folder of the records.
+        split: train, val, ...
+        converter: the tool that writes them, for messages.
 
     Raises:
         FileNotFoundError: the split was not converted, or not to the end, or a shard is gone.
         ValueError: a shard has another size than it was written with, or the manifest is damaged.
     """
-    remedy = _REMEDY.format(split=split, records_dir=records_dir)
+    remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
     complete = manifest_path(records_dir, split, partial=False)
     if not complete.is_file():
         if manifest_path(records_dir, split, partial=True).is_file():

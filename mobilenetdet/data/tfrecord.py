@@ -69,6 +69,29 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[bytes]:
             index += 1
 
 
+def count_records(path: str | os.PathLike[str]) -> int:
+    """Counts the records of a TFRecord file by their lengths, without reading them.
+
+    Raises:
+        ValueError: the file is cut off, or no TFRecord file; names it.
+    """
+    count = position = 0
+    with open(path, "rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        while position < end:
+            file.seek(position)
+            header = file.read(_HEADER_SIZE)
+            if header[_LENGTH.size :] != _CHECKSUM.pack(
+                _mask(google_crc32c.value(header[: _LENGTH.size]))
+            ):
+                break
+            position += _HEADER_SIZE + _LENGTH.unpack_from(header)[0] + _CHECKSUM.size
+            count += 1
+    if position != end:
+        raise ValueError(f"{path}: record {count} is cut off or damaged; write the file again")
+    return count
+
+
 def encode_example(features: Mapping[str, FeatureValue]) -> list[bytes]:
     """Serialises a `tf.train.Example`.
 

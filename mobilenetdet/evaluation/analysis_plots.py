@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mobilenetdet.evaluation.figures import CLASS_COLOURS, write_figure
+from mobilenetdet.evaluation.figures import CLASS_COLOURS, draw_counts, write_figure
 from mobilenetdet.kitti.analysis import LEVEL, Analysis
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, Curves
 from mobilenetdet.kitti.breakdown import PartAp
@@ -137,17 +137,11 @@ def draw_scores(analysis: Analysis) -> Figure:
 
 def draw_confusion(matrix: np.ndarray) -> Figure:
     """Draws which class is taken for which: counts, coloured by their share of the row."""
-    names = [*EVALUATED_CLASSES, NOTHING]
-    figure = Figure(figsize=(5, 4.2), layout="constrained")
-    axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
-        if row == column == len(names) - 1:
-            continue
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="detected as", ylabel="labelled", title=f"level {LEVEL.name}, IoU above 0.5")
-    return figure
+    return draw_counts(
+        matrix,
+        [*EVALUATED_CLASSES, NOTHING],
+        xlabel="detected as",
+        ylabel="labelled",
+        title=f"level {LEVEL.name}, IoU above 0.5",
+        blank=(len(EVALUATED_CLASSES), len(EVALUATED_CLASSES)),
+    )

@@ -11,7 +11,7 @@ from mobilenetdet.evaluation.figures import CLASS_COLOURS, write_figure
 
 
 def plot_history(csv_path: Path, png_path: Path) -> None:
-    """Draws loss and its parts, learning rate and validation AP of a run over the epochs.
+    """Draws loss and its parts, learning rate and AP or accuracy of a run over the epochs.
 
     Args:
         csv_path: metrics.csv of a run.
@@ -26,9 +26,12 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
         rows = list(csv.DictReader(file))
     # The object interface needs no display, and keeps no global figure.
     figure = Figure(figsize=(11, 3.6), layout="constrained")
-    loss_axes, ap_axes = figure.subplots(1, 2)
+    loss_axes, measured_axes = figure.subplots(1, 2)
     _plot_losses(loss_axes, rows)
-    _plot_ap(ap_axes, rows)
+    if "accuracy" in rows[0]:
+        _plot_accuracy(measured_axes, rows)
+    else:
+        _plot_ap(measured_axes, rows)
     write_figure(figure, png_path)
 
 
@@ -58,4 +61,17 @@ def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
     axes.plot(*_series(rows, "val/mean/moderate/R40"), color="black", linestyle="--", label="mean")
     axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
     axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _plot_accuracy(axes: object, rows: list[dict[str, str]]) -> None:
+    epochs, shares = _series(rows, "accuracy")
+    label = "training images, augmented, top-1"
+    axes.plot(epochs, [100 * share for share in shares], color="grey", label=label)
+    for name, colour in (("top1", "#1f77b4"), ("top5", "#d6408a")):
+        series = _series(rows, f"val/{name}")
+        label = f"test images, {name[:3]}-{name[3:]}"
+        axes.plot(*series, marker="o", markersize=3, color=colour, label=label)
+    axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100))
+    axes.legend(fontsize=8, loc="lower right")
     axes.grid(alpha=0.3)

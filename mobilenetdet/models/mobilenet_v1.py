@@ -7,6 +7,8 @@ files load unchanged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import keras
 
@@ -17,24 +19,17 @@ from mobilenetdet.models.layers import (
     Tensor,
 )
 
-# (channels at alpha 1, stride) of the 13 depthwise-separable blocks.
-BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
-    (1024, 1),
-)
+Activation = Literal["relu6", "leaky_relu"]
+
+# Channels at alpha 1 of the stem and of the 13 depthwise-separable blocks.
+STEM_CHANNELS = 32
+BLOCK_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+# Strides of the stem and of the blocks; the maps shrink to 1/32.
+STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 # The last block of each stride.
 TAP_BLOCKS = {8: 5, 16: 11, 32: 13}
+# Slope of the leaky ReLU below zero, Darknet's.
+_LEAKY_SLOPE = 0.1
 
 
 def build_mobilenet_v1(
@@ -62,18 +57,62 @@ def build_mobilenet_v1(
     unknown = sorted(set(strides) - set(TAP_BLOCKS))
     if unknown or not strides:
         raise ValueError(f"feature strides {tuple(strides)}: choose from {tuple(TAP_BLOCKS)}")
+    inputs = keras.Input(input_shape)
+    taps = build_blocks(
+        inputs,
+        alpha=alpha,
+        strides=STRIDES[: TAP_BLOCKS[max(strides)] + 1],
+        batch_norm_momentum=batch_norm_momentum,
+    )
+    outputs = {f"stride_{s}": taps[TAP_BLOCKS[s] - 1] for s in sorted(strides)}
+    return keras.Model(inputs, outputs, name="mobilenet_v1")
+
+
+def build_blocks(
+    images: Tensor,
+    *,
+    alpha: float = 1.0,
+    strides: Sequence[int] = STRIDES,
+    activation: Activation = "relu6",
+    batch_norm_momentum: float = 0.99,
+) -> list[Tensor]:
+    """Applies the stem and the blocks of MobileNetV1, as new layers of a functional model.
+
+    Args:
+        images: [B, H, W, 3], scaled to -1..1.
+        alpha: width multiplier.
+        strides: of the stem and of each block; as many blocks are built.
+        activation: after every normalisation; layers keep the names of Keras' ReLUs.
+        batch_norm_momentum: share of the running statistics that a training step keeps.
+
+    Returns:
+        The map after each block.
+
+    Raises:
+        ValueError: alpha is not above 0.
+    """
     if alpha <= 0:
         raise ValueError(f"alpha is {alpha}; it must be above 0")
-    inputs = keras.Input(input_shape)
-    momentum = batch_norm_momentum
-    x = _convolution(inputs, round_channels(32, alpha), momentum)
-    taps = {}
-    for index, (channels, stride) in enumerate(BLOCKS[: TAP_BLOCKS[max(strides)]], start=1):
+    normalise = _Normalise(batch_norm_momentum, activation)
+    stem_stride, *block_strides = strides
+    x = keras.layers.Conv2D(
+        round_channels(STEM_CHANNELS, alpha),
+        3,
+        strides=stem_stride,
+        padding="same",
+        use_bias=False,
+        name="conv1",
+    )(images)
+    x = normalise(x, "conv1")
+    maps = []
+    # Fewer strides than blocks: a backbone without its last ones.
+    for index, (channels, stride) in enumerate(
+        zip(BLOCK_CHANNELS, block_strides, strict=False), start=1
+    ):
         channels = round_channels(channels, alpha)
-        x = _separable_block(x, channels, stride=stride, index=index, momentum=momentum)
-        taps[index] = x
-    outputs = {f"stride_{s}": taps[TAP_BLOCKS[s]] for s in sorted(strides)}
-    return keras.Model(inputs, outputs, name="mobilenet_v1")
+        x = _separable_block(x, channels, stride=stride, index=index, normalise=normalise)
+        maps.append(x)
+    return maps
 
 
 def round_channels(channels: int, alpha: float) -> int:
@@ -105,14 +144,22 @@ def _block_of(layer_name: str) -> int:
     return int(parts[0]) if parts else 0
 
 
-def _convolution(x: Tensor, channels: int, momentum: float) -> Tensor:
-    x = keras.layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
-    x = FusedBatchNormalization(momentum=momentum, name="conv1_bn")(x)
-    return keras.layers.ReLU(6.0, name="conv1_relu")(x)
+@dataclass(frozen=True)
+class _Normalise:
+    """What follows every convolution: batch normalisation and the activation."""
+
+    momentum: float
+    activation: Activation
+
+    def __call__(self, x: Tensor, name: str) -> Tensor:
+        x = FusedBatchNormalization(momentum=self.momentum, name=f"{name}_bn")(x)
+        if self.activation == "leaky_relu":
+            return keras.layers.LeakyReLU(_LEAKY_SLOPE, name=f"{name}_relu")(x)
+        return keras.layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
 def _separable_block(
-    x: Tensor, channels: int, *, stride: int, index: int, momentum: float
+    x: Tensor, channels: int, *, stride: int, index: int, normalise: _Normalise
 ) -> Tensor:
     even = all(side is not None and side % 2 == 0 for side in x.shape[1:3])
     padding = "same"
@@ -120,11 +167,8 @@ def _separable_block(
         # Keras pads below and right only; for even sides "same" does that without a copy.
         x = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{index}")(x)
         padding = "valid"
-    x = DepthwiseConv2D(
-        3, strides=stride, padding=padding, use_bias=False, name=f"conv_dw_{index}"
-    )(x)
-    x = FusedBatchNormalization(momentum=momentum, name=f"conv_dw_{index}_bn")(x)
-    x = keras.layers.ReLU(6.0, name=f"conv_dw_{index}_relu")(x)
-    x = PointwiseConv2D(channels, use_bias=False, name=f"conv_pw_{index}")(x)
-    x = FusedBatchNormalization(momentum=momentum, name=f"conv_pw_{index}_bn")(x)
-    return keras.layers.ReLU(6.0, name=f"conv_pw_{index}_relu")(x)
+    depthwise, pointwise = f"conv_dw_{index}", f"conv_pw_{index}"
+    x = DepthwiseConv2D(3, strides=stride, padding=padding, use_bias=False, name=depthwise)(x)
+    x = normalise(x, depthwise)
+    x = PointwiseConv2D(channels, use_bias=False, name=pointwise)(x)
+    return normalise(x, pointwise)

@@ -1,17 +1,21 @@
-"""Loading weights into a backbone, and saying what was and was not loaded."""
+"""Loading weights into a model, and saying what was and was not loaded."""
 
 from __future__ import annotations
 
 import urllib.error
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import keras
-import numpy as np
+
+from mobilenetdet.models.classifier import HEAD_LAYER
+from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
+_PUBLISHED_SIZES = (128, 160, 192, 224)
+_PUBLISHED_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,11 @@ class LoadReport:
 def load_backbone_weights(
     backbone: keras.Model, weights: str, *, alpha: float
 ) -> LoadReport | None:
-    """Fills a backbone.
+    """Fills a backbone, from files of a backbone, of a classifier or of a whole detector.
 
     Args:
         backbone: from `build_mobilenet_v1`.
-        weights: "imagenet", the path of a Keras `.h5` weight file, or "none".
+        weights: "imagenet", the path of a Keras weight file, or "none".
         alpha: width multiplier of the backbone; it chooses the ImageNet file.
 
     Returns:
@@ -67,12 +71,63 @@ def load_backbone_weights(
     return load_h5_layers(backbone, path)
 
 
-def download_imagenet_weights(alpha: float) -> Path:
-    """Fetches Keras' ImageNet weights of MobileNetV1 (224x224, no top), once; see ~/.keras."""
-    if alpha not in _PUBLISHED_ALPHAS:
-        known = ", ".join(str(a) for a in _PUBLISHED_ALPHAS)
-        raise ValueError(f"no ImageNet weights for alpha {alpha}; choose from {known} or 'none'")
-    name = f"mobilenet_{_PUBLISHED_ALPHAS[alpha]}_224_tf_no_top.h5"
+def load_classifier_weights(
+    classifier: keras.Model, weights: str, *, alpha: float
+) -> LoadReport | None:
+    """Fills a classifier; a head with another number of classes than the file's stays fresh.
+
+    Args:
+        classifier: from `build_classifier`.
+        weights: "imagenet" (Keras' file for the classifier's input size if there is one, else that
+            for 224x224), the path of a Keras weight file of a classifier, a backbone or a
+            detector, or "none".
+        alpha: width multiplier of the classifier; it chooses the ImageNet file.
+
+    Returns:
+        What was loaded, with the head under `missing` or `mismatched` if it stays fresh; None for
+        "none".
+
+    Raises:
+        ValueError: no ImageNet file for this alpha; no layer, or one other than the head's of
+            another shape in the file.
+        FileNotFoundError: the file does not exist or cannot be downloaded.
+    """
+    if weights == "none":
+        return None
+    path = Path(weights)
+    if weights == "imagenet":
+        height, width = classifier.input_shape[1:3]
+        published = height == width and height in _PUBLISHED_SIZES
+        path = download_imagenet_weights(
+            alpha,
+            size=height if published else max(_PUBLISHED_SIZES),
+            top=classifier.output_shape[-1] == _PUBLISHED_CLASSES,
+        )
+    return load_h5_layers(classifier, path, may_differ=(HEAD_LAYER,))
+
+
+def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:
+    """Fetches one of Keras' ImageNet weight files of MobileNetV1, once; see ~/.keras.
+
+    Args:
+        alpha: width multiplier.
+        size: side of the images it was trained on, pixels.
+        top: whether with the layer that predicts the 1000 classes.
+
+    Raises:
+        ValueError: there is no such file.
+        FileNotFoundError: it cannot be downloaded.
+    """
+    for given, known, what in (
+        (alpha, tuple(_PUBLISHED_ALPHAS), "alpha"),
+        (size, _PUBLISHED_SIZES, "input size"),
+    ):
+        if given not in known:
+            listed = ", ".join(map(str, known))
+            raise ValueError(
+                f"no ImageNet weights for {what} {given}; choose from {listed} or 'none'"
+            )
+    name = f"mobilenet_{_PUBLISHED_ALPHAS[alpha]}_{size}_tf{'' if top else '_no_top'}.h5"
     try:
         return Path(keras.utils.get_file(name, _ORIGIN + name, cache_subdir="models"))
     except (OSError, urllib.error.URLError, Exception) as error:  # noqa: BLE001
@@ -82,47 +137,67 @@ def download_imagenet_weights(alpha: float) -> Path:
         ) from None
 
 
-def load_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
-    """Copies the layers of a Keras `.h5` weight file into the layers of the same name.
+def load_h5_layers(
+    model: keras.Model, path: str | Path, *, may_differ: Collection[str] = ()
+) -> LoadReport:
+    """Copies the layers of a Keras weight file into the layers of the same name.
+
+    Args:
+        model: whose layers are filled, those inside other layers included.
+        path: of the file.
+        may_differ: layers that keep their values if the file has them with other shapes.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a Keras weight file, no layer in common, or shapes that differ.
+        ValueError: not a Keras weight file, no layer in common, or shapes that differ. The model
+            is as it was.
     """
-    stored = _read_h5_layers(Path(path))
-    report = LoadReport(str(path))
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        arrays = stored.pop(layer.name, None)
-        shapes = [tuple(w.shape) for w in layer.weights]
-        if arrays is None:
-            report.missing.append(layer.name)
-        elif (found := [a.shape for a in arrays]) != shapes:
-            report.mismatched.append(f"{layer.name} (file {found}, model {shapes})")
-        else:
-            layer.set_weights(arrays)
-            report.loaded.append(layer.name)
-    report.unused.extend(stored)
-    if report.mismatched or not report.loaded:
+    stored = read_weight_file(path)
+    report, differing = _compare(model, stored, str(path))
+    if not report.loaded or not differing <= set(may_differ):
         raise ValueError(f"{report}\nthe file does not fit the model; is alpha the same?")
+    filled = set(report.loaded)
+    for layer in _layers_with_weights(model):
+        if layer.name in filled:
+            layer.set_weights(stored[layer.name])
     return report
 
 
-def _read_h5_layers(path: Path) -> dict[str, list[np.ndarray]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"weight file {path} does not exist")
-    try:
-        with h5py.File(path) as file:
-            root = file["model_weights"] if "model_weights" in file else file
-            return {
-                _text(name): [np.asarray(root[_text(name)][_text(w)]) for w in weights]
-                for name in root.attrs["layer_names"]
-                if len(weights := root[_text(name)].attrs["weight_names"]) > 0
-            }
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{path} is not a Keras .h5 weight file ({error})") from None
+def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
+    """Says what `load_h5_layers` would load, and changes nothing.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a Keras weight file.
+    """
+    return _compare(model, read_weight_file(path), str(path))[0]
 
 
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:
+    """Compares; returns the names of the mismatched layers beside the report."""
+    report, differing = LoadReport(source), set()
+    names = []
+    for layer in _layers_with_weights(model):
+        names.append(layer.name)
+        if layer.name not in stored:
+            report.missing.append(layer.name)
+            continue
+        shapes = [tuple(w.shape) for w in layer.weights]
+        found = [array.shape for array in stored[layer.name]]
+        if found == shapes:
+            report.loaded.append(layer.name)
+        else:
+            differing.add(layer.name)
+            report.mismatched.append(f"{layer.name} (file {found}, model {shapes})")
+    report.unused.extend(name for name in stored if name not in names)
+    return report, differing
+
+
+def _layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
+    """The innermost layers that have variables."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if layer.weights and not _inner_layers(layer)]
+
+
+def _inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    return list(layer._flatten_layers(include_self=False, recursive=False))

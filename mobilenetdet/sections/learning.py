@@ -1,4 +1,4 @@
-"""What the network learns: matches, losses and the training run."""
+"""How a network learns: the training run, and the matches and losses of a detector."""
 
 from __future__ import annotations
 
@@ -78,16 +78,17 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """The training run."""
+class FitConfig:
+    """A training run, whatever is trained."""
 
-    # Passes over the training frames.
+    # Passes over the training images.
     epochs: int = 30
-    # Frames a step.
+    # Images a step, of all devices together.
     batch_size: int = 4
-    # Seed of initial weights, order of frames and augmentation.
+    # Seed of initial weights, order of images and augmentation.
     seed: int = 0
-    # Name of a Keras optimizer: sgd, rmsprop, adam, adamw, lion, ...
+    # Name of a Keras optimizer: sgd, rmsprop, adam, adamw, lion, ... Or yellowfin, which tunes its
+    # rate, momentum and clipping: learning_rate is a factor of its own (1.0) and clip_norm is 0.
     optimizer: str = "adamw"
     # Peak learning rate.
     learning_rate: float = 1e-3
@@ -109,10 +110,8 @@ class TrainConfig:
     ema: float = 0.998
     # Arithmetic of the layers; the variables stay float32.
     precision: Precision = "float32"
-    # Epochs between two measurements of validation AP; 0 = only after the last.
+    # Epochs between two measurements on the validation split; 0 = only after the last.
     eval_every: int = 5
-    # Validation frames with overlays in TensorBoard.
-    tensorboard_images: int = 4
 
     __pydantic_config__ = STRICT
 
@@ -129,3 +128,13 @@ class TrainConfig:
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
         shorter = self.warmup_epochs < self.epochs
         require(shorter, "train.warmup_epochs", self.warmup_epochs, f"below {self.epochs} epochs")
+
+
+@dataclass(frozen=True)
+class TrainConfig(FitConfig):
+    """The training run of a detector."""
+
+    # Validation frames with overlays in TensorBoard.
+    tensorboard_images: int = 4
+
+    __pydantic_config__ = STRICT

@@ -4,42 +4,56 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.evaluation.evaluate import Evaluation
 from mobilenetdet.files import whole_file
-from mobilenetdet.kitti.metrics import flat_metrics
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
 
-# The figure that decides which weights are the best.
-MONITOR = "mean/moderate/R40"
-# What is drawn of an evaluation, as uint8 [N, H, W, 3].
-Drawing = Callable[[Evaluation], np.ndarray]
+Result = TypeVar("Result")
+# What is drawn of a measurement, as uint8 [N, H, W, 3].
+Drawing = Callable[[Any], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measurement(Generic[Result]):
+    """How a model is measured on the validation split.
+
+    Attributes:
+        measure: runs the model over the split.
+        figures: what it found, as numbers by name.
+        monitor: the number that decides which weights are the best; more is better.
+    """
+
+    measure: Callable[[], Result]
+    figures: Callable[[Result], dict[str, float]]
+    monitor: str
 
 
 class Validation(keras.callbacks.Callback):
-    """Measures AP with the averaged weights every few epochs and after the last."""
+    """Measures the averaged weights every few epochs and after the last."""
 
     def __init__(
-        self, state: RunState, evaluate: Callable[[], Evaluation], *, every: int, epochs: int
+        self, state: RunState, measurement: Measurement[Any], *, every: int, epochs: int
     ) -> None:
         """Prepares the measurements.
 
         Args:
-            state: of the run; its best AP is kept up to date.
-            evaluate: runs the detector over the validation split.
+            state: of the run; its best figure is kept up to date.
+            measurement: what is measured.
             every: epochs between two measurements, 0 = only after the last.
             epochs: of the whole run.
         """
         super().__init__()
-        self.state, self.evaluate = state, evaluate
+        self.state, self.measurement = state, measurement
         self.every, self.epochs = every, epochs
-        self.latest: Evaluation | None = None
-        self.best: Evaluation | None = None
+        self.latest: Any = None
+        self.best: Any = None
         # Of the latest epoch, empty if it was not measured. Keras' logs would show all of them.
         self.figures: dict[str, float] = {}
 
@@ -50,11 +64,11 @@ class Validation(keras.callbacks.Callback):
         if done != self.epochs and not (self.every and done % self.every == 0):
             return
         with self.state.ema.applied():
-            self.latest = self.evaluate()
-        figures = flat_metrics(self.latest.metrics)
+            self.latest = self.measurement.measure()
+        figures = self.measurement.figures(self.latest)
         self.figures = {f"val/{name}": value for name, value in figures.items()}
-        if figures[MONITOR] > self.state.best:
-            self.state.best, self.best = figures[MONITOR], self.latest
+        if figures[self.measurement.monitor] > self.state.best:
+            self.state.best, self.best = figures[self.measurement.monitor], self.latest
             self.state.save_weights(BEST_WEIGHTS)
 
 
@@ -62,7 +76,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the state after every epoch; comes after every callback that adds to the logs."""
 
     def __init__(self, state: RunState, validation: Validation, csv_path: Path) -> None:
-        """Takes the state of the run, its AP figures, and the file that shows its history."""
+        """Takes the state of the run, its measurements, and the file that shows its history."""
         super().__init__()
         self.state, self.validation, self.csv_path = state, validation, csv_path
 
@@ -96,7 +110,7 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes the logs of each epoch, and overlays where AP was measured, for TensorBoard.
+    """Writes the logs of each epoch, and pictures of what was measured, for TensorBoard.
 
     TensorFlow is needed for writing event files; without it the run goes on without them.
     """
@@ -106,7 +120,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
         Args:
             folder: of the event files.
-            validation: whose latest evaluation is drawn.
+            validation: whose latest result is drawn.
             draw: makes the pictures, or None for none.
         """
         super().__init__()

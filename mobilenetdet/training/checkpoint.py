@@ -23,7 +23,7 @@ class RunState:
 
     Attributes:
         epoch: epochs that are complete.
-        best: the best validation AP so far, -1 before the first.
+        best: the best validation figure so far, -1 before the first.
         history: one dict of numbers a complete epoch.
     """
 

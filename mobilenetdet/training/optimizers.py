@@ -7,14 +7,15 @@ import inspect
 
 import keras
 
-from mobilenetdet.config import TrainConfig
+from mobilenetdet.sections.learning import FitConfig
+from mobilenetdet.training.yellowfin import YellowFin
 
 # Biases and the variables of normalisation are not decayed.
 _NO_DECAY = ["bias", "gamma", "beta"]
 
 
 def make_optimizer(
-    config: TrainConfig, schedule: keras.optimizers.schedules.LearningRateSchedule | float
+    config: FitConfig, schedule: keras.optimizers.schedules.LearningRateSchedule | float
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a config.
 
@@ -23,7 +24,8 @@ def make_optimizer(
         schedule: the learning rate.
 
     Raises:
-        ValueError: Keras has no optimizer of that name; the nearest is named.
+        ValueError: there is no optimizer of that name (the nearest is named), or it takes no
+            clipping (YellowFin has its own).
     """
     kind = optimizer_class(config.optimizer)
     accepted = inspect.signature(kind).parameters
@@ -43,8 +45,8 @@ def make_optimizer(
 
 
 def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
-    """Finds an optimizer class of Keras by its name in lower case, such as "adamw"."""
-    known = {
+    """Finds an optimizer class by its name in lower case: Keras' own, or "yellowfin"."""
+    known = {"yellowfin": YellowFin} | {
         attribute.lower(): value
         for attribute, value in vars(keras.optimizers).items()
         if inspect.isclass(value)
@@ -56,6 +58,6 @@ def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
         near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(
-            f"train.optimizer {name!r} is unknown; {hint}Keras has {', '.join(sorted(known))}"
+            f"train.optimizer {name!r} is unknown; {hint}there are {', '.join(sorted(known))}"
         )
     return known[name.lower()]

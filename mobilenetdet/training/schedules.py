@@ -7,7 +7,7 @@ import math
 import keras
 from keras import ops
 
-from mobilenetdet.config import TrainConfig
+from mobilenetdet.sections.learning import FitConfig
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -65,7 +65,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         raise ValueError(f"schedule {self.kind!r}: choose cosine, exponential, step or constant")
 
 
-def make_schedule(config: TrainConfig, steps_per_epoch: int) -> WarmupSchedule:
+def make_schedule(config: FitConfig, steps_per_epoch: int) -> WarmupSchedule:
     """Builds the schedule of a config, whose times are in epochs."""
     return WarmupSchedule(
         config.learning_rate,

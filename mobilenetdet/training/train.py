@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import keras
 
 from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import CALIBRATION_FILE, read_config, to_json
+from mobilenetdet.config_file import CALIBRATION_FILE
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.evaluation.detect import make_detection_model
 from mobilenetdet.evaluation.evaluate import (
@@ -23,15 +22,18 @@ from mobilenetdet.evaluation.overlays import tensorboard_overlays, write_overlay
 from mobilenetdet.evaluation.plots import plot_history
 from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.calibration import fit_calibration
-from mobilenetdet.kitti.metrics import format_metrics
+from mobilenetdet.kitti.metrics import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.training.callbacks import Checkpoint, StopOnNaN, TensorBoardLog, Validation
+from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
 from mobilenetdet.training.ema import EmaWeights
+from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.run_dir import claim_run_dir
 from mobilenetdet.training.schedules import make_schedule
 
-CONFIG_FILE = "config.json"
+# The figure that decides which weights are the best.
+MONITOR = "mean/moderate/R40"
 
 
 def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evaluation:
@@ -71,37 +73,6 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     return evaluation
 
 
-def claim_run_dir(config: DetectionConfig, run_dir: Path) -> None:
-    """Writes config.json into a new run directory, or checks that the old one is equal.
-
-    Raises:
-        ValueError: the directory belongs to a run with another config; names what differs.
-    """
-    path = run_dir / CONFIG_FILE
-    if not path.exists():
-        with whole_file(path) as temporary:
-            temporary.write_text(to_json(config))
-        return
-    differences = config_differences(read_config(path), config)
-    if differences:
-        raise ValueError(
-            f"{run_dir} holds a run with another config:\n  "
-            + "\n  ".join(differences)
-            + "\nresume with the same options, choose another --run_dir, or remove the directory"
-        )
-
-
-def config_differences(old: DetectionConfig, new: DetectionConfig) -> list[str]:
-    """Names the leaves in which two configs differ, with both values."""
-    old_tree, new_tree = dataclasses.asdict(old), dataclasses.asdict(new)
-    return [
-        f"{section}.{leaf}: {old_tree[section][leaf]!r} there, {value!r} now"
-        for section, leaves in new_tree.items()
-        for leaf, value in leaves.items()
-        if old_tree[section][leaf] != value
-    ]
-
-
 def _calibrate(evaluation: Evaluation, config: DetectionConfig, run_dir: Path) -> Evaluation:
     """Leaves the calibration of the scores in the run, and applies it."""
     classes = config.data.classes
@@ -131,30 +102,19 @@ def _fit(
     model = make_detection_model(detector)
     validation = Validation(
         state,
-        lambda: _measure(model, config, labels),
+        Measurement(
+            measure=lambda: _measure(model, config, labels),
+            figures=lambda evaluation: flat_metrics(evaluation.metrics),
+            monitor=MONITOR,
+        ),
         every=config.train.eval_every,
         epochs=epochs,
     )
     draw = None
     if config.train.tensorboard_images:
         draw = lambda evaluation: tensorboard_overlays(evaluation, config)  # noqa: E731
-    callbacks = [
-        StopOnNaN(),
-        state.ema,
-        validation,
-        Checkpoint(state, validation, state.run_dir / "metrics.csv"),
-        TensorBoardLog(state.run_dir / "tensorboard", validation, draw),
-    ]
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
-    detector.fit(
-        batches,
-        epochs=epochs,
-        initial_epoch=state.epoch,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        shuffle=False,  # the records are shuffled already
-        verbose=verbose,
-    )
+    fit_epochs(batches, state, validation, steps=steps, draw=draw, verbose=verbose)
     return validation.best
 
 

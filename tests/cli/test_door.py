@@ -35,6 +35,26 @@ def test_outcomes_become_exit_codes(monkeypatch, capsys, outcome, code, message)
     assert message in capsys.readouterr().err
 
 
+class InvalidArgumentError(Exception):
+    """As TensorFlow calls it."""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{function_node f}} ValueError: 000001: bad\n\nTraceback ...", "000001: bad"),
+        ("assertion failed: [a label is not in 1 to C] [7]\n\t [[{{node}}]]", "1 to C (7)"),
+        ("jpeg::Uncompress failed. Invalid JPEG data or crop window.", "in the records is damaged"),
+    ],
+)
+def test_what_the_input_pipeline_says_reaches_the_user(monkeypatch, capsys, text, message):
+    replace_main(monkeypatch, InvalidArgumentError(text))
+    with pytest.raises(SystemExit) as exit_info:
+        door.run("kitti_split", [])
+    assert exit_info.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[0]
+
+
 @pytest.mark.parametrize("error", [TypeError("a fault of ours"), ZeroDivisionError()])
 def test_faults_of_the_program_are_not_hidden(monkeypatch, error):
     replace_main(monkeypatch, error)

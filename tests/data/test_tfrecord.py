@@ -6,7 +6,13 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenetdet.data.tfrecord import decode_example, encode_example, read_records, write_record
+from mobilenetdet.data.tfrecord import (
+    count_records,
+    decode_example,
+    encode_example,
+    read_records,
+    write_record,
+)
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=40)
 INTS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20)
@@ -103,3 +109,23 @@ def test_damage_names_file_and_record(tmp_path, damage, record):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=rf"train_000\.tfrecord: record {record} is cut off"):
         list(read_records(path))
+
+
+@pytest.mark.parametrize(("cut", "whole"), [(0, True), (1, False), (40, False)])
+def test_counting_reads_lengths_alone(tmp_path, cut, whole):
+    path = tmp_path / "records"
+    with path.open("wb") as file:
+        for size in (0, 5, 1000):
+            write_record(file, [bytes(size)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size - cut])
+    if whole:
+        assert count_records(path) == 3
+    else:
+        with pytest.raises(ValueError, match="records: record 3 is cut off"):
+            count_records(path)
+
+
+def test_counting_finds_what_is_no_tfrecord_file(tmp_path):
+    (tmp_path / "text").write_text("no records" * 10)
+    with pytest.raises(ValueError, match="text: record 0 is cut off or damaged"):
+        count_records(tmp_path / "text")

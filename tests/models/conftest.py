@@ -84,3 +84,30 @@ def _jax_gradient_of(function: Callable, argnums: tuple[int, ...]) -> Callable:
     import jax
 
     return jax.jit(jax.grad(function, argnums=argnums))
+
+
+@pytest.fixture(scope="session")
+def randomise() -> Callable[..., None]:
+    """Gives randomise(model, seed): weights under which activations neither vanish nor saturate."""
+    return _randomise
+
+
+def _randomise(model: keras.Model, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        shapes = [v.shape for v in layer.weights]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            values = [rng.uniform(0.5, 1.5, s) for s in shapes]
+            values[1], values[2] = (rng.normal(size=s) * 0.2 for s in shapes[1:3])
+        else:
+            fans = [_fan_in(layer.name, shape) for shape in shapes]
+            values = [
+                rng.normal(size=s) * (2 / n) ** 0.5 for s, n in zip(shapes, fans, strict=True)
+            ]
+        layer.set_weights(values)
+
+
+def _fan_in(layer_name: str, shape: tuple[int, ...]) -> int:
+    if len(shape) == 1:  # a bias
+        return 1
+    return shape[0] * shape[1] * (1 if "_dw_" in layer_name else shape[2])

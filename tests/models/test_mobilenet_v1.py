@@ -31,22 +31,6 @@ def applications_model(alpha: float) -> keras.Model:
     return keras.Model(full.input, {tap: full.get_layer(name).output for tap, name in TAPS.items()})
 
 
-def randomise(model: keras.Model, seed: int) -> None:
-    """Weights under which the activations neither vanish nor saturate."""
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        shapes = [v.shape for v in layer.weights]
-        if isinstance(layer, keras.layers.BatchNormalization):
-            values = [rng.uniform(0.5, 1.5, s) for s in shapes]
-            values[1], values[2] = (rng.normal(size=s) * 0.2 for s in shapes[1:3])
-        else:
-            fans = [s[0] * s[1] * (1 if "_dw_" in layer.name else s[2]) for s in shapes]
-            values = [
-                rng.normal(size=s) * (2 / n) ** 0.5 for s, n in zip(shapes, fans, strict=True)
-            ]
-        layer.set_weights(values)
-
-
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copies by layer name; the two must have the same layers with variables."""
     names = [{layer.name for layer in model.layers if layer.weights} for model in (source, target)]
@@ -72,7 +56,7 @@ def assert_equal_maps(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
 
 
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75, 1.0])
-def test_equals_keras_applications_on_random_weights(request, alpha):
+def test_equals_keras_applications_on_random_weights(request, randomise, alpha):
     if alpha != 0.25:  # JAX compiles each of these widths for many seconds
         request.getfixturevalue("tensorflow_only")
     theirs = applications_model(alpha)
@@ -83,7 +67,7 @@ def test_equals_keras_applications_on_random_weights(request, alpha):
 
 
 @pytest.mark.parametrize("input_shape", [(None, None, 3), (75, 101, 3)])
-def test_equals_keras_applications_on_odd_sizes(tensorflow_only, input_shape):
+def test_equals_keras_applications_on_odd_sizes(tensorflow_only, randomise, input_shape):
     theirs = applications_model(0.25)
     randomise(theirs, seed=2)
     ours = build_mobilenet_v1(input_shape, alpha=0.25)

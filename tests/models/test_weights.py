@@ -5,11 +5,17 @@ import keras
 import numpy as np
 import pytest
 
+from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, TrainConfig
 from mobilenetdet.models import weights as weights_module
+from mobilenetdet.models.classifier import build_classifier
+from mobilenetdet.models.detector import build_detector
+from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.models.weights import (
     LoadReport,
+    compare_h5_layers,
     download_imagenet_weights,
     load_backbone_weights,
+    load_classifier_weights,
     load_h5_layers,
 )
 
@@ -95,15 +101,103 @@ def test_a_file_that_is_not_there(tmp_path, model):
 def test_files_of_another_format(tmp_path, model):
     text = tmp_path / "notes.h5"
     text.write_text("not HDF5")
-    keras_3 = tmp_path / "new.weights.h5"
-    model.save_weights(keras_3)
-    for path in (text, keras_3):
-        with pytest.raises(ValueError, match=f"{path.name} is not a Keras .h5 weight file"):
-            load_h5_layers(model, path)
+    with pytest.raises(ValueError, match=r"notes\.h5 is not a Keras \.h5 weight file"):
+        load_h5_layers(model, text)
+
+
+def test_a_layer_that_may_differ_stays_fresh_and_is_listed(tmp_path, model, layers):
+    before = model.get_layer("dense").get_weights()
+    layers["dense"] = [np.zeros((2, 9), np.float32), np.zeros(9, np.float32)]
+    path = write_h5(tmp_path / "nine.h5", layers)
+    report = load_h5_layers(model, path, may_differ=("dense",))
+    assert report.loaded == ["conv"]
+    assert report.mismatched == ["dense (file [(2, 9), (9,)], model [(2, 4), (4,)])"]
+    for old, new in zip(before, model.get_layer("dense").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_what_is_refused_changes_nothing(tmp_path, model, layers):
+    before = model.get_weights()
+    layers["dense"][1] = np.zeros(9, np.float32)
+    path = write_h5(tmp_path / "bad.h5", layers)
+    with pytest.raises(ValueError, match="1 layers loaded"):
+        load_h5_layers(model, path, may_differ=("conv",))
+    compare_h5_layers(model, path)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("source", ["classifier", "detector"])
+@pytest.mark.parametrize("target", ["backbone", "classifier"])
+def test_weights_move_between_classifier_and_detector(tmp_path, source, target):
+    models = {"classifier": classifier(), "detector": detector()}
+    path = tmp_path / "run.weights.h5"
+    models[source].save_weights(path)
+    if target == "backbone":
+        fresh = detector(seed=1).backbone
+        report = load_backbone_weights(fresh, str(path), alpha=0.25)
+    else:
+        fresh = classifier(seed=1, num_classes=5)
+        report = load_classifier_weights(fresh, str(path), alpha=0.25)
+    giver = models["classifier"] if source == "classifier" else models["detector"].backbone
+    assert {"conv1", "conv_dw_5", "conv_pw_5_bn"} <= set(report.loaded)
+    for name in report.loaded:
+        pairs = (model.get_layer(name).get_weights() for model in (giver, fresh))
+        for given, found in zip(*pairs, strict=True):
+            np.testing.assert_array_equal(given, found)
+    own = {layer.name for layer in fresh.layers if layer.weights}
+    head = {"conv_preds"} & own
+    beyond = {name for name in own if "_12" in name or "_13" in name}  # the detector stops at 11
+    listed = {text.split(" ")[0] for text in report.mismatched} | set(report.missing)
+    assert listed == (head if source == "classifier" else head | beyond)
+    assert ("prediction" in report.unused) == (source == "detector")
+    assert bool(report.mismatched) == (source == target == "classifier")
+
+
+def classifier(*, seed: int = 0, num_classes: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return build_classifier((32, 32, 3), num_classes=num_classes, alpha=0.25)
+
+
+def detector(*, seed: int = 0) -> keras.Model:
+    config = DetectionConfig(
+        data=DataConfig(image_height=32, image_width=64),
+        model=ModelConfig(weights="none", alpha=0.25, head_blocks=1, head_channels=8),
+        train=TrainConfig(seed=seed),
+    )
+    return build_detector(config)[0]
+
+
+def test_the_detector_refuses_another_width(tmp_path):
+    path = tmp_path / "wide.weights.h5"
+    build_classifier((32, 32, 3), num_classes=3, alpha=0.5).save_weights(path)
+    with pytest.raises(ValueError, match="is alpha the same"):
+        load_backbone_weights(detector().backbone, str(path), alpha=0.25)
+    with pytest.raises(ValueError, match="is alpha the same"):
+        load_classifier_weights(classifier(), str(path), alpha=0.25)
+
+
+@pytest.mark.parametrize(
+    ("file", "alpha"),
+    [("mobilenet_2_5_224_tf_no_top.h5", 0.25), ("mobilenet_1_0_224_tf_no_top_partial.h5", 1.0)],
+)
+def test_published_backbone_weights_into_a_classifier(shared_dir, file, alpha):
+    path = shared_dir / "weights" / file
+    model = build_classifier((32, 32, 3), num_classes=10, alpha=alpha)
+    head = model.get_layer("conv_preds").get_weights()
+    report = load_classifier_weights(model, str(path), alpha=alpha)
+    assert (len(report.loaded), report.missing) == (54, ["conv_preds"])
+    assert not report.mismatched and not report.unused
+    stored = read_weight_file(path)
+    for name in report.loaded:
+        for array, found in zip(stored[name], model.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(array, found)
+    np.testing.assert_array_equal(head[0], model.get_layer("conv_preds").get_weights()[0])
 
 
 def test_none_loads_nothing(model):
     assert load_backbone_weights(model, "none", alpha=0.3) is None
+    assert load_classifier_weights(model, "none", alpha=0.3) is None
 
 
 def test_imagenet_weights_exist_for_four_widths(model):
@@ -111,22 +205,52 @@ def test_imagenet_weights_exist_for_four_widths(model):
         load_backbone_weights(model, "imagenet", alpha=0.3)
 
 
-def test_imagenet_weights_are_kerass_own_files(tmp_path, model, layers, monkeypatch):
-    asked = {}
+@pytest.fixture
+def downloads(tmp_path, layers, monkeypatch) -> list[dict[str, str]]:
+    """What is asked of Keras' downloader, which gives a file of the model's layers."""
+    asked = []
 
     def get_file(name: str, origin: str, cache_subdir: str) -> str:
-        asked.update(name=name, origin=origin, cache_subdir=cache_subdir)
+        asked.append({"name": name, "origin": origin, "cache_subdir": cache_subdir})
         return str(write_h5(tmp_path / name, layers))
 
     monkeypatch.setattr(weights_module.keras.utils, "get_file", get_file)
+    return asked
+
+
+def test_imagenet_weights_are_kerass_own_files(tmp_path, model, downloads):
     report = load_backbone_weights(model, "imagenet", alpha=0.75)
-    assert report == LoadReport(str(tmp_path / asked["name"]), ["conv", "dense"])
-    assert asked == {
-        "name": "mobilenet_7_5_224_tf_no_top.h5",
-        "origin": "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
-        "mobilenet_7_5_224_tf_no_top.h5",
-        "cache_subdir": "models",
-    }
+    name = "mobilenet_7_5_224_tf_no_top.h5"
+    assert report == LoadReport(str(tmp_path / name), ["conv", "dense"])
+    origin = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
+    assert downloads == [{"name": name, "origin": origin + name, "cache_subdir": "models"}]
+
+
+@pytest.mark.parametrize(
+    ("shape", "num_classes", "alpha", "name"),
+    [
+        ((224, 224, 3), 1000, 1.0, "mobilenet_1_0_224_tf.h5"),
+        ((160, 160, 3), 1000, 0.5, "mobilenet_5_0_160_tf.h5"),
+        # Without a file of that size, the best one; without those classes, without their layer.
+        ((96, 96, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
+        ((160, 128, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
+        ((None, None, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
+        ((128, 128, 3), 10, 0.75, "mobilenet_7_5_128_tf_no_top.h5"),
+    ],
+)
+def test_imagenet_weights_of_classifiers(downloads, shape, num_classes, alpha, name):
+    inputs = keras.Input(shape)
+    x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(inputs)
+    x = keras.layers.Dense(4, name="dense")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, keras.layers.Dense(num_classes, name="conv_preds")(x))
+    report = load_classifier_weights(model, "imagenet", alpha=alpha)
+    assert [asked["name"] for asked in downloads] == [name]
+    assert (report.loaded, report.missing) == (["conv", "dense"], ["conv_preds"])
+
+
+def test_imagenet_weights_exist_for_four_sizes():
+    with pytest.raises(ValueError, match=r"input size 96; choose from 128, 160, 192, 224"):
+        download_imagenet_weights(1.0, size=96)
 
 
 def test_no_network_names_the_ways_out(monkeypatch):

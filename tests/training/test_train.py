@@ -1,9 +1,9 @@
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,36 +12,20 @@ from mobilenetdet.config_file import read_config
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.evaluation.run import find_weights, load_detection_model
 from mobilenetdet.kitti.labels import read_objects
-from mobilenetdet.training import train as training
 from mobilenetdet.training.callbacks import StopOnNaN
-from mobilenetdet.training.train import claim_run_dir, train
-
-
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, epoch: int):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.now = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.now == self.epoch:
-            raise KeyboardInterrupt
+from mobilenetdet.training.run_dir import claim_run_dir
+from mobilenetdet.training.train import train
 
 
 @pytest.fixture(scope="module")
-def trained(small_kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+def trained(
+    small_kitti: Path, tmp_path_factory: pytest.TempPathFactory, interrupted: Callable
+) -> dict:
     """Two runs of two epochs with the same config: one straight, one interrupted and resumed."""
     config = _config(small_kitti)
     straight, resumed = (tmp_path_factory.mktemp(name) / "run" for name in ("straight", "resumed"))
     evaluation = train(config, straight, verbose=0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "StopOnNaN", lambda: Interrupt(epoch=1))
-        with pytest.raises(KeyboardInterrupt):
-            train(config, resumed, verbose=0)
+    interrupted(lambda: train(config, resumed, verbose=0), epoch=1)
     rows_before = (resumed / "metrics.csv").read_text()
     train(config, resumed, verbose=0)
     return {

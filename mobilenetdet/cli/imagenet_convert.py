@@ -1,0 +1,94 @@
+"""Convert ImageNet, or any class folders, to TFRecords."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.data.class_convert import ClassConversionOptions, convert_classes
+from mobilenetdet.data.shard_writer import Listeners
+from mobilenetdet.data.shards import Manifest
+
+_MAX_NOTES = 30
+
+
+@dataclass(frozen=True)
+class Options:
+    """Convert class folders to TFRecords: train_000.tfrecord and so on, train.json, labels.txt.
+
+    The folder holds each split as class folders (train/n01440764/*.JPEG; any names), as class
+    archives, or as the archive of ILSVRC2012 (ILSVRC2012_img_train.tar), which is read as it is.
+    JPEGs keep their bytes; other formats and CMYK are re-encoded and named. Ctrl-C leaves no half
+    file, and the same command goes on where it stopped.
+    """
+
+    # Folder that holds the splits; only read.
+    dataset_root: Path = Path("data/imagenet")
+    # Folder for the records.
+    output_dir: Path = Path("data/imagenet/tfrecord")
+    # Splits to convert; the classes of train decide the labels.
+    split: tuple[str, ...] = ("train", "val")
+    # Text file with the class of each image of val, where these lie in no class folders: the
+    # tutorial's imagenet_2012_validation_synset_labels.txt.
+    val_labels: Path | None = None
+    # Text file with a name for each synset, such as LOC_synset_mapping.txt.
+    synset_words: Path | None = None
+    # Files per split; by default 8, or more of about 256 MB.
+    num_shards: int | None = None
+    # Threads; by default one per core.
+    num_workers: int | None = None
+    # Leaves out damaged images, and names them, instead of refusing them.
+    skip_damaged: bool = False
+    # Converts again what is already complete.
+    overwrite: bool = False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the records of each split and say what they hold; returns 0.
+
+    Raises:
+        FileNotFoundError: a split is missing, or a class has no image.
+        ValueError: a damaged image, or an option out of range.
+    """
+    options = parse(Options, argv)
+    conversion = ClassConversionOptions(
+        num_shards=options.num_shards,
+        num_workers=options.num_workers,
+        overwrite=options.overwrite,
+        val_labels=options.val_labels,
+        synset_words=options.synset_words,
+        skip_damaged=options.skip_damaged,
+    )
+    for split in options.split:
+        start = time.perf_counter()
+        notes: list[str] = []
+        with counting_progress(split) as (on_start, on_record):
+            manifest, num_kept = convert_classes(
+                options.dataset_root,
+                split,
+                options.output_dir,
+                conversion,
+                listeners=Listeners(on_start, on_record),
+                on_note=notes.append,
+            )
+        print(_describe(manifest, num_kept, time.perf_counter() - start))
+        for note in sorted(notes)[:_MAX_NOTES]:
+            print(f"  {note}")
+        if len(notes) > _MAX_NOTES:
+            print(f"  and {len(notes) - _MAX_NOTES:,} more")
+    return 0
+
+
+def _describe(manifest: Manifest, num_kept: int, seconds: float) -> str:
+    content = (
+        f"{manifest.split}: {manifest.num_frames:,} images, {manifest.num_bytes / 1e6:,.1f} MB in "
+        f"{manifest.num_shards} shards"
+    )
+    left_out = f"; {manifest.num_skipped:,} damaged ones left out" if manifest.num_skipped else ""
+    if num_kept == manifest.num_shards:
+        return f"{content}; all complete and unchanged{left_out}"
+    kept = f", {num_kept} of them kept from before" if num_kept else ""
+    return f"{content}{kept} ({seconds:.2f} s){left_out}"

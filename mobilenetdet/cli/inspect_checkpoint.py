@@ -1,0 +1,148 @@
+"""Say what is in weight files and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import tyro
+
+from mobilenetdet.cli.options import parse
+from mobilenetdet.config_file import read_config
+from mobilenetdet.models.classifier import build_classifier
+from mobilenetdet.models.detector import build_detector
+from mobilenetdet.models.weights import compare_h5_layers
+from mobilenetdet.presets import PRESETS, make_preset
+from mobilenetdet.training.inspect import (
+    STATE_PARTS,
+    ArrayShape,
+    FileSummary,
+    count_values,
+    find_checkpoints,
+    summarize_checkpoint,
+)
+
+_CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say what is in weight files and checkpoints: names, shapes, numbers of values, sizes.
+
+    Of a run's checkpoint.npz also what the optimizer and the averages add to the weights. With
+    --into, what of each weight file would be loaded into that model, and what would not; nothing
+    is changed.
+    """
+
+    # Weight files (.h5, .weights.h5), states (checkpoint.npz) or run directories.
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    # Model to compare with: a run directory, a preset of a detector, or "classifier".
+    into: str = ""
+    # Width multiplier of that classifier.
+    alpha: float = 1.0
+    # Its classes.
+    num_classes: int = 1000
+    # Whether to list every layer; else totals alone.
+    layers: bool = True
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the contents and the comparison; returns 0.
+
+    Raises:
+        FileNotFoundError: a file or run is not there.
+        ValueError: a file is damaged or of another kind; no model of that name.
+    """
+    options = parse(Options, argv)
+    if not options.paths:
+        raise ValueError("name weight files, states or run directories; --help says more")
+    target = _build_target(options) if options.into else None
+    files = [file for path in options.paths for file in find_checkpoints(path)]
+    for file in files:
+        summary = summarize_checkpoint(file)
+        print("\n".join(_describe(summary, options.layers)))
+        if target is not None:
+            print(_compare(summary, target, options.into))
+        print()
+    return 0
+
+
+def _build_target(options: Options) -> keras.Model:
+    """Builds the model of --into with fresh weights."""
+    if options.into == _CLASSIFIER:
+        return build_classifier(
+            (None, None, 3), num_classes=options.num_classes, alpha=options.alpha
+        )
+    if Path(options.into).exists():
+        config = read_config(options.into)
+    elif options.into in PRESETS:
+        config = make_preset(options.into)
+    else:
+        raise ValueError(
+            f"--into {options.into!r} is neither a run directory nor {_CLASSIFIER!r} nor a preset "
+            f"({', '.join(PRESETS)})"
+        )
+    return build_detector(config, load_weights=False)[0]
+
+
+def _compare(summary: FileSummary, target: keras.Model, name: str) -> str:
+    if summary.is_state:
+        return f"would load into {name}: nothing; the state of a run resumes that run only"
+    return f"would load into {name}: {compare_h5_layers(target, summary.path)}"
+
+
+def _describe(summary: FileSummary, layers: bool) -> Iterator[str]:
+    count, num_bytes = count_values(summary.arrays)
+    size = summary.path.stat().st_size
+    kind = "arrays" if summary.is_state else "layers"
+    yield (
+        f"{summary.path}: {len(summary.arrays)} {kind}, {count:,} values, {_size(num_bytes)} "
+        f"({_size(size)} on disk)"
+    )
+    if summary.is_state:
+        yield f"after epoch {summary.epoch}, best validation figure {summary.best:g}"
+        yield from _describe_parts(summary)
+    if layers:
+        rows = [("name", "shapes", "values", "bytes")]
+        for name, shapes in summary.arrays.items():
+            count, num_bytes = count_values({name: shapes})
+            rows.append((name, _shapes(shapes), f"{count:,}", f"{num_bytes:,}"))
+        yield from _aligned(rows)
+
+
+def _describe_parts(summary: FileSummary) -> Iterator[str]:
+    """What the optimizer and the averages add to the weights."""
+    weights, _ = count_values(summary.part("model"))
+    rows = [("part", "arrays", "values", "size", "to the weights")]
+    for prefix, what in STATE_PARTS.items():
+        part = summary.part(prefix)
+        count, num_bytes = count_values(part)
+        share = f"{count / max(1, weights):.2f}"
+        rows.append((what, str(len(part)), f"{count:,}", _size(num_bytes), share))
+    yield from _aligned(rows)
+
+
+def _shapes(shapes: Sequence[ArrayShape]) -> str:
+    """3x3x3x32, or 4 of 32 for equal ones."""
+    texts = ["x".join(map(str, s.shape)) or "scalar" for s in shapes]
+    if len(texts) > 1 and len(set(texts)) == 1:
+        return f"{len(texts)} of {texts[0]}"
+    return ", ".join(texts)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Aligns the first column and the second to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        yield "  " + "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(cells)
+        )
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f} kB"

@@ -1,0 +1,94 @@
+"""Train MobileNetV1 as a classifier on CIFAR-10 or ImageNet."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mobilenetdet.classifier_config import ClassifierConfig
+from mobilenetdet.classifier_presets import CLASSIFIER_PRESETS, make_classifier_preset
+from mobilenetdet.cli.options import parse, peek, preset_help
+from mobilenetdet.evaluation.run import find_weights
+from mobilenetdet.training.classify import train_classifier
+
+DEFAULT_PRESET = "cifar10"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train MobileNetV1 as a classifier, or go on with an interrupted run.
+
+    Start from a preset and change single values: --epochs 20 --model.alpha 0.5. The run directory
+    gets config.json, metrics.csv, TensorBoard logs, the best and the last weights, and eval/ with
+    top-1, top-5 and the confusion matrix of all test images. The same command, given again after
+    Ctrl-C, goes on after the last complete epoch.
+    """
+
+    preset: Annotated[str, tyro.conf.arg(help=preset_help(CLASSIFIER_PRESETS))] = DEFAULT_PRESET
+    # Where the run goes; by default runs/PRESET.
+    run_dir: Path | None = None
+    # Short for --train.learning_rate.
+    lr: float | None = None
+    # Short for --train.batch_size.
+    batch_size: int | None = None
+    # Short for --train.epochs.
+    epochs: int | None = None
+    # Begins with trained weights: those of --pretrain_path, else Keras' ImageNet weights. What does
+    # not fit is listed; another number of classes gets a new head.
+    load_pretrain: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    # Another run's directory, or a Keras weight file.
+    pretrain_path: Path | None = None
+    config: Annotated[ClassifierConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = (
+        field(default_factory=ClassifierConfig)
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Trains, measures the last weights on all test images and says how good they are; returns 0.
+
+    Raises:
+        FileNotFoundError: images or weights are not there.
+        ValueError: an option is out of range or does not fit the others.
+    """
+    name = peek(argv, "preset", DEFAULT_PRESET)
+    options = parse(Options, argv, Options(preset=name, config=make_classifier_preset(name)))
+    run_dir = options.run_dir or Path("runs") / name
+    config = resolve(options, run_dir)
+    # A log file gets a line an epoch, a terminal a bar.
+    train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
+    print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/confusion.png, {run_dir}/metrics.png")
+    return 0
+
+
+def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
+    """Puts the short options into the config.
+
+    Raises:
+        FileNotFoundError: the run of --pretrain_path has no weights.
+        ValueError: --pretrain_path without --load_pretrain, or of the run itself.
+    """
+    short = {
+        "learning_rate": options.lr,
+        "batch_size": options.batch_size,
+        "epochs": options.epochs,
+    }
+    given = {key: value for key, value in short.items() if value is not None}
+    config = replace(options.config, train=replace(options.config.train, **given))
+    path = options.pretrain_path
+    if not options.load_pretrain:
+        if path is not None:
+            raise ValueError(f"--pretrain_path {path} has no effect without --load_pretrain")
+        return config
+    weights = "imagenet"
+    if path is not None:
+        if path.resolve() == run_dir.resolve():
+            raise ValueError(
+                f"--pretrain_path {path} is the run itself; to go on with it leave out "
+                "--load_pretrain, for a new run that begins with its weights name another --run_dir"
+            )
+        weights = str(find_weights(path) if path.is_dir() else path)
+    return replace(config, model=replace(config.model, weights=weights))

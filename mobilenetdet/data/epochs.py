@@ -1,0 +1,76 @@
+"""Epochs in tf.data whose order depends on (seed, epoch) alone, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+# Any but 0, which Dataset.shuffle compares with a seed that is a tensor and fails.
+_GRAPH_SEED = 1
+
+
+def num_cores() -> int:
+    """Returns how many cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
+
+
+def untuned() -> tf.data.Options:
+    """Returns options for a pipeline that leaves nothing to tf.data to tune.
+
+    Its tuning thread sleeps for up to a minute when an iterator is closed: a run would end that
+    much later.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
+
+
+def chain_epochs(
+    make_epoch: Callable[[tf.Tensor], tf.data.Dataset], first_epoch: int, num_epochs: int | None
+) -> tf.data.Dataset:
+    """Joins epochs.
+
+    Args:
+        make_epoch: from the number of an epoch, scalar int64, to its elements.
+        first_epoch: the epoch to begin with, 0 for a new run.
+        num_epochs: how many; None goes on for ever.
+    """
+    end = np.iinfo(np.int64).max if num_epochs is None else first_epoch + num_epochs
+    return tf.data.Dataset.range(first_epoch, end).flat_map(make_epoch)
+
+
+def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Returns what stateless random operations of an epoch are seeded by: int64 [2]."""
+    return tf.stack([tf.constant(seed, tf.int64), epoch])
+
+
+def shuffled_records(
+    paths: Sequence[Path],
+    epoch: tf.Tensor,
+    *,
+    seed: int,
+    shuffle_buffer: int,
+    num_readers: int | None = None,
+) -> tf.data.Dataset:
+    """Returns the records of one epoch in its order: files, then a buffer of records.
+
+    Args:
+        paths: TFRecord files.
+        epoch: scalar int64.
+        seed: of the run.
+        shuffle_buffer: records.
+        num_readers: files that are read at once; None reads one after the other.
+    """
+    # This function is traced, and the seed that it sets is its graph's. Dataset.shuffle would mix
+    # in the seed of the process otherwise: the order would depend on what else was seeded.
+    tf.random.set_seed(_GRAPH_SEED)
+    pair = epoch_seed(seed, epoch)
+    drawn = tf.random.stateless_uniform([], pair, minval=0, maxval=2**31 - 1, dtype=tf.int64)
+    files = tf.random.experimental.stateless_shuffle([str(path) for path in paths], pair)
+    records = tf.data.TFRecordDataset(files, num_parallel_reads=num_readers)
+    return records.shuffle(shuffle_buffer, seed=drawn, reshuffle_each_iteration=False)

@@ -1,0 +1,76 @@
+"""MobileNetV1 as an image classifier.
+
+Layer names and variable shapes are those of `keras.applications.MobileNet` with its top, so that
+its weight files load unchanged.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
+
+# The layer whose shape follows the number of classes.
+HEAD_LAYER = "conv_preds"
+# For images of 32x32: the first two of the five halvings are left out, the last map is 4x4.
+SMALL_IMAGE_STRIDES = (1, 1, 1, *STRIDES[3:])
+
+
+def build_classifier(
+    input_shape: tuple[int | None, int | None, int],
+    *,
+    num_classes: int,
+    alpha: float = 1.0,
+    dropout: float = 1e-3,
+    activation: Activation = "relu6",
+    small_images: bool = False,
+    batch_norm_momentum: float = 0.99,
+    scale_inputs: bool = True,
+) -> keras.Model:
+    """Builds the network with fresh weights; see `load_classifier_weights`.
+
+    Args:
+        input_shape: (height, width, 3); height and width may be None.
+        num_classes: number of logits.
+        alpha: width multiplier.
+        dropout: share of the pooled features that a training step drops.
+        activation: ReLU6 as published, or a leaky ReLU.
+        small_images: leaves the first two halvings out, for images of 32x32.
+        batch_norm_momentum: share of the running statistics that a training step keeps.
+        scale_inputs: whether the images come as 0 to 255; else scaled to -1..1.
+
+    Returns:
+        A model from RGB images [B, H, W, 3], uint8 or float, to float32 logits [B, num_classes].
+
+    Raises:
+        ValueError: no class, or alpha not above 0.
+    """
+    if num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes}; it must be above 0")
+    images = x = keras.Input(input_shape)
+    if scale_inputs:
+        # In float32: bfloat16 rounds 1 / 127.5 by 0.4 %.
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
+    x = build_blocks(
+        x,
+        alpha=alpha,
+        strides=SMALL_IMAGE_STRIDES if small_images else STRIDES,
+        activation=activation,
+        batch_norm_momentum=batch_norm_momentum,
+    )[-1]
+    x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_average_pooling2d")(x)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)  # [B, 1, 1, F]
+    # The logits are few, and a softmax wants them exact.
+    x = keras.layers.Conv2D(num_classes, 1, dtype="float32", name=HEAD_LAYER)(x)
+    logits = keras.layers.Reshape((num_classes,), dtype="float32", name="reshape_2")(x)
+    return keras.Model(images, logits, name="classifier")
+
+
+def with_probabilities(classifier: keras.Model) -> keras.Model:
+    """Puts a softmax behind the logits; the new model shares the layers of the old.
+
+    Returns:
+        A model from images to float32 probabilities [B, num_classes].
+    """
+    softmax = keras.layers.Activation("softmax", dtype="float32", name="predictions")
+    return keras.Model(classifier.input, softmax(classifier.output), name="probabilities")

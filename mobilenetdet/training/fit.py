@@ -1,0 +1,53 @@
+"""The epochs of a run, whatever is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mobilenetdet.training.callbacks import (
+    Checkpoint,
+    Drawing,
+    StopOnNaN,
+    TensorBoardLog,
+    Validation,
+)
+from mobilenetdet.training.checkpoint import RunState
+
+
+def fit_epochs(
+    batches: Any,
+    state: RunState,
+    validation: Validation,
+    *,
+    steps: int,
+    draw: Drawing | None = None,
+    verbose: int = 1,
+) -> None:
+    """Trains from the first epoch that is not complete to the last.
+
+    After each, the state, the weights and metrics.csv are in the run directory.
+
+    Args:
+        batches: `steps` for each of these epochs.
+        state: of the run, with the compiled model.
+        validation: measures between the epochs; knows how many there are.
+        steps: of an epoch.
+        draw: makes pictures of a measurement for TensorBoard.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+    """
+    callbacks = [
+        StopOnNaN(),
+        state.ema,
+        validation,
+        Checkpoint(state, validation, state.run_dir / "metrics.csv"),
+        TensorBoardLog(state.run_dir / "tensorboard", validation, draw),
+    ]
+    state.model.fit(
+        batches,
+        epochs=validation.epochs,
+        initial_epoch=state.epoch,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        shuffle=False,  # the batches are shuffled already
+        verbose=verbose,
+    )

@@ -1,0 +1,124 @@
+"""What is in weight files and in the state of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenetdet.models.weight_file import read_weight_file
+from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
+
+# Parts of a run's state, by how the names of their arrays begin.
+STATE_PARTS = {"model": "weights", "optimizer": "optimizer", "ema": "averages"}
+# What reading a file that is no state ends with.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class ArrayShape:
+    """An array without its values."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size in memory."""
+        return self.count * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """What a file holds.
+
+    Attributes:
+        path: of the file.
+        arrays: by layer (weight files), or by array (states of runs).
+        epoch: complete epochs, None for weight files.
+        best: best validation figure so far, None for weight files.
+    """
+
+    path: Path
+    arrays: dict[str, list[ArrayShape]]
+    epoch: int | None = None
+    best: float | None = None
+
+    @property
+    def is_state(self) -> bool:
+        """Whether this is the state of a run."""
+        return self.epoch is not None
+
+    def part(self, prefix: str) -> dict[str, list[ArrayShape]]:
+        """The arrays of one of `STATE_PARTS`."""
+        return {
+            name: shapes for name, shapes in self.arrays.items() if name.startswith(f"{prefix}_")
+        }
+
+
+def count_values(arrays: Mapping[str, Sequence[ArrayShape]]) -> tuple[int, int]:
+    """Number of values and of bytes of some arrays together."""
+    shapes = [shape for group in arrays.values() for shape in group]
+    return sum(s.count for s in shapes), sum(s.num_bytes for s in shapes)
+
+
+def find_checkpoints(path: Path) -> list[Path]:
+    """Lists the files of a run directory that hold weights; a file is itself.
+
+    Raises:
+        FileNotFoundError: nothing there.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist; give a weight file or a run directory")
+        return [path]
+    names = (BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE)
+    found = [path / name for name in names if (path / name).is_file()]
+    if not found:
+        raise FileNotFoundError(f"{path} holds none of {', '.join(names)}; is it a run directory?")
+    return found
+
+
+def summarize_checkpoint(path: Path) -> FileSummary:
+    """Reads a Keras weight file or the state of a run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: of another kind, or damaged.
+    """
+    if path.suffix == ".npz":
+        return _summarize_state(path)
+    if path.suffix != ".h5":
+        raise ValueError(
+            f"{path} is neither a Keras weight file (.h5, .weights.h5) nor a run's {STATE_FILE}"
+        )
+    layers = read_weight_file(path)
+    return FileSummary(path, {name: list(map(_describe, layers[name])) for name in layers})
+
+
+def _summarize_state(path: Path) -> FileSummary:
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        progress = json.loads(str(arrays.pop("progress")))
+        epoch, best = int(progress["epoch"]), float(progress["best"])
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{path} is damaged, or not the state of a run ({error}); copy it again, or remove it "
+            f"and start from the weights in {LAST_WEIGHTS}"
+        ) from None
+    return FileSummary(path, {name: [_describe(a)] for name, a in arrays.items()}, epoch, best)
+
+
+def _describe(array: np.ndarray) -> ArrayShape:
+    return ArrayShape(array.shape, str(array.dtype))

@@ -1,0 +1,11 @@
+"""Train a classifier; `--help` says how."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # where the package is not installed
+
+from mobilenetdet.cli.door import run
+
+if __name__ == "__main__":
+    run("train_classifier")

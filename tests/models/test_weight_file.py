@@ -1,0 +1,70 @@
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from mobilenetdet.models.weight_file import read_weight_file
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    """Compiled, with layers without variables, a nested model and a name that occurs twice."""
+    inner = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, name="twice"), keras.layers.Dropout(0.5)],
+        name="inner",
+    )
+    inputs = keras.Input((2,))
+    x = keras.layers.Dense(4, name="twice", use_bias=False)(inputs)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, name="last")(inner(x)))
+    model.compile("adam", "mse")
+    model.fit(np.zeros((2, 2)), np.zeros((2, 1)), verbose=0)
+    return model
+
+
+def test_keras_3_files_by_layer_name(tmp_path, model):
+    model.save_weights(tmp_path / "run.weights.h5")
+    stored = read_weight_file(tmp_path / "run.weights.h5")
+    inner = model.get_layer("inner").get_layer("twice")
+    expected = {
+        "norm": model.get_layer("norm").weights,
+        "last": model.get_layer("last").weights,
+        "twice": model.get_layer("twice").weights,
+        "layers/sequential/layers/dense": inner.weights,
+    }
+    assert set(stored) == set(expected)  # neither slots of Adam nor states of the dropout
+    for name, variables in expected.items():
+        for array, variable in zip(stored[name], variables, strict=True):
+            np.testing.assert_array_equal(array, variable)
+
+
+def test_a_whole_model_of_keras_2(tmp_path, model):
+    plain = keras.Sequential([keras.Input((2,)), model.get_layer("twice")])
+    plain.save(tmp_path / "model.h5")
+    stored = read_weight_file(tmp_path / "model.h5")
+    assert list(stored) == ["twice"]
+    np.testing.assert_array_equal(stored["twice"][0], plain.get_weights()[0])
+
+
+def test_a_file_without_layers(tmp_path):
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["numbers"] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"empty\.h5 is not a Keras .*no layer with variables"):
+        read_weight_file(tmp_path / "empty.h5")
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_a_file_cut_short(tmp_path, model, suffix):
+    whole = tmp_path / f"whole{suffix}"
+    _ = model.save_weights(whole) if "weights" in suffix else model.save(whole)
+    content = whole.read_bytes()
+    for share in (0.1, 0.5, 0.95):
+        part = tmp_path / f"part{suffix}"
+        part.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ValueError, match=r"part.*is not a Keras .*downloaded or copied"):
+            read_weight_file(part)
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is a folder; give the weight file in it"):
+        read_weight_file(tmp_path)
