@@ -69,6 +69,23 @@ def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Confi
     )
 
 
+def read_any_config(path: str | Path) -> DetectionConfig | ClassifierConfig:
+    """Reads the config of a run of either kind, as `read_config` does.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is neither; says why it is not a detector's.
+    """
+    try:
+        return read_config(path)
+    except ValueError:
+        try:
+            return read_config(path, ClassifierConfig)
+        except ValueError:
+            pass
+        raise
+
+
 def config_keys(kind: type[Config] = DetectionConfig) -> list[str]:
     """Lists every leaf of a config by its dotted name, as overrides spell it."""
     tree = dataclasses.asdict(kind())

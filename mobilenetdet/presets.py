@@ -89,8 +89,11 @@ def ssd_fpn() -> DetectionConfig:
             head_blocks=2,
             head_channels=128,
             frozen_blocks=3,
+            batch_norm_momentum=0.98,
         ),
+        augment=AugmentConfig(crop=0.6),
         loss=LossConfig(box_loss="giou", box=2.0, classification=1.0),
+        train=TrainConfig(epochs=20, batch_size=2, ema=0.999),
     )
 
 

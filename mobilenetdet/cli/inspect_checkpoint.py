@@ -10,12 +10,14 @@ from typing import Annotated
 import keras
 import tyro
 
+from mobilenetdet.classifier_config import ClassifierConfig
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config_file import read_config
+from mobilenetdet.config_file import read_any_config
 from mobilenetdet.models.classifier import build_classifier
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import compare_h5_layers
 from mobilenetdet.presets import PRESETS, make_preset
+from mobilenetdet.training.classify import compiled_classifier
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -39,7 +41,7 @@ class Options:
 
     # Weight files (.h5, .weights.h5), states (checkpoint.npz) or run directories.
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    # Model to compare with: a run directory, a preset of a detector, or "classifier".
+    # Model to compare with: the directory of a run, a preset of a detector, or "classifier".
     into: str = ""
     # Width multiplier of that classifier.
     alpha: float = 1.0
@@ -77,7 +79,9 @@ def _build_target(options: Options) -> keras.Model:
             (None, None, 3), num_classes=options.num_classes, alpha=options.alpha
         )
     if Path(options.into).exists():
-        config = read_config(options.into)
+        config = read_any_config(options.into)
+        if isinstance(config, ClassifierConfig):
+            return compiled_classifier(config, steps=1, load_weights=False)
     elif options.into in PRESETS:
         config = make_preset(options.into)
     else:

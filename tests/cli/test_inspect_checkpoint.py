@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from mobilenetdet.classifier_config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.cli.inspect_checkpoint import main
 from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig
 from mobilenetdet.config_file import to_json
@@ -101,6 +102,19 @@ def test_a_run_into_a_classifier(run_dir, capsys):
     text = "\n".join(lines_of(capsys, run_dir, *options))
     assert "46 layers loaded" in text and "missing: conv_dw_12" in text
     assert "would load into classifier: nothing; the state of a run resumes that" in text
+
+
+def test_a_classifier_into_another_run_of_one(classifier_file, tmp_path, capsys):
+    config = ClassifierConfig(model=ClassifierModelConfig(alpha=0.25, small_images=True))
+    (tmp_path / "config.json").write_text(to_json(config))
+    text = "\n".join(lines_of(capsys, classifier_file, "--into", tmp_path, "--no-layers"))
+    assert "55 layers loaded" in text and "mismatched" not in text
+
+
+def test_a_run_with_no_known_config_is_refused(classifier_file, tmp_path):
+    (tmp_path / "config.json").write_text('{"trian": {}}')
+    with pytest.raises(ValueError, match="is not a detection config"):
+        main([str(classifier_file), "--into", str(tmp_path)])
 
 
 def test_another_number_of_classes(classifier_file, capsys):
