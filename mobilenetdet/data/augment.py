@@ -35,7 +35,7 @@ class FrameCrop(BaseCrop):
 
     Args:
         min_scale: smallest side of the window as a share of the frame's; the largest is 1.
-        keep_whole: the window holds the boxes that `keep_whole` of the call marks, as far as they
+        keep_whole: the window holds the boxes that `is_object` of the call marks, as far as they
             are in the frame; to that end it may be larger than drawn.
         p: probability of a crop.
     """
@@ -63,12 +63,61 @@ class FrameCrop(BaseCrop):
     def _window_to_hold(
         self, data: dict[str, Any], height: int, width: int
     ) -> tuple[int, int, int, int]:
-        if not (self.keep_whole and data["keep_whole"].any()):
+        if not (self.keep_whole and data["is_object"].any()):
             return width, height, 0, 0  # every window holds nothing
-        boxes = _to_boxes(data["keypoints"])[data["keep_whole"]]
+        boxes = _to_boxes(data["keypoints"])[data["is_object"]]
         left, top = np.clip(boxes[:, :2].min(axis=0), 0, (width, height))
         right, bottom = np.clip(boxes[:, 2:].max(axis=0), 0, (width, height))
         return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+
+
+class ObjectCutout(A.ImageOnlyTransform):
+    """Paints over a rectangle of each object with noise, so that every part of it is learnt from.
+
+    Cutout (arXiv 1708.04552) and random erasing (arXiv 1708.04896) put one rectangle anywhere in an
+    image of one object. Here each object has its own, which never covers most of another.
+
+    Args:
+        max_side: largest sides of the rectangle as a share of the object's.
+        p: probability for each object.
+    """
+
+    def __init__(self, max_side: float, p: float = 1.0) -> None:
+        """Takes the settings; see the class."""
+        super().__init__(p=float(p > 0))
+        self.max_side, self.per_object = max_side, p
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Draws the rectangles: `holes`, int [K, 4], xyxy in whole pixels."""
+        height, width = params["shape"][:2]
+        boxes = _to_boxes(data["keypoints"])[data["is_object"]]
+        sides = boxes[:, 2:] - boxes[:, :2]
+        random = self.random_generator
+        shares = random.uniform(0.2 * self.max_side, self.max_side, sides.shape)
+        corners = boxes[:, :2] + random.uniform(0, 1, sides.shape) * (1 - shares) * sides
+        holes = np.concatenate([corners, corners + shares * sides], axis=1)
+        wanted = random.random(len(boxes)) < self.per_object
+        wanted &= _largest_share_covered(holes, boxes) <= self.max_side**2
+        return {"holes": np.clip(holes[wanted].round(), 0, [width, height] * 2).astype(int)}
+
+    def apply(self, img: np.ndarray, holes: np.ndarray, **params: Any) -> np.ndarray:
+        """Returns the image with its rectangles filled with noise."""
+        img = img.copy()
+        for left, top, right, bottom in holes:
+            noise = self.random_generator.integers(0, 256, (bottom - top, right - left, 3))
+            img[top:bottom, left:right] = noise
+        return img
+
+
+def _largest_share_covered(holes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The share [K] of any of boxes [N, 4] that each hole [K, 4] covers at most."""
+    low = np.maximum(holes[:, None, :2], boxes[:, :2])
+    high = np.minimum(holes[:, None, 2:], boxes[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=2)  # [K, N]
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return (shared / np.maximum(areas, 1e-6)).max(axis=1, initial=0.0)
 
 
 class Augmenter:
@@ -91,7 +140,7 @@ class Augmenter:
         boxes_xyxy: np.ndarray,
         *,
         seed: Sequence[int],
-        keep_whole: np.ndarray | None = None,
+        is_object: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Augments a frame.
 
@@ -99,18 +148,19 @@ class Augmenter:
             image: uint8 [H, W, 3].
             boxes_xyxy: [N, 4], pixels of the image, half-open; may lie on or past the border.
             seed: non-negative integers, for example (seed, epoch, index).
-            keep_whole: bool [N], the boxes that `safe_crop` keeps whole; None for all.
+            is_object: bool [N], the boxes that `safe_crop` keeps whole and `cutout` paints on; None
+                for all. The others are regions, which often span the frame.
 
         Returns:
             The image, uint8 and often of another size, and float32 boxes [N, 4] in its pixels: in
             the order given, all of them, not clipped.
         """
-        if keep_whole is None:
-            keep_whole = np.ones(len(boxes_xyxy), bool)
+        if is_object is None:
+            is_object = np.ones(len(boxes_xyxy), bool)
         compose = self._compose_of_thread()
         compose.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         points = _to_points(boxes_xyxy)
-        result = compose(image=image, keypoints=points, keep_whole=keep_whole)
+        result = compose(image=image, keypoints=points, is_object=is_object)
         return result["image"], _to_boxes(result["keypoints"])
 
     def _compose_of_thread(self) -> A.Compose:
@@ -141,6 +191,7 @@ def _build(config: AugmentConfig) -> A.Compose:
         FrameCrop(config.crop_min_scale, keep_whole=True, p=config.safe_crop),
         FrameCrop(config.crop_min_scale, p=config.crop),
         A.HorizontalFlip(p=config.flip),
+        ObjectCutout(config.cutout_size, p=config.cutout),
     ]
     # NoOp: without any transform that moves points, albumentations warns about the keypoints.
     return A.Compose(

@@ -80,9 +80,8 @@ class FramePreparer:
         boxes = np.clip(frame.objects.boxes_xyxy[used], 0, size)  # [N, 4]
         min_visibility = 0.0
         if self._augmenter is not None:
-            # DontCare regions need not be whole: they often span the frame.
-            whole = kinds != DONT_CARE
-            image, boxes = self._augmenter(image, boxes, seed=seed, keep_whole=whole)
+            is_object = kinds != DONT_CARE
+            image, boxes = self._augmenter(image, boxes, seed=seed, is_object=is_object)
             min_visibility = config.augment.min_visibility
         image, letterbox = letterbox_image(image, config.image_size, out=out)
         window = letterbox.apply(np.array([0.0, 0.0, letterbox.width, letterbox.height]))

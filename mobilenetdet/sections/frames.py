@@ -73,6 +73,10 @@ class AugmentConfig:
     contrast: float = 0.2
     # Probability of a change of hue and saturation (slow: about 5 ms a frame).
     hue_saturation: float = 0.0
+    # Probability that a rectangle of each object is painted over (cutout, arXiv 1708.04552).
+    cutout: float = 0.0
+    # Largest sides of that rectangle as a share of the object's; what is left can still be told.
+    cutout_size: float = 0.6
     # Boxes narrower or lower than this afterwards are dropped and counted, network pixels.
     min_box_size: float = 3.0
     # Objects of which a crop leaves less than this share are ignored in training.

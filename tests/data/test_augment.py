@@ -12,7 +12,16 @@ from mobilenetdet.data.augment import Augmenter
 
 GREY = 127  # also the colour that Affine leaves behind
 NOTHING = {
-    name: 0.0 for name in ("flip", "crop", "safe_crop", "shift_scale", "colour", "hue_saturation")
+    name: 0.0
+    for name in (
+        "flip",
+        "crop",
+        "safe_crop",
+        "shift_scale",
+        "colour",
+        "hue_saturation",
+        "cutout",
+    )
 }
 HEIGHT, WIDTH = 150, 500
 
@@ -128,9 +137,7 @@ def test_safe_crops_keep_boxes_whole(boxes):
 def test_safe_crops_may_cut_boxes_that_need_not_be_whole():
     augmenter = only(safe_crop=1.0, crop_min_scale=0.1)
     boxes = np.array([[0.0, 0.0, 500.0, 150.0], [100.0, 50.0, 130.0, 80.0]])
-    image, moved = augmenter(
-        draw([0, 0, 1, 1]), boxes, seed=(0,), keep_whole=np.array([0, 1], bool)
-    )
+    image, moved = augmenter(draw([0, 0, 1, 1]), boxes, seed=(0,), is_object=np.array([0, 1], bool))
     assert image.shape[1] < WIDTH
     assert moved[0, 0] < 0 or moved[0, 2] > image.shape[1]
     assert (moved[1] >= 0).all() and (moved[1, 2:] <= image.shape[1::-1]).all()
@@ -142,6 +149,51 @@ def test_colours_change_and_boxes_do_not():
     image, boxes = augmenter(draw(box), np.array([box], float), seed=(3,))
     assert (image != draw(box)).any()
     np.testing.assert_allclose(boxes, [box], atol=1e-4)
+
+
+def painted(settings: dict, boxes: np.ndarray, seed: int, is_object=None) -> np.ndarray:
+    """Which pixels cutout has changed, bool [H, W]."""
+    image = np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
+    augmenter = only(**settings)
+    found, moved = augmenter(image, boxes, seed=(seed,), is_object=is_object)
+    np.testing.assert_allclose(moved, boxes, atol=1e-4)
+    return (found != GREY).any(-1)
+
+
+def test_cutout_paints_a_part_of_each_object_and_nothing_else():
+    boxes = np.array([[40.0, 20.0, 101.0, 55.0], [200.0, 30.0, 240.0, 140.0], [-30, 60, 30, 120]])
+    shares = []
+    for seed in range(40):
+        changed = painted({"cutout": 1.0, "cutout_size": 0.5}, boxes, seed)
+        for left, top, right, bottom in np.clip(boxes, 0, None).astype(int):
+            inside = changed[top:bottom, left:right]
+            shares.append(inside.mean())
+            # One rectangle: all that lies between its first and last row and column.
+            if inside.any():
+                rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+                hole = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                assert hole.mean() > 0.95  # noise may be grey by chance
+            changed[top:bottom, left:right] = False
+        assert not changed.any()
+    assert 0.02 < np.mean(shares[::3]) < 0.2 and max(shares[::3]) < 0.3
+
+
+def test_cutout_never_hides_an_object_behind_another():
+    # A rectangle of the large box would cover the small one now and then.
+    boxes = np.array([[50.0, 20.0, 250.0, 140.0], [140.0, 60.0, 160.0, 90.0]])
+    covered = []
+    for seed in range(200):
+        changed = painted({"cutout": 1.0, "cutout_size": 0.6}, boxes, seed)
+        covered.append(changed[60:90, 140:160].mean())
+    assert 0 < max(covered) <= 2 * 0.4  # one rectangle of each box, up to 0.36 and rounding
+
+
+def test_cutout_takes_objects_by_chance_and_leaves_regions():
+    boxes = np.array([[40.0, 20.0, 101.0, 55.0], [200.0, 30.0, 240.0, 140.0]])
+    hits = [painted({"cutout": 0.5}, boxes, seed)[20:55, 40:101].any() for seed in range(200)]
+    assert 0.35 < np.mean(hits) < 0.65
+    region = painted({"cutout": 1.0}, boxes, 0, is_object=np.array([False, True]))
+    assert not region[20:55, 40:101].any() and region.any()
 
 
 @pytest.mark.parametrize(
