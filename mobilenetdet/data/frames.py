@@ -15,6 +15,7 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.augment import Augmenter
 from mobilenetdet.data.images import decode_image, letterbox_image
+from mobilenetdet.data.mosaic import add_mosaics
 from mobilenetdet.data.records import RecordFrame, decode_record
 from mobilenetdet.data.roles import Targets, assign_roles, make_targets
 
@@ -115,11 +116,17 @@ class FramePreparer:
             self.prepare(decode_record(payload), seed=seed, out=image)
             for payload, seed, image in zip(payloads, seeds, images, strict=True)
         ]
+        targets = [frame.targets for frame in frames]
+        if self._augmenter is not None and self._config.augment.mosaic:
+            min_height = self._config.data.min_object_height
+            targets = add_mosaics(
+                images, targets, seeds, self._config.augment, min_height=min_height
+            )
         return {
             "images": images,
             "image_info": np.stack([frame.letterbox.to_array() for frame in frames]),
             "frame_ids": np.array([frame.frame_id.encode() for frame in frames], object),
-        } | pad_targets([frame.targets for frame in frames])
+        } | pad_targets(targets)
 
 
 def pad_targets(targets: Sequence[Targets]) -> dict[str, np.ndarray]:

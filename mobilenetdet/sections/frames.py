@@ -77,6 +77,8 @@ class AugmentConfig:
     cutout: float = 0.0
     # Largest sides of that rectangle as a share of the object's; what is left can still be told.
     cutout_size: float = 0.6
+    # Probability that a frame is put together from quarters of the frames of its batch.
+    mosaic: float = 0.0
     # Boxes narrower or lower than this afterwards are dropped and counted, network pixels.
     min_box_size: float = 3.0
     # Objects of which a crop leaves less than this share are ignored in training.
