@@ -134,7 +134,15 @@ class FitConfig:
 class TrainConfig(FitConfig):
     """The training run of a detector."""
 
+    # Factor of the learning rate for the backbone, whose weights know something already.
+    backbone_rate: float = 1.0
     # Validation frames with overlays in TensorBoard.
     tensorboard_images: int = 4
 
     __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        factor = self.backbone_rate
+        require(0 < factor <= 1, "train.backbone_rate", factor, "above 0, at most 1")

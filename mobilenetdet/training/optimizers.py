@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Iterable
 
 import keras
 
+from mobilenetdet.models.layers import Tensor
 from mobilenetdet.sections.learning import FitConfig
 from mobilenetdet.training.yellowfin import YellowFin
 
@@ -42,6 +44,33 @@ def make_optimizer(
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
     return optimizer
+
+
+def slow_down(
+    optimizer: keras.optimizers.Optimizer, variables: Iterable[keras.Variable], factor: float
+) -> None:
+    """Gives some variables a lower learning rate than the others; their weight decay stays.
+
+    Args:
+        optimizer: any but YellowFin, which tunes one rate for all.
+        variables: a pretrained backbone's, for example.
+        factor: of the rate of the optimizer.
+
+    Raises:
+        ValueError: the optimizer is YellowFin.
+    """
+    if isinstance(optimizer, YellowFin):
+        raise ValueError("YellowFin tunes one rate for all variables; set train.backbone_rate to 1")
+    # TensorFlow hands over its own variables, which Keras' key stands for as well.
+    slow = {optimizer._var_key(variable) for variable in variables}
+    update = optimizer.update_step
+
+    def update_slowly(gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
+        """Updates one variable."""
+        is_slow = optimizer._var_key(variable) in slow
+        update(gradient, variable, learning_rate * factor if is_slow else learning_rate)
+
+    optimizer.update_step = update_slowly
 
 
 def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:

@@ -28,7 +28,7 @@ from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
-from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.optimizers import make_optimizer, slow_down
 from mobilenetdet.training.run_dir import claim_run_dir
 from mobilenetdet.training.schedules import make_schedule
 
@@ -89,6 +89,8 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
     if report is not None:
         print(report)
     optimizer = make_optimizer(config.train, make_schedule(config.train, steps))
+    if config.train.backbone_rate < 1:
+        slow_down(optimizer, detector.backbone.trainable_variables, config.train.backbone_rate)
     # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
     detector.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     return detector

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from mobilenetdet.config import TrainConfig
-from mobilenetdet.training.optimizers import make_optimizer, optimizer_class
+from mobilenetdet.training.optimizers import make_optimizer, optimizer_class, slow_down
+from mobilenetdet.training.yellowfin import YellowFin
 
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "AdamW", "nadam", "lion", "adagrad"])
@@ -40,3 +41,30 @@ def test_biases_and_normalisation_are_not_decayed():
     )
     values = {v.path.split("/")[-1]: float(np.mean(v)) for v in model.trainable_variables}
     assert values == pytest.approx({"kernel": 0.95, "bias": 1.0, "gamma": 1.0, "beta": 1.0})
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "rmsprop"])
+def test_slowed_variables_move_by_a_share_of_the_way(name):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(3, name="slow"), keras.layers.Dense(1, name="fast")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    weights = model.get_weights()
+    x, y = np.ones((8, 2), np.float32), np.full((8, 1), 5, np.float32)
+    moves = []
+    for factor in (1.0, 0.1):
+        model.set_weights(weights)
+        config = TrainConfig(optimizer=name, weight_decay=0.0, momentum=0.0)
+        optimizer = make_optimizer(config, 0.01)
+        slow_down(optimizer, layers[0].trainable_variables, factor)
+        model.compile(optimizer, "mse")
+        model.train_on_batch(x, y)
+        moves.append([new - old for new, old in zip(model.get_weights(), weights, strict=True)])
+    for index, (whole, slowed) in enumerate(zip(*moves, strict=True)):
+        expected = whole * (0.1 if index < 2 else 1.0)
+        np.testing.assert_allclose(slowed, expected, rtol=1e-3, atol=1e-7)
+        assert np.abs(whole).max() > 1e-4
+
+
+def test_yellowfin_has_one_rate():
+    with pytest.raises(ValueError, match="set train.backbone_rate to 1"):
+        slow_down(YellowFin(), [], 0.1)
