@@ -3,8 +3,21 @@
 # Arguments go to pytest: bash scripts/test.sh -m slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# tensorflow-addons, which some losses are tested against, is there for Python 3.10 and 3.11.
-source scripts/setup_venv.sh dev,addons
+source scripts/setup_venv.sh dev
+# tensorflow-addons, which some losses are tested against, is there for Python 3.10 and 3.11. Without
+# its own dependencies, which would bring an old tyro.
+addons=$(sed -n 's/^ *\(tfa-nightly==[^;]*\);.*/\1/p' setup.cfg)
+if "$PYTHON" - <<'EOF'
+import sys, importlib.util
+sys.exit(sys.version_info >= (3, 12) or importlib.util.find_spec("tensorflow_addons") is not None)
+EOF
+then
+    if command -v uv >/dev/null 2>&1; then
+        uv pip install --quiet --python "$PYTHON" --no-deps "$addons"
+    else
+        "$PYTHON" -m pip install --quiet --quiet --disable-pip-version-check --no-deps "$addons"
+    fi
+fi
 
 export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 "$PYTHON" -m ruff check .

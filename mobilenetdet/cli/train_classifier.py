@@ -39,7 +39,7 @@ class Options:
     epochs: int | None = None
     # Begins with trained weights: those of --pretrain_path, else Keras' ImageNet weights. What does
     # not fit is listed; another number of classes gets a new head.
-    load_pretrain: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    load_pretrain: bool = False
     # Another run's directory, or a Keras weight file.
     pretrain_path: Path | None = None
     config: Annotated[ClassifierConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = (

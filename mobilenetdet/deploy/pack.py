@@ -18,6 +18,8 @@ from mobilenetdet.kitti.metrics import format_metrics
 
 WEIGHTS, CONFIG, METRICS = "best.weights.h5", "config.json", "eval/metrics.json"
 CARD = "README.md"
+# Keras stores what the optimizer knows beside the weights; only resuming needs it.
+_OPTIMIZER = "optimizer"
 
 
 def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Path:
@@ -65,8 +67,8 @@ def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Pat
 def halve_weights(source: Path, target: Path) -> None:
     """Copies a Keras weight file with its kernels in float16; loading makes them float32 again.
 
-    Vectors (biases, normalisation) stay as they are: they are small, and variances may lie outside
-    of what float16 can hold.
+    The state of the optimizer is left out. Vectors (biases, normalisation) stay as they are: they
+    are small, and variances may lie outside of what float16 can hold.
 
     Raises:
         ValueError: a weight is too large for float16; names it.
@@ -80,6 +82,8 @@ def halve_weights(source: Path, target: Path) -> None:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             """Copies one group or array with its attributes."""
+            if name.split("/")[0] == _OPTIMIZER:
+                return
             if isinstance(item, h5py.Group):
                 copied = new.require_group(name)
             else:
@@ -114,7 +118,7 @@ it, and `scripts/predict.py` does by default.
   {train.seed}; all settings in `config.json`.
 - Licence of the weights: {licence}
 
-Measured with the weights as trained (float32), split {metrics["split"]}:
+Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:
 
 ```
 {format_metrics(metrics)}

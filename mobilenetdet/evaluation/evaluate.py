@@ -90,7 +90,8 @@ def calibrated(evaluation: Evaluation, by_class: Mapping[str, Calibration]) -> E
         for name, calibration in by_class.items():
             own = objects.types == name
             scores[own] = calibrate(scores[own], calibration)
-        results[frame_id] = replace(objects, scores=scores)
+        order = np.argsort(-scores, kind="stable")
+        results[frame_id] = replace(objects, scores=scores)[order]
     return replace(evaluation, results=results)
 
 

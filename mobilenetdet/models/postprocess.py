@@ -124,11 +124,18 @@ def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str
 def _calibrate(
     found: dict[str, Tensor], lines: tuple[tuple[float, float], ...]
 ) -> dict[str, Tensor]:
-    """Moves the log odds of the scores along the line of each class."""
+    """Moves the log odds of the scores along the line of each class; the best come first again."""
     line = ops.take(ops.convert_to_tensor(lines, dtype="float32"), found["classes"], axis=0)
     odds = ops.log(found["scores"]) - ops.log1p(-ops.minimum(found["scores"], 1 - 1e-6))
     scores = ops.sigmoid(line[..., 0] * odds + line[..., 1])
-    return found | {"scores": ops.where(found["classes"] >= 0, scores, 0.0)}
+    scores = ops.where(found["classes"] >= 0, scores, 0.0)
+    scores, order = ops.top_k(scores, k=scores.shape[1])  # [B, M]
+    order = ops.cast(order, "int32")
+    return {
+        "boxes": ops.take_along_axis(found["boxes"], order[..., None], axis=1),
+        "scores": scores,
+        "classes": ops.take_along_axis(found["classes"], order, axis=1),
+    }
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")

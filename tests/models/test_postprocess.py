@@ -185,13 +185,16 @@ def test_scores_are_calibrated_class_by_class(select):
     scores[0, :3] = 1.0
     lines = (Calibration(0.5, 1.0), Calibration(2.0, -0.5))
     plain, found = (select(boxes, scores, calibration=c) for c in ((), lines))
-    np.testing.assert_array_equal(plain["classes"], found["classes"])
-    np.testing.assert_array_equal(plain["boxes"], found["boxes"])
-    for index, line in enumerate(lines):
-        own = found["classes"] == index
-        expected = calibrate(plain["scores"][own].astype(float), line)
-        np.testing.assert_allclose(found["scores"][own], expected, rtol=1e-4)
+    for image in range(2):
+        for index, line in enumerate(lines):
+            before, after = (f["classes"][image] == index for f in (plain, found))
+            expected = calibrate(plain["scores"][image, before].astype(float), line)
+            np.testing.assert_allclose(found["scores"][image, after], expected, rtol=1e-4)
+            np.testing.assert_array_equal(
+                plain["boxes"][image, before], found["boxes"][image, after]
+            )
     assert (found["scores"][found["classes"] < 0] == 0).all()
+    assert (np.diff(found["scores"]) <= 0).all()
 
 
 def test_a_pedestrian_before_a_car_stays(select):

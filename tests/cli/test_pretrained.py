@@ -1,0 +1,40 @@
+"""The detector that comes with the project."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mobilenetdet.cli.options import DEFAULT_PRESET, pretrained_run
+from mobilenetdet.cli.predict import main
+from mobilenetdet.config_file import read_config
+from mobilenetdet.presets import make_preset
+
+
+def test_it_is_small_and_says_what_it_is():
+    folder = pretrained_run()
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
+    card = (folder / "README.md").read_text()
+    assert "non-commercial" in card and "R40 moderate" in card and "split val" in card
+    config = read_config(folder)
+    assert config.model.anchors == make_preset(DEFAULT_PRESET).model.anchors
+    assert len(config.postprocess.calibration) == config.num_classes
+
+
+def test_a_photo_is_all_that_predict_needs(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it is found from anywhere
+    cv2.imwrite("photo.png", np.full((375, 1242, 3), 127, np.uint8))
+    assert main(["photo.png"]) == 0
+    assert (tmp_path / "predictions/overlays/photo.jpg").is_file()
+
+
+def test_it_tells_cars_from_people_on_real_frames(tmp_path: Path, shared_dir: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = shared_dir / "kitti/training"
+    labels = (frame / "label_2").glob("*.txt") if (frame / "label_2").is_dir() else []
+    chosen = [path for path in sorted(labels)[:200] if path.read_text().count("Car 0.00 0") >= 3]
+    pictures = [next((frame / "image_2").glob(f"{path.stem}.*")) for path in chosen[:3]]
+    assert len(pictures) == 3
+    assert main([*map(str, pictures), "--format", "json"]) == 0
+    text = (tmp_path / "predictions/detections.json").read_text()
+    assert text.count('"Car"') >= 6
