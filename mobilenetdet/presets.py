@@ -77,7 +77,10 @@ def squeezedet_paper() -> DetectionConfig:
 def ssd_fpn() -> DetectionConfig:
     """SSD's head on a feature pyramid: strides 8, 16 and 32, fitted anchors, focal loss and GIoU.
 
-    384x1248. Not yet run to a result.
+    384x1248, ImageNet weights. 860 real frames (525 to train, 335 to measure, none of a drive on
+    both sides), 20 epochs in bfloat16 on 2 CPU cores, 105 minutes on a busy machine: moderate R40
+    71.3 Car, 46.8 Pedestrian, 55.0 Cyclist. docs/results.md has the commands. The full KITTI was
+    not yet run.
     """
     return DetectionConfig(
         model=ModelConfig(
