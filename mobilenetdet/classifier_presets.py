@@ -22,7 +22,7 @@ def cifar10() -> ClassifierConfig:
     return ClassifierConfig(
         model=ClassifierModelConfig(small_images=True, batch_norm_momentum=0.9),
         train=ClassifierTrainConfig(
-            epochs=40,
+            epochs=25,
             batch_size=128,
             optimizer="sgd",
             learning_rate=0.1,

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.data.class_convert import ClassConversionOptions, convert_classes
 from mobilenetdet.data.shard_writer import Listeners
-from mobilenetdet.data.shards import Manifest
 
 _MAX_NOTES = 30
 
@@ -74,21 +74,17 @@ def main(argv: list[str] | None = None) -> int:
                 listeners=Listeners(on_start, on_record),
                 on_note=notes.append,
             )
-        print(_describe(manifest, num_kept, time.perf_counter() - start))
+        print(
+            describe_conversion(
+                manifest,
+                num_kept,
+                time.perf_counter() - start,
+                content=f"{manifest.num_frames:,} images",
+                skipped="damaged ones",
+            )
+        )
         for note in sorted(notes)[:_MAX_NOTES]:
             print(f"  {note}")
         if len(notes) > _MAX_NOTES:
             print(f"  and {len(notes) - _MAX_NOTES:,} more")
     return 0
-
-
-def _describe(manifest: Manifest, num_kept: int, seconds: float) -> str:
-    content = (
-        f"{manifest.split}: {manifest.num_frames:,} images, {manifest.num_bytes / 1e6:,.1f} MB in "
-        f"{manifest.num_shards} shards"
-    )
-    left_out = f"; {manifest.num_skipped:,} damaged ones left out" if manifest.num_skipped else ""
-    if num_kept == manifest.num_shards:
-        return f"{content}; all complete and unchanged{left_out}"
-    kept = f", {num_kept} of them kept from before" if num_kept else ""
-    return f"{content}{kept} ({seconds:.2f} s){left_out}"

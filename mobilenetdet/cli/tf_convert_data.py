@@ -9,6 +9,7 @@ from typing import Literal
 
 import tyro
 
+from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.data.convert import ConversionOptions, convert_split
 from mobilenetdet.data.shards import Manifest
@@ -67,8 +68,15 @@ def main(argv: list[str] | None = None) -> int:
     for split in options.split:
         start = time.perf_counter()
         manifest, num_kept = _convert_with_bar(layout, split, options.output_dir, conversion)
-        seconds = time.perf_counter() - start
-        print(_describe(manifest, num_kept, seconds))
+        print(
+            describe_conversion(
+                manifest,
+                num_kept,
+                time.perf_counter() - start,
+                content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
+                skipped="incomplete frames",
+            )
+        )
     return 0
 
 
@@ -80,17 +88,3 @@ def _convert_with_bar(
         return convert_split(
             layout, split, output_dir, conversion, on_start=on_start, on_frame=on_frame
         )
-
-
-def _describe(manifest: Manifest, num_kept: int, seconds: float) -> str:
-    content = (
-        f"{manifest.split}: {manifest.num_frames:,} frames, {manifest.num_objects:,} objects, "
-        f"{manifest.num_bytes / 1e6:,.1f} MB in {manifest.num_shards} shards"
-    )
-    kept = f", {num_kept} of them kept from before" if num_kept else ""
-    skipped = (
-        f"; {manifest.num_skipped:,} incomplete frames left out" if manifest.num_skipped else ""
-    )
-    if num_kept == manifest.num_shards:
-        return f"{content}; all complete and unchanged{skipped}"
-    return f"{content}{kept} ({seconds:.2f} s){skipped}"

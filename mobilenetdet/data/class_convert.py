@@ -76,6 +76,7 @@ def convert_classes(
     number_of = {name: number for number, name in enumerate(labels)}
 
     def encode(source: ImageSource) -> EncodedRecord | None:
+        """Makes an image's record; None for one that is left out."""
         try:
             image = read_class_image(source)
         except ValueError as error:

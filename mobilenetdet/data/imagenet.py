@@ -57,6 +57,7 @@ class ImageNetRecords:
         count = self.num_train // train.batch_size * train.batch_size
 
         def make_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            """Yields (epoch, number in it, record), shuffled."""
             records = shuffled_records(
                 self.train_paths,
                 epoch,
@@ -70,6 +71,7 @@ class ImageNetRecords:
         def prepare(
             epoch: tf.Tensor, index: tf.Tensor, record: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
+            """Returns the augmented image and its label."""
             encoded, label = parse_class_record(record, data.num_classes)
             seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), index)
             return distorted_image(encoded, seed, data), label
@@ -84,6 +86,7 @@ class ImageNetRecords:
         data = self.config.data
 
         def prepare(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """Returns the central crop and its label."""
             encoded, label = parse_class_record(record, data.num_classes)
             return central_image(encoded, data.image_size), label
 

@@ -36,6 +36,7 @@ class Cifar10Images:
         count, size = self.num_train, train.batch_size
 
         def make_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            """Yields (epoch, step, the numbers of its images), shuffled."""
             seed = epoch_seed(train.seed, epoch)
             order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
             steps = tf.data.Dataset.from_tensor_slices(order).batch(size, drop_remainder=True)
@@ -44,6 +45,7 @@ class Cifar10Images:
         def make_batch(
             epoch: tf.Tensor, step: tf.Tensor, chosen: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
+            """Returns the augmented images of a step and their labels."""
             seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), step)
             batch = augment_images(tf.gather(images, chosen), seed, self.config.data)
             return batch, tf.gather(labels, chosen)

@@ -12,8 +12,9 @@ from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 
 # The layer whose shape follows the number of classes.
 HEAD_LAYER = "conv_preds"
-# For images of 32x32: the first two of the five halvings are left out, the last map is 4x4.
-SMALL_IMAGE_STRIDES = (1, 1, 1, *STRIDES[3:])
+# For images of 32x32: of the five halvings the first and the last are left out, so that the last
+# map is 4x4. Without the first two it would be 4x4, too, at four times the multiply-adds.
+SMALL_IMAGE_STRIDES = (1, *STRIDES[1:-2], 1, 1)
 
 
 def build_classifier(
@@ -35,7 +36,7 @@ def build_classifier(
         alpha: width multiplier.
         dropout: share of the pooled features that a training step drops.
         activation: ReLU6 as published, or a leaky ReLU.
-        small_images: leaves the first two halvings out, for images of 32x32.
+        small_images: leaves the first and the last halving out, for images of 32x32.
         batch_norm_momentum: share of the running statistics that a training step keeps.
         scale_inputs: whether the images come as 0 to 255; else scaled to -1..1.
 

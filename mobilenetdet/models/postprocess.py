@@ -103,6 +103,7 @@ def soft_nms(boxes_xyxy: Tensor, scores: Tensor, sigma: float, count: int) -> Te
     num_boxes = boxes_xyxy.shape[-2]
 
     def take_best(_: int, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Moves the best score to those taken and lowers its neighbours'."""
         left, taken = state
         best = ops.one_hot(ops.argmax(left, axis=-1), num_boxes, dtype=left.dtype)  # [..., K]
         taken = taken + best * left

@@ -32,3 +32,30 @@ def interrupted():
                 train()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def straight_and_resumed(tmp_path_factory, interrupted):
+    """A function: trains a config twice, straight and interrupted in its second epoch.
+
+    Returns the run directories, the rows of the second one's metrics.csv when it was interrupted,
+    and what the training of the first returned.
+    """
+
+    def run(train, config):
+        straight, resumed = (
+            tmp_path_factory.mktemp(name) / "run" for name in ("straight", "resumed")
+        )
+        result = train(config, straight, verbose=0)
+        interrupted(lambda: train(config, resumed, verbose=0), epoch=1)
+        rows_before = (resumed / "metrics.csv").read_text()
+        train(config, resumed, verbose=0)
+        return {
+            "config": config,
+            "straight": straight,
+            "resumed": resumed,
+            "rows_before": rows_before,
+            "result": result,
+        }
+
+    return run

@@ -36,7 +36,7 @@ def default_precision():
 
 
 @pytest.fixture(scope="module")
-def trained(class_records, tmp_path_factory, interrupted):
+def trained(class_records, straight_and_resumed):
     """Two runs from folders with the same config: one straight, one interrupted and resumed."""
     config = ClassifierConfig(
         data=ImageDataConfig(
@@ -58,18 +58,7 @@ def trained(class_records, tmp_path_factory, interrupted):
             label_smoothing=0.1,
         ),
     )
-    straight, resumed = (tmp_path_factory.mktemp(name) / "run" for name in ("straight", "resumed"))
-    scores = train_classifier(config, straight, verbose=0)
-    interrupted(lambda: train_classifier(config, resumed, verbose=0), epoch=1)
-    rows_before = (resumed / "metrics.csv").read_text()
-    train_classifier(config, resumed, verbose=0)
-    return {
-        "config": config,
-        "straight": straight,
-        "resumed": resumed,
-        "rows_before": rows_before,
-        "scores": scores,
-    }
+    return straight_and_resumed(train_classifier, config)
 
 
 def load_last(config, run_dir):
@@ -132,13 +121,13 @@ def test_figures_equal_a_count_by_hand(trained, class_folders):
     assert metrics["confusion"] == confusion
     assert metrics["top1"] == pytest.approx(100 * sum(confusion[i][i] for i in range(4)) / 20)
     assert metrics["top5"] == 100  # of four classes
-    assert metrics["top1"] == trained["scores"].top1
+    assert metrics["top1"] == trained["result"].top1
 
 
 def test_a_finished_run_only_measures(trained):
     before = (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns
     again = train_classifier(trained["config"], trained["straight"], verbose=0)
-    np.testing.assert_array_equal(again.confusion, trained["scores"].confusion)
+    np.testing.assert_array_equal(again.confusion, trained["result"].confusion)
     assert (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns == before
 
 

@@ -18,23 +18,9 @@ from mobilenetdet.training.train import train
 
 
 @pytest.fixture(scope="module")
-def trained(
-    small_kitti: Path, tmp_path_factory: pytest.TempPathFactory, interrupted: Callable
-) -> dict:
+def trained(small_kitti: Path, straight_and_resumed: Callable) -> dict:
     """Two runs of two epochs with the same config: one straight, one interrupted and resumed."""
-    config = _config(small_kitti)
-    straight, resumed = (tmp_path_factory.mktemp(name) / "run" for name in ("straight", "resumed"))
-    evaluation = train(config, straight, verbose=0)
-    interrupted(lambda: train(config, resumed, verbose=0), epoch=1)
-    rows_before = (resumed / "metrics.csv").read_text()
-    train(config, resumed, verbose=0)
-    return {
-        "config": config,
-        "straight": straight,
-        "resumed": resumed,
-        "rows_before": rows_before,
-        "evaluation": evaluation,
-    }
+    return straight_and_resumed(train, _config(small_kitti))
 
 
 def _config(small_kitti: Path) -> DetectionConfig:
@@ -97,7 +83,7 @@ def test_the_run_is_used_with_calibrated_scores(trained: dict):
     assert replace(config, postprocess=as_trained.postprocess) == as_trained
     model = load_detection_model(config, find_weights(run_dir))
     again = evaluate_split(model, config, "val")
-    for frame_id, objects in trained["evaluation"].results.items():
+    for frame_id, objects in trained["result"].results.items():
         np.testing.assert_allclose(again.results[frame_id].scores, objects.scores, atol=2e-3)
         stored = read_objects(run_dir / f"eval/detections/{frame_id}.txt", with_scores=True)
         np.testing.assert_allclose(stored.scores, objects.scores, atol=1e-3)
@@ -117,7 +103,7 @@ def test_interrupted_run_ends_like_a_straight_one(trained: dict):
 def test_finished_run_only_evaluates(trained: dict):
     before = (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns
     again = train(trained["config"], trained["straight"], verbose=0)
-    assert again.metrics == trained["evaluation"].metrics
+    assert again.metrics == trained["result"].metrics
     assert (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns == before
 
 

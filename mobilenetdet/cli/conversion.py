@@ -1,0 +1,26 @@
+"""What the commands that write records say when a split is done."""
+
+from __future__ import annotations
+
+from mobilenetdet.data.shards import Manifest
+
+
+def describe_conversion(
+    manifest: Manifest, num_kept: int, seconds: float, *, content: str, skipped: str
+) -> str:
+    """Returns the one line of a split that is complete.
+
+    Args:
+        manifest: of the split.
+        num_kept: shards that were there before.
+        seconds: that the conversion took.
+        content: what the records hold, in words.
+        skipped: what those are that were left out, such as "damaged images".
+    """
+    size = f"{manifest.num_bytes / 1e6:,.1f} MB in {manifest.num_shards} shards"
+    line = f"{manifest.split}: {content}, {size}"
+    left_out = f"; {manifest.num_skipped:,} {skipped} left out" if manifest.num_skipped else ""
+    if num_kept == manifest.num_shards:
+        return f"{line}; all complete and unchanged{left_out}"
+    kept = f", {num_kept} of them kept from before" if num_kept else ""
+    return f"{line}{kept} ({seconds:.2f} s){left_out}"
