@@ -46,6 +46,16 @@ def sigmoid_focal(
     return -weights * (1 - ops.exp(log_true)) ** gamma * log_true
 
 
+def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tensor:
+    """Quality focal loss (arXiv 2006.04388) [...] of logits [...] and targets [...], 0 to 1.
+
+    Cross-entropy times |target - p| ** beta: zero where the score is what it should be, which for an
+    object is the overlap of its box.
+    """
+    distance = ops.absolute(targets - ops.sigmoid(logits))
+    return distance**beta * (ops.softplus(logits) - targets * logits)
+
+
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     """Softmax cross-entropy [...] of logits [..., C] and class indices [...].
 

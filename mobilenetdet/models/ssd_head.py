@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.addons_losses import tfa_focal
 from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
-from mobilenetdet.models.losses import cross_entropy, sigmoid_focal
+from mobilenetdet.models.losses import cross_entropy, quality_focal, sigmoid_focal
 
 # Probability of an object that the class logits start from (RetinaNet, arXiv 1708.02002).
 _PRIOR = 0.01
@@ -109,10 +109,12 @@ class SsdHead(AnchorHead):
         self, predictions: Predictions, lesson: Lesson, config: LossConfig
     ) -> dict[str, Tensor]:
         """The loss of the classes, divided by the number of anchors with an object."""
-        classify = self._softmax_loss if self.background else self._focal_loss
-        of_classes = classify(
-            predictions["class_logits"], lesson.matches, lesson.gt_classes, config
-        )
+        logits = predictions["class_logits"]
+        if config.class_loss == "quality_focal":
+            of_classes = self._quality_loss(logits, lesson, config)
+        else:
+            classify = self._softmax_loss if self.background else self._focal_loss
+            of_classes = classify(logits, lesson.matches, lesson.gt_classes, config)
         return {"class_loss": config.classification * of_classes / lesson.num_positive}
 
     def get_config(self) -> dict[str, object]:
@@ -141,6 +143,21 @@ class SsdHead(AnchorHead):
         )  # [B, A, C]
         learns = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")
         return ops.sum(ops.sum(losses, axis=-1) * learns)
+
+    def _quality_loss(self, logits: Tensor, lesson: Lesson, config: LossConfig) -> Tensor:
+        """Quality focal loss, summed: the score of an object is to be the overlap of its box."""
+        rows, boxes = lesson.rows, lesson.boxes
+        overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)  # [P]
+        classes = rows.take_objects(lesson.matches.gt_index, lesson.gt_classes)
+        targets = ops.one_hot(ops.cast(classes, "int32"), self.num_classes, dtype="float32")
+        of_objects = quality_focal(
+            rows.take(logits), targets * overlaps[:, None], beta=config.focal_gamma
+        )  # [P, C]
+        of_background = quality_focal(logits, ops.zeros_like(logits), beta=config.focal_gamma)
+        negative = ops.cast(lesson.matches.negative, "float32")
+        return rows.sum(ops.sum(of_objects, axis=-1)) + ops.sum(
+            ops.sum(of_background, axis=-1) * negative
+        )
 
     def _softmax_loss(
         self, logits: Tensor, matches: AnchorMatches, gt_classes: Tensor, config: LossConfig

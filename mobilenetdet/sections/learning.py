@@ -56,12 +56,13 @@ class LossConfig:
     # Weight of the loss of the classes.
     classification: float = 3.0
     # What the head ssd learns its classes by: a sigmoid for each with focal loss (RetinaNet), or
-    # a softmax with background as a class, over the hardest negatives (SSD). tfa_focal is the
-    # focal loss of tensorflow-addons.
-    class_loss: Literal["focal", "softmax", "tfa_focal"] = "focal"
+    # a softmax with background as a class, over the hardest negatives (SSD). quality_focal wants
+    # the overlap of the box as the score of an object (arXiv 2006.04388), so that the better box
+    # wins. tfa_focal is the focal loss of tensorflow-addons.
+    class_loss: Literal["focal", "softmax", "quality_focal", "tfa_focal"] = "focal"
     # Weight of anchors with an object in the focal loss; the others have 1 less this.
     focal_alpha: float = 0.25
-    # Exponent of the focal loss; 0 is plain cross-entropy.
+    # Exponent of the focal losses; 0 is plain cross-entropy.
     focal_gamma: float = 2.0
     # Negatives for each anchor with an object, for the softmax.
     hard_negatives: float = 3.0

@@ -7,6 +7,7 @@ from keras import ops
 
 from mobilenetdet.models.losses import (
     cross_entropy,
+    quality_focal,
     sigmoid_focal,
     smooth_l1,
     squared_confidence_error,
@@ -96,3 +97,24 @@ def test_focal_loss_is_keras_own(alpha, gamma):
 def test_focal_loss_at_its_ends(logit, target, expected):
     logits, targets = np.array([logit], np.float32), np.array([target], np.float32)
     assert float(sigmoid_focal(logits, targets)[0]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.5, 2.0])
+def test_quality_focal_loss_is_the_formula(beta):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, 50).astype(np.float32)
+    targets = np.where(np.arange(50) % 2, rng.uniform(size=50), 0.0).astype(np.float32)
+    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    entropy = -(targets * np.log(p) + (1 - targets) * np.log(1 - p))
+    found = quality_focal(logits, targets, beta=beta)
+    np.testing.assert_allclose(found, np.abs(targets - p) ** beta * entropy, rtol=1e-5)
+
+
+def test_quality_focal_loss_is_least_where_the_score_is_the_target():
+    scores = np.linspace(0.01, 0.99, 99)
+    logits = np.log(scores / (1 - scores)).astype(np.float32)
+    for target in (0.25, 0.5, 0.9):
+        losses = ops.convert_to_numpy(quality_focal(logits, np.full(99, target, np.float32)))
+        assert scores[losses.argmin()] == pytest.approx(target)
+    ends = quality_focal(np.array([-200.0, 200.0], np.float32), np.array([0.0, 1.0], np.float32))
+    np.testing.assert_array_equal(ends, [0, 0])

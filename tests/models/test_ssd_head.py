@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import grid_anchors
-from mobilenetdet.boxes.geometry import giou
+from mobilenetdet.boxes.geometry import giou, iou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import LossConfig, MatchingConfig
@@ -104,6 +104,27 @@ def test_focal_loss_is_the_formula(targets):
             expected += naive_focal(logit, positive[image, anchor] and own)
     assert 3 <= num_positive < positive.size and (~positive & ~negative).any()
     assert parts["class_loss"] == pytest.approx(3 * expected / num_positive, rel=1e-5)
+
+
+def test_quality_focal_loss_wants_the_overlap_as_the_score(targets):
+    head, predictions = make_head(), make_predictions(CLASSES)
+    loss = replace(LOSS, class_loss="quality_focal")
+    parts, matches = find_losses(head, predictions, targets, loss)
+    positive, negative, index = (
+        ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
+    )
+    boxes = ops.convert_to_numpy(head.boxes(predictions, ANCHORS))
+    expected = 0.0
+    for image, anchor in zip(*np.nonzero(positive | negative), strict=True):
+        wanted = np.zeros(CLASSES)
+        if positive[image, anchor]:
+            row = index[image, anchor]
+            overlap = float(iou(boxes[image, anchor], targets["boxes"][image, row]))
+            wanted[targets["classes"][image, row]] = overlap
+        p = 1 / (1 + np.exp(-predictions["class_logits"][image, anchor].astype(np.float64)))
+        entropy = -(wanted * np.log(p) + (1 - wanted) * np.log(1 - p))
+        expected += (np.abs(wanted - p) ** 2 * entropy).sum()
+    assert parts["class_loss"] == pytest.approx(3 * expected / positive.sum(), rel=1e-5)
 
 
 def test_softmax_learns_objects_and_the_hardest_negatives(targets):
