@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import tensorflow as tf
@@ -39,6 +41,14 @@ class ClassImages(Protocol):
         """Returns every test image once, in the same form; the last batch may be smaller."""
         ...
 
+    def check(self) -> None:
+        """Reads all images, which may take long.
+
+        Raises:
+            ValueError: the first damaged one; names it.
+        """
+        ...
+
 
 def open_images(config: ClassifierConfig) -> ClassImages:
     """Opens the data set of a config.
@@ -54,6 +64,20 @@ def open_images(config: ClassifierConfig) -> ClassImages:
     from mobilenetdet.data.imagenet import ImageNetRecords
 
     return ImageNetRecords(config)
+
+
+@contextlib.contextmanager
+def damage_named(images: ClassImages) -> Iterator[None]:
+    """Where a pipeline breaks off in the `with` block, finds the image that it stumbled over.
+
+    Raises:
+        ValueError: a damaged image; names it.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError:
+        images.check()
+        raise  # it was something else
 
 
 def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:

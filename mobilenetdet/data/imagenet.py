@@ -22,7 +22,7 @@ from mobilenetdet.data.epochs import (
     untuned,
 )
 from mobilenetdet.data.shards import manifest_path, read_manifest, shard_paths
-from mobilenetdet.data.tfrecord import count_records
+from mobilenetdet.data.tfrecord import count_records, decode_example, read_records
 
 _CONVERTER = "imagenet_convert.py"
 # Names of the test split: this project's and the tutorial's.
@@ -94,6 +94,17 @@ class ImageNetRecords:
         images = records.map(prepare, num_parallel_calls=num_cores(), deterministic=True)
         batches = images.batch(self.config.train.batch_size)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
+
+
+    def check(self) -> None:
+        """Reads every record whole, to find the one that stopped a pipeline.
+
+        Raises:
+            ValueError: the first that is damaged, or has another label; names file and record.
+        """
+        for path in (*self.train_paths, *self.test_paths):
+            for number, record in enumerate(read_records(path)):
+                _check_record(record, f"{path}: record {number}", self.config.data.num_classes)
 
 
 def distorted_image(encoded: tf.Tensor, seed: tf.Tensor, config: ImageDataConfig) -> tf.Tensor:
@@ -168,6 +179,29 @@ def _recolour(image: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     image = tf.image.stateless_random_hue(image, _HUE * strength, seeds[2])
     low, high = 1 - _CONTRAST * strength, 1 + _CONTRAST * strength
     return tf.image.stateless_random_contrast(image, low, high, seeds[3])
+
+
+def _check_record(record: bytes, where: str, num_classes: int) -> None:
+    try:
+        features = decode_example(record)
+        name = bytes(features.get("image/filename", [b"no name"])[0]).decode(errors="replace")
+        encoded, label = features["image/encoded"][0], int(features["image/class/label"][0])
+    except (ValueError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"{where} is no classified image ({error!r}); copy or convert the records again"
+        ) from None
+    if not 1 <= label <= num_classes:
+        raise ValueError(
+            f"{where} ({name}) has label {label}, not 1 to {num_classes}; set --data.num_classes to "
+            "the number of classes of the records"
+        )
+    try:
+        tf.io.decode_jpeg(encoded, channels=3)
+    except tf.errors.InvalidArgumentError:
+        raise ValueError(
+            f"{where} ({name}) holds {len(encoded)} bytes that are no whole JPEG; convert the "
+            "records again (tools/imagenet_convert.py finds and names such images)"
+        ) from None
 
 
 def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[list[Path], int]:

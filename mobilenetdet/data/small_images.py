@@ -54,6 +54,9 @@ class Cifar10Images:
         batches = epochs.map(make_batch, num_parallel_calls=num_cores(), deterministic=True)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
 
+    def check(self) -> None:
+        """Finds nothing: reading the batches has looked at every image."""
+
     def test_batches(self) -> tf.data.Dataset:
         """Returns every test image once, in the order of the file, as it is."""
         batches = tf.data.Dataset.from_tensor_slices(_to_tensors(self.test))

@@ -9,7 +9,12 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.classifier_config import ClassifierConfig
-from mobilenetdet.data.classification import ClassImages, open_images, steps_per_epoch
+from mobilenetdet.data.classification import (
+    ClassImages,
+    damage_named,
+    open_images,
+    steps_per_epoch,
+)
 from mobilenetdet.evaluation.classify import (
     ClassScores,
     Predictor,
@@ -68,10 +73,11 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
             figures=ClassScores.figures,
             monitor=MONITOR,
         )
-        if state.epoch < config.train.epochs:
-            _fit(config, images, state, measurement, steps=steps, verbose=verbose)
-        model.load_weights(run_dir / LAST_WEIGHTS)
-        scores = measurement.measure()
+        with damage_named(images):
+            if state.epoch < config.train.epochs:
+                _fit(config, images, state, measurement, steps=steps, verbose=verbose)
+            model.load_weights(run_dir / LAST_WEIGHTS)
+            scores = measurement.measure()
     write_class_scores(scores, images.class_names, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
     return scores

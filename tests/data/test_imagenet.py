@@ -12,9 +12,14 @@ from mobilenetdet.classifier_config import (
     ClassifierTrainConfig,
     ImageDataConfig,
 )
-from mobilenetdet.data.classification import open_images, steps_per_epoch
+from mobilenetdet.data.classification import damage_named, open_images, steps_per_epoch
 from mobilenetdet.data.imagenet import central_image, distorted_image
-from mobilenetdet.data.tfrecord import read_records, write_record
+from mobilenetdet.data.tfrecord import (
+    decode_example,
+    encode_example,
+    read_records,
+    write_record,
+)
 
 PLAIN = {"flip": 0.0, "min_area": 1.0, "colour": 0.0}
 
@@ -151,6 +156,39 @@ def test_a_cut_off_file_of_the_tutorial_is_named(class_records, tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match="train-00001-of-00002: record 16 is cut off"):
         open_images(make_config(folder))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda jpeg, label: (jpeg[:-200], label), r"record 3 \(n\d+_\d+\.JPEG\) .* no whole JPEG"),
+        (lambda jpeg, label: (jpeg, 9), r"record 3 \(.*\) has label 9, not 1 to 4.*num_classes"),
+    ],
+)
+def test_a_record_that_stops_the_pipeline_is_named(class_records, tmp_path, change, message):
+    folder = as_tutorial(class_records, tmp_path / "tutorial")
+    path = folder / "validation-00001-of-00002"
+    payloads = list(read_records(path))
+    features = decode_example(payloads[3])
+    jpeg, label = change(features["image/encoded"][0], int(features["image/class/label"][0]))
+    name = features["image/filename"][0]
+    payloads[3] = b"".join(
+        encode_example(
+            {"image/encoded": jpeg, "image/class/label": label, "image/filename": name}
+        )
+    )
+    with path.open("wb") as file:
+        for payload in payloads:
+            write_record(file, [payload])
+    images = open_images(make_config(folder))
+    with pytest.raises(ValueError, match=f"{path.name}: {message}"), damage_named(images):
+        list(images.test_batches())
+
+
+def test_an_error_that_no_record_explains_stays_what_it_is(class_records):
+    images = open_images(make_config(class_records))
+    with pytest.raises(tf.errors.InvalidArgumentError), damage_named(images):
+        tf.reshape(tf.zeros(3), (2, 2))
 
 
 def test_another_number_of_classes_is_refused(class_records, tmp_path, class_batches):
