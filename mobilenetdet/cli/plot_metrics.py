@@ -6,23 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import DEFAULT_RUN, parse
-from mobilenetdet.evaluation.plots import plot_history
+from mobilenetdet.evaluation.plots import plot_comparison, plot_history
 
 
 @dataclass(frozen=True)
 class Options:
-    """Draw the losses, the learning rate and the validation AP of a run over its epochs."""
+    """Draw the losses, the learning rate and the validation figures of a run over its epochs.
 
-    # Run directory that scripts/train.py wrote.
-    run_dir: Path = DEFAULT_RUN
-    # The picture; by default metrics.png in the run directory.
+    Of several runs, their losses and their mean AP (or top-1) in one picture.
+    """
+
+    # Run directories that scripts/train.py or scripts/train_classifier.py wrote.
+    run_dir: tuple[Path, ...] = (DEFAULT_RUN,)
+    # The picture; by default metrics.png, or comparison.png, in the (first) run directory.
     output: Path | None = None
 
 
 def main(argv: list[str] | None = None) -> int:
     """Draws and says where; returns 0."""
     options = parse(Options, argv)
-    output = options.output or options.run_dir / "metrics.png"
-    plot_history(options.run_dir / "metrics.csv", output)
+    first, *others = options.run_dir
+    if others:
+        output = options.output or first / "comparison.png"
+        plot_comparison({run.name: run / "metrics.csv" for run in options.run_dir}, output)
+    else:
+        output = options.output or first / "metrics.png"
+        plot_history(first / "metrics.csv", output)
     print(output)
     return 0

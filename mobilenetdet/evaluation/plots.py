@@ -1,9 +1,10 @@
-"""The plot of a run over its epochs."""
+"""Plots of runs over their epochs."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -20,19 +21,59 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
     Raises:
         FileNotFoundError: the run has no metrics.csv yet.
     """
-    if not csv_path.is_file():
-        raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
-    with csv_path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    # The object interface needs no display, and keeps no global figure.
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    loss_axes, measured_axes = figure.subplots(1, 2)
+    rows = _read(csv_path)
+    figure, (loss_axes, measured_axes) = _two_axes()
     _plot_losses(loss_axes, rows)
     if "accuracy" in rows[0]:
         _plot_accuracy(measured_axes, rows)
     else:
         _plot_ap(measured_axes, rows)
     write_figure(figure, png_path)
+
+
+def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
+    """Draws the loss and the mean AP or top-1 of several runs over the epochs.
+
+    Args:
+        csv_paths: metrics.csv of each run, by the name that it goes by.
+        png_path: the picture.
+
+    Raises:
+        FileNotFoundError: a run has no metrics.csv yet.
+        ValueError: detectors and classifiers are mixed.
+    """
+    runs = {name: _read(path) for name, path in csv_paths.items()}
+    kinds = {"accuracy" in rows[0] for rows in runs.values()}
+    if len(kinds) > 1:
+        raise ValueError(f"{', '.join(runs)} are detectors and classifiers; compare one kind")
+    figure_of_merit, title = (
+        ("val/top1", "top-1 of the test images (%)")
+        if kinds == {True}
+        else ("val/mean/moderate/R40", "mean validation AP, moderate, R40 (%)")
+    )
+    figure, (loss_axes, measured_axes) = _two_axes()
+    for name, rows in runs.items():
+        loss_axes.plot(*_series(rows, "loss"), label=name)
+        measured_axes.plot(*_series(rows, figure_of_merit), marker="o", markersize=3, label=name)
+    loss_axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    measured_axes.set(xlabel="epoch", ylabel=title, ylim=(0, 100))
+    for axes in (loss_axes, measured_axes):
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    write_figure(figure, png_path)
+
+
+def _read(csv_path: Path) -> list[dict[str, str]]:
+    if not csv_path.is_file():
+        raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
+    with csv_path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _two_axes() -> tuple[Figure, Any]:
+    # The object interface needs no display, and keeps no global figure.
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    return figure, figure.subplots(1, 2)
 
 
 def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:

@@ -22,3 +22,30 @@ def test_history_is_drawn_with_epochs_that_have_no_ap(tmp_path: Path):
 def test_run_before_its_first_epoch_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="metrics.csv"):
         plot_metrics.main(["--run_dir", str(tmp_path)])
+
+
+def write_run(folder: Path, rows: str) -> Path:
+    folder.mkdir()
+    (folder / "metrics.csv").write_text(rows)
+    return folder
+
+
+def test_runs_are_compared(tmp_path: Path):
+    heading = "epoch,accuracy,loss,learning_rate,val/top1,val/top5\n"
+    runs = [
+        write_run(tmp_path / name, heading + f"1,0.2,2.1,0.1,30.0,80.0\n2,0.4,{loss},0.1,50,90\n")
+        for name, loss in (("sgd", 1.9), ("yellowfin", 0.4))
+    ]
+    arguments = ["--run_dir", *map(str, runs)]
+    assert plot_metrics.main(arguments) == 0
+    both = cv2.imread(str(runs[0] / "comparison.png"))
+    (runs[1] / "metrics.csv").write_text((runs[0] / "metrics.csv").read_text())
+    plot_metrics.main([*arguments, "--output", str(tmp_path / "same.png")])
+    assert (both != cv2.imread(str(tmp_path / "same.png"))).any()
+
+
+def test_detectors_and_classifiers_are_not_compared(tmp_path: Path):
+    detector = write_run(tmp_path / "a", "epoch,loss,val/mean/moderate/R40\n1,2.0,30.0\n")
+    classifier = write_run(tmp_path / "b", "epoch,accuracy,loss,val/top1\n1,0.2,2.0,30.0\n")
+    with pytest.raises(ValueError, match="a, b are detectors and classifiers"):
+        plot_metrics.main(["--run_dir", str(detector), str(classifier)])
