@@ -37,7 +37,8 @@ def match_anchors(
 
     Each object owns the anchor that `assign_best_anchors` gives it. Beside these, an anchor is
     positive for the object that it overlaps most if that IoU reaches `positive_iou`. Anchors on
-    ignored objects, in DontCare regions or just below `positive_iou` learn nothing.
+    ignored objects, in DontCare regions (unless the config counts these as background) or just
+    below `positive_iou` learn nothing.
 
     Args:
         anchors_xyxy: float [A, 4], pixels of the network input.
@@ -57,10 +58,11 @@ def match_anchors(
     positive = ops.logical_or(is_owned, best_iou >= config.positive_iou)
     favourite = _first_equal(object_ious, best_iou)
     gt_index = ops.where(is_owned, owner, favourite)
-    neutral = ops.logical_or(
-        best_iou >= config.ignore_iou,
-        _on_ignored(ious, shared, anchor_areas, gt_kinds, config),
-    )
+    neutral = best_iou >= config.ignore_iou
+    if config.ignore_regions:
+        neutral = ops.logical_or(
+            neutral, _on_ignored(ious, shared, anchor_areas, gt_kinds, config)
+        )
     negative = ops.logical_not(ops.logical_or(positive, neutral))
     return AnchorMatches(gt_index, positive, negative)
 

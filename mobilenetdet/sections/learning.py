@@ -20,6 +20,8 @@ class MatchingConfig:
     ignore_iou: float = 0.4
     # The same for anchors that lie in a DontCare region by this share of their own area.
     dont_care_overlap: float = 0.5
+    # Whether anchors on ignored objects and DontCare regions learn nothing; otherwise background.
+    ignore_regions: bool = True
 
     __pydantic_config__ = STRICT
 

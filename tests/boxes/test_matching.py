@@ -75,6 +75,8 @@ def naive_match(boxes: np.ndarray, kinds: np.ndarray, config: MatchingConfig) ->
         objects = [(ious[row, anchor], -row) for row in np.flatnonzero(kinds == OBJECT)]
         best, row = max(objects, default=(0.0, 0))
         neutral = bool(objects) and best >= config.ignore_iou
+        if not config.ignore_regions:
+            kinds = np.where(kinds == OBJECT, kinds, PADDING)
         for other in np.flatnonzero(kinds == IGNORED):
             iou = ious[other, anchor]
             neutral |= iou >= config.ignore_iou or 0 < iou == ious[other].max()
@@ -122,7 +124,14 @@ def test_anchors_between_the_thresholds_learn_nothing(match):
     assert neutral.any()
 
 
-@pytest.mark.parametrize("config", [CONFIG, MatchingConfig(positive_iou=1.0, ignore_iou=1.0)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        MatchingConfig(positive_iou=1.0, ignore_iou=1.0),
+        MatchingConfig(ignore_regions=False),
+    ],
+)
 def test_batches_match_as_a_loop_over_pairs_does(match, config):
     boxes, kinds = random_scenes(32, seed=3)
     matches = match(boxes, kinds, config)
