@@ -60,9 +60,7 @@ def match_anchors(
     gt_index = ops.where(is_owned, owner, favourite)
     neutral = best_iou >= config.ignore_iou
     if config.ignore_regions:
-        neutral = ops.logical_or(
-            neutral, _on_ignored(ious, shared, anchor_areas, gt_kinds, config)
-        )
+        neutral = ops.logical_or(neutral, _on_ignored(ious, shared, anchor_areas, gt_kinds, config))
     negative = ops.logical_not(ops.logical_or(positive, neutral))
     return AnchorMatches(gt_index, positive, negative)
 

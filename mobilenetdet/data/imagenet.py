@@ -95,7 +95,6 @@ class ImageNetRecords:
         batches = images.batch(self.config.train.batch_size)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
 
-
     def check(self) -> None:
         """Reads every record whole, to find the one that stopped a pipeline.
 
@@ -192,8 +191,8 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
         ) from None
     if not 1 <= label <= num_classes:
         raise ValueError(
-            f"{where} ({name}) has label {label}, not 1 to {num_classes}; set --data.num_classes to "
-            "the number of classes of the records"
+            f"{where} ({name}) has label {label}, not 1 to {num_classes}; set --data.num_classes "
+            "to the number of classes of the records"
         )
     try:
         tf.io.decode_jpeg(encoded, channels=3)

@@ -49,8 +49,8 @@ def sigmoid_focal(
 def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tensor:
     """Quality focal loss (arXiv 2006.04388) [...] of logits [...] and targets [...], 0 to 1.
 
-    Cross-entropy times |target - p| ** beta: zero where the score is what it should be, which for an
-    object is the overlap of its box.
+    Cross-entropy times |target - p| ** beta: zero where the score is what it should be, which for
+    an object is the overlap of its box.
     """
     distance = ops.absolute(targets - ops.sigmoid(logits))
     return distance**beta * (ops.softplus(logits) - targets * logits)

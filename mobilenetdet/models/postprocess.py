@@ -11,11 +11,16 @@ from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import PostprocessConfig
 
+# Votes below this in all say nothing about a place.
+_NO_VOTES = 1e-6
+
 
 def select_detections(
     boxes_xyxy: Tensor, scores: Tensor, image_size: tuple[int, int], config: PostprocessConfig
 ) -> dict[str, Tensor]:
     """Clips boxes to the network input, suppresses duplicates class by class, keeps the best.
+
+    Where the config has boxes vote, those that are suppressed still help to place the others.
 
     Args:
         boxes_xyxy: [B, A, 4], pixels of the network input.
@@ -35,23 +40,49 @@ def select_detections(
     limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes_xyxy.dtype)
     clipped = ops.clip(boxes_xyxy, 0.0, limits)
     index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count, 1))
-    boxes = ops.take_along_axis(clipped, index, axis=1)  # [B, C * K, 4]
-    grouped = ops.reshape(boxes, (-1, num_classes, count, 4))
+    boxes = ops.take_along_axis(clipped, index, axis=1)
+    boxes = ops.reshape(boxes, (-1, num_classes, count, 4))  # [B, C, K, 4]
     # What lies outside of the image is clipped to nothing.
-    valid = ops.logical_and(scores >= config.score_threshold, area(grouped) > 0)
+    valid = ops.logical_and(scores >= config.score_threshold, area(boxes) > 0)
+    scores = ops.where(valid, scores, 0.0)
+    ious = pairwise_iou(boxes, boxes)  # [B, C, K, K]
+    if config.vote_sigma:
+        boxes = vote(boxes, scores, ious, config.vote_sigma)
     most = min(config.max_detections, num_classes * count)
     if config.soft_nms_sigma:
-        scores = ops.where(valid, scores, 0.0)
-        scores = soft_nms(grouped, scores, config.soft_nms_sigma, min(most, count))
-        scores = ops.where(scores >= config.score_threshold, scores, 0.0)
+        sigma, rounds = config.soft_nms_sigma, config.soft_nms_rounds
+        scores = soft_nms(ious, scores, sigma, config.score_threshold, rounds)
     else:
-        keep = ops.logical_and(greedy_nms(grouped, config.nms_iou), valid)
-        scores = ops.where(keep, scores, 0.0)
-    best = _best(boxes, ops.reshape(scores, (-1, num_classes * count)), count, most)
+        scores = ops.where(greedy_nms(ious, config.nms_iou), scores, 0.0)
+    flat = (-1, num_classes * count)
+    best = _best(ops.reshape(boxes, (*flat, 4)), ops.reshape(scores, flat), count, most)
     return _calibrate(best, config.calibration) if config.calibration else best
 
 
-def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
+def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tensor:
+    """Moves each box to the mean of the boxes around it, weighted by score and overlap.
+
+    Box voting (arXiv 1505.01749) with the weights of softer-NMS (arXiv 1809.08545):
+    score * exp(-(1 - IoU)^2 / sigma). Anchors beside each other that found the same object err
+    in different ways.
+
+    Args:
+        boxes_xyxy: [..., K, 4].
+        scores: [..., K], 0 for boxes that have no vote; these stay where they are unless others
+            overlap them.
+        ious: [..., K, K], of the boxes.
+        sigma: above 0; the smaller, the less a distant box counts.
+
+    Returns:
+        [..., K, 4].
+    """
+    weights = ops.exp(-((1.0 - ious) ** 2) / sigma) * scores[..., None, :]
+    total = ops.sum(weights, axis=-1, keepdims=True)
+    means = ops.matmul(weights, boxes_xyxy) / ops.maximum(total, _NO_VOTES)
+    return ops.where(total > _NO_VOTES, means, boxes_xyxy)
+
+
+def greedy_nms(ious: Tensor, max_iou: float) -> Tensor:
     """Which of the boxes, sorted by falling score, survive greedy suppression.
 
     A box goes if a surviving better one overlaps it by more than `max_iou`. Instead of one box
@@ -59,15 +90,15 @@ def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
     then is the greedy result, usually after a handful of rounds.
 
     Args:
-        boxes_xyxy: [..., K, 4].
+        ious: [..., K, K], of the boxes.
         max_iou: 0 to 1.
 
     Returns:
         bool [..., K].
     """
-    count = boxes_xyxy.shape[-2]
+    count = ious.shape[-1]
     better = ops.convert_to_tensor(np.tri(count, k=-1, dtype=bool))  # [K, K], column before row
-    overlaps = ops.logical_and(pairwise_iou(boxes_xyxy, boxes_xyxy) > max_iou, better)
+    overlaps = ops.logical_and(ious > max_iou, better)
     overlaps = ops.cast(overlaps, "float32")
 
     def suppress(keep: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +106,7 @@ def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
         updated = ops.cast(hits < 0.5, "float32")
         return updated, ops.any(updated != keep)
 
-    start = ops.ones_like(boxes_xyxy[..., 0])
+    start = ops.ones_like(ious[..., 0])
     keep, _ = ops.while_loop(
         lambda _, changed: changed,
         suppress,
@@ -85,32 +116,51 @@ def greedy_nms(boxes_xyxy: Tensor, max_iou: float) -> Tensor:
     return keep > 0.5
 
 
-def soft_nms(boxes_xyxy: Tensor, scores: Tensor, sigma: float, count: int) -> Tensor:
+def soft_nms(
+    ious: Tensor, scores: Tensor, sigma: float, min_score: float, num_rounds: int = 0
+) -> Tensor:
     """Lowers scores where better boxes overlap (arXiv 1704.04503, the Gaussian variant).
 
-    The best box is taken, the scores of the others fall by exp(-IoU^2 / sigma), and so on.
+    The best box is taken, the scores of the others fall by exp(-IoU^2 / sigma), and so on. Each
+    round takes every box that is better than all that overlap it, since one after the other would
+    come to it before them: a handful of rounds instead of one a box.
 
     Args:
-        boxes_xyxy: [..., K, 4].
-        scores: [..., K], 0 or more.
+        ious: [..., K, K], of the boxes.
+        scores: [..., K]; 0 for boxes that are none.
         sigma: above 0; the smaller, the harder.
-        count: boxes to take.
+        min_score: above 0; boxes that fall below are dropped.
+        num_rounds: what is left after so many is taken with the scores that it has; 0 goes on to
+            the end, as the paper does.
 
     Returns:
         [..., K], the scores with which boxes were taken; 0 for those that were not.
     """
-    factors = ops.exp(-(pairwise_iou(boxes_xyxy, boxes_xyxy) ** 2) / sigma)  # [..., K, K]
-    num_boxes = boxes_xyxy.shape[-2]
+    count = ious.shape[-1]
+    # Of equals the first is the better.
+    earlier = ops.convert_to_tensor(np.tri(count, k=-1, dtype=bool))  # [K, K], column before row
+    others = ops.convert_to_tensor(~np.eye(count, dtype=bool))
+    overlapping = ops.logical_and(ious > 0, others)
+    exponents = ious**2 / sigma
 
-    def take_best(_: int, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Moves the best score to those taken and lowers its neighbours'."""
-        left, taken = state
-        best = ops.one_hot(ops.argmax(left, axis=-1), num_boxes, dtype=left.dtype)  # [..., K]
-        taken = taken + best * left
-        by_best = ops.squeeze(ops.matmul(factors, best[..., None]), axis=-1)
-        return left * by_best * (1 - best), taken
+    def take_best(left: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:
+        """Moves the best scores to those taken and lowers their neighbours'."""
+        own, rival = left[..., :, None], left[..., None, :]
+        better = ops.logical_or(rival > own, ops.logical_and(rival == own, earlier))
+        beaten = ops.any(ops.logical_and(better, overlapping), axis=-1)
+        best = ops.cast(ops.logical_and(left > 0, ops.logical_not(beaten)), left.dtype)
+        lowered = ops.squeeze(ops.matmul(exponents, best[..., None]), axis=-1)
+        rest = left * ops.exp(-lowered) * (1 - best)
+        return ops.where(rest >= min_score, rest, 0.0), taken + best * left
 
-    _, taken = ops.fori_loop(0, count, take_best, (scores, ops.zeros_like(scores)))
+    left, taken = scores, ops.zeros_like(scores)
+    if num_rounds:
+        for _ in range(num_rounds):
+            left, taken = take_best(left, taken)
+        return taken + left
+    _, taken = ops.while_loop(
+        lambda left, _: ops.any(left > 0), take_best, (left, taken), maximum_iterations=count
+    )
     return taken
 
 

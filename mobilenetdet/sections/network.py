@@ -108,6 +108,12 @@ class PostprocessConfig:
     # Above 0, the scores of the weaker ones fall instead, by exp(-IoU^2 / sigma) (soft-NMS); the
     # paper has 0.5. 0 = they go.
     soft_nms_sigma: float = 0.0
+    # Boxes of a pile whose turn comes in soft-NMS before the rest keep the scores that they have;
+    # 0 = all of them, at several times the cost and next to no gain.
+    soft_nms_rounds: int = 5
+    # Above 0, each detection moves to the mean of the candidates around it, suppressed ones too,
+    # weighted by score * exp(-(1 - IoU)^2 / sigma) (box voting).
+    vote_sigma: float = 0.0
     # Anchors of each class that enter NMS, the best first.
     max_candidates: int = 256
     # Detections kept per frame, all classes together.
@@ -125,8 +131,11 @@ class PostprocessConfig:
             require(0 <= value <= 1, f"postprocess.{name}", value, "between 0 and 1")
         rising = all(slope > 0 for slope, _ in self.calibration)
         require(rising, "postprocess.calibration", self.calibration, "slopes above 0, offsets")
-        sigma = self.soft_nms_sigma
-        require(sigma >= 0, "postprocess.soft_nms_sigma", sigma, "0 or more")
+        for name in ("soft_nms_sigma", "vote_sigma"):
+            sigma = getattr(self, name)
+            require(sigma >= 0, f"postprocess.{name}", sigma, "0 or more")
+        rounds = self.soft_nms_rounds
+        require(rounds >= 0, "postprocess.soft_nms_rounds", rounds, "0 or more")
         count = self.max_detections
         require(count > 0, "postprocess.max_detections", count, "above 0")
         enough = self.max_candidates >= count

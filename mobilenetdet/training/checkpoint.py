@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -69,11 +71,19 @@ class RunState:
         return True
 
     def save_weights(self, name: str) -> None:
-        """Writes the averaged weights for later commands, loadable under every backend."""
+        """Writes the averaged weights for later commands, loadable under every backend.
+
+        What the optimizer knows is in the state, and would be twice as large as they are.
+        """
         temporary = self.run_dir / f".tmp.{name}"
-        with self.ema.applied():
+        with self.ema.applied(), _optimizer_aside(self.model):
             self.model.save_weights(temporary)
         os.replace(temporary, self.run_dir / name)
+
+    def load_weights(self, name: str) -> None:
+        """Loads weights that `save_weights` wrote, for measuring; the state stays on disk."""
+        with _optimizer_aside(self.model):
+            self.model.load_weights(self.run_dir / name)
 
     @property
     def _optimizer(self) -> keras.optimizers.Optimizer:
@@ -81,6 +91,16 @@ class RunState:
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         return optimizer
+
+
+@contextlib.contextmanager
+def _optimizer_aside(model: keras.Model) -> Iterator[None]:
+    """Hides the optimizer, whose variables Keras would save with the weights, and miss in files."""
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
 
 
 def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int, object]]:

@@ -76,7 +76,7 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         with damage_named(images):
             if state.epoch < config.train.epochs:
                 _fit(config, images, state, measurement, steps=steps, verbose=verbose)
-            model.load_weights(run_dir / LAST_WEIGHTS)
+            state.load_weights(LAST_WEIGHTS)
             scores = measurement.measure()
     write_class_scores(scores, images.class_names, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")

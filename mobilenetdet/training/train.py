@@ -62,7 +62,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     evaluation = None
     if state.epoch < config.train.epochs:
         evaluation = _fit(config, detector, state, steps, verbose)
-    detector.load_weights(run_dir / BEST_WEIGHTS)
+    state.load_weights(BEST_WEIGHTS)
     if evaluation is None:  # the best epoch was before the interruption
         evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
     evaluation = _calibrate(evaluation, config, run_dir)

@@ -173,9 +173,7 @@ def test_a_record_that_stops_the_pipeline_is_named(class_records, tmp_path, chan
     jpeg, label = change(features["image/encoded"][0], int(features["image/class/label"][0]))
     name = features["image/filename"][0]
     payloads[3] = b"".join(
-        encode_example(
-            {"image/encoded": jpeg, "image/class/label": label, "image/filename": name}
-        )
+        encode_example({"image/encoded": jpeg, "image/class/label": label, "image/filename": name})
     )
     with path.open("wb") as file:
         for payload in payloads:

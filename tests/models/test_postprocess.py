@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mobilenetdet.boxes.geometry import pairwise_iou
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import PostprocessConfig
 from mobilenetdet.kitti.calibration import Calibration, calibrate
@@ -51,6 +52,21 @@ def naive_soft_nms(boxes: np.ndarray, scores: np.ndarray, config: PostprocessCon
     return taken
 
 
+def naive_votes(boxes: np.ndarray, scores: np.ndarray, config: PostprocessConfig) -> np.ndarray:
+    """Each box at the weighted mean of those that may vote."""
+    if not config.vote_sigma:
+        return boxes
+    votes = np.where(
+        (scores >= config.score_threshold) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1), scores, 0
+    )
+    means = []
+    for box in boxes:
+        ious = np.array([naive_iou(box, other) for other in boxes])
+        weights = votes * np.exp(-((1 - ious) ** 2) / config.vote_sigma)
+        means.append(np.average(boxes, axis=0, weights=weights) if weights.sum() > 1e-6 else box)
+    return np.array(means)
+
+
 def naive_detections(
     boxes: np.ndarray, scores: np.ndarray, config: PostprocessConfig
 ) -> list[Detection]:
@@ -65,10 +81,12 @@ def naive_detections(
             keep = own_scores > 0
         else:
             keep = naive_nms(candidates, config.nms_iou)
+        placed = naive_votes(candidates, scores[order, index], config)
         found += [
-            (score, index, tuple(box))
-            for box, score in zip(candidates[keep], own_scores[keep], strict=True)
-            if score >= config.score_threshold and np.all(box[2:] > box[:2])
+            (own_scores[i], index, tuple(placed[i]))
+            for i in np.flatnonzero(keep)
+            if own_scores[i] >= config.score_threshold
+            and np.all(candidates[i, 2:] > candidates[i, :2])
         ]
     return sorted(found, reverse=True)[: config.max_detections]
 
@@ -97,7 +115,8 @@ def select(compiled) -> Callable[..., dict[str, np.ndarray]]:
 def nms(compiled) -> Callable[[np.ndarray, float], np.ndarray]:
     def run(boxes: np.ndarray, max_iou: float) -> np.ndarray:
         function = functools.partial(greedy_nms, max_iou=max_iou)
-        return ops.convert_to_numpy(compiled(function)(boxes))
+        ious = ops.convert_to_numpy(pairwise_iou(boxes, boxes))
+        return ops.convert_to_numpy(compiled(function)(ious))
 
     return run
 
@@ -159,7 +178,7 @@ def test_soft_suppression_is_the_naive_one(select, sigma, options):
     rng = np.random.default_rng(2)
     boxes = random_boxes(rng, 2, 30)
     scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
-    options = {**options, "soft_nms_sigma": sigma}
+    options = {**options, "soft_nms_sigma": sigma, "soft_nms_rounds": 0}
     found = select(boxes, scores, **options)
     for image in range(2):
         expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
@@ -171,12 +190,50 @@ def test_soft_suppression_is_the_naive_one(select, sigma, options):
         np.testing.assert_array_equal(found["boxes"][image, :count], expected_boxes)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vote_sigma": 0.05, "nms_iou": 0.3},
+        {"vote_sigma": 0.5, "score_threshold": 0.3, "max_candidates": 20, "max_detections": 20},
+        {"vote_sigma": 0.1, "soft_nms_sigma": 0.3, "soft_nms_rounds": 0},
+    ],
+)
+def test_boxes_vote_as_in_a_loop(select, options):
+    rng = np.random.default_rng(4)
+    boxes = random_boxes(rng, 2, 30)
+    scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
+    found = select(boxes, scores, **options)
+    plain = select(boxes, scores, **{**options, "vote_sigma": 0.0})
+    for image in range(2):
+        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
+        count = int((found["classes"][image] >= 0).sum())
+        assert count == len(expected) > 5
+        expected_scores, classes, expected_boxes = zip(*expected, strict=True)
+        np.testing.assert_allclose(found["scores"][image, :count], expected_scores, rtol=1e-4)
+        assert found["classes"][image, :count].tolist() == list(classes)
+        np.testing.assert_allclose(found["boxes"][image, :count], expected_boxes, atol=1e-3)
+    # Who survives and with which score is decided before anything moves.
+    np.testing.assert_array_equal(found["scores"], plain["scores"])
+    assert np.abs(found["boxes"] - plain["boxes"]).max() > 1
+
+
 def test_soft_suppression_keeps_what_the_hard_one_drops(select):
     boxes = np.array([[[0, 0, 20, 20], [0, 0, 20, 10]]], np.float32)  # IoU 0.5
     scores = np.array([[[0.9], [0.8]]], np.float32)
     assert (select(boxes, scores)["scores"][0] > 0).sum() == 1
     soft = select(boxes, scores, soft_nms_sigma=0.5)["scores"][0]
     np.testing.assert_allclose(soft[:2], [0.9, 0.8 * np.exp(-0.25 / 0.5)], rtol=1e-5)
+
+
+def test_rounds_of_soft_suppression_end_early(select):
+    """Of a pile of equal boxes each round takes one and lowers the others by exp(-1 / sigma)."""
+    boxes = np.tile(np.array([10, 10, 30, 30], np.float32), (1, 5, 1))
+    scores = np.array([[[0.9], [0.8], [0.7], [0.6], [0.5]]], np.float32)
+    options = {"soft_nms_sigma": 1.0, "score_threshold": 1e-4}
+    for rounds, powers in ((0, range(5)), (2, [0, 1, 2, 2, 2]), (5, range(5)), (9, range(5))):
+        found = select(boxes, scores, soft_nms_rounds=rounds, **options)["scores"][0, :5]
+        expected = scores[0, :, 0] * np.exp(-np.array(powers, float))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_scores_are_calibrated_class_by_class(select):

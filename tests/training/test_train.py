@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -63,6 +64,9 @@ def test_run_directory_is_complete(trained: dict):
     ]
     metrics = json.loads((run_dir / "eval/metrics.json").read_text())
     assert (metrics["frames"], metrics["split"]) == (4, "val")
+    for name in ("best.weights.h5", "last.weights.h5"):
+        with h5py.File(run_dir / name) as file:
+            assert "optimizer" not in file and len(file)
 
 
 def test_metrics_have_losses_rate_and_ap(trained: dict):
