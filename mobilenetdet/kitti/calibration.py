@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mobilenetdet.kitti.errors import CORRECT, find_errors
+from mobilenetdet.kitti.errors import CORRECT, REPEATED, Errors, find_errors, surest
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects
 
 _ITERATIONS = 50
@@ -54,10 +54,25 @@ def fit_calibration(
     scores = np.concatenate([frame.scores for frame in detections] or [np.zeros(0)])
     fitted = []
     for name in classes:
-        kinds = found[name].detection_kinds if name in found else np.zeros(len(scores), "U1")
-        counts = kinds != ""  # what is ignored is neither right nor wrong
-        fitted.append(fit_platt(scores[counts], kinds[counts] == CORRECT))
+        if name not in found:
+            fitted.append(Calibration())
+            continue
+        counts = found[name].detection_kinds != ""  # what is ignored is neither right nor wrong
+        fitted.append(fit_platt(scores[counts], _is_hit(found[name], scores)[counts]))
     return tuple(fitted)
+
+
+def _is_hit(errors: Errors, scores: np.ndarray) -> np.ndarray:
+    """Which detections [M] are right: of those that overlap an object enough the surest.
+
+    The protocol has the one that overlaps most. Asked for all detections at once, as here, that is
+    often one that nobody would draw.
+    """
+    kinds, gts = errors.detection_kinds, errors.detection_gts
+    on_hit = np.isin(gts, gts[kinds == CORRECT]) & np.isin(kinds, (CORRECT, REPEATED))
+    is_hit = np.zeros(len(scores), bool)
+    is_hit[surest(np.flatnonzero(on_hit), gts, scores)] = True
+    return is_hit
 
 
 def fit_platt(scores: np.ndarray, is_hit: np.ndarray) -> Calibration:

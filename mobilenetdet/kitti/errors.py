@@ -106,6 +106,19 @@ def error_costs(
     return gains
 
 
+def surest(dets: np.ndarray, gts: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return, of detections about objects, the one with the highest score of each object.
+
+    Args:
+        dets: indices of detections.
+        gts: [M], the object that each of all detections is about.
+        scores: [M].
+    """
+    surest_first = dets[np.lexsort((dets, -scores[dets]))]
+    _, first = np.unique(gts[surest_first], return_index=True)
+    return surest_first[first]
+
+
 def _errors_of(
     packed: PackedFrames,
     difficulty: Difficulty,
@@ -171,7 +184,7 @@ def _mend(
         kept[wrong] = False
         gts = of_class.detection_gts
         if kind in (LOCALISATION, CLASSIFICATION):
-            dets = _surest(wrong[is_missed[gts[wrong]]], gts, packed.det_scores)
+            dets = surest(wrong[is_missed[gts[wrong]]], gts, packed.det_scores)
             kept[dets] = True
             # A box on the wrong class may be off, too: the other errors are as they were.
             boxes[dets] = packed.gt_boxes.T[gts[dets]]
@@ -181,20 +194,13 @@ def _mend(
             hits = np.flatnonzero(of_class.detection_kinds == CORRECT)
             kept[hits] = False
             again = wrong[np.isin(gts[wrong], gts[hits])]
-            kept[_surest(np.concatenate([hits, again]), gts, packed.det_scores)] = True
+            kept[surest(np.concatenate([hits, again]), gts, packed.det_scores)] = True
     scores, starts = packed.det_scores, np.cumsum([0, *map(len, detections)])
     return [
         KittiObjects.from_detections(types[rows], boxes[rows], scores[rows])
         for start, stop in zip(starts[:-1], starts[1:], strict=True)
         for rows in [start + np.flatnonzero(kept[start:stop])]
     ]
-
-
-def _surest(dets: np.ndarray, gts: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the detection with the highest score of each object, the first of equals."""
-    surest_first = dets[np.lexsort((dets, -scores[dets]))]
-    _, first = np.unique(gts[surest_first], return_index=True)
-    return surest_first[first]
 
 
 def _without_missed(

@@ -82,5 +82,20 @@ def test_of_detections_the_hits_rise_above_half_and_ap_stays():
     assert before["Car"]["moderate"] == after["Car"]["moderate"]
 
 
+def test_of_two_on_one_object_the_surest_is_right():
+    """The protocol gives the hit to the one that overlaps most, which is nearly never sure."""
+    labels, found = frames()
+    for index in range(len(found)):
+        left = 100 + index
+        sure = CAR.format(x=left, y=left + 80)  # IoU 8 / 9
+        exact = CAR.format(x=left, y=left + 90)
+        text = f"{sure} {0.80 + index / 100}\n{exact} {0.02 + index / 1000}\n"
+        found[index] = parse_objects(text, "found", with_scores=True)
+    (line,) = fit_calibration(labels, found, ("Car",))
+    scores = np.concatenate([frame.scores for frame in found]).reshape(-1, 2)
+    assert (calibrate(scores[:, 0], line) > 0.5).all()
+    assert (calibrate(scores[:, 1], line) < 0.5).all()
+
+
 def test_no_frame_leaves_the_scores_alone():
     assert fit_calibration([], [], ("Car",)) == (Calibration(),)
