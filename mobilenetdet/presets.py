@@ -163,8 +163,8 @@ def rendered() -> DetectionConfig:
 def quickstart() -> DetectionConfig:
     """Half the size, half the width, from scratch: for the rendered data set on a laptop.
 
-    680 rendered frames to train, 120 to measure, 7 epochs, 7 min 26 s on 2 CPU cores with rendering
-    and evaluation: moderate R40 72.8 Car, 47.7 Pedestrian, 44.6 Cyclist
+    680 rendered frames to train, 120 to measure, 6 epochs, 5 min 48 s on 2 CPU cores with rendering
+    and evaluation: moderate R40 75.4 Car, 42.8 Pedestrian, 41.7 Cyclist
     (`bash scripts/quickstart.sh`).
     """
     return DetectionConfig(
