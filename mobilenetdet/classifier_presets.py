@@ -17,7 +17,8 @@ from mobilenetdet.presets import choose_preset
 def cifar10() -> ClassifierConfig:
     """CIFAR-10 from scratch: crop, flip and cutout, SGD with a cosine, averaged weights.
 
-    50,000 images to train, 10,000 to measure, 32x32, last map 4x4. Not yet run to a result.
+    50,000 images to train, 10,000 to measure, 32x32, last map 4x4. 25 epochs in bfloat16, 93
+    minutes on 2 busy CPU cores: top-1 87.0. docs/results.md has the command.
     """
     return ClassifierConfig(
         model=ClassifierModelConfig(small_images=True, batch_norm_momentum=0.9),
