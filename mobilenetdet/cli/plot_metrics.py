@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     first, *others = options.run_dir
     if others:
         output = options.output or first / "comparison.png"
-        plot_comparison({run.name: run / "metrics.csv" for run in options.run_dir}, output)
+        plot_comparison({str(run): run / "metrics.csv" for run in options.run_dir}, output)
     else:
         output = options.output or first / "metrics.png"
         plot_history(first / "metrics.csv", output)

@@ -13,7 +13,7 @@ from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 # The layer whose shape follows the number of classes.
 HEAD_LAYER = "conv_preds"
 # For images of 32x32: of the five halvings the first and the last are left out, so that the last
-# map is 4x4. Without the first two it would be 4x4, too, at four times the multiply-adds.
+# map is 4x4. Without the first two it would be 4x4, too, at nearly three times the multiply-adds.
 SMALL_IMAGE_STRIDES = (1, *STRIDES[1:-2], 1, 1)
 
 

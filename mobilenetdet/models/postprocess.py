@@ -129,7 +129,7 @@ def soft_nms(
         ious: [..., K, K], of the boxes.
         scores: [..., K]; 0 for boxes that are none.
         sigma: above 0; the smaller, the harder.
-        min_score: above 0; boxes that fall below are dropped.
+        min_score: boxes that fall below are dropped.
         num_rounds: what is left after so many is taken with the scores that it has; 0 goes on to
             the end, as the paper does.
 

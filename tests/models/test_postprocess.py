@@ -172,6 +172,17 @@ def test_selection_is_the_naive_one(select, options):
         assert (found["classes"][image, count:] == -1).all()
 
 
+def compare_with_loop(found, boxes, scores, options, *, atol):
+    for image in range(len(boxes)):
+        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
+        count = int((found["classes"][image] >= 0).sum())
+        assert count == len(expected) > 5
+        expected_scores, classes, expected_boxes = zip(*expected, strict=True)
+        np.testing.assert_allclose(found["scores"][image, :count], expected_scores, rtol=1e-4)
+        assert found["classes"][image, :count].tolist() == list(classes)
+        np.testing.assert_allclose(found["boxes"][image, :count], expected_boxes, rtol=0, atol=atol)
+
+
 @pytest.mark.parametrize("sigma", [0.1, 0.5])
 @pytest.mark.parametrize("options", [{}, {"score_threshold": 0.3, "max_detections": 12}])
 def test_soft_suppression_is_the_naive_one(select, sigma, options):
@@ -180,14 +191,7 @@ def test_soft_suppression_is_the_naive_one(select, sigma, options):
     scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
     options = {**options, "soft_nms_sigma": sigma, "soft_nms_rounds": 0}
     found = select(boxes, scores, **options)
-    for image in range(2):
-        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
-        count = int((found["classes"][image] >= 0).sum())
-        assert count == len(expected) > 5
-        expected_scores, classes, expected_boxes = zip(*expected, strict=True)
-        np.testing.assert_allclose(found["scores"][image, :count], expected_scores, rtol=1e-4)
-        assert found["classes"][image, :count].tolist() == list(classes)
-        np.testing.assert_array_equal(found["boxes"][image, :count], expected_boxes)
+    compare_with_loop(found, boxes, scores, options, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -204,14 +208,7 @@ def test_boxes_vote_as_in_a_loop(select, options):
     scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
     found = select(boxes, scores, **options)
     plain = select(boxes, scores, **{**options, "vote_sigma": 0.0})
-    for image in range(2):
-        expected = naive_detections(boxes[image], scores[image], PostprocessConfig(**options))
-        count = int((found["classes"][image] >= 0).sum())
-        assert count == len(expected) > 5
-        expected_scores, classes, expected_boxes = zip(*expected, strict=True)
-        np.testing.assert_allclose(found["scores"][image, :count], expected_scores, rtol=1e-4)
-        assert found["classes"][image, :count].tolist() == list(classes)
-        np.testing.assert_allclose(found["boxes"][image, :count], expected_boxes, atol=1e-3)
+    compare_with_loop(found, boxes, scores, options, atol=1e-3)
     # Who survives and with which score is decided before anything moves.
     np.testing.assert_array_equal(found["scores"], plain["scores"])
     assert np.abs(found["boxes"] - plain["boxes"]).max() > 1
