@@ -11,17 +11,19 @@ from typing import Any, Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config import DetectionConfig, Precision
-from mobilenetdet.deploy.benchmark import (
+from mobilenetdet.deploy.backbone_benchmark import (
     REFERENCE,
     BackboneTime,
-    DetectorTime,
-    InferenceTime,
-    require_tensorflow,
     tf_keras_installed,
     time_backbone,
+)
+from mobilenetdet.deploy.detector_benchmark import (
+    DetectorTime,
+    InferenceTime,
     time_detector,
     time_inference,
 )
+from mobilenetdet.deploy.steps import require_tensorflow
 from mobilenetdet.deploy.timing import Rounds, describe_machine
 from mobilenetdet.files import whole_file
 from mobilenetdet.presets import PRESETS, make_preset

@@ -4,7 +4,8 @@ import pytest
 
 from mobilenetdet.cli import time_benchmark
 from mobilenetdet.cli.time_benchmark import format_table, main
-from mobilenetdet.deploy.benchmark import BackboneTime, DetectorTime, InferenceTime
+from mobilenetdet.deploy.backbone_benchmark import BackboneTime
+from mobilenetdet.deploy.detector_benchmark import DetectorTime, InferenceTime
 
 
 @pytest.fixture

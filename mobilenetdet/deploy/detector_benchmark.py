@@ -1,63 +1,23 @@
-"""Times of training and inference: medians over single steps, on the TensorFlow backend."""
+"""Times of a detector's train step and inference: medians over single steps, on TensorFlow."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.kinds import OBJECT
 from mobilenetdet.config import DetectionConfig
-from mobilenetdet.deploy.timing import (
-    NOT_INSTALLED,
-    Rounds,
-    Step,
-    median_milliseconds,
-    package_version,
-)
+from mobilenetdet.deploy.steps import LEARNING_RATE, finish, policy, require_tensorflow
+from mobilenetdet.deploy.timing import Rounds, median_milliseconds
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.layers import DepthwiseConv2D, FusedBatchNormalization, PointwiseConv2D
-from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1
 from mobilenetdet.models.postprocess import select_detections
 from mobilenetdet.training.optimizers import make_optimizer
 
-REFERENCE = "tf_keras.applications.MobileNet"
-OURS, OURS_WITH_KERAS_LAYERS = "mobilenetdet", "mobilenetdet, Keras' layers"
-_KERAS_LAYERS: dict[type, type] = {
-    FusedBatchNormalization: keras.layers.BatchNormalization,
-    PointwiseConv2D: keras.layers.Conv2D,
-    DepthwiseConv2D: keras.layers.DepthwiseConv2D,
-}
 # A batch of KITTI: some six objects a frame, the rows padded to those of its fullest frame.
 _OBJECTS, _ROWS = 6, 16
-# Small enough to leave the weights as they are, so that every step does the same work.
-_LEARNING_RATE = 1e-6
-
-
-@dataclass(frozen=True)
-class BackboneTime:
-    """One train step of MobileNetV1 alpha 1.0: forward, backward, update.
-
-    Attributes:
-        network: whose layers ran.
-        batch_size: images a step.
-        image_size: (height, width), pixels.
-        precision: Keras' name of the arithmetic.
-        milliseconds: median.
-        ratio: to `REFERENCE` on the same input in float32; None without tf_keras.
-    """
-
-    network: str
-    batch_size: int
-    image_size: tuple[int, int]
-    precision: str
-    milliseconds: float
-    ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -102,45 +62,6 @@ class InferenceTime:
     decode_nms_milliseconds: float
 
 
-def time_backbone(
-    batch_size: int, image_size: tuple[int, int], precisions: tuple[str, ...], rounds: Rounds
-) -> list[BackboneTime]:
-    """Times a train step of our backbone, of the same with Keras' own layers, and of tf_keras.
-
-    Args:
-        batch_size: images a step.
-        image_size: (height, width), pixels.
-        precisions: of ours; tf_keras runs in float32.
-        rounds: how often.
-
-    Raises:
-        ValueError: Keras does not run on TensorFlow.
-    """
-    require_tensorflow()
-    rng = np.random.default_rng(0)
-    pixels = rng.uniform(-1, 1, (batch_size, *image_size, 3))
-    images = ops.convert_to_tensor(pixels, dtype="float32")
-    steps: dict[tuple[str, str], Step] = {}  # by network and precision
-    if tf_keras_installed():
-        steps[REFERENCE, "float32"] = _tf_keras_step(images)
-    for precision in precisions:
-        with _policy(precision):
-            taps = build_mobilenet_v1((*image_size, 3), strides=(32,))
-        ours = keras.Model(taps.input, taps.output["stride_32"])
-        for network, model in ((OURS_WITH_KERAS_LAYERS, with_keras_layers(ours)), (OURS, ours)):
-            optimizer = keras.optimizers.SGD(_LEARNING_RATE)
-            steps[network, precision] = _train_step(model, optimizer, images)
-    found = median_milliseconds(steps, rounds)
-    results = []
-    for (network, precision), milliseconds in found.items():
-        reference = found.get((REFERENCE, "float32"))
-        ratio = milliseconds / reference if reference else None
-        results.append(
-            BackboneTime(network, batch_size, image_size, precision, milliseconds, ratio)
-        )
-    return results
-
-
 def time_detector(
     preset: str, config: DetectionConfig, rounds: Rounds, batch_size: int | None = None
 ) -> DetectorTime:
@@ -160,7 +81,7 @@ def time_detector(
 
     batch_size = batch_size or config.train.batch_size
     detector = _fresh_detector(config)
-    optimizer = make_optimizer(config.train, _LEARNING_RATE)
+    optimizer = make_optimizer(config.train, LEARNING_RATE)
     detector.compile(optimizer=optimizer, jit_compile=False)
     images, targets = random_batch(config, batch_size)
     predictions = {k: tf.stop_gradient(v) for k, v in detector(images, training=True).items()}
@@ -175,7 +96,7 @@ def time_detector(
 
     steps = {
         "step": lambda: detector.train_on_batch(images, targets),
-        "loss": lambda: _finish(loss_and_gradient()),
+        "loss": lambda: finish(loss_and_gradient()),
     }
     found = median_milliseconds(steps, rounds)
     return DetectorTime(
@@ -222,23 +143,13 @@ def time_inference(preset: str, config: DetectionConfig, rounds: Rounds) -> Infe
         return select_detections(boxes, scores, config.image_size, config.postprocess)
 
     steps = {
-        "forward": lambda: _finish(forward(images)),
-        "decode": lambda: _finish(decode(predictions)),
+        "forward": lambda: finish(forward(images)),
+        "decode": lambda: finish(decode(predictions)),
     }
     found = median_milliseconds(steps, rounds)
     return InferenceTime(
         preset, config.image_size, config.train.precision, found["forward"], found["decode"]
     )
-
-
-def with_keras_layers(model: keras.Model) -> keras.Model:
-    """Rebuilds a functional model, with fresh weights, of the layers that ours derive from."""
-
-    def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-        kind = _KERAS_LAYERS.get(type(layer), type(layer))
-        return kind.from_config(layer.get_config())
-
-    return keras.models.clone_model(model, clone_function=plain)
 
 
 def random_batch(
@@ -266,63 +177,7 @@ def random_batch(
     return ops.convert_to_tensor(images), as_tensors
 
 
-def tf_keras_installed() -> bool:
-    """Whether the reference for the backbone, Keras 2, is there."""
-    return package_version("tf-keras") != NOT_INSTALLED
-
-
-def require_tensorflow() -> None:
-    """Refuses another backend.
-
-    Raises:
-        ValueError: Keras does not run on TensorFlow.
-    """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"the benchmark times TensorFlow, and KERAS_BACKEND is {keras.backend.backend()!r}"
-        )
-
-
-def _tf_keras_step(images: Any) -> Step:
-    import tf_keras
-
-    shape = tuple(images.shape[1:])
-    model = tf_keras.applications.MobileNet(input_shape=shape, include_top=False, weights=None)
-    return _train_step(model, tf_keras.optimizers.SGD(_LEARNING_RATE), images)
-
-
-def _train_step(model: Any, optimizer: Any, images: Any) -> Step:
-    """The same step for Keras 2 and 3: `train_on_batch` of Keras 2 makes a dataset each time."""
-    import tensorflow as tf
-
-    @tf.function(jit_compile=False)
-    def step(images: tf.Tensor) -> tf.Tensor:
-        """Forward, backward and update, for a loss that costs nothing."""
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(tf.cast(model(images, training=True), tf.float32)))
-        variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    return lambda: _finish(step(images))
-
-
 def _fresh_detector(config: DetectionConfig) -> Detector:
     # Building a detector sets the policy of its config.
-    with _policy(config.train.precision):
+    with policy(config.train.precision):
         return build_detector(config, load_weights=False)[0]
-
-
-@contextlib.contextmanager
-def _policy(precision: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _finish(outputs: Any) -> None:
-    """Waits for results that a GPU may still be working on."""
-    keras.tree.map_structure(ops.convert_to_numpy, outputs)

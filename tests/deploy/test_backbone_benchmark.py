@@ -1,32 +1,18 @@
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
 
-from mobilenetdet.boxes.kinds import OBJECT
-from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, TrainConfig
-from mobilenetdet.deploy import benchmark
-from mobilenetdet.deploy.benchmark import (
+from mobilenetdet.deploy import backbone_benchmark
+from mobilenetdet.deploy.backbone_benchmark import (
     OURS,
     OURS_WITH_KERAS_LAYERS,
     REFERENCE,
-    random_batch,
     time_backbone,
-    time_detector,
-    time_inference,
     with_keras_layers,
 )
 from mobilenetdet.deploy.timing import Rounds
 from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1
-
-CONFIG = DetectionConfig(
-    data=DataConfig(image_height=64, image_width=64, classes=("Car", "Pedestrian")),
-    model=ModelConfig(alpha=0.25, weights="none", anchors=((32.0, 20.0),), head_blocks=0),
-    train=TrainConfig(batch_size=2, precision="mixed_bfloat16"),
-)
 
 
 def test_with_keras_layers_is_the_same_network():
@@ -61,9 +47,9 @@ def test_backbones_are_compared_with_the_reference(monkeypatch, installed):
         return {key: 10.0 * (index + 2) for index, key in enumerate(steps)}
 
     for name in ("_train_step", "_tf_keras_step"):
-        monkeypatch.setattr(benchmark, name, fake_step)
-    monkeypatch.setattr(benchmark, "median_milliseconds", fake_median)
-    monkeypatch.setattr(benchmark, "tf_keras_installed", lambda: installed)
+        monkeypatch.setattr(backbone_benchmark, name, fake_step)
+    monkeypatch.setattr(backbone_benchmark, "median_milliseconds", fake_median)
+    monkeypatch.setattr(backbone_benchmark, "tf_keras_installed", lambda: installed)
     rows = time_backbone(3, (32, 64), ("float32",), Rounds(1, 2))
     names = [REFERENCE, OURS_WITH_KERAS_LAYERS, OURS][0 if installed else 1 :]
     assert [row.network for row in rows] == names
@@ -78,44 +64,7 @@ def test_backbones_are_compared_with_the_reference(monkeypatch, installed):
 def test_a_train_step_trains():
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Dense(1)])
     before = model.get_weights()[0]
-    step = benchmark._train_step(model, keras.optimizers.SGD(0.1), ops.ones((1, 2, 2, 3)))
+    step = backbone_benchmark._train_step(model, keras.optimizers.SGD(0.1), ops.ones((1, 2, 2, 3)))
     step()
     output = before.sum()  # the loss is its square
     np.testing.assert_allclose(model.get_weights()[0], before - 0.1 * 2 * output, rtol=1e-5)
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Runs functions as they are: tracing them takes longer than these tests should."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def test_detector_and_inference_are_timed_and_leave_the_policy(eager):
-    before = keras.config.dtype_policy()
-    detector = time_detector("tiny", CONFIG, Rounds(0, 1))
-    inference = time_inference("tiny", CONFIG, Rounds(0, 1))
-    assert keras.config.dtype_policy() is before
-    assert (detector.preset, detector.batch_size, detector.image_size) == ("tiny", 2, (64, 64))
-    assert detector.precision == inference.precision == "mixed_bfloat16"
-    assert detector.loss_share == detector.loss_milliseconds / detector.milliseconds
-    assert 0 < detector.loss_share < 1
-    assert inference.forward_milliseconds > 0 and inference.decode_nms_milliseconds > 0
-
-
-def test_batches_look_like_those_of_the_pipeline():
-    images, targets = random_batch(CONFIG, 3)
-    assert images.shape == (3, 64, 64, 3) and images.dtype == "uint8"
-    kinds = ops.convert_to_numpy(targets["kinds"])
-    classes, boxes = (ops.convert_to_numpy(targets[name]) for name in ("classes", "boxes"))
-    assert boxes.shape == (3, 16, 4) and (kinds.sum(axis=1) == 6 * OBJECT).all()
-    assert set(classes[kinds == OBJECT]) == {0, 1} and (classes[kinds != OBJECT] == -1).all()
-    assert (boxes[kinds == OBJECT][:, 2:] > boxes[kinds == OBJECT][:, :2]).all()
-    assert not boxes[kinds != OBJECT].any()
-
-
-def test_another_backend_is_refused(monkeypatch):
-    monkeypatch.setattr(benchmark.keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="KERAS_BACKEND is 'jax'"):
-        time_inference("tiny", CONFIG, Rounds(0, 1))

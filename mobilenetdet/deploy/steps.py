@@ -1,0 +1,41 @@
+"""What every timed step needs: TensorFlow, a policy for its layers, and the end of its work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+# Small enough to leave the weights as they are, so that every step does the same work.
+LEARNING_RATE = 1e-6
+
+
+def require_tensorflow() -> None:
+    """Refuses another backend.
+
+    Raises:
+        ValueError: Keras does not run on TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"the benchmark times TensorFlow, and KERAS_BACKEND is {keras.backend.backend()!r}"
+        )
+
+
+@contextlib.contextmanager
+def policy(precision: str) -> Iterator[None]:
+    """Sets Keras' policy for new layers, and puts the former one back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def finish(outputs: Any) -> None:
+    """Waits for results that a GPU may still be working on."""
+    keras.tree.map_structure(ops.convert_to_numpy, outputs)
