@@ -8,7 +8,7 @@ the command line overrides single leaves; the resolved tree is written into the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mobilenetdet.sections.checks import STRICT, require
 from mobilenetdet.sections.frames import AugmentConfig, DataConfig
@@ -57,6 +57,22 @@ class DetectionConfig:
     def image_size(self) -> tuple[int, int]:
         """Height and width of the network input, pixels."""
         return self.data.image_height, self.data.image_width
+
+    def for_training(self) -> DetectionConfig:
+        """The config whose `image_size` is that of the training images: `train.image_scale` of it.
+
+        Example: 512x1664 times 0.75 is 384x1248; of the result `train.image_scale` is 1.
+        """
+        if self.train.image_scale == 1:
+            return self
+        height, width = (
+            max(32, 32 * round(s * self.train.image_scale / 32)) for s in self.image_size
+        )
+        return replace(
+            self,
+            data=replace(self.data, image_height=height, image_width=width),
+            train=replace(self.train, image_scale=1.0),
+        )
 
     @property
     def num_classes(self) -> int:

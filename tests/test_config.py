@@ -55,6 +55,25 @@ def test_changed_leaves_come_back_with_their_types():
     assert restored.num_classes == 2
 
 
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"),
+    [
+        ((512, 1664), 0.75, (384, 1248)),
+        ((64, 96), 1.0, (64, 96)),
+        ((64, 160), 0.5, (32, 64)),  # 80 lies between 64 and 96
+        ((32, 64), 0.1, (32, 32)),
+    ],
+)
+def test_training_images_are_scaled_to_multiples_of_32(size, scale, expected):
+    config = DetectionConfig(
+        data=DataConfig(image_height=size[0], image_width=size[1]),
+        train=TrainConfig(image_scale=scale),
+    )
+    small = config.for_training()
+    assert small.image_size == expected and config.image_size == size
+    assert small.for_training() == small
+
+
 def test_absent_leaves_take_their_defaults():
     config = from_json('{"train": {"epochs": 3}}', "config.json")
     assert config == DetectionConfig(train=TrainConfig(epochs=3))

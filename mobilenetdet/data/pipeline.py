@@ -70,7 +70,7 @@ def train_batches(
     an epoch ends where `steps_per_epoch` says.
 
     Args:
-        config: the detection config.
+        config: the detection config; images have the size of `config.for_training()`.
         first_epoch: the epoch to begin with, 0 for a new run.
         num_epochs: how many; None goes on for ever.
 
@@ -82,6 +82,7 @@ def train_batches(
     Raises:
         FileNotFoundError: the split is not converted.
     """
+    config = config.for_training()
     paths = shard_paths(config.data.records_dir, config.data.train_split)
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None:

@@ -79,6 +79,7 @@ def time_detector(
     require_tensorflow()
     import tensorflow as tf
 
+    config = config.for_training()
     batch_size = batch_size or config.train.batch_size
     detector = _fresh_detector(config)
     optimizer = make_optimizer(config.train, LEARNING_RATE)

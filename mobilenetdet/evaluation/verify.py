@@ -73,7 +73,8 @@ def write_match_overlays(config: DetectionConfig, folder: Path) -> Path:
     Returns:
         The path of the montage.
     """
-    anchors = level_anchors(config.image_size, config.model.levels())  # [A, 4]
+    image_size = config.for_training().image_size
+    anchors = level_anchors(image_size, config.model.levels())  # [A, 4]
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:
         """One picture a frame."""

@@ -20,7 +20,7 @@ class DataConfig:
     val_split: str = "val"
     # Classes to detect, in the order of the class indices.
     classes: tuple[str, ...] = ("Car", "Pedestrian", "Cyclist")
-    # Height of the network input, pixels, a multiple of 32.
+    # Height of the network input, pixels, a multiple of 32; of training see train.image_scale.
     image_height: int = 384
     # Width of the network input, pixels, a multiple of 32.
     image_width: int = 1248

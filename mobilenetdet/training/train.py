@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.evaluation.plots import plot_history
+from mobilenetdet.evaluation.run import load_detection_model
 from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.calibration import fit_calibration
 from mobilenetdet.kitti.metrics import flat_metrics, format_metrics
@@ -54,7 +56,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     """
     claim_run_dir(config, run_dir)
     steps = steps_per_epoch(config)
-    detector = _compiled_detector(config, steps, run_dir)
+    detector = _compiled_detector(config.for_training(), steps, run_dir)
     ema = EmaWeights(detector, config.train.ema)
     state = RunState(detector, ema, run_dir)
     if state.restore():
@@ -62,9 +64,9 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     evaluation = None
     if state.epoch < config.train.epochs:
         evaluation = _fit(config, detector, state, steps, verbose)
-    state.load_weights(BEST_WEIGHTS)
     if evaluation is None:  # the best epoch was before the interruption
-        evaluation = evaluate_split(make_detection_model(detector), config, config.data.val_split)
+        model = load_detection_model(config, run_dir / BEST_WEIGHTS)
+        evaluation = evaluate_split(model, config, config.data.val_split)
     evaluation = _calibrate(evaluation, config, run_dir)
     write_evaluation(evaluation, run_dir / "eval")
     plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
@@ -100,12 +102,10 @@ def _fit(
     config: DetectionConfig, detector: Detector, state: RunState, steps: int, verbose: int
 ) -> Evaluation | None:
     epochs = config.train.epochs
-    labels = read_labels(config, config.data.val_split)
-    model = make_detection_model(detector)
     validation = Validation(
         state,
         Measurement(
-            measure=lambda: _measure(model, config, labels),
+            measure=_make_measure(config, detector),
             figures=lambda evaluation: flat_metrics(evaluation.metrics),
             monitor=MONITOR,
         ),
@@ -120,7 +120,20 @@ def _fit(
     return validation.best
 
 
-def _measure(model: keras.Model, config: DetectionConfig, labels: dict) -> Evaluation:
-    evaluation = evaluate_split(model, config, config.data.val_split, labels=labels)
-    print("\n" + format_metrics(evaluation.metrics))
-    return evaluation
+def _make_measure(config: DetectionConfig, detector: Detector) -> Callable[[], Evaluation]:
+    """Measures the weights of a detector at the size of `config`, which may not be its own."""
+    labels = read_labels(config, config.data.val_split)
+    measured = detector
+    if detector.image_size != config.image_size:
+        measured, _ = build_detector(config, load_weights=False)
+    model = make_detection_model(measured)
+
+    def measure() -> Evaluation:
+        """Detects, and prints AP."""
+        if measured is not detector:
+            measured.set_weights(detector.get_weights())
+        evaluation = evaluate_split(model, config, config.data.val_split, labels=labels)
+        print("\n" + format_metrics(evaluation.metrics))
+        return evaluation
+
+    return measure

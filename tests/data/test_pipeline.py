@@ -1,5 +1,7 @@
 """Batches from records: what is in an epoch, in which order, and that it can be repeated."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -145,6 +147,13 @@ def test_a_batch_is_what_the_docstring_says(records_dir):
         nameless = np.isin(targets["kinds"], (PADDING, DONT_CARE))
         assert (targets["classes"][nameless] == -1).all()
         assert (targets["classes"][~nameless] >= 0).all()
+
+
+def test_training_images_may_be_smaller_than_those_of_evaluation(records_dir):
+    config = make_config(records_dir)  # 32x96
+    config = replace(config, train=replace(config.train, image_scale=2 / 3))
+    assert next(iter(train_batches(config)))[0].shape[1:3] == (32, 64)
+    assert next(iter(eval_batches(config, "val")))["images"].shape[1:3] == (32, 96)
 
 
 def test_the_same_seed_gives_the_same_run_whatever_else_is_seeded(records_dir):

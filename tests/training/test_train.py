@@ -111,6 +111,24 @@ def test_finished_run_only_evaluates(trained: dict):
     assert (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns == before
 
 
+def test_a_run_on_smaller_images_is_measured_at_the_full_size(small_kitti: Path, tmp_path: Path):
+    config = _config(small_kitti)
+    config = replace(
+        config,
+        data=replace(config.data, image_height=128, image_width=384),
+        train=replace(config.train, epochs=1, image_scale=0.5, tensorboard_images=0),
+        postprocess=replace(config.postprocess, score_threshold=0.0),
+        eval=replace(config.eval, num_overlays=0),
+    )
+    result = train(config, tmp_path / "run", verbose=0)
+    model = load_detection_model(read_config(tmp_path / "run"), find_weights(tmp_path / "run"))
+    assert model.detector.image_size == (128, 384)
+    again = evaluate_split(model, config, "val")
+    assert sum(map(len, again.results.values())) > 0
+    for frame_id, objects in result.results.items():
+        np.testing.assert_allclose(again.results[frame_id].boxes_xyxy, objects.boxes_xyxy, atol=0.1)
+
+
 def test_another_config_is_refused_with_the_difference(trained: dict):
     other = replace(trained["config"], train=replace(trained["config"].train, epochs=9))
     with pytest.raises(ValueError, match="train.epochs: 2 there, 9 now"):
