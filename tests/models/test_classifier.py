@@ -77,7 +77,7 @@ def test_images_may_be_bytes_or_floats_or_scaled():
     ("size", "small_images", "sides"),
     [
         # Sides after blocks 1, 3, 5, 11 and 13.
-        ((32, 32), True, [32, 16, 8, 4, 4]),
+        ((32, 32), True, [32, 16, 8, 8, 4]),
         ((32, 32), False, [16, 8, 4, 2, 1]),
         ((224, 224), False, [112, 56, 28, 14, 7]),
     ],
