@@ -43,17 +43,14 @@ class UseOverrides:
         return cls(config.data, config.postprocess, config.eval)
 
     def apply(self, config: DetectionConfig) -> DetectionConfig:
-        """Puts the parts into a config.
+        """Puts the parts into a config. Any input size will do: all layers are convolutions.
 
         Raises:
-            ValueError: the classes or the input size differ from those that were trained.
+            ValueError: the classes differ from those that were trained.
         """
-        for name in ("classes", "image_height", "image_width"):
-            trained, asked = getattr(config.data, name), getattr(self.data, name)
-            if trained != asked:
-                raise ValueError(
-                    f"data.{name} is {asked!r}, but the run was trained on {trained!r}"
-                )
+        trained, asked = config.data.classes, self.data.classes
+        if trained != asked:
+            raise ValueError(f"data.classes is {asked!r}, but the run was trained on {trained!r}")
         return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
 
 

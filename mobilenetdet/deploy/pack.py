@@ -103,6 +103,9 @@ def _halved(name: str, values: np.ndarray) -> np.ndarray:
 
 def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licence: str) -> str:
     model, train = config.model, config.train
+    size, of_training = (
+        "{1}x{0}".format(*each.image_size) for each in (config, config.for_training())
+    )
     strides = ", ".join(map(str, model.strides))
     return f"""# Weights of a detector
 
@@ -111,7 +114,7 @@ directory: `--run_dir` of `scripts/eval.py`, `scripts/visualize.py` and `scripts
 it, and `scripts/predict.py` does by default.
 
 - Network: MobileNetV1 (alpha {model.alpha:g}), head {model.head} at strides {strides}, pyramid of
-  {model.pyramid_channels} channels, input {config.data.image_width}x{config.data.image_height}.
+  {model.pyramid_channels} channels, input {size} ({of_training} in training).
 - Classes: {", ".join(config.data.classes)}.
 - Data: {data}
 - Training: {train.epochs} epochs, {train.batch_size} frames a step, {train.optimizer}, seed

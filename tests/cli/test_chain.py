@@ -53,9 +53,22 @@ def test_eval_explains_the_ap(run_dir: Path, tmp_path: Path, capsys):
     assert analysis["frames"] == 4
 
 
-def test_eval_on_another_input_size_is_refused(run_dir: Path):
-    with pytest.raises(ValueError, match="image_height is 96, but the run was trained on 64"):
-        eval_command.main(["--run_dir", str(run_dir), "--data.image_height", "96"])
+def test_eval_on_another_input_size(run_dir: Path, tmp_path: Path):
+    found = {}
+    for size in (["64", "192"], ["96", "288"]):
+        output = ["--output_dir", str(tmp_path / size[0]), "--eval.num_overlays", "0"]
+        asked = ["--data.image_height", size[0], "--data.image_width", size[1]]
+        assert eval_command.main(["--run_dir", str(run_dir), *output, *asked]) == 0
+        found[size[0]] = read_objects(tmp_path / size[0] / "eval/detections/000009.txt").boxes_xyxy
+    # Other anchors lie on other places of the picture, and all of them in it.
+    assert len(found["96"]) > 0 and not np.array_equal(found["64"], found["96"])
+    for boxes in found.values():  # the frames have 192x64 pixels
+        assert boxes.min() >= 0 and (boxes.max(axis=0)[2:] <= (192, 64)).all()
+
+
+def test_eval_on_other_classes_is_refused(run_dir: Path):
+    with pytest.raises(ValueError, match="data.classes is .'Car', 'Van'.*was trained on"):
+        eval_command.main(["--run_dir", str(run_dir), "--data.classes", "Car", "Van"])
 
 
 @pytest.mark.parametrize("what", ["detections", "labels", "batches", "matches"])
