@@ -11,7 +11,6 @@ from mobilenetdet.evaluation.overlays import (
     tensorboard_overlays,
     write_overlays,
 )
-from mobilenetdet.evaluation.verify import write_batch_overlays, write_label_overlays
 from mobilenetdet.kitti.labels import KittiObjects
 
 
@@ -58,14 +57,3 @@ def test_tensorboard_pictures_have_one_size(evaluation, small_config: DetectionC
     pictures = tensorboard_overlays(evaluation, small_config)
     assert pictures.shape == (4, 64, 192, 3)
     assert pictures.dtype == np.uint8
-
-
-def test_labels_and_batches_for_verification(small_config: DetectionConfig, tmp_path: Path):
-    write_label_overlays(small_config, "train", tmp_path / "labels", frame_ids=["000003"])
-    assert (tmp_path / "labels/000003.jpg").is_file()  # the frame without objects
-    write_batch_overlays(small_config, tmp_path / "batches")
-    assert sorted(p.name for p in (tmp_path / "batches").iterdir()) == [
-        "batch_000.jpg",
-        "batch_001.jpg",
-        "montage.jpg",
-    ]
