@@ -188,6 +188,8 @@ def on_frame():
     global done
     done += 1
     if done == 3:  # the first of the second shard
+        while {first!r} not in open(sys.argv[2] + "/train.partial.json").read():
+            time.sleep(0.01)  # another thread notes that the first shard is whole
         {at_third}
 convert_split(KittiLayout(sys.argv[1]), "train", sys.argv[2],
               ConversionOptions(num_shards=3, num_workers=1), on_frame=on_frame)
@@ -195,7 +197,13 @@ convert_split(KittiLayout(sys.argv[1]), "train", sys.argv[2],
 
 
 def run_script(layout, out, at_third):
-    command = [sys.executable, "-c", SCRIPT.format(at_third=at_third), layout.root, out]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT.format(first=SHARDS[0], at_third=at_third),
+        layout.root,
+        out,
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1])}
     return subprocess.Popen(
         command,
@@ -209,7 +217,7 @@ def run_script(layout, out, at_third):
 
 
 def test_a_killed_conversion_goes_on_and_is_cleaned_up(layout, out):
-    process = run_script(layout, out, "time.sleep(1); os.kill(os.getpid(), 9)")
+    process = run_script(layout, out, "os.kill(os.getpid(), 9)")
     process.wait(timeout=60)
     left = names(out)
     assert [name for name in left if not name.startswith(".")] == ["train.partial.json", SHARDS[0]]
