@@ -30,6 +30,7 @@ COMMANDS = {
     "inspect_checkpoint": ("say what is in weight files and checkpoints", True),
     "model_costs": ("print parameters and multiply-adds of the models", True),
     "plot_metrics": ("draw the losses and the AP of a run", False),
+    "learning_curve": ("fit AP over the number of training frames", False),
     "pipeline_benchmark": ("time the input pipeline", True),
     "eval_benchmark": ("time the evaluation", False),
     "time_benchmark": ("time training and inference", True),

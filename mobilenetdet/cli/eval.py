@@ -92,5 +92,5 @@ def _write_report(
             analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
         ),
     )
-    write_metrics(folder / "analysis.json", analysis.to_json())
+    write_metrics(folder / "analysis.json", analysis.to_json(frame_ids))
     return folder / "report.html"

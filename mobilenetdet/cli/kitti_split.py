@@ -39,8 +39,10 @@ class Options:
     method: Literal["random", "published", "drive"] = "random"
     # Share of the frames for validation, above 0 and below 1 (not used by published).
     val_fraction: float = 0.5
-    # Another seed gives another split (not used by published).
+    # Another seed gives another split (published: only another --num_train).
     seed: int = 0
+    # Keeps only so many of the training frames, for a learning curve: fewer are always among more.
+    num_train: int | None = None
     # Unpacked object development kit of KITTI, for the drives of the frames; by default
     # devkit_object in the KITTI root, where it is there.
     devkit_dir: Path | None = None
@@ -51,13 +53,15 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
-        ValueError: a fraction is out of range, or one side would be empty.
+        ValueError: a fraction or a number is out of range, or one side would be empty.
     """
     options = tyro.cli(Options, args=argv, use_underscores=True)
     layout = KittiLayout(options.kitti_root)
     frame_ids = _complete_frames(layout)
     mapping = _find_mapping(options)
     split = _make_split(frame_ids, options, mapping)
+    if options.num_train is not None:
+        split = split.draw_train(options.num_train, seed=options.seed)
     for name in ("trainval", "train", "val"):
         layout.write_image_set(name, getattr(split, name))
         path = layout.image_set_path(name)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.classifier_config import ClassifierConfig
+from mobilenetdet.classifier_config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classifier_presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.cli.options import parse, peek, preset_help
 from mobilenetdet.evaluation.run import find_weights
@@ -69,7 +69,8 @@ def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
 
     Raises:
         FileNotFoundError: the run of --pretrain_path has no weights.
-        ValueError: --pretrain_path without --load_pretrain, or of the run itself.
+        ValueError: --pretrain_path without --load_pretrain or of the run itself, or weights named
+            twice.
     """
     short = {
         "learning_rate": options.lr,
@@ -83,6 +84,11 @@ def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
         if path is not None:
             raise ValueError(f"--pretrain_path {path} has no effect without --load_pretrain")
         return config
+    if config.model.weights != ClassifierModelConfig.weights:
+        raise ValueError(
+            f"--load_pretrain beside --model.weights {config.model.weights}: name the weights "
+            "once, as --load_pretrain --pretrain_path PATH or as --model.weights PATH"
+        )
     weights = "imagenet"
     if path is not None:
         if path.resolve() == run_dir.resolve():

@@ -58,8 +58,12 @@ class Analysis:
         order = np.argsort(-self.frame_errors, kind="stable")[:count]
         return [int(index) for index in order if self.frame_errors[index] > 0]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the curves and the scores, ready for JSON."""
+    def to_json(self, frame_ids: Sequence[str]) -> dict[str, Any]:
+        """Return everything but the curves and the scores, ready for JSON.
+
+        Args:
+            frame_ids: the names of the frames that were analysed, in their order.
+        """
         return {
             "protocol": self.protocol,
             "frames": self.num_frames,
@@ -71,6 +75,7 @@ class Analysis:
                 for name, classes in self.parts.items()
             },
             "confusion": self.confusion.tolist(),
+            "frame_errors": dict(zip(frame_ids, self.frame_errors.tolist(), strict=True)),
         }
 
 

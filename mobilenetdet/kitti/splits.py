@@ -50,6 +50,19 @@ class Split:
         present = set(frame_ids)
         return Split([i for i in self.train if i in present], [i for i in self.val if i in present])
 
+    def draw_train(self, num_frames: int, *, seed: int) -> Split:
+        """Return the split with only some of its training frames, for learning curves.
+
+        The smaller of two draws is a part of the larger.
+
+        Raises:
+            ValueError: there are not as many, or fewer than one is asked for.
+        """
+        if not 1 <= num_frames <= len(self.train):
+            raise ValueError(f"num_train is {num_frames}, expected 1 to {len(self.train):,}")
+        order = sorted(self.train, key=lambda frame_id: _rank(frame_id, seed))
+        return Split(sorted(order[:num_frames]), self.val)
+
 
 @dataclass(frozen=True)
 class LeakCounts:

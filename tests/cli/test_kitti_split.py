@@ -36,6 +36,21 @@ def test_random_split_is_written_and_reported(root, capsys):
     assert "neighbouring frames" in output
 
 
+def test_fewer_training_frames_are_among_more(root):
+    kept = []
+    for number in ("2", "3"):
+        main(["--kitti_root", str(root), "--method", "published", "--num_train", number])
+        kept.append(read_sets(root))
+    few, more = kept
+    assert len(few["train"]) == 2 and set(few["train"]) < set(more["train"])
+    assert few["val"] == more["val"] and len(few["trainval"]) == 2 + len(few["val"])
+
+
+def test_more_training_frames_than_there_are(root):
+    with pytest.raises(ValueError, match="num_train is 9, expected 1 to "):
+        main(["--kitti_root", str(root), "--num_train", "9"])
+
+
 def test_rendered_frames_leak_nothing(root, capsys):
     (root / "synthetic.json").write_text("{}")
     assert main(["--kitti_root", str(root)]) == 0

@@ -41,11 +41,13 @@ def test_worst_frames_come_first(analysis):
 
 
 def test_everything_goes_into_json(analysis):
-    written = json.loads(json.dumps(analysis.to_json()))
+    written = json.loads(json.dumps(analysis.to_json([f"{index:06d}" for index in range(80)])))
     assert written["frames"] == 80 and written["protocol"] == "current"
     heights = {part["name"]: part for part in written["parts"]["height"]["Car"]}
     assert heights["25-40 px"]["recall"] == 0.5 and heights["100-160 px"]["num_objects"] == 80
     assert np.array(written["confusion"]).shape == (4, 4)
+    worst = max(written["frame_errors"], key=written["frame_errors"].get)
+    assert worst == "000010" and written["frame_errors"]["000079"] == 0
 
 
 def test_tables_hold_the_figures(analysis):

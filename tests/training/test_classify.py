@@ -220,6 +220,12 @@ def test_options_that_do_not_fit(tmp_path, changes, message):
         command.resolve(command.Options(**changes), tmp_path / "run")
 
 
+def test_weights_are_named_once(tmp_path):
+    config = ClassifierConfig(model=replace(SMALL, weights="a.h5"))
+    with pytest.raises(ValueError, match=r"--model.weights a.h5: name the weights once"):
+        command.resolve(command.Options(load_pretrain=True, config=config), tmp_path)
+
+
 def test_load_pretrain_alone_means_imagenet(tmp_path):
     options = command.Options(load_pretrain=True)
     assert command.resolve(options, tmp_path).model.weights == "imagenet"

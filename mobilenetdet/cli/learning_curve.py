@@ -1,0 +1,56 @@
+"""Fit AP over the number of training frames and say what more frames would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenetdet.cli.options import parse
+from mobilenetdet.evaluation.learning_curve import draw_learning_curve, fit_power_law, read_point
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES
+
+
+@dataclass(frozen=True)
+class Options:
+    """Fit AP over the number of training frames and say what more frames would give.
+
+    Takes evaluated runs of one recipe on different numbers of frames (tools/kitti_split.py
+    --num_train) and fits 100 - AP = a * frames ** -b for each class, R40 at level moderate. Such a
+    forecast far beyond the data is a guess: the validation frames and the recipe stay the same.
+    """
+
+    # Runs on at least two different numbers of training frames.
+    run_dir: tuple[Path, ...]
+    # Number of frames to say the AP for; 3,712 is the published split.
+    num_frames: int = 3712
+    # The picture; by default learning_curve.png in the first run directory.
+    output: Path | None = None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints a table, draws it and says where; returns 0.
+
+    Raises:
+        FileNotFoundError: a run was not evaluated, or its records are gone.
+        ValueError: fewer than two different numbers of frames, or an AP of 100.
+    """
+    options = parse(Options, argv)
+    points = sorted((read_point(run) for run in options.run_dir), key=lambda point: point[0])
+    frames = [num_frames for num_frames, _ in points]
+    aps = {name: [ap[name] for _, ap in points] for name in EVALUATED_CLASSES}
+    output = options.output or options.run_dir[0] / "learning_curve.png"
+    draw_learning_curve(output, frames, aps, until=max(options.num_frames, *frames))
+    print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
+    for num_frames, of_run in points:
+        print(_row(f"{num_frames:,}", [of_run[name] for name in aps]))
+    laws = [fit_power_law(frames, of_class) for of_class in aps.values()]
+    print(_row(f"{options.num_frames:,} (fit)", [law.ap(options.num_frames) for law in laws]))
+    print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws))
+    print(output)
+    return 0
+
+
+def _row(name: str, aps: list[float]) -> str:
+    return f"{name:12}" + "".join(f"{ap:12.1f}" for ap in (*aps, float(np.mean(aps))))

@@ -1,0 +1,11 @@
+"""Fit AP over the number of training frames; `--help` says how."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # where the package is not installed
+
+from mobilenetdet.cli.door import run
+
+if __name__ == "__main__":
+    run("learning_curve")
