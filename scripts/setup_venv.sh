@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv in the repository and installs the project into it; does nothing if that was done.
-# Usage: source scripts/setup_venv.sh [EXTRA]   (such as dev); afterwards "$PYTHON" runs it.
+# Usage: source scripts/setup_venv.sh, or VENV_EXTRA=dev source ...; afterwards "$PYTHON" runs it. The
+# extra is no argument, since a sourced script without arguments sees those of its caller.
 # PYTHON=... chooses the interpreter, VENV=... another place than .venv.
 
 _root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 _venv="${VENV:-$_root/.venv}"
-_extra="${1:-}"
+_extra="${VENV_EXTRA:-}"
 _target="$_root${_extra:+[$_extra]}"
 
 _find_python() {

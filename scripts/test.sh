@@ -3,7 +3,7 @@
 # Arguments go to pytest: bash scripts/test.sh -m slow
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/setup_venv.sh dev
+VENV_EXTRA=dev source scripts/setup_venv.sh
 # tensorflow-addons, which some losses are tested against, is there for Python 3.10 and 3.11. Without
 # its own dependencies, which would bring an old tyro.
 addons=$(sed -n 's/^ *\(tfa-nightly==[^;]*\);.*/\1/p' setup.cfg)
