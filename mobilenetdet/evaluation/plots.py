@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from mobilenetdet.evaluation.figures import CLASS_COLOURS, write_figure
 
@@ -55,8 +56,8 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
     for name, rows in runs.items():
         loss_axes.plot(*_series(rows, "loss"), label=name)
         measured_axes.plot(*_series(rows, figure_of_merit), marker="o", markersize=3, label=name)
-    loss_axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
-    measured_axes.set(xlabel="epoch", ylabel=title, ylim=(0, 100))
+    _log_losses(loss_axes)
+    measured_axes.set(xlabel="epoch", ylabel=title)
     for axes in (loss_axes, measured_axes):
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
@@ -73,7 +74,19 @@ def _read(csv_path: Path) -> list[dict[str, str]]:
 def _two_axes() -> tuple[Figure, Any]:
     # The object interface needs no display, and keeps no global figure.
     figure = Figure(figsize=(11, 3.6), layout="constrained")
-    return figure, figure.subplots(1, 2)
+    both = figure.subplots(1, 2)
+    for axes in both:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure, both
+
+
+def _log_losses(axes: Any) -> None:
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    # Losses seldom span a power of ten, and "6 x 10^-1" is hard to read.
+    low, high = axes.get_ylim()
+    number = FuncFormatter(lambda loss, _: f"{loss:g}")
+    axes.yaxis.set_major_formatter(number)
+    axes.yaxis.set_minor_formatter(number if high < 20 * low else NullFormatter())
 
 
 def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:
@@ -87,7 +100,7 @@ def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
     for name in parts:
         label = name.removesuffix("_loss").replace("_", " ")
         axes.plot(*_series(rows, name), linewidth=1, label=label)
-    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    _log_losses(axes)
     rate_axes = axes.twinx()
     rate_axes.plot(*_series(rows, "learning_rate"), color="grey", linestyle=":", linewidth=1)
     rate_axes.set_ylabel("learning rate (dotted)", color="grey")
