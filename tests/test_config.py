@@ -192,7 +192,7 @@ OUT_OF_RANGE = [
     (
         "train",
         {"epochs": 2, "warmup_epochs": 2.0},
-        "train.warmup_epochs is 2.0; it must be below 2",
+        "train.warmup_epochs is 2.0; it must be below train.epochs, 2",
     ),
     ("train", {"backbone_rate": 0.0}, "train.backbone_rate is 0.0; it must be above 0, at most 1"),
     ("train", {"momentum": 1.0}, "train.momentum is 1.0; it must be in [0, 1)"),

@@ -129,8 +129,8 @@ class FitConfig:
         for name in ("momentum", "ema"):
             value = getattr(self, name)
             require(0 <= value < 1, f"train.{name}", value, "in [0, 1)")
-        shorter = self.warmup_epochs < self.epochs
-        require(shorter, "train.warmup_epochs", self.warmup_epochs, f"below {self.epochs} epochs")
+        limit = f"below train.epochs, {self.epochs}"
+        require(self.warmup_epochs < self.epochs, "train.warmup_epochs", self.warmup_epochs, limit)
 
 
 @dataclass(frozen=True)
