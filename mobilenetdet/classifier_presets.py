@@ -42,7 +42,7 @@ def cifar10_original() -> ClassifierConfig:
     """CIFAR-10 as in the original repository: the rate decays by 0.99 an epoch, nothing else helps.
 
     No augmentation, no averaged weights, no weight decay. What its text leaves open (optimizer and
-    rate) is Keras' Adam here. Not yet run to a result.
+    rate) is Keras' Adam here. Six epochs: 70.4 (docs/results.md).
     """
     config = cifar10()
     return replace(
