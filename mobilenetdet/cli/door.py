@@ -54,7 +54,10 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
             import_tensorflow_quietly()
         # Not at the top: each command imports what it needs and no more.
         module = importlib.import_module(f"mobilenetdet.cli.{command}")
-        code = module.main(argv) or 0
+        try:
+            code = module.main(argv) or 0
+        except SystemExit as end:  # --help, whose text may still be on its way
+            code = end.code
         sys.stdout.flush()
         sys.exit(code)
     except KeyboardInterrupt:
