@@ -40,14 +40,15 @@ def main(argv: list[str] | None = None) -> int:
     points = sorted((read_point(run) for run in options.run_dir), key=lambda point: point[0])
     frames = [num_frames for num_frames, _ in points]
     aps = {name: [ap[name] for _, ap in points] for name in EVALUATED_CLASSES}
+    laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
     output = options.output or options.run_dir[0] / "learning_curve.png"
-    draw_learning_curve(output, frames, aps, until=max(options.num_frames, *frames))
+    draw_learning_curve(output, frames, aps, laws, until=max(options.num_frames, *frames))
     print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
     for num_frames, of_run in points:
         print(_row(f"{num_frames:,}", [of_run[name] for name in aps]))
-    laws = [fit_power_law(frames, of_class) for of_class in aps.values()]
-    print(_row(f"{options.num_frames:,} (fit)", [law.ap(options.num_frames) for law in laws]))
-    print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws))
+    forecast = [law.ap(options.num_frames) for law in laws.values()]
+    print(_row(f"{options.num_frames:,} (fit)", forecast))
+    print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws.values()))
     print(output)
     return 0
 

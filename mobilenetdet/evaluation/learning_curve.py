@@ -67,7 +67,12 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
 
 
 def draw_learning_curve(
-    path: Path, num_frames: Sequence[int], aps: dict[str, Sequence[float]], *, until: int
+    path: Path,
+    num_frames: Sequence[int],
+    aps: dict[str, Sequence[float]],
+    laws: dict[str, PowerLaw],
+    *,
+    until: int,
 ) -> None:
     """Writes a picture of the AP of each class and its power law.
 
@@ -75,16 +80,16 @@ def draw_learning_curve(
         path: the PNG file.
         num_frames: [P] training frames of each run.
         aps: by class, [P] R40 at level moderate.
+        laws: by class.
         until: frames that the laws are drawn to.
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     along = np.geomspace(min(num_frames), until, 50)
     for name, of_class in aps.items():
-        law = fit_power_law(num_frames, of_class)
         colour = CLASS_COLOURS[name]
         axes.plot(num_frames, of_class, "o", color=colour, label=name)
-        axes.plot(along, [law.ap(frames) for frames in along], "--", color=colour)
+        axes.plot(along, [laws[name].ap(frames) for frames in along], "--", color=colour)
     axes.set(xscale="log", ylim=(0, 100))
     axes.set(xlabel="training frames", ylabel="AP, moderate, R40 (%)")
     axes.legend()

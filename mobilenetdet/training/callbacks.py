@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 
 import keras
 import numpy as np
-from keras import ops
 
 from mobilenetdet.files import whole_file
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
+from mobilenetdet.training.optimizers import FIGURES, figures_of
 
 Result = TypeVar("Result")
 # What is drawn of a measurement, as uint8 [N, H, W, 3].
@@ -82,7 +82,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Saves the last weights, the history and the state, in this order."""
-        logs["learning_rate"] = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        logs |= figures_of(self.model.optimizer)
         figures = logs | self.validation.figures
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in figures.items()}}
         self.state.epoch = epoch + 1
@@ -140,7 +140,7 @@ class TensorBoardLog(keras.callbacks.Callback):
             return
         with self.writer.as_default(step=epoch + 1):
             for name, value in (logs | self.validation.figures).items():
-                folder = "" if "/" in name or name == "learning_rate" else "train/"
+                folder = "" if "/" in name or name in FIGURES else "train/"
                 self.summary.scalar(folder + name, float(value))
             if self.draw is not None and self.validation.latest is not None:
                 pictures = self.draw(self.validation.latest)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable
 
 import keras
+from keras import ops
 
 from mobilenetdet.models.layers import Tensor
 from mobilenetdet.sections.learning import FitConfig
@@ -14,6 +15,8 @@ from mobilenetdet.training.yellowfin import YellowFin
 
 # Biases and the variables of normalisation are not decayed.
 _NO_DECAY = ["bias", "gamma", "beta"]
+# What an optimizer adds to the logs of an epoch.
+FIGURES = ("learning_rate", "momentum")
 
 
 def make_optimizer(
@@ -71,6 +74,14 @@ def slow_down(
         update(gradient, variable, learning_rate * factor if is_slow else learning_rate)
 
     optimizer.update_step = update_slowly
+
+
+def figures_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """Its `learning_rate`; of YellowFin what it tuned in the last step, and its `momentum`."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling
+    if isinstance(optimizer, YellowFin):
+        return {"learning_rate": optimizer.tuned_rate, "momentum": optimizer.tuned_momentum}
+    return {"learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate))}
 
 
 def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:

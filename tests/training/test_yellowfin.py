@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from mobilenetdet.config import TrainConfig
-from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.optimizers import figures_of, make_optimizer
 from mobilenetdet.training.schedules import WarmupSchedule
 from mobilenetdet.training.yellowfin import Landscape, YellowFin, solve_cubic, tune_momentum
 
@@ -374,6 +374,10 @@ def test_fit(policy):
     scaled = isinstance(model.optimizer, keras.mixed_precision.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
     assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
+    tuner = model.optimizer.inner_optimizer if scaled else model.optimizer
+    figures = figures_of(model.optimizer)
+    assert figures == {"learning_rate": tuner.tuned_rate, "momentum": tuner.tuned_momentum}
+    assert 0 < figures["learning_rate"] != 1 and 0 < figures["momentum"] < 1
 
 
 def test_gradient_accumulation():
