@@ -35,7 +35,7 @@ def decode(deltas_cxcywh: Tensor, anchors_xyxy: Tensor) -> Tensor:
 
     Args:
         deltas_cxcywh: [..., A, 4].
-        anchors_xyxy: [A, 4], pixels.
+        anchors_xyxy: [A, 4] or [..., A, 4], pixels.
 
     Returns:
         Boxes xyxy [..., A, 4], pixels, not clipped to the image.

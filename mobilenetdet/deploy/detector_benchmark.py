@@ -13,7 +13,7 @@ from mobilenetdet.config import DetectionConfig
 from mobilenetdet.deploy.steps import LEARNING_RATE, finish, policy, require_tensorflow
 from mobilenetdet.deploy.timing import Rounds, median_milliseconds
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.postprocess import select_detections
+from mobilenetdet.models.postprocess import detect
 from mobilenetdet.training.optimizers import make_optimizer
 
 # A batch of KITTI: some six objects a frame, the rows padded to those of its fullest frame.
@@ -138,10 +138,7 @@ def time_inference(preset: str, config: DetectionConfig, rounds: Rounds) -> Infe
     @tf.function(jit_compile=False)
     def decode(predictions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Boxes, scores and NMS."""
-        head = detector.head
-        boxes = head.boxes(predictions, detector.anchors)
-        scores = head.scores(predictions)
-        return select_detections(boxes, scores, config.image_size, config.postprocess)
+        return detect(detector, predictions, config.postprocess)
 
     steps = {
         "forward": lambda: finish(forward(images)),

@@ -52,9 +52,22 @@ class AnchorHead(keras.layers.Layer):
     ) -> dict[str, Tensor]:
         """The parts of the loss that are not of the boxes, weighted and normalised, scalars."""
 
-    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor) -> Tensor:
-        """Boxes xyxy [B, A, 4], pixels of the network input, not clipped."""
-        return decode(predictions["deltas"], anchors_xyxy)
+    def boxes(self, predictions: Predictions, anchors_xyxy: Tensor, index: Tensor = None) -> Tensor:
+        """Boxes xyxy, pixels of the network input, not clipped.
+
+        Args:
+            predictions: from `call`.
+            anchors_xyxy: [A, 4], pixels.
+            index: int [B, K], the anchors whose boxes are wanted; by default all.
+
+        Returns:
+            [B, K, 4], or [B, A, 4].
+        """
+        deltas = predictions["deltas"]
+        if index is None:
+            return decode(deltas, anchors_xyxy)
+        deltas = ops.take_along_axis(deltas, index[..., None], axis=1)
+        return decode(deltas, ops.take(anchors_xyxy, index, axis=0))
 
     def losses_by_part(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
@@ -16,15 +18,20 @@ _NO_VOTES = 1e-6
 
 
 def select_detections(
-    boxes_xyxy: Tensor, scores: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+    scores: Tensor,
+    boxes_of: Callable[[Tensor], Tensor],
+    image_size: tuple[int, int],
+    config: PostprocessConfig,
 ) -> dict[str, Tensor]:
     """Clips boxes to the network input, suppresses duplicates class by class, keeps the best.
 
     Where the config has boxes vote, those that are suppressed still help to place the others.
 
     Args:
-        boxes_xyxy: [B, A, 4], pixels of the network input.
         scores: [B, A, C], 0 to 1.
+        boxes_of: takes int [B, K] and gives the boxes xyxy [B, K, 4] of these anchors, pixels of
+            the network input. Few of the anchors are candidates, so that boxes of all are seldom
+            worth their time.
         image_size: (height, width) of the network input.
         config: thresholds and counts.
 
@@ -37,11 +44,10 @@ def select_detections(
     count = min(config.max_candidates, num_anchors)
     by_class = ops.transpose(scores, (0, 2, 1))  # [B, C, A]
     scores, index = ops.top_k(by_class, k=count)  # [B, C, K]
-    limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes_xyxy.dtype)
-    clipped = ops.clip(boxes_xyxy, 0.0, limits)
-    index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count, 1))
-    boxes = ops.take_along_axis(clipped, index, axis=1)
-    boxes = ops.reshape(boxes, (-1, num_classes, count, 4))  # [B, C, K, 4]
+    index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count))
+    boxes = ops.reshape(boxes_of(index), (-1, num_classes, count, 4))  # [B, C, K, 4]
+    limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes.dtype)
+    boxes = ops.clip(boxes, 0.0, limits)
     # What lies outside of the image is clipped to nothing.
     valid = ops.logical_and(scores >= config.score_threshold, area(boxes) > 0)
     scores = ops.where(valid, scores, 0.0)
@@ -57,6 +63,19 @@ def select_detections(
     flat = (-1, num_classes * count)
     best = _best(ops.reshape(boxes, (*flat, 4)), ops.reshape(scores, flat), count, most)
     return _calibrate(best, config.calibration) if config.calibration else best
+
+
+def detect(
+    detector: keras.Model, predictions: dict[str, Tensor], config: PostprocessConfig
+) -> dict[str, Tensor]:
+    """Makes detections of the raw predictions of a `Detector`; see `select_detections`."""
+    head = detector.head
+
+    def boxes_of(index: Tensor) -> Tensor:
+        """Boxes of some anchors."""
+        return head.boxes(predictions, detector.anchors, index)
+
+    return select_detections(head.scores(predictions), boxes_of, detector.image_size, config)
 
 
 def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tensor:
@@ -201,14 +220,8 @@ class DetectionModel(keras.Model):
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         """Detects in [B, H, W, 3]; see `select_detections`."""
-        detector = self.detector
-        predictions = detector(images, training=False)
-        return select_detections(
-            detector.head.boxes(predictions, detector.anchors),
-            detector.head.scores(predictions),
-            detector.image_size,
-            self.postprocess,
-        )
+        predictions = self.detector(images, training=False)
+        return detect(self.detector, predictions, self.postprocess)
 
 
 def to_detections(outputs: dict[str, np.ndarray], image_info: np.ndarray) -> list[Detections]:

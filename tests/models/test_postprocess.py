@@ -104,7 +104,13 @@ def select(compiled) -> Callable[..., dict[str, np.ndarray]]:
 
     def run(boxes: np.ndarray, scores: np.ndarray, **options: object) -> dict[str, np.ndarray]:
         config = PostprocessConfig(**options)
-        function = functools.partial(select_detections, image_size=IMAGE, config=config)
+
+        def function(boxes, scores):
+            def boxes_of(index):
+                return ops.take_along_axis(boxes, index[..., None], axis=1)
+
+            return select_detections(scores, boxes_of, IMAGE, config)
+
         found = compiled(function)(boxes.astype("f4"), scores.astype("f4"))
         return {name: ops.convert_to_numpy(value) for name, value in found.items()}
 
@@ -312,9 +318,9 @@ class TwoBoxes(keras.Model):
     anchors = None
 
     class Head:
-        def boxes(self, predictions, anchors):
+        def boxes(self, predictions, anchors, index):
             boxes = ops.convert_to_tensor([[0.0, 0, 20, 20], [10, 10, 90, 60]])
-            return boxes + predictions[:, None, None]
+            return ops.take(boxes, index, axis=0) + predictions[:, None, None]
 
         def scores(self, predictions):
             scores = ops.convert_to_tensor([[0.9, 0.1], [0.1, 0.8]])

@@ -145,6 +145,15 @@ def test_softmax_learns_objects_and_the_hardest_negatives(targets):
     assert parts["class_loss"] == pytest.approx(3 * expected / positive.sum(), rel=1e-5)
 
 
+def test_boxes_of_some_anchors():
+    head, predictions = make_head(), make_predictions(CLASSES)
+    index = np.random.default_rng(7).integers(0, len(ANCHORS), (2, 5))
+    every = ops.convert_to_numpy(head.boxes(predictions, ANCHORS))
+    some = ops.convert_to_numpy(head.boxes(predictions, ANCHORS, ops.convert_to_tensor(index)))
+    expected = [every[image, index[image]] for image in range(2)]
+    np.testing.assert_allclose(some, expected, rtol=1e-6)
+
+
 def test_box_loss_is_that_of_the_config(targets):
     head, predictions = make_head(), make_predictions(CLASSES)
     parts, matches = find_losses(head, predictions, targets)
