@@ -44,7 +44,7 @@ class AnchorHead(keras.layers.Layer):
 
     @abstractmethod
     def scores(self, predictions: Predictions) -> Tensor:
-        """Scores [B, A, C], 0 to 1."""
+        """Scores [B, C, A], 0 to 1; class by class, as they are ranked."""
 
     @abstractmethod
     def score_losses(
@@ -105,3 +105,13 @@ class AnchorHead(keras.layers.Layer):
             "box_loss": config.box * rows.sum(boxes.losses) / num_positive,
             **self.score_losses(predictions, lesson, config),
         }
+
+
+def softmax_by_class(logits: Tensor) -> Tensor:
+    """Probabilities [B, C, A] of logits [B, A, C].
+
+    TensorFlow's softmax over a handful of columns takes twice as long on a CPU.
+    """
+    by_class = ops.transpose(logits, (0, 2, 1))
+    powers = ops.exp(by_class - ops.max(by_class, axis=1, keepdims=True))
+    return powers / ops.sum(powers, axis=1, keepdims=True)

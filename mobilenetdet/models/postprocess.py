@@ -28,7 +28,7 @@ def select_detections(
     Where the config has boxes vote, those that are suppressed still help to place the others.
 
     Args:
-        scores: [B, A, C], 0 to 1.
+        scores: [B, C, A], 0 to 1.
         boxes_of: takes int [B, K] and gives the boxes xyxy [B, K, 4] of these anchors, pixels of
             the network input. Few of the anchors are candidates, so that boxes of all are seldom
             worth their time.
@@ -40,10 +40,9 @@ def select_detections(
         M = min(max_detections, C * candidates), best first; empty places have score 0, class -1.
     """
     height, width = image_size
-    num_classes, num_anchors = scores.shape[-1], scores.shape[1]
+    num_classes, num_anchors = scores.shape[1:]
     count = min(config.max_candidates, num_anchors)
-    by_class = ops.transpose(scores, (0, 2, 1))  # [B, C, A]
-    scores, index = ops.top_k(by_class, k=count)  # [B, C, K]
+    scores, index = ops.top_k(scores, k=count)  # [B, C, K]
     index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count))
     boxes = ops.reshape(boxes_of(index), (-1, num_classes, count, 4))  # [B, C, K, 4]
     limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes.dtype)

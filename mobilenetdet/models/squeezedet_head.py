@@ -9,7 +9,7 @@ from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
+from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions, softmax_by_class
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
 
@@ -105,9 +105,9 @@ class SqueezeDetHead(AnchorHead):
         }
 
     def scores(self, predictions: Predictions) -> Tensor:
-        """Scores [B, A, C], 0 to 1."""
+        """Scores [B, C, A], 0 to 1."""
         confidences = ops.sigmoid(predictions["confidence_logits"])
-        return ops.softmax(predictions["class_logits"], axis=-1) * confidences[..., None]
+        return softmax_by_class(predictions["class_logits"]) * confidences[:, None]
 
     def score_losses(
         self, predictions: Predictions, lesson: Lesson, config: LossConfig

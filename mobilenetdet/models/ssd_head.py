@@ -12,7 +12,7 @@ from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.addons_losses import tfa_focal
-from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions
+from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions, softmax_by_class
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import cross_entropy, quality_focal, sigmoid_focal
 
@@ -101,9 +101,11 @@ class SsdHead(AnchorHead):
         }
 
     def scores(self, predictions: Predictions) -> Tensor:
-        """Scores [B, A, C], 0 to 1."""
+        """Scores [B, C, A], 0 to 1."""
         logits = predictions["class_logits"]
-        return ops.softmax(logits, axis=-1)[..., 1:] if self.background else ops.sigmoid(logits)
+        if self.background:
+            return softmax_by_class(logits)[:, 1:]
+        return ops.sigmoid(ops.transpose(logits, (0, 2, 1)))
 
     def score_losses(
         self, predictions: Predictions, lesson: Lesson, config: LossConfig

@@ -109,7 +109,7 @@ def select(compiled) -> Callable[..., dict[str, np.ndarray]]:
             def boxes_of(index):
                 return ops.take_along_axis(boxes, index[..., None], axis=1)
 
-            return select_detections(scores, boxes_of, IMAGE, config)
+            return select_detections(ops.transpose(scores, (0, 2, 1)), boxes_of, IMAGE, config)
 
         found = compiled(function)(boxes.astype("f4"), scores.astype("f4"))
         return {name: ops.convert_to_numpy(value) for name, value in found.items()}

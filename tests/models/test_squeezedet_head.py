@@ -126,7 +126,7 @@ def test_fresh_head_says_nothing_with_low_confidence(head):
         "deltas": (2, count, 4),
     }
     scores = ops.convert_to_numpy(head.scores(predictions))
-    np.testing.assert_allclose(scores.sum(axis=-1), 0.01, rtol=0.2)
+    np.testing.assert_allclose(scores.sum(axis=1), 0.01, rtol=0.2)
     np.testing.assert_allclose(head.boxes(predictions, ANCHORS)[1], ANCHORS, atol=8)
 
 
@@ -155,7 +155,8 @@ def test_scores_are_class_probability_times_confidence(head, predictions):
     exponentials = np.exp(predictions["class_logits"].astype(np.float64))
     probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
     confidences = 1 / (1 + np.exp(-predictions["confidence_logits"].astype(np.float64)))
-    np.testing.assert_allclose(scores, probabilities * confidences[..., None], rtol=1e-5)
+    expected = np.swapaxes(probabilities * confidences[..., None], 1, 2)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("normaliser", ["negatives", "positives"])

@@ -66,7 +66,7 @@ def test_anchors_of_all_maps_in_their_order(background):
     found = head(maps)
     assert found["class_logits"].shape == (2, len(ANCHORS), CLASSES + background)
     assert found["deltas"].shape == (2, len(ANCHORS), 4)
-    assert head.scores(found).shape == (2, len(ANCHORS), CLASSES)
+    assert head.scores(found).shape == (2, CLASSES, len(ANCHORS))
     assert head.boxes(found, ANCHORS).shape == (2, len(ANCHORS), 4)
     # A cell of the second map moves its own anchors alone: 4 x 8 x 2 anchors come before.
     maps[1][1, 0, 3] += 5
