@@ -110,7 +110,7 @@ class AnchorHead(keras.layers.Layer):
 def softmax_by_class(logits: Tensor) -> Tensor:
     """Probabilities [B, C, A] of logits [B, A, C].
 
-    TensorFlow's softmax over a handful of columns takes twice as long on a CPU.
+    On a CPU this is faster than TensorFlow's softmax over a handful of columns.
     """
     by_class = ops.transpose(logits, (0, 2, 1))
     powers = ops.exp(by_class - ops.max(by_class, axis=1, keepdims=True))
