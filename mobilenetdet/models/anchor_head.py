@@ -16,6 +16,8 @@ from mobilenetdet.models.box_losses import LearntBoxes, learn_boxes
 from mobilenetdet.models.positive_rows import PositiveRows
 
 Predictions = dict[str, Tensor]
+# How the names of a head's last layers end, whose shapes go with the classes and the anchors.
+PREDICTION_LAYER = "prediction"
 
 
 class Lesson(NamedTuple):

@@ -21,7 +21,11 @@ from mobilenetdet.models.mobilenet_v1 import (
 from mobilenetdet.models.pyramid import build_pyramid
 from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 from mobilenetdet.models.ssd_head import SsdHead
-from mobilenetdet.models.weights import LoadReport, load_backbone_weights
+from mobilenetdet.models.weights import (
+    LoadReport,
+    load_backbone_weights,
+    load_detector_weights,
+)
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -171,22 +175,25 @@ def _build_head(config: DetectionConfig) -> AnchorHead:
 def build_detector(
     config: DetectionConfig, *, load_weights: bool = True
 ) -> tuple[Detector, LoadReport | None]:
-    """Builds a detector and fills its backbone.
+    """Builds a detector and fills its backbone, or all of it.
 
     Args:
         config: the whole config; `train.seed` seeds the fresh weights, and `train.precision`
             becomes Keras' global policy.
-        load_weights: whether to load `model.weights`; not needed before a checkpoint is loaded.
+        load_weights: whether to load `model.detector_weights` or, where there are none,
+            `model.weights`; not needed before a checkpoint is loaded.
 
     Returns:
-        The detector, built, and what was loaded into the backbone.
+        The detector, built, and what was loaded.
     """
     keras.utils.set_random_seed(config.train.seed)
     keras.mixed_precision.set_global_policy(config.train.precision)
     detector = Detector(config)
     detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))  # makes the variables
     report = None
-    if load_weights:
-        model = config.model
+    model = config.model
+    if load_weights and model.detector_weights:
+        report = load_detector_weights(detector, model.detector_weights)
+    elif load_weights:
         report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
     return detector, report

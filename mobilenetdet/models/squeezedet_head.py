@@ -9,7 +9,13 @@ from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.config import LossConfig
-from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions, softmax_by_class
+from mobilenetdet.models.anchor_head import (
+    PREDICTION_LAYER,
+    AnchorHead,
+    Lesson,
+    Predictions,
+    softmax_by_class,
+)
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
 
@@ -73,7 +79,7 @@ class SqueezeDetHead(AnchorHead):
             padding="same",
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             bias_initializer=self._initial_bias,
-            name="prediction",
+            name=PREDICTION_LAYER,
         )
 
     def call(self, features: Tensor, training: bool | None = None) -> Predictions:

@@ -12,7 +12,13 @@ from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.addons_losses import tfa_focal
-from mobilenetdet.models.anchor_head import AnchorHead, Lesson, Predictions, softmax_by_class
+from mobilenetdet.models.anchor_head import (
+    PREDICTION_LAYER,
+    AnchorHead,
+    Lesson,
+    Predictions,
+    softmax_by_class,
+)
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import cross_entropy, quality_focal, sigmoid_focal
 
@@ -192,7 +198,7 @@ class SsdHead(AnchorHead):
             filters,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             bias_initializer=bias,
-            name=f"{name}_prediction",
+            name=f"{name}_{PREDICTION_LAYER}",
         )
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:

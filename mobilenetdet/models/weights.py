@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.classifier import HEAD_LAYER
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
@@ -69,6 +70,26 @@ def load_backbone_weights(
         return None
     path = download_imagenet_weights(alpha) if weights == "imagenet" else Path(weights)
     return load_h5_layers(backbone, path)
+
+
+def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport:
+    """Fills a whole detector: backbone, pyramid and head.
+
+    Args:
+        detector: from `build_detector`.
+        path: weights that a run left. Predictions of other classes or anchors stay fresh.
+
+    Returns:
+        What was loaded, with the predictions that stay fresh under `missing` or `mismatched`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a Keras weight file, or a layer other than a prediction is not in it or has
+            another shape there.
+    """
+    names = [layer.name for layer in _layers_with_weights(detector)]
+    predictions = {name for name in names if name.endswith(PREDICTION_LAYER)}
+    return load_h5_layers(detector, path, may_differ=predictions, may_lack=predictions)
 
 
 def load_classifier_weights(
@@ -138,7 +159,11 @@ def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = Fals
 
 
 def load_h5_layers(
-    model: keras.Model, path: str | Path, *, may_differ: Collection[str] = ()
+    model: keras.Model,
+    path: str | Path,
+    *,
+    may_differ: Collection[str] = (),
+    may_lack: Collection[str] | None = None,
 ) -> LoadReport:
     """Copies the layers of a Keras weight file into the layers of the same name.
 
@@ -146,15 +171,17 @@ def load_h5_layers(
         model: whose layers are filled, those inside other layers included.
         path: of the file.
         may_differ: layers that keep their values if the file has them with other shapes.
+        may_lack: layers that keep their values if the file does not have them; None: all.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a Keras weight file, no layer in common, or shapes that differ. The model
-            is as it was.
+        ValueError: not a Keras weight file, no layer in common, missing layers or shapes that
+            differ. The model is as it was.
     """
     stored = read_weight_file(path)
     report, differing = _compare(model, stored, str(path))
-    if not report.loaded or not differing <= set(may_differ):
+    lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
+    if not report.loaded or lacking or not differing <= set(may_differ):
         raise ValueError(f"{report}\nthe file does not fit the model; is alpha the same?")
     filled = set(report.loaded)
     for layer in _layers_with_weights(model):

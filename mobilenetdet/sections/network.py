@@ -18,6 +18,9 @@ class ModelConfig:
     alpha: float = 1.0
     # "imagenet" (downloaded and cached), the path of a Keras weight file, or "none".
     weights: str = "imagenet"
+    # Weight file of a whole detector to begin with instead; empty: none. Prediction layers of other
+    # shapes (other classes or anchors) start fresh.
+    detector_weights: str = ""
     # SqueezeDet's head on one map, or SSD's on one or several.
     head: Literal["squeezedet", "ssd"] = "squeezedet"
     # Strides of the maps that the head sits on, pixels, finest first. 64 and 128 are extra layers

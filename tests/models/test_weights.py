@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -154,18 +155,61 @@ def test_weights_move_between_classifier_and_detector(tmp_path, source, target):
     assert bool(report.mismatched) == (source == target == "classifier")
 
 
+def test_a_detector_begins_with_a_whole_detector(tmp_path):
+    giver, path = detector(), tmp_path / "run.weights.h5"
+    giver.save_weights(path)
+    fresh, report = build_detector(with_weights(path, seed=1))
+    assert not report.missing and not report.mismatched and not report.unused
+    for given, found in zip(giver.get_weights(), fresh.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, found)
+
+
+def test_predictions_of_other_classes_stay_fresh(tmp_path):
+    path = tmp_path / "run.weights.h5"
+    detector().save_weights(path)
+    config = with_weights(path, seed=1, classes=("Tram",))
+    fresh, report = build_detector(config)
+    assert [text.split(" ")[0] for text in report.mismatched] == ["prediction"]
+    assert "head_0_pw" in report.loaded
+    alone, _ = build_detector(replace(config, model=replace(config.model, detector_weights="")))
+    np.testing.assert_array_equal(
+        fresh.head.prediction.get_weights()[0], alone.head.prediction.get_weights()[0]
+    )
+
+
+def test_a_backbone_is_no_whole_detector(tmp_path):
+    path = tmp_path / "backbone.weights.h5"
+    detector().backbone.save_weights(path)
+    with pytest.raises(ValueError, match=r"missing: .*head_0_dw[\s\S]*does not fit"):
+        build_detector(with_weights(path))
+
+
+def with_weights(
+    path: Path, *, seed: int = 0, classes: tuple[str, ...] = ("Car", "Pedestrian", "Cyclist")
+) -> DetectionConfig:
+    config = detector_config(seed)
+    return replace(
+        config,
+        data=replace(config.data, classes=classes),
+        model=replace(config.model, detector_weights=str(path)),
+    )
+
+
 def classifier(*, seed: int = 0, num_classes: int = 3) -> keras.Model:
     keras.utils.set_random_seed(seed)
     return build_classifier((32, 32, 3), num_classes=num_classes, alpha=0.25)
 
 
 def detector(*, seed: int = 0) -> keras.Model:
-    config = DetectionConfig(
+    return build_detector(detector_config(seed))[0]
+
+
+def detector_config(seed: int) -> DetectionConfig:
+    return DetectionConfig(
         data=DataConfig(image_height=32, image_width=64),
         model=ModelConfig(weights="none", alpha=0.25, head_blocks=1, head_channels=8),
         train=TrainConfig(seed=seed),
     )
-    return build_detector(config)[0]
 
 
 def test_the_detector_refuses_another_width(tmp_path):
