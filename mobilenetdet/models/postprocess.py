@@ -155,18 +155,19 @@ def soft_nms(
         [..., K], the scores with which boxes were taken; 0 for those that were not.
     """
     count = ious.shape[-1]
-    # Of equals the first is the better.
-    earlier = ops.convert_to_tensor(np.tri(count, k=-1, dtype=bool))  # [K, K], column before row
-    others = ops.convert_to_tensor(~np.eye(count, dtype=bool))
-    overlapping = ops.logical_and(ious > 0, others)
     exponents = ious**2 / sigma
+    # A box's rivals are those that overlap it; of equals the first is the better.
+    rivals = ops.cast(ious > 0, scores.dtype) * (1.0 - np.eye(count, dtype="float32"))
+    earlier_rivals = rivals * np.tri(count, k=-1, dtype="float32")  # [K, K], column before row
 
     def take_best(left: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:
         """Moves the best scores to those taken and lowers their neighbours'."""
-        own, rival = left[..., :, None], left[..., None, :]
-        better = ops.logical_or(rival > own, ops.logical_and(rival == own, earlier))
-        beaten = ops.any(ops.logical_and(better, overlapping), axis=-1)
-        best = ops.cast(ops.logical_and(left > 0, ops.logical_not(beaten)), left.dtype)
+        rivalling = left[..., None, :]
+        best = ops.logical_and(
+            left >= ops.max(rivals * rivalling, axis=-1),
+            left > ops.max(earlier_rivals * rivalling, axis=-1),
+        )
+        best = ops.cast(best, left.dtype)
         lowered = ops.squeeze(ops.matmul(exponents, best[..., None]), axis=-1)
         rest = left * ops.exp(-lowered) * (1 - best)
         return ops.where(rest >= min_score, rest, 0.0), taken + best * left
