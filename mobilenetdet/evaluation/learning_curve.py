@@ -91,6 +91,10 @@ def draw_learning_curve(
         axes.plot(num_frames, of_class, "o", color=colour, label=name)
         axes.plot(along, [laws[name].ap(frames) for frames in along], "--", color=colour)
     axes.set(xscale="log", ylim=(0, 100))
+    # Where the runs are, not the powers of ten, of which such a short axis has one or none.
+    ticks = sorted({*num_frames, until})
+    axes.set_xticks(ticks, [f"{frames:,}" for frames in ticks])
+    axes.minorticks_off()
     axes.set(xlabel="training frames", ylabel="AP, moderate, R40 (%)")
     axes.legend()
     axes.grid(alpha=0.3, which="both")
