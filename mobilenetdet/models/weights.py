@@ -182,7 +182,8 @@ def load_h5_layers(
     report, differing = _compare(model, stored, str(path))
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
-        raise ValueError(f"{report}\nthe file does not fit the model; is alpha the same?")
+        hint = "give one that holds the missing layers, too" if lacking else "is alpha the same?"
+        raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     filled = set(report.loaded)
     for layer in _layers_with_weights(model):
         if layer.name in filled:
