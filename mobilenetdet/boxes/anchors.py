@@ -46,3 +46,37 @@ def level_anchors(
         float32 [A, 4], xyxy pixels; each map's as `grid_anchors` gives them.
     """
     return np.concatenate([grid_anchors(image_size, stride, shapes) for stride, shapes in levels])
+
+
+def mirror_order(
+    image_size: tuple[int, int], levels: Sequence[tuple[int, Sequence[tuple[float, float]]]]
+) -> np.ndarray:
+    """For each anchor the one that takes its place when the image is mirrored left to right.
+
+    Args:
+        image_size: (height, width) of the network input, pixels.
+        levels: (stride, shapes) of each map, as for `level_anchors`.
+
+    Returns:
+        int [A], indices of anchors.
+
+    Raises:
+        ValueError: the cells of a map reach beyond the image, so that its anchors have no mirror
+            image among them.
+
+    Example: two cells side by side with three shapes have (3, 4, 5, 0, 1, 2).
+    """
+    height, width = image_size
+    orders, start = [], 0
+    for stride, shapes in levels:
+        if width % stride:
+            raise ValueError(
+                f"the map of stride {stride} has no mirror image: its cells do not divide the "
+                f"width of {width} pixels; make data.image_width a multiple of {stride}, or "
+                "postprocess.mirror False"
+            )
+        grid = np.arange(-(-height // stride) * (width // stride) * len(shapes))
+        grid = grid.reshape(-1, width // stride, len(shapes))  # [rows, columns, K]
+        orders.append(start + grid[:, ::-1].reshape(-1))
+        start += grid.size
+    return np.concatenate(orders)

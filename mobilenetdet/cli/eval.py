@@ -43,7 +43,9 @@ class Options:
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)
+    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
+        default_factory=UseOverrides
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -34,7 +34,9 @@ class Options:
     run_dir: Path = field(default_factory=pretrained_run)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)
+    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
+        default_factory=UseOverrides
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

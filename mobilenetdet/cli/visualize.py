@@ -49,7 +49,9 @@ class Options:
     frames: tuple[str, ...] = ()
     # Where the pictures go; by default a folder named after them in the run directory.
     output_dir: Path | None = None
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name="")] = field(default_factory=UseOverrides)
+    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
+        default_factory=UseOverrides
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

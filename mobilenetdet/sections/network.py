@@ -118,6 +118,9 @@ class PostprocessConfig:
     # weighted by score * exp(-(1 - IoU)^2 / sigma) (box voting): 0.02 to 0.1; beyond, boxes that
     # are somewhere else have a say.
     vote_sigma: float = 0.0
+    # Whether the network looks at the mirrored image, too, and both predictions are averaged: more
+    # AP for twice the time.
+    mirror: bool = False
     # Anchors of each class that enter NMS, the best first.
     max_candidates: int = 256
     # Detections kept per frame, all classes together.

@@ -66,6 +66,16 @@ def test_eval_on_another_input_size(run_dir: Path, tmp_path: Path):
         assert boxes.min() >= 0 and (boxes.max(axis=0)[2:] <= (192, 64)).all()
 
 
+def test_eval_on_the_mirrored_images_too(run_dir: Path, tmp_path: Path):
+    found = {}
+    for mirror in ("True", "False"):
+        output = ["--output_dir", str(tmp_path / mirror), "--eval.num_overlays", "0"]
+        asked = ["--run_dir", str(run_dir), "--postprocess.mirror", mirror]
+        assert eval_command.main([*asked, *output]) == 0
+        found[mirror] = read_objects(tmp_path / mirror / "eval/detections/000009.txt").boxes_xyxy
+    assert len(found["True"]) > 0 and not np.array_equal(found["True"], found["False"])
+
+
 def test_eval_on_other_classes_is_refused(run_dir: Path):
     with pytest.raises(ValueError, match="data.classes is .'Car', 'Van'.*was trained on"):
         eval_command.main(["--run_dir", str(run_dir), "--data.classes", "Car", "Van"])

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, PostprocessConfig
+from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.models.postprocess import DetectionModel, average_mirrored
+
+HEIGHT, WIDTH = 64, 128
+SQUEEZEDET = ModelConfig(
+    alpha=0.25,
+    weights="none",
+    anchors=((32.0, 20.0), (12.0, 28.0)),
+    head_blocks=1,
+    head_channels=16,
+    batch_norm_momentum=0.01,
+)
+SSD = replace(SQUEEZEDET, head="ssd", strides=(16, 32), anchors_per_stride=(1, 1))
+
+
+def make_detector(model: ModelConfig, images: np.ndarray) -> Detector:
+    """A detector that predicts something else at every cell, unlike a fresh one."""
+    config = DetectionConfig(data=DataConfig(image_height=HEIGHT, image_width=WIDTH), model=model)
+    detector, _ = build_detector(config)
+    rng = np.random.default_rng(0)
+    for weight in detector.head.weights:
+        if "kernel" in weight.path:
+            weight.assign(rng.normal(0, 0.5, weight.shape))
+    detector(images, training=True)  # so that the normalised features have a variance of 1
+    return detector
+
+
+def detect(detector: Detector, images: np.ndarray, *, mirror: bool) -> dict[str, np.ndarray]:
+    config = PostprocessConfig(mirror=mirror, max_detections=8, max_candidates=16)
+    found = DetectionModel(detector, config)(images)
+    return {name: ops.convert_to_numpy(value) for name, value in found.items()}
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("model", [SQUEEZEDET, SSD], ids=["squeezedet", "ssd"])
+def test_the_mirror_image_has_the_mirrored_detections(images, model):
+    detector = make_detector(model, images)
+    found = detect(detector, images, mirror=True)
+    mirrored = detect(detector, images[:, :, ::-1], mirror=True)
+    real = found["scores"] > 0
+    assert np.count_nonzero(real) > 8
+    np.testing.assert_allclose(mirrored["scores"], found["scores"], rtol=1e-4)
+    np.testing.assert_array_equal(mirrored["classes"], found["classes"])
+    back = mirrored["boxes"][..., [2, 1, 0, 3]] * [-1, 1, -1, 1] + [WIDTH, 0, WIDTH, 0]
+    np.testing.assert_allclose(back[real], found["boxes"][real], atol=0.05)
+    # Without it the network sees two different images.
+    once = detect(detector, images, mirror=False)
+    other = detect(detector, images[:, :, ::-1], mirror=False)
+    assert not np.allclose(once["scores"], other["scores"], rtol=1e-2)
+
+
+def test_each_anchor_is_averaged_with_its_mirror_image():
+    # Three cells in a row with two shapes each.
+    order = np.array([4, 5, 2, 3, 0, 1])
+    rng = np.random.default_rng(0)
+    first = {"deltas": rng.normal(size=(1, 6, 4)), "confidence_logits": rng.normal(size=(1, 6))}
+    second = {name: rng.normal(size=value.shape) for name, value in first.items()}
+    first, second = (
+        {name: value.astype(np.float32) for name, value in of.items()} for of in (first, second)
+    )
+    found = average_mirrored(first, second, order)
+    for anchor, other in enumerate(order):
+        dx, *rest = second["deltas"][0, other]
+        expected = (first["deltas"][0, anchor] + [-dx, *rest]) / 2
+        np.testing.assert_allclose(found["deltas"][0, anchor], expected, rtol=1e-6)
+        expected = (
+            first["confidence_logits"][0, anchor] + second["confidence_logits"][0, other]
+        ) / 2
+        np.testing.assert_allclose(found["confidence_logits"][0, anchor], expected, rtol=1e-6)
+
+
+def test_anchors_without_a_mirror_image_are_refused(images):
+    model = replace(
+        SSD, strides=(32, 64, 128, 256), anchors=((32.0, 20.0),) * 4, anchors_per_stride=(1,) * 4
+    )
+    detector = make_detector(model, images)
+    with pytest.raises(ValueError, match=r"stride 256.*data\.image_width a multiple of 256"):
+        DetectionModel(detector, PostprocessConfig(mirror=True))
+    assert isinstance(DetectionModel(detector, PostprocessConfig()), keras.Model)
