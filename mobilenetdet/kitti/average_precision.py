@@ -99,9 +99,9 @@ def evaluate_detections(
         protocol: "current", or "pre2017" for the rules that SqueezeDet's figures were made with.
 
     Returns:
-        `{"protocol": .., "frames": n, "Car": {"easy": {"R11": .., "R40": .., "precision41": [..]},
-        "moderate": .., "hard": ..}, "Pedestrian": .., "Cyclist": ..}`; a class that is detected
-        nowhere is None.
+        `{"protocol": .., "frames": n, "Car": {"easy": {"R11": .., "R40": .., "num_objects": ..,
+        "precision41": [..]}, "moderate": .., "hard": ..}, "Pedestrian": .., "Cyclist": ..}`; a
+        class that is detected nowhere is None.
 
     Raises:
         ValueError: the protocol is unknown, the numbers of frames differ, or scores are missing.
@@ -111,11 +111,16 @@ def evaluate_detections(
 
 
 def summarise_curves(curves: Curves) -> dict[str, dict[str, Any] | None]:
-    """Return R11, R40 and the 41 precisions of each class and level, ready for JSON."""
+    """Return R11, R40, the objects that count and the 41 precisions of each class and level."""
     return {
         class_name: of_class
         and {
-            level: {"R11": curve.r11, "R40": curve.r40, "precision41": curve.precisions.tolist()}
+            level: {
+                "R11": curve.r11,
+                "R40": curve.r40,
+                "num_objects": curve.num_objects,
+                "precision41": curve.precisions.tolist(),
+            }
             for level, curve in of_class.items()
         }
         for class_name, of_class in curves.items()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.files import whole_file
+from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS
 from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
 
 MEASURES = ("R40", "R11")
@@ -38,7 +39,10 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def format_metrics(metrics: dict[str, Any]) -> str:
-    """Lay AP out as a table for the terminal: easy, moderate and hard, R40 and R11."""
+    """Lay AP out as a table for the terminal: easy, moderate and hard, R40 and R11.
+
+    A last line names the figures that cannot reach 100, since fewer than 41 objects count.
+    """
     flat = flat_metrics(metrics)
     levels = [level.name for level in DIFFICULTIES]
     heading = "".join(f"{m + ' ' + level:>14}" for m in MEASURES for level in levels)
@@ -52,7 +56,28 @@ def format_metrics(metrics: dict[str, Any]) -> str:
         )
         note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
         lines.append(f"{name:12}{values}{note}")
-    return "\n".join(lines)
+    return "\n".join(lines + _ceilings(metrics))
+
+
+def _ceilings(metrics: dict[str, Any]) -> list[str]:
+    """Says which figures cannot reach 100 since too few objects count."""
+    found = []
+    for name in EVALUATED_CLASSES:
+        counts = {
+            level.name: (metrics.get(name) or {}).get(level.name, {}).get("num_objects")
+            for level in DIFFICULTIES
+        }
+        few = [
+            f"{level} {max(0.0, 2.5 * (count - 1)):g}"
+            for level, count in counts.items()
+            if count is not None and count < NUM_RECALL_STEPS
+        ]
+        found += [f"{name} {', '.join(few)}"] if few else []
+    if not found:
+        return []
+    return [
+        f"fewer than {NUM_RECALL_STEPS} objects count, so that R40 is at most: {'; '.join(found)}"
+    ]
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:

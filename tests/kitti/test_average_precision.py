@@ -290,7 +290,8 @@ def test_class_that_is_detected_nowhere_is_none():
     )
     assert result["Car"] is None
     assert result["Pedestrian"] is None
-    assert result["Cyclist"]["easy"] == {"R11": 0.0, "R40": 0.0, "precision41": [0.0] * 41}
+    nothing = {"R11": 0.0, "R40": 0.0, "num_objects": 0, "precision41": [0.0] * 41}
+    assert result["Cyclist"]["easy"] == nothing
 
 
 def test_class_that_begins_left_of_the_frame_only_is_not_detected_under_current_rules():
