@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from mobilenetdet.cli.options import DEFAULT_RUN, UseOverrides, run_defaults
+from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
@@ -43,9 +40,7 @@ class Options:
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
-        default_factory=UseOverrides
-    )
+    overrides: Overrides = field(default_factory=UseOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -52,6 +52,10 @@ class UseOverrides:
         if trained != asked:
             raise ValueError(f"data.classes is {asked!r}, but the run was trained on {trained!r}")
         return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
+
+
+# The field of a command's options for them: switches are spelled `--eval.x True`, as in training.
+Overrides = Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
 
 
 def pretrained_run() -> Path:

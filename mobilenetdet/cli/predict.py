@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import UseOverrides, pretrained_run, run_defaults
+from mobilenetdet.cli.options import Overrides, UseOverrides, pretrained_run, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.data.sources import find_files, read_pictures
 from mobilenetdet.evaluation.predict import Format, PredictionWriter, detect_pictures
@@ -34,9 +34,7 @@ class Options:
     run_dir: Path = field(default_factory=pretrained_run)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
-        default_factory=UseOverrides
-    )
+    overrides: Overrides = field(default_factory=UseOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:

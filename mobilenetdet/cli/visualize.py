@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import DEFAULT_RUN, UseOverrides, run_defaults
+from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
@@ -49,9 +49,7 @@ class Options:
     frames: tuple[str, ...] = ()
     # Where the pictures go; by default a folder named after them in the run directory.
     output_dir: Path | None = None
-    overrides: Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
-        default_factory=UseOverrides
-    )
+    overrides: Overrides = field(default_factory=UseOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:

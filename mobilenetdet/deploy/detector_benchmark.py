@@ -12,8 +12,8 @@ from mobilenetdet.boxes.kinds import OBJECT
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.deploy.steps import LEARNING_RATE, finish, policy, require_tensorflow
 from mobilenetdet.deploy.timing import Rounds, median_milliseconds
+from mobilenetdet.models.detection_model import detect
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.postprocess import detect
 from mobilenetdet.training.optimizers import make_optimizer
 
 # A batch of KITTI: some six objects a frame, the rows padded to those of its fullest frame.

@@ -11,8 +11,8 @@ from keras import ops
 from mobilenetdet.boxes.detections import Detections
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.data.pipeline import eval_batches
+from mobilenetdet.models.detection_model import DetectionModel, to_detections
 from mobilenetdet.models.detector import Detector
-from mobilenetdet.models.postprocess import DetectionModel, to_detections
 
 # Called with the number of frames that are done.
 Progress = Callable[[int], None]

@@ -20,7 +20,7 @@ from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.calibration import Calibration, calibrate
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.metrics import write_metrics
-from mobilenetdet.models.postprocess import DetectionModel
+from mobilenetdet.models.detection_model import DetectionModel
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mobilenetdet.evaluation.detect import detect_images
 from mobilenetdet.evaluation.evaluate import to_kitti
 from mobilenetdet.files import whole_file
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
-from mobilenetdet.models.postprocess import DetectionModel
+from mobilenetdet.models.detection_model import DetectionModel
 
 Format = Literal["overlay", "kitti", "json"]
 

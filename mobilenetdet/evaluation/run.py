@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mobilenetdet.config import DetectionConfig
 from mobilenetdet.evaluation.detect import make_detection_model
+from mobilenetdet.models.detection_model import DetectionModel
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.models.postprocess import DetectionModel
 
 WEIGHTS = ("best.weights.h5", "last.weights.h5")
 

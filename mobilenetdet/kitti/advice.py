@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mobilenetdet.kitti.analysis import LEVEL, Analysis
-from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS
+from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
 from mobilenetdet.kitti.errors import (
     BACKGROUND,
     CLASSIFICATION,
@@ -65,7 +65,7 @@ def _advise_class(analysis: Analysis, name: str) -> list[str]:
     if curve.num_objects < NUM_RECALL_STEPS:
         lines.append(
             f"{name}: {curve.num_objects} objects are too few for an AP; even a perfect detector "
-            f"would get {2.5 * (curve.num_objects - 1):g}."
+            f"would get {perfect_ap(curve.num_objects)['R40']:g}."
         )
     costs = analysis.error_costs[name]
     kind = max(costs, key=lambda kind: costs[kind])

@@ -127,6 +127,15 @@ def summarise_curves(curves: Curves) -> dict[str, dict[str, Any] | None]:
     }
 
 
+def perfect_ap(num_objects: int) -> dict[str, float]:
+    """Return R40 and R11 in percent when every object is found and nothing else.
+
+    Example: 100 each for 41 objects and more, 50 and 54.5 for 21.
+    """
+    precisions = np.arange(NUM_RECALL_STEPS) < num_objects
+    return {"R40": precisions[1:].mean() * 100, "R11": precisions[::4].mean() * 100}
+
+
 def precision_recall(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.files import whole_file
-from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS
+from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
 from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
 
 MEASURES = ("R40", "R11")
@@ -68,7 +68,7 @@ def _ceilings(metrics: dict[str, Any]) -> list[str]:
             for level in DIFFICULTIES
         }
         few = [
-            f"{level} {max(0.0, 2.5 * (count - 1)):g}"
+            f"{level} {perfect_ap(count)['R40']:g}"
             for level, count in counts.items()
             if count is not None and count < NUM_RECALL_STEPS
         ]

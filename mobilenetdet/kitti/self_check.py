@@ -9,6 +9,7 @@ import numpy as np
 from mobilenetdet.kitti.average_precision import (
     NUM_RECALL_STEPS,
     PrecisionRecall,
+    perfect_ap,
     precision_recall,
 )
 from mobilenetdet.kitti.labels import DONT_CARE, EVALUATED_CLASSES, KittiObjects
@@ -63,15 +64,6 @@ def as_detections(labels: Sequence[KittiObjects]) -> list[KittiObjects]:
         scores = np.ones(len(objects))
         found.append(KittiObjects.from_detections(objects.types, objects.boxes_xyxy, scores))
     return found
-
-
-def perfect_ap(num_objects: int) -> dict[str, float]:
-    """Return R40 and R11 in percent when every object is found and nothing else.
-
-    Example: 100 each for 41 objects and more, 50 and 54.5 for 21.
-    """
-    precisions = np.arange(NUM_RECALL_STEPS) < num_objects
-    return {"R40": precisions[1:].mean() * 100, "R11": precisions[::4].mean() * 100}
 
 
 def _ap(curve: PrecisionRecall, measure: str) -> float:

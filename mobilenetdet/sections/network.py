@@ -119,7 +119,7 @@ class PostprocessConfig:
     # are somewhere else have a say.
     vote_sigma: float = 0.0
     # Whether the network looks at the mirrored image, too, and both predictions are averaged: more
-    # AP for twice the time.
+    # AP for a second pass.
     mirror: bool = False
     # Anchors of each class that enter NMS, the best first.
     max_candidates: int = 256

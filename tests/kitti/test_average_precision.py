@@ -10,6 +10,7 @@ from mobilenetdet.kitti.assignment import assign_greedily, type_code
 from mobilenetdet.kitti.average_precision import (
     evaluate_detections,
     match_frame,
+    perfect_ap,
     precision_recall,
     recall_thresholds,
 )
@@ -282,6 +283,14 @@ def test_perfect_detections_reach_100_only_with_enough_objects(num_objects, num_
     assert curve.num_objects == num_objects
     assert curve.recalls[-1] == 1
     assert (np.diff(curve.thresholds) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("num_objects", "r40", "r11"),
+    [(0, 0, 0), (1, 0, 100 / 11), (21, 50, 600 / 11), (40, 97.5, 1000 / 11), (41, 100, 100)],
+)
+def test_perfect_ap_of_few_objects(num_objects, r40, r11):
+    assert perfect_ap(num_objects) == pytest.approx({"R40": r40, "R11": r11})
 
 
 def test_class_that_is_detected_nowhere_is_none():

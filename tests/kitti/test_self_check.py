@@ -2,21 +2,13 @@ import pytest
 
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.kitti.results import read_labels
-from mobilenetdet.kitti.self_check import check_labels, perfect_ap
+from mobilenetdet.kitti.self_check import check_labels
 
 LINE = "{} 0 0 -10 {} 100 {} 180 -1 -1 -1 -1000 -1000 -1000 -10"
 
 
 def frame(*rows):
     return parse_objects("\n".join(LINE.format(*row) for row in rows), "label")
-
-
-@pytest.mark.parametrize(
-    ("num_objects", "r40", "r11"),
-    [(0, 0, 0), (1, 0, 100 / 11), (21, 50, 600 / 11), (40, 97.5, 1000 / 11), (41, 100, 100)],
-)
-def test_perfect_ap_of_few_objects(num_objects, r40, r11):
-    assert perfect_ap(num_objects) == pytest.approx({"R40": r40, "R11": r11})
 
 
 def test_many_objects_give_a_hundred_and_few_what_is_expected():

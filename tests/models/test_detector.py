@@ -19,8 +19,8 @@ from mobilenetdet.config import (
     ModelConfig,
     TrainConfig,
 )
+from mobilenetdet.models.detection_model import DetectionModel, to_detections
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.postprocess import DetectionModel, to_detections
 
 BACKEND = keras.backend.backend()
 HEIGHT, WIDTH = 64, 128

@@ -1,20 +1,16 @@
 import functools
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from mobilenetdet.boxes.geometry import pairwise_iou
-from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config import PostprocessConfig
 from mobilenetdet.kitti.calibration import Calibration, calibrate
 from mobilenetdet.models.postprocess import (
-    DetectionModel,
     greedy_nms,
     select_detections,
-    to_detections,
 )
 
 IMAGE = (64, 128)
@@ -281,63 +277,3 @@ def test_boxes_are_clipped_to_the_input(select):
     boxes = np.array([[[-10, -20, 300, 400], [120, 60, 140, 70]]])
     found = select(boxes, np.array([[[0.9], [0.8]]]))
     np.testing.assert_array_equal(found["boxes"][0], [[0, 0, 128, 64], [120, 60, 128, 64]])
-
-
-def test_detections_come_back_to_the_original_image():
-    infos = [Letterbox.fit(size, IMAGE) for size in ((375, 1242), (100, 50))]
-    original = np.array([[[100.0, 50, 300, 200]], [[10, 20, 30, 80]]])
-    outputs = {
-        "boxes": np.stack([i.apply(b) for i, b in zip(infos, original, strict=True)]),
-        "scores": np.array([[0.9], [0.4]]),
-        "classes": np.array([[2], [0]]),
-    }
-    # A second place of each image is empty.
-    outputs = {name: np.repeat(value, 2, axis=1) for name, value in outputs.items()}
-    outputs["classes"][:, 1] = -1
-    detections = to_detections(outputs, np.stack([info.to_array() for info in infos]))
-    for found, boxes, score, index in zip(detections, original, (0.9, 0.4), (2, 0), strict=True):
-        np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=1e-3)
-        assert found.boxes_xyxy.dtype == np.float64
-        assert (found.scores.tolist(), found.classes.tolist()) == ([score], [index])
-
-
-def test_detections_of_an_empty_image():
-    outputs = {
-        "boxes": np.zeros((1, 4, 4)),
-        "scores": np.zeros((1, 4)),
-        "classes": np.full((1, 4), -1),
-    }
-    (found,) = to_detections(outputs, Letterbox.fit((10, 10), IMAGE).to_array()[None])
-    assert len(found) == 0
-
-
-class TwoBoxes(keras.Model):
-    """Stands for a detector: finds the same car and pedestrian in every image."""
-
-    image_size = IMAGE
-    anchors = None
-
-    class Head:
-        def boxes(self, predictions, anchors, index):
-            boxes = ops.convert_to_tensor([[0.0, 0, 20, 20], [10, 10, 90, 60]])
-            return ops.take(boxes, index, axis=0) + predictions[:, None, None]
-
-        def scores(self, predictions):
-            scores = ops.convert_to_tensor([[0.9, 0.1], [0.1, 0.8]])
-            return scores + predictions[:, None, None]
-
-    head = Head()
-
-    def call(self, images, training=None):
-        return 0.0 * ops.sum(ops.cast(images, "float32"), axis=(1, 2, 3))
-
-
-def test_detection_model_runs_compiled(tensorflow_only):
-    model = DetectionModel(TwoBoxes(), PostprocessConfig(score_threshold=0.5))
-    model.compile(jit_compile=False)
-    found = model.predict_on_batch(np.zeros((3, *IMAGE, 3), np.uint8))
-    classes = ops.convert_to_numpy(found["classes"])
-    assert classes.tolist() == [[0, 1, -1, -1]] * 3
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(found["boxes"])[2, :2], [[0, 0, 20, 20], [10, 10, 90, 60]]
-    )
