@@ -52,8 +52,12 @@ def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Pat
     packed = dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, records_dir=defaults.data.records_dir),
-        # Where the file lay that the backbone began from is nobody's business.
-        model=dataclasses.replace(config.model, weights=Path(config.model.weights).name),
+        # Where the files lay that training began from is nobody's business.
+        model=dataclasses.replace(
+            config.model,
+            weights=Path(config.model.weights).name,
+            detector_weights=Path(config.model.detector_weights).name,
+        ),
         # Half-precision arithmetic is a choice of the machine that trains.
         train=dataclasses.replace(config.train, precision=defaults.train.precision),
     )
@@ -107,6 +111,9 @@ def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licenc
         "{1}x{0}".format(*each.image_size) for each in (config, config.for_training())
     )
     strides = ", ".join(map(str, model.strides))
+    start = "from random weights" if model.weights == "none" else "with a pretrained backbone"
+    if model.detector_weights:
+        start = "with the weights of a whole detector"
     return f"""# Weights of a detector
 
 Best weights of a training run, kernels in half precision, and its config. The folder is a run
@@ -118,7 +125,7 @@ it, and `scripts/predict.py` does by default.
 - Classes: {", ".join(config.data.classes)}.
 - Data: {data}
 - Training: {train.epochs} epochs, {train.batch_size} frames a step, {train.optimizer}, seed
-  {train.seed}; all settings in `config.json`.
+  {train.seed}, begun {start}; all settings in `config.json`.
 - Licence of the weights: {licence}
 
 Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:

@@ -1,6 +1,8 @@
 """What is packed is a run that detects the same."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -72,9 +74,34 @@ def test_the_config_keeps_what_counts_and_no_path_of_the_machine(
     assert config.data.records_dir == "data/KITTI/tfrecord"
 
 
+def test_the_weights_that_training_began_from_are_named_without_their_folder(
+    run_dir: Path, tmp_path: Path, small_config: DetectionConfig
+):
+    began = {
+        "weights": "/home/me/imagenet.h5",
+        "detector_weights": "/home/me/runs/a/last.weights.h5",
+    }
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    (run / "config.json").write_text(
+        to_json(replace(small_config, model=replace(small_config.model, **began)))
+    )
+    card = pack_run(run, tmp_path / "packed", data="twelve frames", licence="none at all")
+    model = read_config(tmp_path / "packed").model
+    assert (model.weights, model.detector_weights) == ("imagenet.h5", "last.weights.h5")
+    assert "begun with the weights of a whole detector" in card.read_text()
+
+
 def test_the_card_says_data_licence_and_ap(packed: Path):
     card = (packed / "README.md").read_text()
-    for words in ("twelve frames", "none at all", "split val", "protocol current", "alpha 0.25"):
+    for words in (
+        "twelve frames",
+        "none at all",
+        "split val",
+        "protocol current",
+        "alpha 0.25",
+        "random weights",
+    ):
         assert words in card
 
 
