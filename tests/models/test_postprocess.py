@@ -8,10 +8,7 @@ from keras import ops
 from mobilenetdet.boxes.geometry import pairwise_iou
 from mobilenetdet.config import PostprocessConfig
 from mobilenetdet.kitti.calibration import Calibration, calibrate
-from mobilenetdet.models.postprocess import (
-    greedy_nms,
-    select_detections,
-)
+from mobilenetdet.models.postprocess import greedy_nms, select_detections
 
 IMAGE = (64, 128)
 Detection = tuple[float, int, tuple[float, ...]]  # score, class, box
