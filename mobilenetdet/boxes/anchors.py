@@ -3,8 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+# (stride, shapes) of each map.
+Levels = Sequence[tuple[int, Sequence[tuple[float, float]]]]
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSides:
+    """The sides of the anchors of one map.
+
+    Anchors of one shape share left and right in a column, top and bottom in a row.
+
+    Attributes:
+        columns: float32 [columns, K, 2], left and right, pixels.
+        rows: float32 [rows, K, 2], top and bottom, pixels.
+    """
+
+    columns: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Square pixels of each shape, float32 [K]."""
+        return np.ptp(self.columns[0], axis=1) * np.ptp(self.rows[0], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorGrid:
+    """The anchors of all maps, one map after the other.
+
+    Attributes:
+        image_size: (height, width) of the network input, pixels.
+        levels: (stride, shapes) of each map.
+    """
+
+    image_size: tuple[int, int]
+    levels: Levels
+
+    def boxes_xyxy(self) -> np.ndarray:
+        """Returns float32 [A, 4], pixels; each map's as `grid_anchors` gives them."""
+        return np.concatenate([grid_anchors(self.image_size, *level) for level in self.levels])
+
+    def sides(self) -> list[LevelSides]:
+        """Returns the sides of each map's anchors."""
+        found = []
+        for stride, shapes in self.levels:
+            rows, columns = (-(-side // stride) for side in self.image_size)
+            boxes = grid_anchors(self.image_size, stride, shapes)
+            boxes = boxes.reshape(rows, columns, len(shapes), 4)
+            found.append(LevelSides(columns=boxes[0, :, :, 0::2], rows=boxes[:, 0, :, 1::2]))
+        return found
 
 
 def grid_anchors(
@@ -33,29 +84,12 @@ def grid_anchors(
     return boxes.reshape(-1, 4).astype(np.float32)
 
 
-def level_anchors(
-    image_size: tuple[int, int], levels: Sequence[tuple[int, Sequence[tuple[float, float]]]]
-) -> np.ndarray:
-    """Places the shapes of several maps, one map after the other.
-
-    Args:
-        image_size: (height, width) of the network input, pixels.
-        levels: (stride, shapes) of each map.
-
-    Returns:
-        float32 [A, 4], xyxy pixels; each map's as `grid_anchors` gives them.
-    """
-    return np.concatenate([grid_anchors(image_size, stride, shapes) for stride, shapes in levels])
-
-
-def mirror_order(
-    image_size: tuple[int, int], levels: Sequence[tuple[int, Sequence[tuple[float, float]]]]
-) -> np.ndarray:
+def mirror_order(image_size: tuple[int, int], levels: Levels) -> np.ndarray:
     """For each anchor the one that takes its place when the image is mirrored left to right.
 
     Args:
         image_size: (height, width) of the network input, pixels.
-        levels: (stride, shapes) of each map, as for `level_anchors`.
+        levels: (stride, shapes) of each map, as of an `AnchorGrid`.
 
     Returns:
         int [A], indices of anchors.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from mobilenetdet.boxes.anchors import level_anchors
+from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.kinds import OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
@@ -74,12 +74,13 @@ def write_match_overlays(config: DetectionConfig, folder: Path) -> Path:
         The path of the montage.
     """
     image_size = config.for_training().image_size
-    anchors = level_anchors(image_size, config.model.levels())  # [A, 4]
+    grid = AnchorGrid(image_size, config.model.levels())
+    anchors = grid.boxes_xyxy()  # [A, 4]
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:
         """One picture a frame."""
         for name, frame in _training_frames(config):
-            matches = match_anchors(anchors, frame.boxes[None], frame.kinds[None], config.matching)
+            matches = match_anchors(grid, frame.boxes[None], frame.kinds[None], config.matching)
             positive = ops.convert_to_numpy(matches.positive)[0]
             owners = ops.convert_to_numpy(matches.gt_index)[0, positive]
             yield (

@@ -11,9 +11,9 @@ from keras import ops
 from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.boxes.positive_rows import PositiveRows
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.box_losses import LearntBoxes, learn_boxes
-from mobilenetdet.models.positive_rows import PositiveRows
 
 Predictions = dict[str, Tensor]
 # How the names of a head's last layers end, whose shapes go with the classes and the anchors.

@@ -9,9 +9,9 @@ from keras import ops
 from mobilenetdet.boxes.coding import decode, encode
 from mobilenetdet.boxes.geometry import Tensor, ciou, giou
 from mobilenetdet.boxes.matching import AnchorMatches
+from mobilenetdet.boxes.positive_rows import PositiveRows
 from mobilenetdet.models.addons_losses import tfa_giou
 from mobilenetdet.models.losses import smooth_l1, squared_error
-from mobilenetdet.models.positive_rows import PositiveRows
 
 # 1 - overlap of boxes, or a distance of deltas.
 _OVERLAPS = {"giou": giou, "ciou": ciou, "tfa_giou": tfa_giou}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from mobilenetdet.boxes.anchors import level_anchors
+from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config import DetectionConfig
@@ -53,7 +53,8 @@ class Detector(keras.Model):
         if "tfa_" in config.loss.box_loss + config.loss.class_loss:
             load_addons()  # says at once what is missing
         self.head = _build_head(config)
-        self.anchors = level_anchors(config.image_size, model.levels())  # [A, 4]
+        self.anchor_grid = AnchorGrid(config.image_size, model.levels())
+        self.anchors = self.anchor_grid.boxes_xyxy()  # [A, 4]
         self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
         self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
         freeze_blocks(self.backbone, model.frozen_blocks)
@@ -101,7 +102,7 @@ class Detector(keras.Model):
         """
         if sample_weight is not None:
             raise ValueError("Detector takes no sample_weight; use kinds to ignore objects")
-        matches = match_anchors(self.anchors, y["boxes"], y["kinds"], self.config.matching)
+        matches = match_anchors(self.anchor_grid, y["boxes"], y["kinds"], self.config.matching)
         parts = self.head.losses_by_part(
             y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.loss
         )

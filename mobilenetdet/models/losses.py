@@ -56,6 +56,11 @@ def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tens
     return distance**beta * (ops.softplus(logits) - targets * logits)
 
 
+def background_focal(logits: Tensor, *, beta: float = 2.0) -> Tensor:
+    """Quality focal loss where every target is 0, in fewer steps: [...] of logits [...]."""
+    return ops.sigmoid(logits) ** beta * ops.softplus(logits)
+
+
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:
     """Softmax cross-entropy [...] of logits [..., C] and class indices [...].
 

@@ -20,7 +20,12 @@ from mobilenetdet.models.anchor_head import (
     softmax_by_class,
 )
 from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
-from mobilenetdet.models.losses import cross_entropy, quality_focal, sigmoid_focal
+from mobilenetdet.models.losses import (
+    background_focal,
+    cross_entropy,
+    quality_focal,
+    sigmoid_focal,
+)
 
 # Probability of an object that the class logits start from (RetinaNet, arXiv 1708.02002).
 _PRIOR = 0.01
@@ -161,7 +166,7 @@ class SsdHead(AnchorHead):
         of_objects = quality_focal(
             rows.take(logits), targets * overlaps[:, None], beta=config.focal_gamma
         )  # [P, C]
-        of_background = quality_focal(logits, ops.zeros_like(logits), beta=config.focal_gamma)
+        of_background = background_focal(logits, beta=config.focal_gamma)
         negative = ops.cast(lesson.matches.negative, "float32")
         return rows.sum(ops.sum(of_objects, axis=-1)) + ops.sum(
             ops.sum(of_background, axis=-1) * negative

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.anchors import grid_anchors, level_anchors, mirror_order
+from mobilenetdet.boxes.anchors import AnchorGrid, grid_anchors, mirror_order
 from mobilenetdet.boxes.geometry import iou
 from mobilenetdet.config import SQUEEZEDET_ANCHORS
 from mobilenetdet.kitti.labels import parse_objects
@@ -41,10 +41,21 @@ def test_number_of_anchors(image_size, stride, cells):
     assert grid_anchors(image_size, stride, SQUEEZEDET_ANCHORS).shape == (cells * 9, 4)
 
 
+def test_sides_of_a_grid_are_those_of_its_anchors():
+    levels = [(8, [(10.0, 20.0), (7.5, 3.0)]), (16, [(30.0, 12.0)])]
+    grid = AnchorGrid((20, 40), levels)
+    anchors = []
+    for sides in grid.sides():
+        left_right, top_bottom = np.broadcast_arrays(sides.columns[None], sides.rows[:, None])
+        anchors.append(np.stack([left_right, top_bottom], axis=-1).reshape(-1, 4))
+    np.testing.assert_array_equal(np.concatenate(anchors), grid.boxes_xyxy())
+    assert [sides.areas.tolist() for sides in grid.sides()] == [[200.0, 22.5], [360.0]]
+
+
 def test_mirror_image_of_the_anchors():
     levels = [(8, [(10.0, 20.0), (7.0, 3.0)]), (16, [(30.0, 12.0)]), (32, SQUEEZEDET_ANCHORS)]
     image_size = (70, 96)
-    anchors = level_anchors(image_size, levels)
+    anchors = AnchorGrid(image_size, levels).boxes_xyxy()
     order = mirror_order(image_size, levels)
     mirrored = anchors[order]
     np.testing.assert_allclose(96 - mirrored[:, [2, 0]], anchors[:, [0, 2]], atol=1e-5)

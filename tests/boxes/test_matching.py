@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import pairwise_iou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import (
@@ -18,13 +18,14 @@ from mobilenetdet.config import SQUEEZEDET_ANCHORS, MatchingConfig
 from mobilenetdet.kitti.labels import read_objects
 
 IMAGE = (64, 128)
-ANCHORS = grid_anchors(IMAGE, 16, [(32, 20), (12, 28), (16, 16)])  # [96, 4]
+GRID = AnchorGrid(IMAGE, [(16, [(32, 20), (12, 28), (16, 16)])])
+ANCHORS = GRID.boxes_xyxy()  # [96, 4]
 CONFIG = MatchingConfig(positive_iou=0.6, ignore_iou=0.5, dont_care_overlap=0.5)
 
 
 @functools.cache
-def matcher(config: MatchingConfig) -> Callable:
-    return functools.partial(match_anchors, config=config)
+def matcher(grid: AnchorGrid, config: MatchingConfig) -> Callable:
+    return functools.partial(match_anchors, grid, config=config)
 
 
 @pytest.fixture
@@ -32,14 +33,14 @@ def match(compiled) -> Callable[..., AnchorMatches]:
     """Matches one scene [N, 4] or a batch of them; the fields come back as numpy arrays."""
 
     def run(
-        boxes: object, kinds: object, config: MatchingConfig = CONFIG, anchors: np.ndarray = ANCHORS
+        boxes: object, kinds: object, config: MatchingConfig = CONFIG, grid: AnchorGrid = GRID
     ) -> AnchorMatches:
         boxes, kinds = np.asarray(boxes, np.float32), np.asarray(kinds, np.int32)
         single = boxes.ndim == 2
         if single:  # padded to eight rows, as batches are
             boxes = np.pad(boxes, ((0, 8 - len(boxes)), (0, 0)))[None]
             kinds = np.pad(kinds, (0, 8 - len(kinds)), constant_values=PADDING)[None]
-        found = compiled(matcher(config))(anchors, boxes, kinds)
+        found = compiled(matcher(grid, config))(boxes, kinds)
         matches = [ops.convert_to_numpy(value) for value in found]
         return AnchorMatches(*(v[0] if single else v for v in matches))
 
@@ -170,9 +171,10 @@ def test_assignment_is_greedy_over_all_pairs(levels):
     # Few levels make many equal overlaps; the lower row, then the lower anchor, goes first.
     rng = np.random.default_rng(levels)
     ious = (rng.integers(0, levels, (64, 8, 20)) / levels).astype(np.float32)
-    ious[rng.random((64, 8)) < 0.25] = -1
-    ious[0], ious[1, 1:] = -1, -1  # no object; one object
-    assigned = ops.convert_to_numpy(assign_best_anchors(ious))
+    is_object = rng.random((64, 8)) >= 0.25
+    is_object[0], is_object[1] = False, np.arange(8) == 0  # no object; one object
+    assigned = ops.convert_to_numpy(assign_best_anchors(ious, ops.convert_to_tensor(is_object)))
+    ious[~is_object] = -1
     for scene in range(64):
         assert assigned[scene].tolist() == naive_assignment(ious[scene]), scene
 
@@ -190,7 +192,9 @@ def test_top_anchors_are_those_of_a_stable_sort(levels, length):
 
 def test_as_many_objects_as_anchors():
     ious = np.full((1, 6, 6), 0.5, np.float32)
-    assert sorted(ops.convert_to_numpy(assign_best_anchors(ious))[0]) == list(range(6))
+    assert sorted(
+        ops.convert_to_numpy(assign_best_anchors(ious, np.ones((1, 6), bool)))[0]
+    ) == list(range(6))
 
 
 @pytest.mark.parametrize("kind", [PADDING, IGNORED, DONT_CARE])
@@ -258,18 +262,18 @@ def test_a_chain_of_rivals_is_settled_from_its_strongest_end():
         ious[0, row, row] = 0.9 - 0.1 * row
         ious[0, row, row + 1] = 0.85 - 0.1 * row
     ious[0, 0, 0] = 0.0  # so that the first one takes anchor 1, the second anchor 2, ...
-    assigned = ops.convert_to_numpy(assign_best_anchors(ious))[0]
+    assigned = ops.convert_to_numpy(assign_best_anchors(ious, np.ones((1, count), bool)))[0]
     assert assigned.tolist() == naive_assignment(ious[0]) == list(range(1, count + 1))
 
 
 def test_real_crowds_keep_every_object(match, shared_dir):
     boxes, kinds = _crowded_frames(shared_dir / "kitti/training/label_2", count=4)
-    anchors = grid_anchors((384, 1248), 16, SQUEEZEDET_ANCHORS)
-    matches = match(boxes, kinds, MatchingConfig(1.0, 1.0), anchors)
+    grid = AnchorGrid((384, 1248), [(16, SQUEEZEDET_ANCHORS)])
+    matches = match(boxes, kinds, MatchingConfig(1.0, 1.0), grid)
     for frame, row in np.argwhere(kinds == OBJECT):
         assert (matches.positive[frame] & (matches.gt_index[frame] == row)).sum() == 1
     # In these frames objects do compete for anchors: taking the best one each loses some.
-    best = ops.convert_to_numpy(pairwise_iou(boxes, anchors)).argmax(axis=2)
+    best = ops.convert_to_numpy(pairwise_iou(boxes, grid.boxes_xyxy())).argmax(axis=2)
     lost = [
         np.sum(k == OBJECT) - len(set(b[k == OBJECT])) for b, k in zip(best, kinds, strict=True)
     ]

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from mobilenetdet.models.losses import (
+    background_focal,
     cross_entropy,
     quality_focal,
     sigmoid_focal,
@@ -108,6 +109,13 @@ def test_quality_focal_loss_is_the_formula(beta):
     entropy = -(targets * np.log(p) + (1 - targets) * np.log(1 - p))
     found = quality_focal(logits, targets, beta=beta)
     np.testing.assert_allclose(found, np.abs(targets - p) ** beta * entropy, rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.5, 2.0])
+def test_background_focal_loss_is_the_quality_focal_loss_of_targets_0(beta):
+    logits = np.linspace(-30, 30, 61, dtype=np.float32)
+    expected = quality_focal(logits, np.zeros(61, np.float32), beta=beta)
+    np.testing.assert_allclose(background_focal(logits, beta=beta), expected, rtol=1e-6)
 
 
 def test_quality_focal_loss_is_least_where_the_score_is_the_target():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.coding import encode
 from mobilenetdet.boxes.geometry import ciou, giou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
@@ -17,7 +17,8 @@ from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 
 ROWS, COLUMNS, CLASSES = 4, 8, 3
 SHAPES = [(32.0, 20.0), (12.0, 28.0)]
-ANCHORS = grid_anchors((ROWS * 16, COLUMNS * 16), 16, SHAPES)  # [64, 4]
+GRID = AnchorGrid((ROWS * 16, COLUMNS * 16), [(16, SHAPES)])
+ANCHORS = GRID.boxes_xyxy()  # [64, 4]
 LOSS = LossConfig(box=10.0, confidence_positive=75.0, confidence_negative=25.0)
 MATCHING = MatchingConfig(positive_iou=0.6, ignore_iou=0.5)
 PARTS = ["box_loss", "confidence_positive_loss", "confidence_negative_loss", "class_loss"]
@@ -62,7 +63,7 @@ def loss_function(head) -> Callable[[LossConfig], Callable]:
     def make(config: LossConfig) -> Callable:
         def parts(*arrays):
             *raw, boxes, classes, kinds = arrays
-            matches = match_anchors(ANCHORS, boxes, kinds, MATCHING)
+            matches = match_anchors(GRID, boxes, kinds, MATCHING)
             predictions = dict(zip(RAW, raw, strict=True))
             return head.losses_by_part(predictions, ANCHORS, matches, boxes, classes, config)
 
@@ -109,8 +110,8 @@ def match(compiled) -> Callable[[dict], list[np.ndarray]]:
     """Rows, positive and negative anchors."""
 
     def run(targets: dict[str, np.ndarray]) -> list[np.ndarray]:
-        function = functools.partial(match_anchors, config=MATCHING)
-        matches = compiled(function)(ANCHORS, targets["boxes"], targets["kinds"])
+        function = functools.partial(match_anchors, GRID, config=MATCHING)
+        matches = compiled(function)(targets["boxes"], targets["kinds"])
         return [ops.convert_to_numpy(value) for value in matches]
 
     return run

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.anchors import grid_anchors
+from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import giou, iou
 from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
@@ -15,7 +15,8 @@ from mobilenetdet.models.ssd_head import SsdHead
 CLASSES, SIZE = 3, (32, 64)
 # Stride and shapes of two maps.
 LEVELS = ((8, [(10.0, 14.0), (18.0, 12.0)]), (16, [(30.0, 20.0)]))
-ANCHORS = np.concatenate([grid_anchors(SIZE, stride, shapes) for stride, shapes in LEVELS])
+GRID = AnchorGrid(SIZE, LEVELS)
+ANCHORS = GRID.boxes_xyxy()
 LOSS = LossConfig(box_loss="giou", box=2.0, classification=3.0)
 MATCHING = MatchingConfig()
 
@@ -50,9 +51,7 @@ def targets(pack_targets) -> dict[str, np.ndarray]:
 
 
 def find_losses(head, predictions, targets, loss=LOSS) -> dict[str, float]:
-    matches = match_anchors(
-        ops.convert_to_tensor(ANCHORS), targets["boxes"], targets["kinds"], MATCHING
-    )
+    matches = match_anchors(GRID, targets["boxes"], targets["kinds"], MATCHING)
     predictions = {name: ops.convert_to_tensor(value) for name, value in predictions.items()}
     parts = head.losses_by_part(
         predictions, ANCHORS, matches, targets["boxes"], targets["classes"], loss

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.models.positive_rows import PositiveRows
+from mobilenetdet.boxes.positive_rows import PositiveRows
 
 POSITIVE = np.array([[True, False, True], [False, True, False]])
 
@@ -30,6 +30,25 @@ def test_a_row_gets_the_object_of_its_own_image():
     objects = np.array([[10, 11], [20, 21]])
     taken = rows.take_objects(ops.convert_to_tensor(gt_index), ops.convert_to_tensor(objects))
     assert _learnt(rows, taken).tolist() == [11, 10, 21]
+
+
+def test_pairs_are_taken_from_the_objects_of_the_same_image():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    # Image, object, anchor.
+    values = np.arange(2)[:, None, None] * 100 + np.arange(4)[:, None] * 10 + np.arange(3)
+    taken = rows.take_pairs(ops.convert_to_tensor(values))
+    assert _learnt(rows, taken).tolist() == [
+        [0, 10, 20, 30],
+        [2, 12, 22, 32],
+        [101, 111, 121, 131],
+    ]
+
+
+def test_values_are_put_back_where_they_came_from():
+    rows = PositiveRows(ops.convert_to_tensor(POSITIVE))
+    values = np.array([[1, 9, 2], [9, 3, 9]], np.int32)
+    found = ops.convert_to_numpy(rows.put(rows.take(ops.convert_to_tensor(values))))
+    np.testing.assert_array_equal(found[POSITIVE], values[POSITIVE])
 
 
 def test_only_anchors_with_an_object_are_summed():
