@@ -136,6 +136,7 @@ def ssd_fpn_025() -> DetectionConfig:
         augment=AugmentConfig(),
         model=replace(config.model, alpha=0.25, pyramid_channels=64, head_channels=64),
         train=TrainConfig(epochs=20, batch_size=2),
+        postprocess=replace(config.postprocess, max_candidates=96),
     )
 
 

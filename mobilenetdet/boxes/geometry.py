@@ -6,6 +6,7 @@ A box is (left, top, right, bottom) in pixels, half-open: its width is right - l
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from keras import ops
@@ -19,7 +20,7 @@ def to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
 
     Example: (0, 0, 4, 2) becomes (2, 1, 4, 2).
     """
-    left, top, right, bottom = (boxes_xyxy[..., i] for i in range(4))
+    left, top, right, bottom = ops.unstack(boxes_xyxy, axis=-1)
     return ops.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=-1)
 
 
@@ -28,7 +29,7 @@ def to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
 
     Example: (2, 1, 4, 2) becomes (0, 0, 4, 2).
     """
-    centre_x, centre_y, width, height = (boxes_cxcywh[..., i] for i in range(4))
+    centre_x, centre_y, width, height = ops.unstack(boxes_cxcywh, axis=-1)
     half_width, half_height = width / 2, height / 2
     return ops.stack(
         [
@@ -46,9 +47,8 @@ def area(boxes_xyxy: Tensor) -> Tensor:
 
     Example: (0, 0, 4, 2) has 8.
     """
-    width = ops.maximum(boxes_xyxy[..., 2] - boxes_xyxy[..., 0], 0.0)
-    height = ops.maximum(boxes_xyxy[..., 3] - boxes_xyxy[..., 1], 0.0)
-    return width * height
+    left, top, right, bottom = ops.unstack(boxes_xyxy, axis=-1)
+    return ops.maximum(right - left, 0.0) * ops.maximum(bottom - top, 0.0)
 
 
 def intersection(first: Tensor, second: Tensor) -> Tensor:
@@ -56,8 +56,9 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
 
     Example: (0, 0, 4, 2) and (2, 0, 6, 2) share 4.
     """
-    width = ops.minimum(first[..., 2], second[..., 2]) - ops.maximum(first[..., 0], second[..., 0])
-    height = ops.minimum(first[..., 3], second[..., 3]) - ops.maximum(first[..., 1], second[..., 1])
+    left, top, right, bottom = _paired_sides(first, second)
+    width = ops.minimum(*right) - ops.maximum(*left)
+    height = ops.minimum(*bottom) - ops.maximum(*top)
     return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
 
 
@@ -110,9 +111,13 @@ def ciou(first: Tensor, second: Tensor) -> Tensor:
 
 def _enclosing_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Width and height of the smallest boxes around both."""
-    width = ops.maximum(first[..., 2], second[..., 2]) - ops.minimum(first[..., 0], second[..., 0])
-    height = ops.maximum(first[..., 3], second[..., 3]) - ops.minimum(first[..., 1], second[..., 1])
-    return width, height
+    left, top, right, bottom = _paired_sides(first, second)
+    return ops.maximum(*right) - ops.minimum(*left), ops.maximum(*bottom) - ops.minimum(*top)
+
+
+def _paired_sides(first: Tensor, second: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+    """Left, top, right and bottom, each of both boxes."""
+    return zip(ops.unstack(first, axis=-1), ops.unstack(second, axis=-1), strict=True)
 
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:

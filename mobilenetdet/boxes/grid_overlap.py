@@ -28,7 +28,7 @@ def signed_overlaps(grid: AnchorGrid, gt_boxes: Tensor, gt_kinds: Tensor) -> Ten
     Returns:
         float32 [B, N, A], 0 to 0.5 for objects, -1 to 0 for the others.
     """
-    left, top, right, bottom = (gt_boxes[..., i, None, None] for i in range(4))  # [B, N, 1, 1]
+    left, top, right, bottom = ops.unstack(gt_boxes[..., None, None], axis=2)  # [B, N, 1, 1]
     own_areas = ops.where(gt_kinds == DONT_CARE, 0.0, area(gt_boxes))[..., None]  # [B, N, 1]
     signs = ops.where(gt_kinds == OBJECT, 1.0, -1.0)[..., None]
     batch, count = ops.shape(gt_boxes)[:2]

@@ -68,7 +68,10 @@ class AnchorHead(keras.layers.Layer):
         deltas = predictions["deltas"]
         if index is None:
             return decode(deltas, anchors_xyxy)
-        deltas = ops.take_along_axis(deltas, index[..., None], axis=1)
+        batch, num_anchors = ops.shape(deltas)[:2]
+        first = ops.arange(batch, dtype="int32")[:, None] * num_anchors
+        # From one list of all anchors; `take_along_axis` would bring the deltas into another order.
+        deltas = ops.take(ops.reshape(deltas, (-1, 4)), first + index, axis=0)
         return decode(deltas, ops.take(anchors_xyxy, index, axis=0))
 
     def losses_by_part(

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
+from mobilenetdet.boxes.top_anchors import top_anchors
 from mobilenetdet.config import PostprocessConfig
 
 # Votes below this in all say nothing about a place.
@@ -39,8 +40,8 @@ def select_detections(
     height, width = image_size
     num_classes, num_anchors = scores.shape[1:]
     count = min(config.max_candidates, num_anchors)
-    scores, index = ops.top_k(scores, k=count)  # [B, C, K]
-    index = ops.reshape(ops.cast(index, "int32"), (-1, num_classes * count))
+    scores, index = top_anchors(scores, count)  # [B, C, K]
+    index = ops.reshape(index, (-1, num_classes * count))
     boxes = ops.reshape(boxes_of(index), (-1, num_classes, count, 4))  # [B, C, K, 4]
     limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes.dtype)
     boxes = ops.clip(boxes, 0.0, limits)
@@ -141,7 +142,7 @@ def soft_nms(
     count = ious.shape[-1]
     exponents = ious**2 / sigma
     # A box's rivals are those that overlap it; of equals the first is the better.
-    rivals = ops.cast(ious > 0, scores.dtype) * (1.0 - np.eye(count, dtype="float32"))
+    rivals = ops.sign(ious) * (1.0 - np.eye(count, dtype="float32"))
     earlier_rivals = rivals * np.tri(count, k=-1, dtype="float32")  # [K, K], column before row
 
     def take_best(left: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:

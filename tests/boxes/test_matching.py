@@ -12,7 +12,6 @@ from mobilenetdet.boxes.matching import (
     AnchorMatches,
     assign_best_anchors,
     match_anchors,
-    top_anchors,
 )
 from mobilenetdet.config import SQUEEZEDET_ANCHORS, MatchingConfig
 from mobilenetdet.kitti.labels import read_objects
@@ -177,17 +176,6 @@ def test_assignment_is_greedy_over_all_pairs(levels):
     ious[~is_object] = -1
     for scene in range(64):
         assert assigned[scene].tolist() == naive_assignment(ious[scene]), scene
-
-
-@pytest.mark.parametrize("levels", [2, 20, 10_000])
-@pytest.mark.parametrize("length", [10, 64, 500])
-def test_top_anchors_are_those_of_a_stable_sort(levels, length):
-    rng = np.random.default_rng(levels + length)
-    values = (rng.integers(-1, levels, (3, 4, length)) / levels).astype(np.float32)
-    top, index = (ops.convert_to_numpy(x) for x in top_anchors(values, 9))
-    expected = np.argsort(-values, axis=-1, kind="stable")[..., :9]
-    np.testing.assert_array_equal(index, expected)
-    np.testing.assert_array_equal(top, np.take_along_axis(values, expected, axis=-1))
 
 
 def test_as_many_objects_as_anchors():
