@@ -69,6 +69,7 @@ class AnchorHead(keras.layers.Layer):
         if index is None:
             return decode(deltas, anchors_xyxy)
         batch, num_anchors = ops.shape(deltas)[:2]
+        index = ops.cast(index, "int32")
         first = ops.arange(batch, dtype="int32")[:, None] * num_anchors
         # From one list of all anchors; `take_along_axis` would bring the deltas into another order.
         deltas = ops.take(ops.reshape(deltas, (-1, 4)), first + index, axis=0)
