@@ -145,7 +145,9 @@ def ssd() -> DetectionConfig:
     """SSD as published (arXiv 1512.02325) on MobileNetV1: strides 16 to 128, softmax, smooth L1.
 
     384x1248. Its default boxes begin at 28 pixels, which is more than most pedestrians of KITTI
-    are wide. Not yet run.
+    are wide. 860 real frames (525 to train, 335 to measure, none of a drive on both sides),
+    ImageNet weights, `--train.epochs 12`, 80 minutes on 2 CPU cores that shared other work:
+    moderate R40 48.0 Car, 32.6 Pedestrian, 40.9 Cyclist. docs/results.md has the commands.
     """
     levels = default_shapes(_SSD_SIZES, _SSD_RATIOS)
     return DetectionConfig(
