@@ -51,11 +51,38 @@ class AnchorGrid:
         """Returns the sides of each map's anchors."""
         found = []
         for stride, shapes in self.levels:
-            rows, columns = (-(-side // stride) for side in self.image_size)
+            rows, columns = _num_cells(self.image_size, stride)
             boxes = grid_anchors(self.image_size, stride, shapes)
             boxes = boxes.reshape(rows, columns, len(shapes), 4)
             found.append(LevelSides(columns=boxes[0, :, :, 0::2], rows=boxes[:, 0, :, 1::2]))
         return found
+
+    def mirror_order(self) -> np.ndarray:
+        """For each anchor the one that takes its place when the image is mirrored left to right.
+
+        Returns:
+            int [A], indices of anchors.
+
+        Raises:
+            ValueError: the cells of a map reach beyond the image, so that its anchors have no
+                mirror image among them.
+
+        Example: two cells side by side with three shapes have (3, 4, 5, 0, 1, 2).
+        """
+        width = self.image_size[1]
+        orders, start = [], 0
+        for stride, shapes in self.levels:
+            if width % stride:
+                raise ValueError(
+                    f"the map of stride {stride} has no mirror image: its cells do not divide the "
+                    f"width of {width} pixels; make data.image_width a multiple of {stride}, or "
+                    "postprocess.mirror False"
+                )
+            rows, columns = _num_cells(self.image_size, stride)
+            places = np.arange(rows * columns * len(shapes)).reshape(rows, columns, len(shapes))
+            orders.append(start + places[:, ::-1].reshape(-1))
+            start += places.size
+        return np.concatenate(orders)
 
 
 def grid_anchors(
@@ -74,7 +101,7 @@ def grid_anchors(
 
     Example: a 16x16 image at stride 16 and the shape (4, 2) give ((6, 7, 10, 9),).
     """
-    rows, columns = (-(-side // stride) for side in image_size)
+    rows, columns = _num_cells(image_size, stride)
     centre_y, centre_x = np.meshgrid(
         (np.arange(rows) + 0.5) * stride, (np.arange(columns) + 0.5) * stride, indexing="ij"
     )
@@ -84,33 +111,7 @@ def grid_anchors(
     return boxes.reshape(-1, 4).astype(np.float32)
 
 
-def mirror_order(image_size: tuple[int, int], levels: Levels) -> np.ndarray:
-    """For each anchor the one that takes its place when the image is mirrored left to right.
-
-    Args:
-        image_size: (height, width) of the network input, pixels.
-        levels: (stride, shapes) of each map, as of an `AnchorGrid`.
-
-    Returns:
-        int [A], indices of anchors.
-
-    Raises:
-        ValueError: the cells of a map reach beyond the image, so that its anchors have no mirror
-            image among them.
-
-    Example: two cells side by side with three shapes have (3, 4, 5, 0, 1, 2).
-    """
+def _num_cells(image_size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Rows and columns of a map; the last cells may reach beyond the image."""
     height, width = image_size
-    orders, start = [], 0
-    for stride, shapes in levels:
-        if width % stride:
-            raise ValueError(
-                f"the map of stride {stride} has no mirror image: its cells do not divide the "
-                f"width of {width} pixels; make data.image_width a multiple of {stride}, or "
-                "postprocess.mirror False"
-            )
-        grid = np.arange(-(-height // stride) * (width // stride) * len(shapes))
-        grid = grid.reshape(-1, width // stride, len(shapes))  # [rows, columns, K]
-        orders.append(start + grid[:, ::-1].reshape(-1))
-        start += grid.size
-    return np.concatenate(orders)
+    return -(-height // stride), -(-width // stride)

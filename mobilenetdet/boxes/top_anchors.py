@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.take_rows import take_rows
 
 # Anchors a group in the search for the largest values: the first that needs no padding, which
 # would copy all of them, or the first of all.
@@ -35,9 +36,8 @@ def top_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     fewer = min if isinstance(count, int) else ops.minimum
     _, best = ops.top_k(ops.max(groups, axis=-1), fewer(count, num_groups))
     best = ops.sort(ops.cast(best, "int32"), axis=-1)  # [B, N, k]
-    # Groups are taken whole, from one list of all; `take_along_axis` would look up each value.
-    first = ops.reshape(ops.arange(batch * rows, dtype="int32") * num_groups, (batch, rows, 1))
-    members = ops.take(ops.reshape(groups, (-1, size)), first + best, axis=0)
+    as_images = ops.reshape(groups, (batch * rows, num_groups, size))
+    members = take_rows(as_images, ops.reshape(best, (batch * rows, -1)))
     places = best[..., None] * size + ops.arange(size, dtype="int32")  # [B, N, k, group]
     flat = (batch, rows, -1)
     top, inner = ops.top_k(ops.reshape(members, flat), count)

@@ -12,6 +12,7 @@ from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.boxes.positive_rows import PositiveRows
+from mobilenetdet.boxes.take_rows import take_rows
 from mobilenetdet.config import LossConfig
 from mobilenetdet.models.box_losses import LearntBoxes, learn_boxes
 
@@ -68,12 +69,7 @@ class AnchorHead(keras.layers.Layer):
         deltas = predictions["deltas"]
         if index is None:
             return decode(deltas, anchors_xyxy)
-        batch, num_anchors = ops.shape(deltas)[:2]
-        index = ops.cast(index, "int32")
-        first = ops.arange(batch, dtype="int32")[:, None] * num_anchors
-        # From one list of all anchors; `take_along_axis` would bring the deltas into another order.
-        deltas = ops.take(ops.reshape(deltas, (-1, 4)), first + index, axis=0)
-        return decode(deltas, ops.take(anchors_xyxy, index, axis=0))
+        return decode(take_rows(deltas, index), ops.take(anchors_xyxy, index, axis=0))
 
     def losses_by_part(
         self,

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.boxes.anchors import mirror_order
 from mobilenetdet.boxes.detections import Detections
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.letterbox import Letterbox
@@ -35,7 +34,7 @@ def average_mirrored(predictions: Predictions, mirrored: Predictions, order: Ten
         predictions: of the image; "deltas" [B, A, 4], and whatever its head makes scores of,
             [B, A] or [B, A, ...].
         mirrored: those of the image mirrored left to right.
-        order: int [A], from `boxes.anchors.mirror_order`.
+        order: int [A], from `AnchorGrid.mirror_order`.
 
     Returns:
         The same entries and shapes.
@@ -61,8 +60,7 @@ class DetectionModel(keras.Model):
         self.postprocess = config
         self.mirror_order = None
         if config.mirror:
-            levels = detector.config.model.levels()
-            self.mirror_order = mirror_order(detector.image_size, levels)  # [A]
+            self.mirror_order = detector.anchor_grid.mirror_order()  # [A]
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         """Detects in [B, H, W, 3]; see `select_detections`."""

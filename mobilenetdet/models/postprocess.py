@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
+from mobilenetdet.boxes.take_rows import take_rows
 from mobilenetdet.boxes.top_anchors import top_anchors
 from mobilenetdet.config import PostprocessConfig
 
@@ -172,7 +173,7 @@ def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str
     scores, index = ops.top_k(scores, k=count)  # [B, M]
     index = ops.cast(index, "int32")
     classes = ops.where(scores > 0, index // per_class, -1)
-    boxes = ops.take_along_axis(boxes, index[..., None], axis=1)
+    boxes = take_rows(boxes, index)
     return {"boxes": boxes, "scores": scores, "classes": classes}
 
 
@@ -187,7 +188,7 @@ def _calibrate(
     scores, order = ops.top_k(scores, k=scores.shape[1])  # [B, M]
     order = ops.cast(order, "int32")
     return {
-        "boxes": ops.take_along_axis(found["boxes"], order[..., None], axis=1),
+        "boxes": take_rows(found["boxes"], order),
         "scores": scores,
-        "classes": ops.take_along_axis(found["classes"], order, axis=1),
+        "classes": take_rows(found["classes"], order),
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.anchors import AnchorGrid, grid_anchors, mirror_order
+from mobilenetdet.boxes.anchors import AnchorGrid, grid_anchors
 from mobilenetdet.boxes.geometry import iou
 from mobilenetdet.config import SQUEEZEDET_ANCHORS
 from mobilenetdet.kitti.labels import parse_objects
@@ -55,8 +55,8 @@ def test_sides_of_a_grid_are_those_of_its_anchors():
 def test_mirror_image_of_the_anchors():
     levels = [(8, [(10.0, 20.0), (7.0, 3.0)]), (16, [(30.0, 12.0)]), (32, SQUEEZEDET_ANCHORS)]
     image_size = (70, 96)
-    anchors = AnchorGrid(image_size, levels).boxes_xyxy()
-    order = mirror_order(image_size, levels)
+    grid = AnchorGrid(image_size, levels)
+    anchors, order = grid.boxes_xyxy(), grid.mirror_order()
     mirrored = anchors[order]
     np.testing.assert_allclose(96 - mirrored[:, [2, 0]], anchors[:, [0, 2]], atol=1e-5)
     np.testing.assert_array_equal(mirrored[:, [1, 3]], anchors[:, [1, 3]])
@@ -64,12 +64,12 @@ def test_mirror_image_of_the_anchors():
 
 
 def test_mirror_order_of_the_docstring():
-    assert mirror_order((8, 16), [(8, [(1, 1)] * 3)]).tolist() == [3, 4, 5, 0, 1, 2]
+    assert AnchorGrid((8, 16), [(8, [(1, 1)] * 3)]).mirror_order().tolist() == [3, 4, 5, 0, 1, 2]
 
 
 def test_cells_beyond_the_image_have_no_mirror_image():
     with pytest.raises(ValueError, match="stride 64.*1248 pixels.*a multiple of 64"):
-        mirror_order((384, 1248), [(32, [(9, 9)]), (64, [(9, 9)])])
+        AnchorGrid((384, 1248), [(32, [(9, 9)]), (64, [(9, 9)])]).mirror_order()
 
 
 def test_anchors_may_leave_the_image():
