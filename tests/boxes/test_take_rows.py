@@ -14,8 +14,3 @@ def test_each_image_gives_its_own_rows(tail, dtype):
     expected = np.stack([rows[own] for rows, own in zip(values, index, strict=True)])
     found = take_rows(ops.convert_to_tensor(values), ops.convert_to_tensor(index))
     np.testing.assert_array_equal(found, expected)
-
-
-def test_no_image_gives_no_rows():
-    found = take_rows(ops.zeros((0, 7, 4)), ops.zeros((0, 5), dtype="int32"))
-    assert found.shape == (0, 5, 4)
