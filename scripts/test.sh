@@ -25,7 +25,9 @@ export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 # Both halves at once: each keeps about one core busy.
 jax_log=$(mktemp)
 KERAS_BACKEND=jax "$PYTHON" -m pytest -p no:cacheprovider \
-    tests/boxes tests/models tests/training/test_yellowfin.py "$@" >"$jax_log" 2>&1 &
+    tests/boxes tests/models tests/inference/test_detection_model.py \
+    tests/classification/test_model.py tests/classification/test_loss.py \
+    tests/benchmark/test_model_cost.py tests/training/test_yellowfin.py "$@" >"$jax_log" 2>&1 &
 jax=$!
 trap 'kill $jax 2>/dev/null || true; rm -f "$jax_log"' EXIT
 status=0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # where the package is not installed
 
-from mobilenetdet.cli.door import run
+from mobilenetdet.cli.main import run
 
 if __name__ == "__main__":
     run("visualize")

@@ -1,13 +1,12 @@
 """Fixtures that every test may use."""
 
-import pickle
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.config import (
+from mobilenetdet.config.detection import (
     AugmentConfig,
     DataConfig,
     DetectionConfig,
@@ -15,6 +14,8 @@ from mobilenetdet.config import (
     ModelConfig,
     TrainConfig,
 )
+
+pytest_plugins = ("fixtures.backend", "fixtures.class_images", "fixtures.training")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -91,66 +92,3 @@ def small_config(small_kitti: Path) -> DetectionConfig:
         train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
         eval=EvalConfig(num_overlays=2),
     )
-
-
-@pytest.fixture(scope="session")
-def small_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with cifar-10-batches-py: 5 x 16 training images and 24 test images.
-
-    The class of an image is the place of a bright square on noise, so it can be learned.
-    """
-    root = tmp_path_factory.mktemp("small_cifar10")
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir()
-    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-    for index, name in enumerate(names):
-        rng = np.random.default_rng(index)
-        labels = rng.permutation(np.arange(24 if name == "test_batch" else 16) % 10)
-        images = rng.integers(0, 60, (len(labels), 32, 32, 3)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            top, left = 16 * (label // 5), 6 * (label % 5)
-            image[top : top + 12, left : left + 6] = (250, 20 * label, 40)
-        rows = images.transpose(0, 3, 1, 2).reshape(len(labels), 3072)
-        batch = {b"data": rows, b"labels": labels.tolist(), b"batch_label": name.encode()}
-        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
-    return root
-
-
-@pytest.fixture(scope="session")
-def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with train/NAME/*.JPEG and val/NAME/*.JPEG: 4 classes x 8 and x 5 rendered images.
-
-    The class is the place of a bright bar on noise; sizes differ from image to image.
-    """
-    root = tmp_path_factory.mktemp("class_folders")
-    for split, count in (("train", 8), ("val", 5)):
-        for label, name in enumerate(("n01", "n02", "n10", "n20")):
-            folder = root / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                image = draw_class_image(label, seed=100 * label + index + 1000 * (split == "val"))
-                cv2.imwrite(str(folder / f"{name}_{index}.JPEG"), image)
-    return root
-
-
-def draw_class_image(label: int, seed: int) -> np.ndarray:
-    """One image of `class_folders`, uint8 [H, W, 3]."""
-    rng = np.random.default_rng(seed)
-    height, width = rng.integers(40, 60, 2)
-    image = rng.integers(0, 60, (height, width, 3)).astype(np.uint8)
-    vertical, far = divmod(label, 2)
-    start = 5 if not far else (width if vertical else height) - 17
-    bar = (slice(None), slice(start, start + 12)) if vertical else (slice(start, start + 12),)
-    image[bar] = (60 * label, 255, 90)
-    return image
-
-
-@pytest.fixture(scope="session")
-def class_records(class_folders: Path) -> Path:
-    """`class_folders` as records, 32 images in train_*, 20 in val_*."""
-    from mobilenetdet.cli import imagenet_convert
-
-    out = class_folders / "tfrecord"
-    arguments = ["--dataset_root", str(class_folders), "--output_dir", str(out)]
-    imagenet_convert.main([*arguments, "--num_shards", "3"])
-    return out

@@ -7,12 +7,11 @@ from typing import NamedTuple
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT
+from mobilenetdet.boxes.gather import PositiveAnchors, top_k_anchors
 from mobilenetdet.boxes.geometry import Tensor
-from mobilenetdet.boxes.grid_overlap import from_iou, signed_overlaps
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT
-from mobilenetdet.boxes.positive_rows import PositiveRows
-from mobilenetdet.boxes.top_anchors import top_anchors
-from mobilenetdet.config import MatchingConfig
+from mobilenetdet.boxes.grid_iou import from_iou, signed_overlaps
+from mobilenetdet.config.detection import MatchingConfig
 
 # More than any overlap.
 _UNREACHABLE = 2.0
@@ -33,7 +32,7 @@ class AnchorMatches(NamedTuple):
 
 
 def match_anchors(
-    grid: AnchorGrid, gt_boxes: Tensor, gt_kinds: Tensor, config: MatchingConfig
+    grid: AnchorGrid, gt_boxes: Tensor, gt_status: Tensor, config: MatchingConfig
 ) -> AnchorMatches:
     """Matches anchors to objects.
 
@@ -45,12 +44,12 @@ def match_anchors(
     Args:
         grid: the anchors.
         gt_boxes: float [B, N, 4], pixels of the network input.
-        gt_kinds: int [B, N] of `boxes.kinds`.
+        gt_status: int [B, N] of `boxes.box_status`.
         config: the thresholds.
     """
-    overlaps = signed_overlaps(grid, gt_boxes, gt_kinds)  # [B, N, A]
+    overlaps = signed_overlaps(grid, gt_boxes, gt_status)  # [B, N, A]
     best = ops.max(overlaps, axis=1)  # [B, A], above 0 only for objects
-    assigned = assign_best_anchors(overlaps, gt_kinds == OBJECT)
+    assigned = assign_best_anchors(overlaps, gt_status == OBJECT)
     owner = _owners(assigned, ops.shape(best))  # [B, A]
     is_owned = owner >= 0
     is_covered = best >= from_iou(config.positive_iou)
@@ -58,7 +57,7 @@ def match_anchors(
     gt_index = ops.where(is_owned, owner, _best_objects(overlaps, is_covered))
     neutral = best >= from_iou(config.ignore_iou)
     if config.ignore_regions:
-        neutral = ops.logical_or(neutral, _on_ignored(overlaps, gt_kinds, config))
+        neutral = ops.logical_or(neutral, _on_ignored(overlaps, gt_status, config))
     negative = ops.logical_not(ops.logical_or(positive, neutral))
     return AnchorMatches(gt_index, positive, negative)
 
@@ -83,7 +82,7 @@ def assign_best_anchors(overlaps: Tensor, is_object: Tensor) -> Tensor:
     earlier = rows[None, :] < rows[:, None]  # [N, N]: m before n
     # The others take at most N - 1 anchors, so that one of its best N is left to each object.
     # Of equals the lower anchor comes first.
-    best, candidates = top_anchors(overlaps, count)  # [B, N, N]
+    best, candidates = top_k_anchors(overlaps, count)  # [B, N, N]
     best = ops.where(is_object[:, :, None], best, -1.0)
 
     def fix_mutual_bests(best: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +118,7 @@ def _best_objects(overlaps: Tensor, is_covered: Tensor) -> Tensor:
 
     TensorFlow's argmax over [B, N, A] takes longer than all else here, and few anchors are covered.
     """
-    covered = PositiveRows(is_covered)
+    covered = PositiveAnchors(is_covered)
     best = ops.argmax(covered.take_pairs(overlaps), axis=1)
     return covered.put(ops.cast(best, "int32"))
 
@@ -140,11 +139,11 @@ def _owners(assigned: Tensor, shape: tuple[Tensor, Tensor]) -> Tensor:
     return ops.reshape(owners, (batch, num_anchors + 1))[:, :num_anchors]
 
 
-def _on_ignored(overlaps: Tensor, gt_kinds: Tensor, config: MatchingConfig) -> Tensor:
+def _on_ignored(overlaps: Tensor, gt_status: Tensor, config: MatchingConfig) -> Tensor:
     """Anchors [B, A] that lie on something which is neither object nor background."""
     # A small ignored object may be far from every anchor's shape: its best anchor counts too.
     best = ops.maximum(-ops.min(overlaps, axis=2), 1e-6)  # [B, N]
     of_ignored = ops.minimum(best, from_iou(config.ignore_iou))
-    limits = ops.where(gt_kinds == IGNORED, of_ignored, _UNREACHABLE)
-    limits = ops.where(gt_kinds == DONT_CARE, config.dont_care_overlap, limits)
+    limits = ops.where(gt_status == IGNORED, of_ignored, _UNREACHABLE)
+    limits = ops.where(gt_status == DONT_CARE, config.dont_care_overlap, limits)
     return ops.any(overlaps <= -limits[:, :, None], axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mobilenetdet.data.shards import Manifest
+from mobilenetdet.records.shards import Manifest
 
 
 def describe_conversion(

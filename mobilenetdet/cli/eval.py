@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.analysis.match_overlays import draw_worst_frames
+from mobilenetdet.analysis.overlays import read_images, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
-from mobilenetdet.evaluation.coco import coco_metrics, format_coco
+from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
-from mobilenetdet.evaluation.outcomes import draw_worst_frames
-from mobilenetdet.evaluation.overlays import read_images, write_overlays
-from mobilenetdet.evaluation.run import find_weights, load_detection_model
-from mobilenetdet.kitti.analysis import analyse
-from mobilenetdet.kitti.metrics import format_metrics, write_metrics
+from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
+from mobilenetdet.runs import find_weights, load_detection_model
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _write_report(
     evaluation: Evaluation, config: DetectionConfig, folder: Path, options: Options
 ) -> Path:
     # Not at the top: matplotlib takes a second to import.
-    from mobilenetdet.evaluation.report import NUM_WORST_FRAMES, write_report
+    from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
     frame_ids = list(evaluation.labels)
     labels, detections = evaluation.pairs()

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from mobilenetdet.evaluation.coco import coco_metrics
-from mobilenetdet.kitti.analysis import analyse
+from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.evaluation.coco_ap import coco_metrics
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects, write_objects
 from mobilenetdet.kitti.layout import parse_frame_ids

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from mobilenetdet.boxes.fitting import best_grid_ious, fit_shapes
+from mobilenetdet.boxes.anchor_fitting import best_grid_ious, fit_shapes
 from mobilenetdet.boxes.letterbox import Letterbox
-from mobilenetdet.config import SQUEEZEDET_ANCHORS
-from mobilenetdet.data.records import read_frames
-from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
+from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects
 from mobilenetdet.kitti.results import read_labels
-from mobilenetdet.sections.anchor_shapes import KITTI_ANCHORS
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.shards import shard_paths
 
 # Edges of the parts by height that coverage is printed for, pixels of the network input.
 _HEIGHTS = (0, 25, 40, 60, 100, np.inf)
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(_snippet(fitted)))
     if options.plot is not None:
         # Not at the top: matplotlib takes a second to import.
-        from mobilenetdet.evaluation.anchor_plot import write_shapes
+        from mobilenetdet.draw.anchor_plot import write_shapes
 
         write_shapes(options.plot, sizes, types, fitted)
         print(options.plot)

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.classification.convert import ClassConversionOptions, convert_classes
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.data.class_convert import ClassConversionOptions, convert_classes
-from mobilenetdet.data.shard_writer import Listeners
+from mobilenetdet.records.shard_writer import Listeners
 
 _MAX_NOTES = 30
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Annotated
 import keras
 import tyro
 
-from mobilenetdet.classifier_config import ClassifierConfig
+from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.classification.model import build_classifier
+from mobilenetdet.classification.train import compiled_classifier
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config_file import read_any_config
-from mobilenetdet.models.classifier import build_classifier
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import compare_h5_layers
-from mobilenetdet.presets import PRESETS, make_preset
-from mobilenetdet.training.classify import compiled_classifier
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -79,7 +81,7 @@ def _build_target(options: Options) -> keras.Model:
             (None, None, 3), num_classes=options.num_classes, alpha=options.alpha
         )
     if Path(options.into).exists():
-        config = read_any_config(options.into)
+        config = _read_any_config(options.into)
         if isinstance(config, ClassifierConfig):
             return compiled_classifier(config, steps=1, load_weights=False)
     elif options.into in PRESETS:
@@ -150,3 +152,13 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f} kB"
+
+
+def _read_any_config(path: Path) -> DetectionConfig | ClassifierConfig:
+    """Reads the config of a run of either kind; if it is neither, says why it is no detector's."""
+    try:
+        return read_config(path)
+    except ValueError:
+        with contextlib.suppress(ValueError):
+            return read_config(path, ClassifierConfig)
+        raise

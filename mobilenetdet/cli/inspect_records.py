@@ -12,10 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mobilenetdet.data.inspect import RecordsSummary, draw_sample, summarize
-from mobilenetdet.data.records import read_frames
-from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
 from mobilenetdet.draw import montage, write_image
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.shards import shard_paths
 
 _MAX_LISTED = 10
 

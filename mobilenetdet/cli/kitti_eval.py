@@ -10,17 +10,17 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from mobilenetdet.data.images import decode_image
-from mobilenetdet.evaluation.coco import coco_metrics, format_coco
-from mobilenetdet.evaluation.outcomes import draw_worst_frames
-from mobilenetdet.kitti.advice import advise
-from mobilenetdet.kitti.analysis import Analysis, analyse, format_analysis
+from mobilenetdet.analysis.advice import advise
+from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
+from mobilenetdet.analysis.match_overlays import draw_worst_frames
+from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image, parse_frame_ids
-from mobilenetdet.kitti.metrics import format_metrics, write_metrics
-from mobilenetdet.kitti.preflight import check_results
+from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
+from mobilenetdet.kitti.result_checks import check_results
 from mobilenetdet.kitti.results import ResultSet, read_labels, read_result_set
 from mobilenetdet.kitti.self_check import check_labels
+from mobilenetdet.records.encoded_image import decode_image
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def _explain(results: ResultSet, options: Options) -> None:
         print("\n" + "\n".join(advise(analysis)))
     # Not at the top: matplotlib takes a second to import.
     if options.plots is not None:
-        from mobilenetdet.evaluation.analysis_plots import write_plots
+        from mobilenetdet.analysis.plots import write_plots
 
         print("\n".join(map(str, write_plots(analysis, options.plots))))
     if options.report is not None:
-        from mobilenetdet.evaluation.report import NUM_WORST_FRAMES, write_report
+        from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
         write_report(
             options.report,

@@ -19,7 +19,7 @@ from mobilenetdet.kitti.splits import (
     random_split,
     read_drive_mapping,
 )
-from mobilenetdet.kitti.synthetic.writer import MANIFEST_NAME
+from mobilenetdet.synthetic.writer import MANIFEST_NAME
 
 _MAX_REPORTED_FRAMES = 20
 

@@ -10,7 +10,7 @@ from typing import Literal
 import tyro
 
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.kitti.synthetic import synthesize
+from mobilenetdet.synthetic import synthesize
 
 
 @dataclass(frozen=True)

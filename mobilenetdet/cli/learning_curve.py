@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenetdet.analysis.learning_curve import draw_learning_curve, fit_power_law, read_point
 from mobilenetdet.cli.options import parse
-from mobilenetdet.evaluation.learning_curve import draw_learning_curve, fit_power_law, read_point
 from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 
 

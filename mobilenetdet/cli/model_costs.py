@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from mobilenetdet.benchmark.model_cost import (
+    ALPHAS,
+    SIZES,
+    ModelCost,
+    measure_classifiers,
+    measure_cost,
+)
 from mobilenetdet.cli.options import parse
-from mobilenetdet.models.cost import ALPHAS, SIZES, ModelCost, measure_classifiers, measure_cost
+from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.presets import PRESETS, make_preset
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from mobilenetdet.config import (
+from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
     EvalConfig,
     PostprocessConfig,
 )
-from mobilenetdet.config_file import read_config
-from mobilenetdet.presets import make_preset
+from mobilenetdet.config.presets import make_preset
+from mobilenetdet.config.storage import read_config
 
 Options = TypeVar("Options")
 # What training starts from where no preset is named, and where that run goes.

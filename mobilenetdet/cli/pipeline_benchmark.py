@@ -11,12 +11,13 @@ import tensorflow as tf
 import tyro
 
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
+from mobilenetdet.config.detection import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
 from mobilenetdet.data.augment import Augmenter
-from mobilenetdet.data.images import decode_image, letterbox_image
+from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.data.pipeline import count_frames, num_workers, train_batches
-from mobilenetdet.data.records import decode_record
-from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.records.detection_record import decode_record
+from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.shards import shard_paths
 
 # Stages are timed on this many frames at most, kept in memory: some 2 MB each.
 _MAX_STAGE_FRAMES = 100

@@ -10,9 +10,9 @@ import tyro
 
 from mobilenetdet.cli.options import Overrides, UseOverrides, pretrained_run, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.data.sources import find_files, read_pictures
-from mobilenetdet.evaluation.predict import Format, PredictionWriter, detect_pictures
-from mobilenetdet.evaluation.run import find_weights, load_detection_model
+from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
+from mobilenetdet.inference.sources import find_files, read_pictures
+from mobilenetdet.runs import find_weights, load_detection_model
 
 
 @dataclass(frozen=True)

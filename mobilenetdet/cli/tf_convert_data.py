@@ -11,9 +11,9 @@ import tyro
 
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.data.convert import ConversionOptions, convert_split
-from mobilenetdet.data.shards import Manifest
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.shards import Manifest
 
 
 @dataclass(frozen=True)

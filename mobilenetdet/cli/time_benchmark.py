@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mobilenetdet.cli.options import parse
-from mobilenetdet.config import DetectionConfig, Precision
-from mobilenetdet.deploy.backbone_benchmark import (
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.benchmark.backbone import (
     REFERENCE,
     BackboneTime,
     tf_keras_installed,
     time_backbone,
 )
-from mobilenetdet.deploy.detector_benchmark import (
+from mobilenetdet.benchmark.detector import (
     DetectorTime,
     InferenceTime,
     time_detector,
     time_inference,
 )
-from mobilenetdet.deploy.steps import require_tensorflow
-from mobilenetdet.deploy.timing import Rounds, describe_machine
-from mobilenetdet.files import whole_file
-from mobilenetdet.presets import PRESETS, make_preset
+from mobilenetdet.benchmark.steps import require_tensorflow
+from mobilenetdet.benchmark.timing import Rounds, describe_machine
+from mobilenetdet.cli.options import parse
+from mobilenetdet.config.detection import DetectionConfig, Precision
+from mobilenetdet.config.presets import PRESETS, make_preset
 
 Part = Literal["backbone", "detector", "inference"]
 # Batch size and (height, width): the input of the detector, and that of ImageNet.
@@ -183,5 +183,5 @@ def _silence_retracing() -> None:
 
 
 def _write_json(report: dict[str, Any], path: Path) -> None:
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import tyro
 
+from mobilenetdet.analysis.overlays import MONTAGE_NAME
 from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek, preset_help
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.evaluation.overlays import MONTAGE_NAME
-from mobilenetdet.kitti.metrics import format_metrics
-from mobilenetdet.presets import PRESETS, make_preset
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.training.train import train
 
 

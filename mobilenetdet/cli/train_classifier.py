@@ -9,11 +9,11 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.classifier_config import ClassifierConfig, ClassifierModelConfig
-from mobilenetdet.classifier_presets import CLASSIFIER_PRESETS, make_classifier_preset
+from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
+from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
+from mobilenetdet.classification.train import train_classifier
 from mobilenetdet.cli.options import parse, peek, preset_help
-from mobilenetdet.evaluation.run import find_weights
-from mobilenetdet.training.classify import train_classifier
+from mobilenetdet.runs import find_weights
 
 DEFAULT_PRESET = "cifar10"
 

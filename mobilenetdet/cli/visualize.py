@@ -8,19 +8,19 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
-from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.data.pipeline import count_frames
-from mobilenetdet.evaluation.evaluate import evaluate_split
-from mobilenetdet.evaluation.overlays import write_overlays
-from mobilenetdet.evaluation.run import find_weights, load_detection_model
-from mobilenetdet.evaluation.verify import (
+from mobilenetdet.analysis.dataset_overlays import (
     write_batch_overlays,
     write_label_overlays,
     write_match_overlays,
 )
-from mobilenetdet.presets import PRESETS
+from mobilenetdet.analysis.overlays import write_overlays
+from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
+from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.presets import PRESETS
+from mobilenetdet.data.pipeline import count_frames
+from mobilenetdet.evaluation.evaluate import evaluate_split
+from mobilenetdet.runs import find_weights, load_detection_model
 
 _PRESETS = f"one of {', '.join(PRESETS)}"
 

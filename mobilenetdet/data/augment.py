@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.config import AugmentConfig
-from mobilenetdet.data.images import BORDER_GREY
+from mobilenetdet.config.detection import AugmentConfig
+from mobilenetdet.data.letterbox_image import BORDER_GREY
 
 # Its import asks the network for a newer version otherwise.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilenetdet.config import AugmentConfig
-from mobilenetdet.data.roles import Targets, make_targets
+from mobilenetdet.config.detection import AugmentConfig
+from mobilenetdet.data.targets import Targets, make_targets
 
 # The quarters meet in the middle part of the frame, shares of its sides.
 _LEAST, _MOST = 0.3, 0.7
@@ -58,7 +58,7 @@ def add_mosaics(
                 make_targets(
                     targets[source].boxes_xyxy,
                     targets[source].classes,
-                    targets[source].kinds,
+                    targets[source].box_status,
                     window_xyxy=np.array(window, np.float32),
                     min_size=config.min_box_size,
                     min_visibility=config.min_visibility,
@@ -86,6 +86,6 @@ def _joined(parts: Sequence[Targets], num_dropped: int) -> Targets:
     return Targets(
         np.concatenate([part.boxes_xyxy for part in parts]),
         np.concatenate([part.classes for part in parts]),
-        np.concatenate([part.kinds for part in parts]),
+        np.concatenate([part.box_status for part in parts]),
         num_dropped,
     )

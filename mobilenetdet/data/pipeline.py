@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.data.epochs import chain_epochs, num_cores, shuffled_records, untuned
-from mobilenetdet.data.frames import FramePreparer
-from mobilenetdet.data.shards import manifest_path, read_manifest, shard_paths
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.epoch_order import chain_epochs, num_cores, shuffled_records, untuned
+from mobilenetdet.data.preprocess import FramePreparer
+from mobilenetdet.records.shards import manifest_path, read_manifest, shard_paths
 
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
@@ -27,11 +27,11 @@ _OUTPUTS = {
     "frame_ids": tf.string,
     "boxes": tf.float32,
     "classes": tf.int32,
-    "kinds": tf.int32,
+    "box_status": tf.int32,
     "num_dropped": tf.int32,
 }
-_TARGETS = ("boxes", "classes", "kinds", "num_dropped")
-_EVALUATION = ("images", "image_info", "frame_ids", "boxes", "classes", "kinds")
+_TARGETS = ("boxes", "classes", "box_status", "num_dropped")
+_EVALUATION = ("images", "image_info", "frame_ids", "boxes", "classes", "box_status")
 
 
 def num_workers() -> int:
@@ -76,8 +76,8 @@ def train_batches(
 
     Returns:
         Elements (images, targets): uint8 [B, H, W, 3] RGB, and a dict of boxes float32 [B, N, 4]
-        (xyxy, network pixels), classes int32 [B, N] (-1 for DontCare and padding), kinds int32
-        [B, N] (see `boxes.kinds`) and num_dropped int32 [B]. N is a multiple of 8.
+        (xyxy, network pixels), classes int32 [B, N] (-1 for DontCare and padding), box_status int32
+        [B, N] (see `boxes.box_status`) and num_dropped int32 [B]. N is a multiple of 8.
 
     Raises:
         FileNotFoundError: the split is not converted.
@@ -102,8 +102,8 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
 
     Returns:
         Dicts of images uint8 [B, H, W, 3] RGB, image_info float32 [B, 5] (`Letterbox.from_array`),
-        frame_ids string [B], boxes, classes and kinds as in `train_batches`. The last batch may
-        be smaller.
+        frame_ids string [B], boxes, classes and box_status as in `train_batches`. The last batch
+        may be smaller.
 
     Raises:
         FileNotFoundError: the split is not converted.
@@ -163,6 +163,6 @@ def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:
         "frame_ids": (None,),
         "boxes": (None, None, 4),
         "classes": (None, None),
-        "kinds": (None, None),
+        "box_status": (None, None),
         "num_dropped": (None,),
     }

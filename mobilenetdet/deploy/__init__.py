@@ -1,1 +1,1 @@
-"""What comes after training: how fast it runs."""
+"""What leaves the project: packed weights."""

@@ -10,11 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import read_config, to_json
-from mobilenetdet.evaluation.run import find_weights
-from mobilenetdet.files import whole_file
-from mobilenetdet.kitti.metrics import format_metrics
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.runs import find_weights
 
 WEIGHTS, CONFIG, METRICS = "best.weights.h5", "config.json", "eval/metrics.json"
 CARD = "README.md"
@@ -61,9 +61,9 @@ def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Pat
         # Half-precision arithmetic is a choice of the machine that trains.
         train=dataclasses.replace(config.train, precision=defaults.train.precision),
     )
-    with whole_file(output_dir / CONFIG) as temporary:
+    with atomic_write(output_dir / CONFIG) as temporary:
         temporary.write_text(to_json(packed))
-    with whole_file(output_dir / CARD) as temporary:
+    with atomic_write(output_dir / CARD) as temporary:
         temporary.write_text(_card(config, metrics, data=data, licence=licence))
     return output_dir / CARD
 
@@ -78,7 +78,7 @@ def halve_weights(source: Path, target: Path) -> None:
         ValueError: a weight is too large for float16; names it.
     """
     with (
-        whole_file(target) as temporary,
+        atomic_write(target) as temporary,
         h5py.File(source) as old,
         h5py.File(temporary, "w") as new,
     ):

@@ -1,7 +1,7 @@
 """Overlays, montages and picture files. numpy and OpenCV only."""
 
-from mobilenetdet.draw.marks import PALETTE
-from mobilenetdet.draw.matches import draw_matches
+from mobilenetdet.draw.anchor_matches import draw_matches
+from mobilenetdet.draw.box_style import PALETTE
 from mobilenetdet.draw.overlays import draw_comparison, draw_detections, draw_labels
 from mobilenetdet.draw.pictures import encode_jpeg, montage, write_image
 

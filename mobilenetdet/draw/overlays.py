@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilenetdet.draw.marks import PALETTE, THICK, THIN, Look, Mark, render
+from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
 from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
 
 _CLASS_COLOURS = {name.lower(): colour for name, colour in PALETTE.items()}

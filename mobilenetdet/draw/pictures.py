@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.draw.tags import draw_text, text_size
-from mobilenetdet.files import whole_file
 
 _BACKGROUND, _CAPTION_INK = (14, 16, 20), (200, 206, 214)
 _GAP = 6
@@ -86,7 +86,7 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
     suffix = path.suffix.lower()
     if suffix not in _ENCODINGS:
         raise ValueError(f"{path}: cannot write {path.suffix!r}; use .png or .jpg")
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(_encode(image_rgb, suffix))
 
 

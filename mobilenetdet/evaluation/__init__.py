@@ -1,1 +1,1 @@
-"""From a detector and records to metrics."""
+"""From a detector and records to AP."""

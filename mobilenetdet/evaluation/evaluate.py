@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.boxes.detections import Detections
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.data.records import read_frames
-from mobilenetdet.data.shards import shard_paths
-from mobilenetdet.evaluation.detect import Progress, detect_split
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.detections import to_kitti
+from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
+from mobilenetdet.inference.detect import Progress, detect_split
+from mobilenetdet.inference.detection_model import DetectionModel
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.calibration import Calibration, calibrate
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
-from mobilenetdet.kitti.metrics import write_metrics
-from mobilenetdet.models.detection_model import DetectionModel
+from mobilenetdet.kitti.metric_table import write_metrics
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.shards import shard_paths
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,6 @@ def evaluate_split(
         list(labels.values()), list(results.values()), protocol=config.eval.protocol
     )
     return Evaluation(split, metrics, labels, results)
-
-
-def to_kitti(detections: Detections, classes: tuple[str, ...]) -> KittiObjects:
-    """Names the classes of detections, for result files and for scoring."""
-    types = np.array(classes)[detections.classes]
-    return KittiObjects.from_detections(types, detections.boxes_xyxy, detections.scores)
 
 
 def calibrated(evaluation: Evaluation, by_class: Mapping[str, Calibration]) -> Evaluation:

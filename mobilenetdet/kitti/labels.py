@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.files import whole_file
+from mobilenetdet.atomic_write import atomic_write
 
 EVALUATED_CLASSES = ("Car", "Pedestrian", "Cyclist")
 # A detection on a neighbour is neither a hit nor a false alarm.
@@ -198,7 +198,7 @@ def format_objects(objects: KittiObjects) -> str:
 
 def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
     """Write a label or result file; a reader sees the old file or the new one, never a part."""
-    with whole_file(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         temporary.write_text(format_objects(objects), encoding="utf-8", newline="\n")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.files import whole_file
+from mobilenetdet.atomic_write import atomic_write
 
 IMAGE_SUFFIXES = (".png", ".jpg")
 _DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
@@ -136,7 +136,7 @@ class KittiLayout:
         """Write `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
         path = self.image_set_path(name)
         text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def check_frames(self, frame_ids: Iterable[str] | None = None) -> FrameReport:

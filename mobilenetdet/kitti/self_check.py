@@ -13,7 +13,7 @@ from mobilenetdet.kitti.average_precision import (
     precision_recall,
 )
 from mobilenetdet.kitti.labels import DONT_CARE, EVALUATED_CLASSES, KittiObjects
-from mobilenetdet.kitti.metrics import MEASURES
+from mobilenetdet.kitti.metric_table import MEASURES
 
 
 def check_labels(labels: Sequence[KittiObjects], *, protocol: str = "current") -> Iterator[str]:

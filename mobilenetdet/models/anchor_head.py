@@ -9,19 +9,18 @@ import keras
 from keras import ops
 
 from mobilenetdet.boxes.coding import decode
+from mobilenetdet.boxes.gather import PositiveAnchors, batched_gather
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
-from mobilenetdet.boxes.positive_rows import PositiveRows
-from mobilenetdet.boxes.take_rows import take_rows
-from mobilenetdet.config import LossConfig
-from mobilenetdet.models.box_losses import LearntBoxes, learn_boxes
+from mobilenetdet.config.detection import LossConfig
+from mobilenetdet.models.box_losses import LearntBoxes, positive_box_losses
 
 Predictions = dict[str, Tensor]
 # How the names of a head's last layers end, whose shapes go with the classes and the anchors.
 PREDICTION_LAYER = "prediction"
 
 
-class Lesson(NamedTuple):
+class ClassificationTargets(NamedTuple):
     """What the scores of a batch are to learn.
 
     Attributes:
@@ -34,7 +33,7 @@ class Lesson(NamedTuple):
 
     matches: AnchorMatches
     gt_classes: Tensor
-    rows: PositiveRows
+    rows: PositiveAnchors
     boxes: LearntBoxes
     num_positive: Tensor
 
@@ -51,7 +50,7 @@ class AnchorHead(keras.layers.Layer):
 
     @abstractmethod
     def score_losses(
-        self, predictions: Predictions, lesson: Lesson, config: LossConfig
+        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
     ) -> dict[str, Tensor]:
         """The parts of the loss that are not of the boxes, weighted and normalised, scalars."""
 
@@ -69,7 +68,7 @@ class AnchorHead(keras.layers.Layer):
         deltas = predictions["deltas"]
         if index is None:
             return decode(deltas, anchors_xyxy)
-        return decode(take_rows(deltas, index), ops.take(anchors_xyxy, index, axis=0))
+        return decode(batched_gather(deltas, index), ops.take(anchors_xyxy, index, axis=0))
 
     def losses_by_part(
         self,
@@ -92,8 +91,8 @@ class AnchorHead(keras.layers.Layer):
             gt_classes: int [B, N].
             config: the weights of the parts.
         """
-        rows = PositiveRows(matches.positive)
-        boxes = learn_boxes(
+        rows = PositiveAnchors(matches.positive)
+        boxes = positive_box_losses(
             config.box_loss,
             rows,
             predictions["deltas"],
@@ -102,7 +101,7 @@ class AnchorHead(keras.layers.Layer):
             gt_boxes=gt_boxes,
         )
         num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
-        lesson = Lesson(matches, gt_classes, rows, boxes, num_positive)
+        lesson = ClassificationTargets(matches, gt_classes, rows, boxes, num_positive)
         return {
             "box_loss": config.box * rows.sum(boxes.losses) / num_positive,
             **self.score_losses(predictions, lesson, config),

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from keras import ops
 
 from mobilenetdet.boxes.coding import decode, encode
+from mobilenetdet.boxes.gather import PositiveAnchors
 from mobilenetdet.boxes.geometry import Tensor, ciou, giou
 from mobilenetdet.boxes.matching import AnchorMatches
-from mobilenetdet.boxes.positive_rows import PositiveRows
 from mobilenetdet.models.addons_losses import tfa_giou
 from mobilenetdet.models.losses import smooth_l1, squared_error
 
@@ -32,9 +32,9 @@ class LearntBoxes(NamedTuple):
     targets_xyxy: Tensor
 
 
-def learn_boxes(
+def positive_box_losses(
     kind: str,
-    rows: PositiveRows,
+    rows: PositiveAnchors,
     deltas: Tensor,
     *,
     anchors_xyxy: Tensor,

@@ -8,7 +8,7 @@ from keras import ops
 from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config import DetectionConfig
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.models.addons_losses import load_addons
 from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.extra_layers import build_extra_layers
@@ -94,15 +94,15 @@ class Detector(keras.Model):
 
         Args:
             x: images, unused.
-            y: "boxes" [B, N, 4] (pixels of the network input), "classes" and "kinds" [B, N], and
-                optionally "num_dropped" [B].
+            y: "boxes" [B, N, 4] (pixels of the network input), "classes" and "box_status" [B, N],
+                and optionally "num_dropped" [B].
             y_pred: raw predictions.
             sample_weight: not supported.
             training: unused.
         """
         if sample_weight is not None:
-            raise ValueError("Detector takes no sample_weight; use kinds to ignore objects")
-        matches = match_anchors(self.anchor_grid, y["boxes"], y["kinds"], self.config.matching)
+            raise ValueError("Detector takes no sample_weight; use box_status to ignore objects")
+        matches = match_anchors(self.anchor_grid, y["boxes"], y["box_status"], self.config.matching)
         parts = self.head.losses_by_part(
             y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.loss
         )

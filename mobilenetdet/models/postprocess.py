@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from mobilenetdet.boxes.gather import batched_gather, top_k_anchors
 from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
-from mobilenetdet.boxes.take_rows import take_rows
-from mobilenetdet.boxes.top_anchors import top_anchors
-from mobilenetdet.config import PostprocessConfig
+from mobilenetdet.config.detection import PostprocessConfig
 
 # Votes below this in all say nothing about a place.
 _NO_VOTES = 1e-6
@@ -41,7 +40,7 @@ def select_detections(
     height, width = image_size
     num_classes, num_anchors = scores.shape[1:]
     count = min(config.max_candidates, num_anchors)
-    scores, index = top_anchors(scores, count)  # [B, C, K]
+    scores, index = top_k_anchors(scores, count)  # [B, C, K]
     index = ops.reshape(index, (-1, num_classes * count))
     boxes = ops.reshape(boxes_of(index), (-1, num_classes, count, 4))  # [B, C, K, 4]
     limits = ops.convert_to_tensor([width, height, width, height], dtype=boxes.dtype)
@@ -173,7 +172,7 @@ def _best(boxes: Tensor, scores: Tensor, per_class: int, count: int) -> dict[str
     scores, index = ops.top_k(scores, k=count)  # [B, M]
     index = ops.cast(index, "int32")
     classes = ops.where(scores > 0, index // per_class, -1)
-    boxes = take_rows(boxes, index)
+    boxes = batched_gather(boxes, index)
     return {"boxes": boxes, "scores": scores, "classes": classes}
 
 
@@ -188,7 +187,7 @@ def _calibrate(
     scores, order = ops.top_k(scores, k=scores.shape[1])  # [B, M]
     order = ops.cast(order, "int32")
     return {
-        "boxes": take_rows(found["boxes"], order),
+        "boxes": batched_gather(found["boxes"], order),
         "scores": scores,
-        "classes": take_rows(found["classes"], order),
+        "classes": batched_gather(found["classes"], order),
     }

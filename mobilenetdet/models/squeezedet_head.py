@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
-from mobilenetdet.config import LossConfig
+from mobilenetdet.config.detection import LossConfig
 from mobilenetdet.models.anchor_head import (
     PREDICTION_LAYER,
     AnchorHead,
-    Lesson,
+    ClassificationTargets,
     Predictions,
     softmax_by_class,
 )
@@ -116,7 +116,7 @@ class SqueezeDetHead(AnchorHead):
         return softmax_by_class(predictions["class_logits"]) * confidences[:, None]
 
     def score_losses(
-        self, predictions: Predictions, lesson: Lesson, config: LossConfig
+        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
     ) -> dict[str, Tensor]:
         """The losses of the confidence and of the classes (section 3.3 of the paper)."""
         matches, rows, num_positive = lesson.matches, lesson.rows, lesson.num_positive

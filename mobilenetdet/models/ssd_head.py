@@ -10,12 +10,12 @@ from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
 from mobilenetdet.boxes.matching import AnchorMatches
-from mobilenetdet.config import LossConfig
+from mobilenetdet.config.detection import LossConfig
 from mobilenetdet.models.addons_losses import tfa_focal
 from mobilenetdet.models.anchor_head import (
     PREDICTION_LAYER,
     AnchorHead,
-    Lesson,
+    ClassificationTargets,
     Predictions,
     softmax_by_class,
 )
@@ -119,7 +119,7 @@ class SsdHead(AnchorHead):
         return ops.sigmoid(ops.transpose(logits, (0, 2, 1)))
 
     def score_losses(
-        self, predictions: Predictions, lesson: Lesson, config: LossConfig
+        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
     ) -> dict[str, Tensor]:
         """The loss of the classes, divided by the number of anchors with an object."""
         logits = predictions["class_logits"]
@@ -157,7 +157,9 @@ class SsdHead(AnchorHead):
         learns = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")
         return ops.sum(ops.sum(losses, axis=-1) * learns)
 
-    def _quality_loss(self, logits: Tensor, lesson: Lesson, config: LossConfig) -> Tensor:
+    def _quality_loss(
+        self, logits: Tensor, lesson: ClassificationTargets, config: LossConfig
+    ) -> Tensor:
         """Quality focal loss, summed: the score of an object is to be the overlap of its box."""
         rows, boxes = lesson.rows, lesson.boxes
         overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)  # [P]

@@ -10,13 +10,11 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
-from mobilenetdet.models.classifier import HEAD_LAYER
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
-_PUBLISHED_SIZES = (128, 160, 192, 224)
-_PUBLISHED_CLASSES = 1000
+PUBLISHED_SIZES = (128, 160, 192, 224)
 
 
 @dataclass(frozen=True)
@@ -92,41 +90,6 @@ def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport
     return load_h5_layers(detector, path, may_differ=predictions, may_lack=predictions)
 
 
-def load_classifier_weights(
-    classifier: keras.Model, weights: str, *, alpha: float
-) -> LoadReport | None:
-    """Fills a classifier; a head with another number of classes than the file's stays fresh.
-
-    Args:
-        classifier: from `build_classifier`.
-        weights: "imagenet" (Keras' file for the classifier's input size if there is one, else that
-            for 224x224), the path of a Keras weight file of a classifier, a backbone or a
-            detector, or "none".
-        alpha: width multiplier of the classifier; it chooses the ImageNet file.
-
-    Returns:
-        What was loaded, with the head under `missing` or `mismatched` if it stays fresh; None for
-        "none".
-
-    Raises:
-        ValueError: no ImageNet file for this alpha; no layer, or one other than the head's of
-            another shape in the file.
-        FileNotFoundError: the file does not exist or cannot be downloaded.
-    """
-    if weights == "none":
-        return None
-    path = Path(weights)
-    if weights == "imagenet":
-        height, width = classifier.input_shape[1:3]
-        published = height == width and height in _PUBLISHED_SIZES
-        path = download_imagenet_weights(
-            alpha,
-            size=height if published else max(_PUBLISHED_SIZES),
-            top=classifier.output_shape[-1] == _PUBLISHED_CLASSES,
-        )
-    return load_h5_layers(classifier, path, may_differ=(HEAD_LAYER,))
-
-
 def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:
     """Fetches one of Keras' ImageNet weight files of MobileNetV1, once; see ~/.keras.
 
@@ -141,7 +104,7 @@ def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = Fals
     """
     for given, known, what in (
         (alpha, tuple(_PUBLISHED_ALPHAS), "alpha"),
-        (size, _PUBLISHED_SIZES, "input size"),
+        (size, PUBLISHED_SIZES, "input size"),
     ):
         if given not in known:
             listed = ", ".join(map(str, known))

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import keras
 import numpy as np
 
-from mobilenetdet.files import whole_file
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
 from mobilenetdet.training.optimizers import FIGURES, figures_of
 
@@ -151,7 +151,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 def write_history(history: list[dict[str, float]], path: Path) -> None:
     """Writes one row an epoch; a figure that was not measured in an epoch is left empty."""
     names = list(dict.fromkeys(name for row in history for name in row))
-    with whole_file(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(history)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.files import whole_file
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.training.ema import EmaWeights
 
 STATE_FILE = "checkpoint.npz"
@@ -44,7 +44,7 @@ class RunState:
         }
         arrays |= self.ema.state()
         arrays["progress"] = np.array(json.dumps(progress))
-        with whole_file(self.run_dir / STATE_FILE) as temporary, temporary.open("wb") as file:
+        with atomic_write(self.run_dir / STATE_FILE) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
     def restore(self) -> bool:

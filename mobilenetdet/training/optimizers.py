@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
+from mobilenetdet.config.training import FitConfig
 from mobilenetdet.models.layers import Tensor
-from mobilenetdet.sections.learning import FitConfig
 from mobilenetdet.training.yellowfin import YellowFin
 
 # Biases and the variables of normalisation are not decayed.
@@ -49,7 +49,7 @@ def make_optimizer(
     return optimizer
 
 
-def slow_down(
+def scale_learning_rate(
     optimizer: keras.optimizers.Optimizer, variables: Iterable[keras.Variable], factor: float
 ) -> None:
     """Gives some variables a lower learning rate than the others; their weight decay stays.

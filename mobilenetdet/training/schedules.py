@@ -7,7 +7,7 @@ import math
 import keras
 from keras import ops
 
-from mobilenetdet.sections.learning import FitConfig
+from mobilenetdet.config.training import FitConfig
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")

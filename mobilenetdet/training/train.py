@@ -8,10 +8,12 @@ from pathlib import Path
 
 import keras
 
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import CALIBRATION_FILE
+from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import CALIBRATION_FILE
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
-from mobilenetdet.evaluation.detect import make_detection_model
+from mobilenetdet.draw.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     calibrated,
@@ -19,19 +21,16 @@ from mobilenetdet.evaluation.evaluate import (
     read_labels,
     write_evaluation,
 )
-from mobilenetdet.evaluation.overlays import tensorboard_overlays, write_overlays
-from mobilenetdet.evaluation.plots import plot_history
-from mobilenetdet.evaluation.run import load_detection_model
-from mobilenetdet.files import whole_file
-from mobilenetdet.kitti.calibration import fit_calibration
-from mobilenetdet.kitti.metrics import flat_metrics, format_metrics
+from mobilenetdet.evaluation.score_calibration import fit_calibration
+from mobilenetdet.inference.detect import make_detection_model
+from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.runs import claim_run_dir, load_detection_model
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
-from mobilenetdet.training.optimizers import make_optimizer, slow_down
-from mobilenetdet.training.run_dir import claim_run_dir
+from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
 
 # The figure that decides which weights are the best.
@@ -79,7 +78,7 @@ def _calibrate(evaluation: Evaluation, config: DetectionConfig, run_dir: Path) -
     """Leaves the calibration of the scores in the run, and applies it."""
     classes = config.data.classes
     lines = fit_calibration(*evaluation.pairs(), classes, protocol=config.eval.protocol)
-    with whole_file(run_dir / CALIBRATION_FILE) as temporary:
+    with atomic_write(run_dir / CALIBRATION_FILE) as temporary:
         temporary.write_text(json.dumps(lines) + "\n")
     return calibrated(evaluation, dict(zip(classes, lines, strict=True)))
 
@@ -92,7 +91,9 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
         print(report)
     optimizer = make_optimizer(config.train, make_schedule(config.train, steps))
     if config.train.backbone_rate < 1:
-        slow_down(optimizer, detector.backbone.trainable_variables, config.train.backbone_rate)
+        scale_learning_rate(
+            optimizer, detector.backbone.trainable_variables, config.train.backbone_rate
+        )
     # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
     detector.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
     return detector

@@ -6,7 +6,7 @@ from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid, grid_anchors
 from mobilenetdet.boxes.geometry import iou
-from mobilenetdet.config import SQUEEZEDET_ANCHORS
+from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS
 from mobilenetdet.kitti.labels import parse_objects
 
 

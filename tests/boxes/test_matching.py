@@ -6,14 +6,14 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.geometry import pairwise_iou
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import (
     AnchorMatches,
     assign_best_anchors,
     match_anchors,
 )
-from mobilenetdet.config import SQUEEZEDET_ANCHORS, MatchingConfig
+from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, MatchingConfig
 from mobilenetdet.kitti.labels import read_objects
 
 IMAGE = (64, 128)
@@ -32,14 +32,14 @@ def match(compiled) -> Callable[..., AnchorMatches]:
     """Matches one scene [N, 4] or a batch of them; the fields come back as numpy arrays."""
 
     def run(
-        boxes: object, kinds: object, config: MatchingConfig = CONFIG, grid: AnchorGrid = GRID
+        boxes: object, box_status: object, config: MatchingConfig = CONFIG, grid: AnchorGrid = GRID
     ) -> AnchorMatches:
-        boxes, kinds = np.asarray(boxes, np.float32), np.asarray(kinds, np.int32)
+        boxes, box_status = np.asarray(boxes, np.float32), np.asarray(box_status, np.int32)
         single = boxes.ndim == 2
         if single:  # padded to eight rows, as batches are
             boxes = np.pad(boxes, ((0, 8 - len(boxes)), (0, 0)))[None]
-            kinds = np.pad(kinds, (0, 8 - len(kinds)), constant_values=PADDING)[None]
-        found = compiled(matcher(grid, config))(boxes, kinds)
+            box_status = np.pad(box_status, (0, 8 - len(box_status)), constant_values=PADDING)[None]
+        found = compiled(matcher(grid, config))(boxes, box_status)
         matches = [ops.convert_to_numpy(value) for value in found]
         return AnchorMatches(*(v[0] if single else v for v in matches))
 
@@ -65,22 +65,22 @@ def naive_assignment(ious: np.ndarray) -> list[int]:
     return assigned
 
 
-def naive_match(boxes: np.ndarray, kinds: np.ndarray, config: MatchingConfig) -> list[tuple]:
+def naive_match(boxes: np.ndarray, box_status: np.ndarray, config: MatchingConfig) -> list[tuple]:
     """(positive, negative, row) of each anchor, one after the other."""
     pairs = [[naive_iou(b, a) for a in ANCHORS.tolist()] for b in boxes.tolist()]
     ious = np.array([[pair[0] for pair in row] for row in pairs])
-    assigned = naive_assignment(np.where((kinds == OBJECT)[:, None], ious, -1))
+    assigned = naive_assignment(np.where((box_status == OBJECT)[:, None], ious, -1))
     results = []
     for anchor in range(len(ANCHORS)):
-        objects = [(ious[row, anchor], -row) for row in np.flatnonzero(kinds == OBJECT)]
+        objects = [(ious[row, anchor], -row) for row in np.flatnonzero(box_status == OBJECT)]
         best, row = max(objects, default=(0.0, 0))
         neutral = bool(objects) and best >= config.ignore_iou
         if not config.ignore_regions:
-            kinds = np.where(kinds == OBJECT, kinds, PADDING)
-        for other in np.flatnonzero(kinds == IGNORED):
+            box_status = np.where(box_status == OBJECT, box_status, PADDING)
+        for other in np.flatnonzero(box_status == IGNORED):
             iou = ious[other, anchor]
             neutral |= iou >= config.ignore_iou or 0 < iou == ious[other].max()
-        for other in np.flatnonzero(kinds == DONT_CARE):
+        for other in np.flatnonzero(box_status == DONT_CARE):
             neutral |= pairs[other][anchor][1] >= config.dont_care_overlap
         if anchor in assigned:
             results.append((True, False, assigned.index(anchor)))
@@ -100,8 +100,8 @@ def random_scenes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     copies = np.take_along_axis(boxes, rng.integers(0, 3, (count, 8, 1)), axis=1)
     copies = copies + rng.integers(0, 2, (count, 8, 1)) * rng.integers(0, 2, (count, 8, 4))
     boxes = np.where(np.arange(count)[:, None, None] % 2, copies, boxes)
-    kinds = rng.choice([PADDING, OBJECT, OBJECT, OBJECT, IGNORED, DONT_CARE], (count, 8))
-    return boxes.astype(np.float32), kinds.astype(np.int32)
+    box_status = rng.choice([PADDING, OBJECT, OBJECT, OBJECT, IGNORED, DONT_CARE], (count, 8))
+    return boxes.astype(np.float32), box_status.astype(np.int32)
 
 
 def test_an_object_takes_its_best_anchor_and_those_that_overlap_enough(match):
@@ -133,11 +133,11 @@ def test_anchors_between_the_thresholds_learn_nothing(match):
     ],
 )
 def test_batches_match_as_a_loop_over_pairs_does(match, config):
-    boxes, kinds = random_scenes(32, seed=3)
-    matches = match(boxes, kinds, config)
+    boxes, box_status = random_scenes(32, seed=3)
+    matches = match(boxes, box_status, config)
     for scene in range(len(boxes)):
         for anchor, (positive, negative, row) in enumerate(
-            naive_match(boxes[scene], kinds[scene], config)
+            naive_match(boxes[scene], box_status[scene], config)
         ):
             at = scene, anchor
             assert (matches.positive[at], matches.negative[at]) == (positive, negative), at
@@ -145,14 +145,14 @@ def test_batches_match_as_a_loop_over_pairs_does(match, config):
 
 
 def test_every_object_of_a_crowd_keeps_an_anchor(match):
-    boxes, kinds = random_scenes(320, seed=4)
-    matches = match(boxes, kinds)
-    assert len(np.unique(boxes[kinds == OBJECT], axis=0)) < (kinds == OBJECT).sum()
-    for scene, row in np.argwhere(kinds == OBJECT):
+    boxes, box_status = random_scenes(320, seed=4)
+    matches = match(boxes, box_status)
+    assert len(np.unique(boxes[box_status == OBJECT], axis=0)) < (box_status == OBJECT).sum()
+    for scene, row in np.argwhere(box_status == OBJECT):
         owned = matches.positive[scene] & (matches.gt_index[scene] == row)
         assert owned.any(), (scene, row)
     # Nothing but objects is learnt, and no anchor is object and background at once.
-    learnt = np.take_along_axis(kinds, matches.gt_index, axis=1)
+    learnt = np.take_along_axis(box_status, matches.gt_index, axis=1)
     assert (learnt[matches.positive] == OBJECT).all()
     assert not (matches.positive & matches.negative).any()
 
@@ -255,15 +255,16 @@ def test_a_chain_of_rivals_is_settled_from_its_strongest_end():
 
 
 def test_real_crowds_keep_every_object(match, shared_dir):
-    boxes, kinds = _crowded_frames(shared_dir / "kitti/training/label_2", count=4)
+    boxes, box_status = _crowded_frames(shared_dir / "kitti/training/label_2", count=4)
     grid = AnchorGrid((384, 1248), [(16, SQUEEZEDET_ANCHORS)])
-    matches = match(boxes, kinds, MatchingConfig(1.0, 1.0), grid)
-    for frame, row in np.argwhere(kinds == OBJECT):
+    matches = match(boxes, box_status, MatchingConfig(1.0, 1.0), grid)
+    for frame, row in np.argwhere(box_status == OBJECT):
         assert (matches.positive[frame] & (matches.gt_index[frame] == row)).sum() == 1
     # In these frames objects do compete for anchors: taking the best one each loses some.
     best = ops.convert_to_numpy(pairwise_iou(boxes, grid.boxes_xyxy())).argmax(axis=2)
     lost = [
-        np.sum(k == OBJECT) - len(set(b[k == OBJECT])) for b, k in zip(best, kinds, strict=True)
+        np.sum(k == OBJECT) - len(set(b[k == OBJECT]))
+        for b, k in zip(best, box_status, strict=True)
     ]
     assert sum(lost) > 0
 
@@ -272,8 +273,8 @@ def _crowded_frames(folder, count: int) -> tuple[np.ndarray, np.ndarray]:
     frames = [read_objects(path) for path in sorted(folder.glob("*.txt"))]
     frames = sorted(frames, key=len)[-count:]
     boxes = np.zeros((count, 32, 4), np.float32)
-    kinds = np.zeros((count, 32), np.int32)
+    box_status = np.zeros((count, 32), np.int32)
     for index, objects in enumerate(frames):
         boxes[index, : len(objects)] = objects.boxes_xyxy
-        kinds[index, : len(objects)] = np.where(objects.types == "DontCare", DONT_CARE, OBJECT)
-    return boxes, kinds
+        box_status[index, : len(objects)] = np.where(objects.types == "DontCare", DONT_CARE, OBJECT)
+    return boxes, box_status

@@ -9,7 +9,7 @@ import pytest
 
 from mobilenetdet.cli import eval as eval_command
 from mobilenetdet.cli import predict, train, visualize
-from mobilenetdet.config_file import read_config
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.kitti.labels import read_objects
 
 SMALL = (

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.classifier_config import ClassifierConfig, ClassifierModelConfig
+from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
+from mobilenetdet.classification.model import build_classifier
 from mobilenetdet.cli.inspect_checkpoint import main
-from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig
-from mobilenetdet.config_file import to_json
-from mobilenetdet.models.classifier import build_classifier
+from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig
+from mobilenetdet.config.storage import to_json
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.training.checkpoint import RunState
 from mobilenetdet.training.ema import EmaWeights

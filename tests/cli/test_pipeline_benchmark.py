@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mobilenetdet.cli.pipeline_benchmark import describe_limit, main, rate_bound
-from mobilenetdet.data.convert import convert_split
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.records.kitti_convert import convert_split
 
 STAGES = {"read": 1.0, "record": 0.0, "decode": 5.0, "letterbox": 2.0, "augment": 2.0}
 

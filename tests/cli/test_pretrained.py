@@ -7,8 +7,8 @@ import numpy as np
 
 from mobilenetdet.cli.options import DEFAULT_PRESET, pretrained_run
 from mobilenetdet.cli.predict import main
-from mobilenetdet.config_file import read_config
-from mobilenetdet.presets import make_preset
+from mobilenetdet.config.presets import make_preset
+from mobilenetdet.config.storage import read_config
 
 
 def test_it_is_small_and_says_what_it_is():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobilenetdet.cli.tf_convert_data import Options, main
-from mobilenetdet.data.shards import shard_paths
+from mobilenetdet.records.shards import shard_paths
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/tf_convert_data.py"
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from mobilenetdet.benchmark.backbone import BackboneTime
+from mobilenetdet.benchmark.detector import DetectorTime, InferenceTime
 from mobilenetdet.cli import time_benchmark
 from mobilenetdet.cli.time_benchmark import format_table, main
-from mobilenetdet.deploy.backbone_benchmark import BackboneTime
-from mobilenetdet.deploy.detector_benchmark import DetectorTime, InferenceTime
 
 
 @pytest.fixture

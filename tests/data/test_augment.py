@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.config import AugmentConfig
+from mobilenetdet.config.detection import AugmentConfig
 from mobilenetdet.data.augment import Augmenter
 
 GREY = 127  # also the colour that Affine leaves behind

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT
-from mobilenetdet.config import AugmentConfig
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT
+from mobilenetdet.config.detection import AugmentConfig
 from mobilenetdet.data.mosaic import add_mosaics
-from mobilenetdet.data.roles import Targets
+from mobilenetdet.data.targets import Targets
 
 HEIGHT, WIDTH, COUNT = 96, 160, 4
 CONFIG = AugmentConfig(mosaic=1.0, min_box_size=2.0, min_visibility=0.5)
@@ -25,8 +25,8 @@ def batch() -> tuple[np.ndarray, list[Targets]]:
         for left, top, right, bottom in boxes:
             images[index, top:bottom, left:right] = LEVELS[index] + 20
         classes = np.full(5, index, np.int32)
-        kinds = np.array([OBJECT] * 4 + [DONT_CARE], np.int32)
-        targets.append(Targets(boxes.astype(np.float32), classes, kinds, index))
+        box_status = np.array([OBJECT] * 4 + [DONT_CARE], np.int32)
+        targets.append(Targets(boxes.astype(np.float32), classes, box_status, index))
     return images, targets
 
 
@@ -71,12 +71,12 @@ def test_what_a_seam_leaves_little_of_is_ignored():
         _, found = mosaics(seed)
         for targets in found:
             for box, klass, kind in zip(
-                targets.boxes_xyxy, targets.classes, targets.kinds, strict=True
+                targets.boxes_xyxy, targets.classes, targets.box_status, strict=True
             ):
                 holders = [
                     own
                     for own, old in zip(
-                        originals[klass].boxes_xyxy, originals[klass].kinds, strict=True
+                        originals[klass].boxes_xyxy, originals[klass].box_status, strict=True
                     )
                     if old == OBJECT and (own[:2] <= box[:2]).all() and (own[2:] >= box[2:]).all()
                 ]

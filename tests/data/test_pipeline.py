@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mobilenetdet.boxes.kinds import DONT_CARE, PADDING
+from mobilenetdet.boxes.box_status import DONT_CARE, PADDING
 from mobilenetdet.boxes.letterbox import Letterbox
-from mobilenetdet.config import (
+from mobilenetdet.config.detection import (
     AugmentConfig,
     DataConfig,
     DetectionConfig,
     EvalConfig,
     TrainConfig,
 )
-from mobilenetdet.data.convert import ConversionOptions, convert_split
 from mobilenetdet.data.pipeline import (
     count_frames,
     eval_batches,
@@ -24,6 +23,7 @@ from mobilenetdet.data.pipeline import (
     train_batches,
 )
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
 
 NUM_FRAMES = 22
 SIZE = (50, 160)
@@ -136,15 +136,17 @@ def test_a_batch_is_what_the_docstring_says(records_dir):
     assert images_spec.shape.as_list() == [None, 32, 96, 3]
     assert target_specs["boxes"].shape.as_list() == [None, None, 4]
     for images, targets in dataset.take(8).as_numpy_iterator():
-        size, num_boxes = targets["kinds"].shape
+        size, num_boxes = targets["box_status"].shape
         assert images.dtype == np.uint8
-        assert set(targets) == {"boxes", "classes", "kinds", "num_dropped"}
+        assert set(targets) == {"boxes", "classes", "box_status", "num_dropped"}
         assert num_boxes % 8 == 0
-        assert num_boxes - (targets["kinds"] != PADDING).sum(axis=1).max() < 8 or num_boxes == 8
+        assert (
+            num_boxes - (targets["box_status"] != PADDING).sum(axis=1).max() < 8 or num_boxes == 8
+        )
         assert targets["boxes"].shape == (size, num_boxes, 4)
         assert targets["boxes"].dtype == np.float32
         assert targets["num_dropped"].shape == (size,)
-        nameless = np.isin(targets["kinds"], (PADDING, DONT_CARE))
+        nameless = np.isin(targets["box_status"], (PADDING, DONT_CARE))
         assert (targets["classes"][nameless] == -1).all()
         assert (targets["classes"][~nameless] >= 0).all()
 
@@ -212,15 +214,22 @@ def test_evaluation_sees_every_frame_in_order(records_dir, batch_size):
     assert frame_ids == [f"{index:06d}" for index in range(NUM_FRAMES)]
     images = np.concatenate([batch["images"] for batch in batches])
     assert frames_of(images) == list(range(NUM_FRAMES))
-    assert set(batches[0]) == {"images", "image_info", "frame_ids", "boxes", "classes", "kinds"}
+    assert set(batches[0]) == {
+        "images",
+        "image_info",
+        "frame_ids",
+        "boxes",
+        "classes",
+        "box_status",
+    }
 
 
 def test_evaluation_boxes_go_back_to_the_labels(records_dir):
     batches = eval_batches(make_config(records_dir, batch_size=64), "val").as_numpy_iterator()
     batch = next(batches)
-    counts = (batch["kinds"] != PADDING).sum(axis=1)
+    counts = (batch["box_status"] != PADDING).sum(axis=1)
     assert counts[EMPTY] == 0
-    assert batch["kinds"][DONT_CARE_ONLY, 0] == DONT_CARE
+    assert batch["box_status"][DONT_CARE_ONLY, 0] == DONT_CARE
     assert counts[DONT_CARE_ONLY] == 1
     assert counts[10] == 11
     letterbox = Letterbox.from_array(batch["image_info"][DONT_CARE_ONLY])

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mobilenetdet.cli.pack_run import main
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import read_config, to_json
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import read_config, to_json
 from mobilenetdet.deploy.pack import halve_weights, pack_run
-from mobilenetdet.evaluation.run import find_weights, load_detection_model
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.models.detector import build_detector
+from mobilenetdet.runs import find_weights, load_detection_model
 
 CAR = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50"
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilenetdet.boxes.detections import Detections
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.evaluation.detect import detect_split, make_detection_model
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     evaluate_split,
@@ -15,6 +14,7 @@ from mobilenetdet.evaluation.evaluate import (
     to_kitti,
     write_evaluation,
 )
+from mobilenetdet.inference.detect import detect_split, make_detection_model
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.models.detector import build_detector
 

@@ -6,8 +6,8 @@ import pytest
 
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.kitti.synthetic import render_frame, synthesize, writer
-from mobilenetdet.kitti.synthetic.camera import (
+from mobilenetdet.synthetic import render_frame, synthesize, writer
+from mobilenetdet.synthetic.camera import (
     CAMERA_CENTRE,
     CAMERA_HEIGHT,
     P2,
@@ -17,25 +17,25 @@ from mobilenetdet.kitti.synthetic.camera import (
     plane_to_image,
     project_points,
 )
-from mobilenetdet.kitti.synthetic.labelling import (
+from mobilenetdet.synthetic.labelling import (
     observation_angle,
     occlusion_level,
     truncation,
 )
-from mobilenetdet.kitti.synthetic.lighting import sample_lighting
-from mobilenetdet.kitti.synthetic.mesh import assemble, ball, box, disc, limb, ring
-from mobilenetdet.kitti.synthetic.people import build_cyclist, build_pedestrian
-from mobilenetdet.kitti.synthetic.raster import Canvas, rotation_about_y
-from mobilenetdet.kitti.synthetic.render import render_scene
-from mobilenetdet.kitti.synthetic.scene import (
+from mobilenetdet.synthetic.lighting import sample_lighting
+from mobilenetdet.synthetic.mesh import assemble, ball, box, disc, limb, ring
+from mobilenetdet.synthetic.people import build_cyclist, build_pedestrian
+from mobilenetdet.synthetic.raster import Canvas, rotation_about_y
+from mobilenetdet.synthetic.render import render_scene
+from mobilenetdet.synthetic.scene import (
     Actor,
     Scene,
     footprint,
     footprints_overlap,
     sample_scene,
 )
-from mobilenetdet.kitti.synthetic.street import Street
-from mobilenetdet.kitti.synthetic.vehicles import build_car, build_van
+from mobilenetdet.synthetic.street import Street
+from mobilenetdet.synthetic.vehicles import build_car, build_van
 
 BUILDERS = {
     "Car": build_car,

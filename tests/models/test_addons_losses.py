@@ -11,10 +11,10 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.geometry import giou
+from mobilenetdet.config.presets import make_preset
 from mobilenetdet.models.addons_losses import load_addons, tfa_focal, tfa_giou
 from mobilenetdet.models.detector import Detector
 from mobilenetdet.models.losses import sigmoid_focal
-from mobilenetdet.presets import make_preset
 
 ROOT = Path(__file__).resolve().parents[2]
 

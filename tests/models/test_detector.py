@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.letterbox import Letterbox
-from mobilenetdet.config import (
+from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
     LossConfig,
     ModelConfig,
     TrainConfig,
 )
-from mobilenetdet.models.detection_model import DetectionModel, to_detections
+from mobilenetdet.inference.detection_model import DetectionModel, to_detections
 from mobilenetdet.models.detector import Detector, build_detector
 
 BACKEND = keras.backend.backend()
@@ -167,12 +167,12 @@ def test_the_range_of_the_pixels_is_inside(tensorflow_only, detector, batch, pre
 
 
 @pytest.mark.parametrize(
-    "kinds",
+    "box_status",
     [[PADDING] * 8, [IGNORED] * 8, [DONT_CARE] * 8],
     ids=["no object", "only ignored", "only DontCare"],
 )
-def test_a_step_without_objects_is_finite(detector, batch, kinds):
-    batch[1]["kinds"][:] = kinds
+def test_a_step_without_objects_is_finite(detector, batch, box_status):
+    batch[1]["box_status"][:] = box_status
     logs = train(detector, batch)
     assert np.isfinite(list(logs.values())).all()
     assert logs["box_loss"] == logs["class_loss"] == logs["confidence_positive_loss"] == 0.0
@@ -183,7 +183,7 @@ def test_a_step_without_objects_is_finite(detector, batch, kinds):
 def test_a_step_with_odd_boxes_is_finite(detector, batch):
     boxes = [(30, 30, 30, 30), (5, 5, 6, 6), (-90, -90, -80, -80), (0, 0, 128, 64)] * 2
     batch[1]["boxes"][:] = boxes
-    batch[1]["kinds"][:], batch[1]["classes"][:] = OBJECT, 0
+    batch[1]["box_status"][:], batch[1]["classes"][:] = OBJECT, 0
     assert np.isfinite(list(train(detector, batch).values())).all()
     assert all_finite(detector)
 
@@ -240,7 +240,7 @@ LOAD = """
 import sys
 import numpy as np
 import keras
-from mobilenetdet.config_file import from_json
+from mobilenetdet.config.storage import from_json
 from mobilenetdet.models.detector import build_detector
 assert keras.backend.backend() == {backend!r}
 detector, _ = build_detector(from_json(open("config.json").read(), "config.json"))
@@ -254,7 +254,7 @@ np.savez("outputs.npz", **detector.predict_on_batch(inputs))
 def test_weights_load_on_the_other_backend(detector, batch, tmp_path):
     other = "jax" if BACKEND == "tensorflow" else "tensorflow"
     pytest.importorskip(other, reason=f"{other} is not installed")
-    from mobilenetdet.config_file import to_json
+    from mobilenetdet.config.storage import to_json
 
     (tmp_path / "config.json").write_text(to_json(CONFIG))
     detector.save_weights(tmp_path / "model.weights.h5")

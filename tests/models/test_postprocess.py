@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.geometry import pairwise_iou
-from mobilenetdet.config import PostprocessConfig
-from mobilenetdet.kitti.calibration import Calibration, calibrate
+from mobilenetdet.config.detection import PostprocessConfig
+from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.models.postprocess import greedy_nms, select_detections
 
 IMAGE = (64, 128)

@@ -7,11 +7,11 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.coding import encode
 from mobilenetdet.boxes.geometry import ciou, giou
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config import LossConfig, MatchingConfig
+from mobilenetdet.config.detection import LossConfig, MatchingConfig
 from mobilenetdet.models.losses import smooth_l1
 from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 
@@ -62,8 +62,8 @@ def loss_function(head) -> Callable[[LossConfig], Callable]:
     @functools.cache
     def make(config: LossConfig) -> Callable:
         def parts(*arrays):
-            *raw, boxes, classes, kinds = arrays
-            matches = match_anchors(GRID, boxes, kinds, MATCHING)
+            *raw, boxes, classes, box_status = arrays
+            matches = match_anchors(GRID, boxes, box_status, MATCHING)
             predictions = dict(zip(RAW, raw, strict=True))
             return head.losses_by_part(predictions, ANCHORS, matches, boxes, classes, config)
 
@@ -73,7 +73,9 @@ def loss_function(head) -> Callable[[LossConfig], Callable]:
 
 
 def arrays_of(predictions: dict, targets: dict) -> list[np.ndarray]:
-    return [predictions[name] for name in RAW] + [targets[n] for n in ("boxes", "classes", "kinds")]
+    return [predictions[name] for name in RAW] + [
+        targets[n] for n in ("boxes", "classes", "box_status")
+    ]
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def match(compiled) -> Callable[[dict], list[np.ndarray]]:
 
     def run(targets: dict[str, np.ndarray]) -> list[np.ndarray]:
         function = functools.partial(match_anchors, GRID, config=MATCHING)
-        matches = compiled(function)(targets["boxes"], targets["kinds"])
+        matches = compiled(function)(targets["boxes"], targets["box_status"])
         return [ops.convert_to_numpy(value) for value in matches]
 
     return run
@@ -259,12 +261,14 @@ def test_the_confidence_does_not_move_the_boxes(loss_gradients, predictions, tar
 
 
 @pytest.mark.parametrize(
-    "kinds",
+    "box_status",
     [[PADDING] * 8, [IGNORED] * 8, [DONT_CARE] * 8, [IGNORED, DONT_CARE] + [PADDING] * 6],
     ids=["nothing", "only ignored", "only DontCare", "ignored and DontCare"],
 )
-def test_without_objects_the_loss_is_finite(losses, loss_gradients, predictions, targets, kinds):
-    targets["kinds"][:] = kinds
+def test_without_objects_the_loss_is_finite(
+    losses, loss_gradients, predictions, targets, box_status
+):
+    targets["box_status"][:] = box_status
     found = losses(predictions, targets)
     assert found["confidence_negative_loss"] > 0
     assert found["box_loss"] == found["class_loss"] == found["confidence_positive_loss"] == 0
@@ -275,7 +279,7 @@ def test_without_objects_the_loss_is_finite(losses, loss_gradients, predictions,
 
 def test_where_nothing_is_background_the_loss_is_zero(losses, loss_gradients, predictions, targets):
     targets["boxes"][:, 0] = (-100, -100, 300, 300)
-    targets["kinds"][:] = [DONT_CARE] + [PADDING] * 7
+    targets["box_status"][:] = [DONT_CARE] + [PADDING] * 7
     assert not any(losses(predictions, targets).values())
     found = loss_gradients(predictions, targets)
     assert not any(gradient.any() for gradient in found.values())

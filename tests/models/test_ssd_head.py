@@ -6,10 +6,10 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.geometry import giou, iou
-from mobilenetdet.boxes.kinds import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config import LossConfig, MatchingConfig
+from mobilenetdet.config.detection import LossConfig, MatchingConfig
 from mobilenetdet.models.ssd_head import SsdHead
 
 CLASSES, SIZE = 3, (32, 64)
@@ -51,7 +51,7 @@ def targets(pack_targets) -> dict[str, np.ndarray]:
 
 
 def find_losses(head, predictions, targets, loss=LOSS) -> dict[str, float]:
-    matches = match_anchors(GRID, targets["boxes"], targets["kinds"], MATCHING)
+    matches = match_anchors(GRID, targets["boxes"], targets["box_status"], MATCHING)
     predictions = {name: ops.convert_to_tensor(value) for name, value in predictions.items()}
     parts = head.losses_by_part(
         predictions, ANCHORS, matches, targets["boxes"], targets["classes"], loss
@@ -171,7 +171,7 @@ def test_box_loss_is_that_of_the_config(targets):
 @pytest.mark.parametrize("kind", [PADDING, IGNORED, DONT_CARE])
 def test_images_without_an_object_give_a_finite_loss(targets, background, kind):
     head = make_head(background=background)
-    targets["kinds"][:] = kind
+    targets["box_status"][:] = kind
     parts, _ = find_losses(head, make_predictions(CLASSES + background), targets)
     assert parts["box_loss"] == 0 and np.isfinite(parts["class_loss"])
     assert parts["class_loss"] > 0 or kind != PADDING

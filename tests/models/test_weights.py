@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.config import DataConfig, DetectionConfig, ModelConfig, TrainConfig
+from mobilenetdet.classification.model import build_classifier, load_classifier_weights
+from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig, TrainConfig
 from mobilenetdet.models import weights as weights_module
-from mobilenetdet.models.classifier import build_classifier
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.models.weights import (
@@ -16,7 +16,6 @@ from mobilenetdet.models.weights import (
     compare_h5_layers,
     download_imagenet_weights,
     load_backbone_weights,
-    load_classifier_weights,
     load_h5_layers,
 )
 

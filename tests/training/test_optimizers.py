@@ -2,8 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.config import TrainConfig
-from mobilenetdet.training.optimizers import figures_of, make_optimizer, optimizer_class, slow_down
+from mobilenetdet.config.detection import TrainConfig
+from mobilenetdet.training.optimizers import (
+    figures_of,
+    make_optimizer,
+    optimizer_class,
+    scale_learning_rate,
+)
 from mobilenetdet.training.yellowfin import YellowFin
 
 
@@ -55,7 +60,7 @@ def test_slowed_variables_move_by_a_share_of_the_way(name):
         model.set_weights(weights)
         config = TrainConfig(optimizer=name, weight_decay=0.0, momentum=0.0)
         optimizer = make_optimizer(config, 0.01)
-        slow_down(optimizer, layers[0].trainable_variables, factor)
+        scale_learning_rate(optimizer, layers[0].trainable_variables, factor)
         model.compile(optimizer, "mse")
         model.train_on_batch(x, y)
         moves.append([new - old for new, old in zip(model.get_weights(), weights, strict=True)])
@@ -67,4 +72,4 @@ def test_slowed_variables_move_by_a_share_of_the_way(name):
 
 def test_yellowfin_has_one_rate():
     with pytest.raises(ValueError, match="set train.backbone_rate to 1"):
-        slow_down(YellowFin(), [], 0.1)
+        scale_learning_rate(YellowFin(), [], 0.1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.config import TrainConfig
+from mobilenetdet.config.detection import TrainConfig
 from mobilenetdet.training.schedules import WarmupSchedule, make_schedule
 
 

@@ -8,13 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
-from mobilenetdet.config import DetectionConfig
-from mobilenetdet.config_file import read_config
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.evaluation.evaluate import evaluate_split
-from mobilenetdet.evaluation.run import find_weights, load_detection_model
 from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.runs import claim_run_dir, find_weights, load_detection_model
 from mobilenetdet.training.callbacks import StopOnNaN
-from mobilenetdet.training.run_dir import claim_run_dir
 from mobilenetdet.training.train import train
 
 
@@ -25,7 +24,13 @@ def trained(small_kitti: Path, straight_and_resumed: Callable) -> dict:
 
 
 def _config(small_kitti: Path) -> DetectionConfig:
-    from mobilenetdet.config import AugmentConfig, DataConfig, EvalConfig, ModelConfig, TrainConfig
+    from mobilenetdet.config.detection import (
+        AugmentConfig,
+        DataConfig,
+        EvalConfig,
+        ModelConfig,
+        TrainConfig,
+    )
 
     return DetectionConfig(
         data=DataConfig(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.config import TrainConfig
+from mobilenetdet.config.detection import TrainConfig
 from mobilenetdet.training.optimizers import figures_of, make_optimizer
 from mobilenetdet.training.schedules import WarmupSchedule
 from mobilenetdet.training.yellowfin import Landscape, YellowFin, solve_cubic, tune_momentum

@@ -1,0 +1,1 @@
+"""What explains an AP: kinds of errors, breakdowns, report and overlays."""

@@ -1,0 +1,119 @@
+"""Pictures for verification: what the records hold, and what training sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from mobilenetdet.analysis.overlays import choose_frames, write_pictures
+from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.box_status import OBJECT, PADDING
+from mobilenetdet.boxes.matching import match_anchors
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.pipeline import train_batches
+from mobilenetdet.draw import draw_labels, draw_matches
+from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.shards import shard_paths
+
+
+def write_label_overlays(
+    config: DetectionConfig, split: str, folder: Path, *, frame_ids: Sequence[str] | None = None
+) -> Path:
+    """Draws the objects of records over their images.
+
+    Args:
+        config: where the records are, and how many frames.
+        split: such as "val".
+        folder: gets NNNNNN.jpg and montage.jpg.
+        frame_ids: which frames; by default `eval.num_overlays` spread evenly over the split.
+
+    Returns:
+        The path of the montage.
+    """
+    paths = shard_paths(config.data.records_dir, split)
+    known = [frame.frame_id for frame in read_frames(paths)]
+    wanted = set(choose_frames(known, frame_ids, config.eval.num_overlays))
+
+    def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """The wanted frames, one at a time, so that few are in memory."""
+        for frame in read_frames(paths):
+            if frame.frame_id in wanted:
+                image = decode_image(frame.encoded, f"frame {frame.frame_id}")
+                yield frame.frame_id, draw_labels(image, frame.objects, title=frame.frame_id)
+
+    return write_pictures(draw(), folder)
+
+
+def write_batch_overlays(config: DetectionConfig, folder: Path) -> Path:
+    """Draws `eval.num_overlays` augmented frames of the first epoch as the network gets them.
+
+    Objects that are not learnt are hatched like DontCare regions.
+
+    Returns:
+        The path of the montage.
+    """
+
+    def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """One picture a frame."""
+        for name, frame in _training_frames(config):
+            yield name, draw_labels(frame.image, frame.objects, title=name)
+
+    return write_pictures(draw(), folder)
+
+
+def write_match_overlays(config: DetectionConfig, folder: Path) -> Path:
+    """Draws, over the same frames, which anchors learn which object; it needs no weights.
+
+    Returns:
+        The path of the montage.
+    """
+    image_size = config.for_training().image_size
+    grid = AnchorGrid(image_size, config.model.levels())
+    anchors = grid.boxes_xyxy()  # [A, 4]
+
+    def draw() -> Iterator[tuple[str, np.ndarray]]:
+        """One picture a frame."""
+        for name, frame in _training_frames(config):
+            matches = match_anchors(
+                grid, frame.boxes[None], frame.box_status[None], config.matching
+            )
+            positive = ops.convert_to_numpy(matches.positive)[0]
+            owners = ops.convert_to_numpy(matches.gt_index)[0, positive]
+            yield (
+                name,
+                draw_matches(frame.image, frame.objects, anchors[positive], owners, title=name),
+            )
+
+    return write_pictures(draw(), folder)
+
+
+class _Frame(NamedTuple):
+    """One frame of a training batch; row i of all fields is the same object."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    box_status: np.ndarray
+    objects: KittiObjects
+
+
+def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
+    names = np.array([*config.data.classes, DONT_CARE])
+    index = 0
+    for images, targets in train_batches(config, num_epochs=1).as_numpy_iterator():
+        for image, boxes, classes, box_status in zip(
+            images, targets["boxes"], targets["classes"], targets["box_status"], strict=True
+        ):
+            if index == config.eval.num_overlays:
+                return
+            used = box_status != PADDING
+            boxes, classes, box_status = boxes[used], classes[used], box_status[used]
+            types = np.where(box_status == OBJECT, names[classes], DONT_CARE)
+            objects = KittiObjects.from_detections(types, boxes, np.ones(len(types)))
+            yield f"batch_{index:03d}", _Frame(image, boxes, box_status, objects)
+            index += 1

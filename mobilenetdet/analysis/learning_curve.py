@@ -1,0 +1,101 @@
+"""AP over the number of training frames, and what more frames would give by its power law."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mobilenetdet.config.storage import read_config
+from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, MODERATE
+from mobilenetdet.records.shards import manifest_path, read_manifest
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """An error that falls with the number of training frames: scale * frames ** -exponent.
+
+    Source of the form: Hestness et al., Deep Learning Scaling is Predictable, Empirically
+    (arXiv 1712.00409).
+    """
+
+    scale: float
+    exponent: float
+
+    def ap(self, num_frames: float) -> float:
+        """AP in percent after training on so many frames."""
+        return 100.0 - self.scale * num_frames**-self.exponent
+
+
+def fit_power_law(num_frames: Sequence[int], aps: Sequence[float]) -> PowerLaw:
+    """Fits 100 - AP by least squares of the logarithms.
+
+    Args:
+        num_frames: [P] training frames of each run, two different numbers at least.
+        aps: [P] AP in percent, below 100.
+
+    Raises:
+        ValueError: fewer than two numbers of frames, or an AP of 100.
+    """
+    if len(set(num_frames)) < 2:
+        raise ValueError(f"runs on {sorted(set(num_frames))} frames; two different numbers needed")
+    if max(aps) >= 100:
+        raise ValueError("an AP of 100 percent leaves nothing to predict")
+    slope, offset = np.polyfit(np.log(num_frames), np.log(100.0 - np.asarray(aps)), 1)
+    return PowerLaw(float(np.exp(offset)), float(-slope))
+
+
+def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
+    """Reads the training frames of an evaluated run and its R40 at level moderate by class.
+
+    Raises:
+        FileNotFoundError: the run was not evaluated, or its records are gone.
+    """
+    config = read_config(run_dir)
+    path = run_dir / "eval/metrics.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; scripts/eval.py --run_dir makes it")
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    aps = {name: metrics[name][MODERATE.name]["R40"] for name in EVALUATED_CLASSES}
+    records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)
+    return read_manifest(records).num_frames, aps
+
+
+def draw_learning_curve(
+    path: Path,
+    num_frames: Sequence[int],
+    aps: dict[str, Sequence[float]],
+    laws: dict[str, PowerLaw],
+    *,
+    until: int,
+) -> None:
+    """Writes a picture of the AP of each class and its power law.
+
+    Args:
+        path: the PNG file.
+        num_frames: [P] training frames of each run.
+        aps: by class, [P] R40 at level moderate.
+        laws: by class.
+        until: frames that the laws are drawn to.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    along = np.geomspace(min(num_frames), until, 50)
+    for name, of_class in aps.items():
+        colour = CLASS_COLOURS[name]
+        axes.plot(num_frames, of_class, "o", color=colour, label=name)
+        axes.plot(along, [laws[name].ap(frames) for frames in along], "--", color=colour)
+    axes.set(xscale="log", ylim=(0, 100))
+    # Where the runs are, not the powers of ten, of which such a short axis has one or none.
+    ticks = sorted({*num_frames, until})
+    axes.set_xticks(ticks, [f"{frames:,}" for frames in ticks])
+    axes.minorticks_off()
+    axes.set(xlabel="training frames", ylabel="AP, moderate, R40 (%)")
+    axes.legend()
+    axes.grid(alpha=0.3, which="both")
+    write_figure(figure, path)

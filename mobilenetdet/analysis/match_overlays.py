@@ -1,0 +1,107 @@
+"""Frames drawn with what the protocol makes of every object and every detection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from mobilenetdet.analysis.analyse import LEVEL, Analysis
+from mobilenetdet.draw import draw_comparison
+from mobilenetdet.kitti.average_precision import IGNORED, match_frame
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, Difficulty, KittiObjects
+
+
+def draw_worst_frames(
+    analysis: Analysis,
+    frame_ids: Sequence[str],
+    read_frame: Callable[[str], np.ndarray],
+    labels: Sequence[KittiObjects],
+    detections: Sequence[KittiObjects],
+    *,
+    count: int,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Draws the frames with the most errors, with the detections that the analysis counts.
+
+    Args:
+        analysis: of these labels and detections.
+        frame_ids: of the F frames.
+        read_frame: gives the image of a frame, uint8 [H, W, 3] RGB.
+        labels: F entries.
+        detections: F entries.
+        count: frames at most.
+
+    Yields:
+        (caption, overlay uint8 [H, W, 3]), the worst first.
+    """
+    for index in analysis.worst_frames(count):
+        found, frame_id = detections[index], frame_ids[index]
+        # Types of the detections are compared without their case, as the protocol does.
+        lowest = {name.lower(): score for name, score in analysis.thresholds.items()}
+        sure = [
+            score >= lowest.get(name.lower(), np.inf)
+            for name, score in zip(found.types.tolist(), found.scores, strict=True)
+        ]
+        overlay = draw_match_overlay(
+            read_frame(frame_id),
+            labels[index],
+            found[np.array(sure, bool)],
+            difficulty=LEVEL,
+            title=frame_id,
+        )
+        errors = int(analysis.frame_errors[index])
+        yield f"{frame_id}: {errors} errors at level {LEVEL.name}", overlay
+
+
+def draw_match_overlay(
+    image: np.ndarray,
+    labels: KittiObjects,
+    results: KittiObjects,
+    *,
+    difficulty: Difficulty = HARD,
+    title: str = "",
+) -> np.ndarray:
+    """Draws labels and detections with what the protocol makes of them.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        labels: all objects of the frame.
+        results: the detections to draw.
+        difficulty: the level.
+        title: stands in the strip below.
+    """
+    label_outcomes, result_outcomes = combined_outcomes(labels, results, difficulty)
+    return draw_comparison(
+        image,
+        labels,
+        results,
+        label_outcomes=label_outcomes,
+        detection_outcomes=result_outcomes,
+        title=title,
+    )
+
+
+def combined_outcomes(
+    labels: KittiObjects, results: KittiObjects, difficulty: Difficulty = HARD
+) -> tuple[np.ndarray, np.ndarray]:
+    """What became of each label [N] and detection [M], all evaluated classes together.
+
+    A row that counts for no class stays "ignored".
+    """
+    label_outcomes = np.full(len(labels), IGNORED, "<U11")
+    result_outcomes = np.full(len(results), IGNORED, "<U11")
+    for class_name in EVALUATED_CLASSES:
+        matches = match_frame(
+            labels,
+            results,
+            class_name=class_name,
+            difficulty=difficulty,
+            score_threshold=-np.inf,
+        )
+        for combined, of_class in (
+            (label_outcomes, matches.label_outcomes),
+            (result_outcomes, matches.detection_outcomes),
+        ):
+            counts = of_class != IGNORED
+            combined[counts] = of_class[counts]
+    return label_outcomes, result_outcomes

@@ -1,0 +1,1 @@
+"""How fast: timing of the input, the network and the detector; model cost."""

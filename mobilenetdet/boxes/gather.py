@@ -1,0 +1,115 @@
+"""Gathering along axis 1, the top-k anchors, and the anchors with an object."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from mobilenetdet.boxes.geometry import Tensor
+
+# Anchors a group in the search for the largest values: the first that needs no padding, which
+# would copy all of them, or the first of all.
+_GROUPS = (32, *range(48, 15, -1))
+
+
+def batched_gather(values: Tensor, index: Tensor) -> Tensor:
+    """Takes rows of [B, M, ...] by int [B, K], image by image: [B, K, ...].
+
+    They are looked up whole in one list of the rows of all images. `ops.take_along_axis` would
+    look up each value, and bring all of them into another order first.
+
+    Example: of ((a, b, c), (d, e, f)) the index ((2, 0), (1, 1)) takes ((c, a), (e, e)).
+    """
+    batch, count = ops.shape(values)[:2]
+    first = ops.arange(batch, dtype="int32")[:, None] * count
+    flat = ops.reshape(values, (-1, *values.shape[2:]))
+    return ops.take(flat, first + ops.cast(index, "int32"), axis=0)
+
+
+def top_k_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Finds the largest values along the last axis, of equals the first: `ops.top_k`, but faster.
+
+    The largest k values lie in the k groups that have the largest maxima. On a CPU that is several
+    times faster than a heap of k over a hundred thousand anchors.
+
+    Args:
+        values: float [B, N, A], none below -1; A is known.
+        count: k, at most A.
+
+    Returns:
+        The values [B, N, k], falling, and their int32 indices.
+    """
+    batch, rows, length = *ops.shape(values)[:2], values.shape[-1]
+    size = next((size for size in _GROUPS if length % size == 0), _GROUPS[0])
+    padding = -length % size
+    if padding:
+        values = ops.pad(values, ((0, 0), (0, 0), (0, padding)), constant_values=-2.0)
+    num_groups = (length + padding) // size
+    groups = ops.reshape(values, (batch, rows, num_groups, size))
+    # In a graph of TensorFlow the number of rows is a tensor.
+    fewer = min if isinstance(count, int) else ops.minimum
+    _, best = ops.top_k(ops.max(groups, axis=-1), fewer(count, num_groups))
+    best = ops.sort(ops.cast(best, "int32"), axis=-1)  # [B, N, k]
+    as_images = ops.reshape(groups, (batch * rows, num_groups, size))
+    members = batched_gather(as_images, ops.reshape(best, (batch * rows, -1)))
+    places = best[..., None] * size + ops.arange(size, dtype="int32")  # [B, N, k, group]
+    flat = (batch, rows, -1)
+    top, inner = ops.top_k(ops.reshape(members, flat), count)
+    inner = ops.cast(inner, "int32")
+    return top, ops.take_along_axis(ops.reshape(places, flat), inner, axis=-1)
+
+
+class PositiveAnchors:
+    """The anchors that learn an object, as P rows of an array.
+
+    There are a few hundred of them among a hundred thousand anchors. A graph of TensorFlow can hold
+    as many rows as there are. JAX needs to know their number beforehand: there all anchors
+    are rows, and those without an object have a weight of 0.
+
+    Attributes:
+        weights: float32 [P], 1 where the row learns an object.
+    """
+
+    def __init__(self, positive: Tensor) -> None:
+        """Chooses the rows of bool [B, A]."""
+        flat = ops.reshape(positive, (-1,))
+        self._batch, self._num_anchors = ops.shape(positive)
+        keeps_all = keras.backend.backend() != "tensorflow"
+        self._index = None if keeps_all else ops.nonzero(flat)[0]
+        weights = ops.cast(flat, "float32")
+        self.weights = weights if keeps_all else ops.take(weights, self._index)
+
+    def take(self, values: Tensor) -> Tensor:
+        """Takes the rows of [B, A, ...]: [P, ...]."""
+        flat = ops.reshape(values, (-1, *values.shape[2:]))
+        return flat if self._index is None else ops.take(flat, self._index, axis=0)
+
+    def take_pairs(self, values: Tensor) -> Tensor:
+        """Takes from [B, N, A] what belongs to each row and each object of its image: [P, N]."""
+        if self._index is None:
+            return ops.reshape(ops.transpose(values, (0, 2, 1)), (-1, ops.shape(values)[1]))
+        count, num_anchors = ops.shape(values)[1], self._num_anchors
+        image = self._index // num_anchors
+        first = image * count * num_anchors + self._index % num_anchors
+        steps = ops.arange(count, dtype="int32") * num_anchors
+        return ops.take(ops.reshape(values, (-1,)), first[:, None] + steps)
+
+    def put(self, values: Tensor) -> Tensor:
+        """Puts int32 values [P] where their rows came from: [B, A], 0 elsewhere."""
+        shape = (self._batch, self._num_anchors)
+        if self._index is not None:
+            nothing = ops.zeros((self._batch * self._num_anchors,), dtype="int32")
+            values = ops.scatter_update(nothing, self._index[:, None], values)
+        return ops.reshape(values, shape)
+
+    def take_objects(self, gt_index: Tensor, values: Tensor) -> Tensor:
+        """Takes the object [B, N, ...] that each row learns, by its index [B, A]: [P, ...]."""
+        count = ops.shape(values)[1]
+        first = ops.arange(self._batch, dtype="int32")[:, None] * count
+        return ops.take(
+            ops.reshape(values, (-1, *values.shape[2:])), self.take(gt_index + first), axis=0
+        )
+
+    def sum(self, losses: Tensor) -> Tensor:
+        """Sums losses [P] over the anchors that learn an object."""
+        return ops.sum(losses * self.weights)

@@ -1,0 +1,97 @@
+"""Labelled images as batches, whatever they come from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import tensorflow as tf
+
+from mobilenetdet.classification.config import ClassifierConfig
+
+
+class ClassImages(Protocol):
+    """The images of a data set.
+
+    Attributes:
+        class_names: names of the classes in the order of the labels.
+        num_train: training images.
+    """
+
+    class_names: tuple[str, ...]
+    num_train: int
+
+    def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
+        """Returns augmented batches, epoch after epoch.
+
+        An epoch has `steps_per_epoch` batches of `train.batch_size` images. Which images, in which
+        order and how they are changed depends on (`train.seed`, epoch) alone.
+
+        Args:
+            first_epoch: the epoch to begin with, 0 for a new run.
+            num_epochs: how many; None goes on for ever.
+
+        Returns:
+            Elements (images uint8 [B, H, W, 3] RGB, labels int32 [B]).
+        """
+        ...
+
+    def test_batches(self) -> tf.data.Dataset:
+        """Returns every test image once, in the same form; the last batch may be smaller."""
+        ...
+
+    def check(self) -> None:
+        """Reads all images, which may take long.
+
+        Raises:
+            ValueError: the first damaged one; names it.
+        """
+        ...
+
+
+def open_images(config: ClassifierConfig) -> ClassImages:
+    """Opens the data set of a config.
+
+    Raises:
+        FileNotFoundError: it is not there, or not complete.
+        ValueError: a file is damaged, or there are other classes than the config says.
+    """
+    if config.data.dataset == "cifar10":
+        from mobilenetdet.classification.small_images import Cifar10Images
+
+        return Cifar10Images(config)
+    from mobilenetdet.classification.imagenet import ImageNetRecords
+
+    return ImageNetRecords(config)
+
+
+@contextlib.contextmanager
+def damage_named(images: ClassImages) -> Iterator[None]:
+    """Where a pipeline breaks off in the `with` block, finds the image that it stumbled over.
+
+    Raises:
+        ValueError: a damaged image; names it.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError:
+        images.check()
+        raise  # it was something else
+
+
+def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:
+    """Returns the batches of a training epoch; the images that fill none wait for the next.
+
+    Every epoch has another order, so these are always others.
+
+    Raises:
+        ValueError: there are fewer images than a batch has.
+    """
+    steps = images.num_train // config.train.batch_size
+    if steps == 0:
+        raise ValueError(
+            f"train.batch_size is {config.train.batch_size}, but there are "
+            f"{images.num_train} training images; choose a smaller one"
+        )
+    return steps

@@ -1,0 +1,148 @@
+"""Class folders or archives to TFRecord shards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenetdet.classification.class_names import name_classes, read_labels, write_labels
+from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
+from mobilenetdet.classification.records import class_features, read_class_image
+from mobilenetdet.records.shard_writer import (
+    EncodedRecord,
+    Listeners,
+    ShardOptions,
+    SplitSources,
+    write_shards,
+)
+from mobilenetdet.records.shards import Manifest, manifest_path
+from mobilenetdet.records.tfrecord import encode_example
+
+TRAIN, VAL = "train", "val"
+_SHUFFLE_SEED = 12345
+
+
+@dataclass(frozen=True)
+class ClassConversionOptions(ShardOptions):
+    """How records of classified images are written.
+
+    Attributes:
+        val_labels: classes of the images of val where these lie in no class folders.
+        synset_words: what the classes are called.
+        skip_damaged: leaves out damaged images instead of refusing them.
+    """
+
+    val_labels: Path | None = None
+    synset_words: Path | None = None
+    skip_damaged: bool = False
+
+
+def convert_classes(
+    root: Path,
+    split: str,
+    output_dir: Path,
+    options: ClassConversionOptions | None = None,
+    *,
+    listeners: Listeners | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> tuple[Manifest, int]:
+    """Writes the records of one split, or what is missing of them; see `write_shards`.
+
+    The order is shuffled, so that a shard holds all classes. Labels are the places of the classes
+    in their sorted order; labels.txt beside the records has them.
+
+    Args:
+        root: folder with the images, see `find_images`.
+        split: train, val, ...
+        output_dir: folder for the records.
+        options: how to write them.
+        listeners: hear how far it is.
+        on_note: called with a line for each image that was re-encoded or left out, from several
+            threads.
+
+    Returns:
+        The manifest, and the number of shards that were kept from an earlier call.
+
+    Raises:
+        FileNotFoundError: there are no images, or classes without one.
+        ValueError: a damaged image, or classes in val that train does not have.
+    """
+    options = options or ClassConversionOptions()
+    images = _find(root, split, options)
+    labels = _settle_labels(root, split, images, output_dir, options)
+    random.Random(_SHUFFLE_SEED).shuffle(images)
+    number_of = {name: number for number, name in enumerate(labels)}
+
+    def encode(source: ImageSource) -> EncodedRecord | None:
+        """Makes an image's record; None for one that is left out."""
+        try:
+            image = read_class_image(source)
+        except ValueError as error:
+            if not options.skip_damaged:
+                raise ValueError(f"{error}, or leave it out with --skip_damaged") from None
+            on_note(f"left out: {error}")
+            return None
+        if image.converted_from:
+            on_note(f"re-encoded as JPEG: {source} ({image.converted_from})")
+        name = source.class_name
+        features = class_features(image, source, label=number_of[name], text=labels[name])
+        return EncodedRecord(f"{name}/{source.name}", encode_example(features), 1)
+
+    split_sources = SplitSources(
+        split=split,
+        sources=images,
+        num_bytes=lambda source: source.num_bytes,
+        identity=lambda source: (
+            number_of[source.class_name],
+            labels[source.class_name],
+            source.name,
+            source.num_bytes,
+            source.changed_ns,
+        ),
+        encode=encode,
+        record_options={"skip_damaged": options.skip_damaged},
+    )
+    return write_shards(split_sources, output_dir, options, listeners or Listeners())
+
+
+def _find(root: Path, split: str, options: ClassConversionOptions) -> list[ImageSource]:
+    return find_images(root, split, class_list=options.val_labels if split == VAL else None)
+
+
+def _settle_labels(
+    root: Path,
+    split: str,
+    images: Sequence[ImageSource],
+    output_dir: Path,
+    options: ClassConversionOptions,
+) -> Mapping[str, str]:
+    """Returns the classes of the records: those of train, or where there is none of this split."""
+    written = read_labels(output_dir)
+    if split != TRAIN and written is not None:
+        names = list(written)
+    else:
+        of_train = split != TRAIN and locate_split(root, TRAIN) is not None
+        deciding = find_images(root, TRAIN) if of_train else images
+        names = sorted({image.class_name for image in deciding})
+    unknown = sorted({image.class_name for image in images} - set(names))
+    if unknown:
+        raise ValueError(
+            f"{split} has {len(unknown)} classes that train has not, such as "
+            f"{', '.join(unknown[:5])}; correct the folders, or convert train first"
+        )
+    if options.synset_words is None and written is not None and list(written) == names:
+        return written
+    labels = name_classes(names, options.synset_words)
+    if written is not None and list(written) != names:
+        _withdraw_other_splits(output_dir, split)
+    write_labels(output_dir, labels)
+    return labels
+
+
+def _withdraw_other_splits(output_dir: Path, split: str) -> None:
+    """Marks records as incomplete whose labels belong to another list of classes."""
+    for path in output_dir.glob("*.json"):
+        if path.stem != split and not path.stem.endswith(".partial"):
+            path.rename(manifest_path(output_dir, path.stem, partial=True))

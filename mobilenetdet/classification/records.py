@@ -1,0 +1,130 @@
+"""One classified image as one TFRecord, with the keys of the Inception tutorial's ImageNet records.
+
+| key | type | content |
+|---|---|---|
+| image/encoded | bytes | JPEG, as it lies on disk if it is one with 1 or 3 channels |
+| image/format, image/colorspace | bytes | JPEG, RGB |
+| image/height, image/width, image/channels | int64 | pixels; 3 |
+| image/filename | bytes | n01440764_18.JPEG |
+| image/class/label | int64 | 1 for the first class; 0 is the tutorial's background |
+| image/class/synset | bytes | name of the class folder: n01440764 |
+| image/class/text | bytes | what the class is called: tench, Tinca tinca |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+
+from mobilenetdet.classification.image_folders import ImageSource
+from mobilenetdet.records.encoded_image import decode_image, image_header, jpeg_channels
+from mobilenetdet.records.tfrecord import FeatureValue
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# The quality of the tutorial: what is re-encoded should not look it.
+_JPEG_QUALITY = 100
+
+
+@dataclass(frozen=True)
+class ClassImage:
+    """An image as it goes into a record.
+
+    Attributes:
+        encoded: JPEG with 1 or 3 channels.
+        height: pixels.
+        width: pixels.
+        converted_from: what it was if it was re-encoded, such as "PNG" or "CMYK JPEG".
+    """
+
+    encoded: bytes
+    height: int
+    width: int
+    converted_from: str | None = None
+
+
+def read_class_image(source: ImageSource) -> ClassImage:
+    """Reads an image; all that is not a grey or colour JPEG is re-encoded as one.
+
+    Every image is decoded once, so that a damaged one is found here and not in training.
+
+    Raises:
+        ValueError: the image is damaged or cut off; names the file.
+    """
+    encoded, name = source.read(), str(source)
+    if not encoded.startswith(b"\xff\xd8"):
+        kind = "PNG" if encoded.startswith(b"\x89PNG") else "another format"
+        if kind == "PNG":
+            image_header(encoded, name)  # finds the cut-off ones, which decode in part
+        return _reencode(encoded, name, kind)
+    header = image_header(encoded, name)
+    if jpeg_channels(encoded, name) == 4:
+        return _reencode(encoded, name, "CMYK JPEG")
+    decode_image(encoded, name)
+    return ClassImage(encoded, header.height, header.width)
+
+
+def class_features(
+    image: ClassImage, source: ImageSource, *, label: int, text: str
+) -> dict[str, FeatureValue]:
+    """Returns the features of an image by key.
+
+    Args:
+        image: its pixels.
+        source: its file name and class.
+        label: 0 for the first class; stored as 1.
+        text: what the class is called.
+    """
+    return {
+        "image/height": image.height,
+        "image/width": image.width,
+        "image/colorspace": b"RGB",
+        "image/channels": 3,
+        "image/class/label": label + 1,
+        "image/class/synset": source.class_name.encode(),
+        "image/class/text": text.encode(),
+        "image/format": b"JPEG",
+        "image/filename": source.name.encode(),
+        "image/encoded": image.encoded,
+    }
+
+
+def parse_class_record(serialized: tf.Tensor, num_classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Parses one record in a tf.data pipeline.
+
+    Args:
+        serialized: scalar string, one `tf.train.Example`.
+        num_classes: labels above it are refused.
+
+    Returns:
+        The encoded image, scalar string, and its label, scalar int32, 0 for the first class.
+    """
+    # Not at the top: the conversion would wait seconds for what it does not use.
+    import tensorflow as tf
+
+    features = tf.io.parse_single_example(
+        serialized,
+        {
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+            "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        },
+    )
+    label = tf.cast(features["image/class/label"], tf.int32)
+    message = (
+        "a label of the records is not in 1 to data.num_classes; set --data.num_classes to the "
+        "number of their classes"
+    )
+    with tf.control_dependencies(
+        [tf.debugging.Assert((label >= 1) & (label <= num_classes), [message, label])]
+    ):
+        return features["image/encoded"], label - 1
+
+
+def _reencode(encoded: bytes, source: str, kind: str) -> ClassImage:
+    image_bgr = cv2.cvtColor(decode_image(encoded, source), cv2.COLOR_RGB2BGR)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    jpeg = cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
+    return ClassImage(jpeg, *image_bgr.shape[:2], converted_from=kind)

@@ -1,0 +1,177 @@
+"""The training run of a classifier: from a config and images to a run directory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from mobilenetdet.classification.batches import (
+    ClassImages,
+    damage_named,
+    open_images,
+    steps_per_epoch,
+)
+from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.classification.evaluate import (
+    ClassScores,
+    Predictor,
+    make_predictor,
+    score_classifier,
+    write_class_scores,
+)
+from mobilenetdet.classification.loss import SmoothedCrossEntropy
+from mobilenetdet.classification.model import build_classifier, load_classifier_weights
+from mobilenetdet.draw.history_plots import plot_history
+from mobilenetdet.runs import claim_run_dir
+from mobilenetdet.training.callbacks import Measurement, Validation
+from mobilenetdet.training.checkpoint import LAST_WEIGHTS, STATE_FILE, RunState
+from mobilenetdet.training.ema import EmaWeights
+from mobilenetdet.training.fit import fit_epochs
+from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.schedules import make_schedule
+
+# The figure that decides which weights are the best.
+MONITOR = "top1"
+
+
+def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 1) -> ClassScores:
+    """Trains a classifier, or goes on with a run that was interrupted.
+
+    Where several GPUs are visible, each takes its part of every batch.
+
+    Args:
+        config: the whole config.
+        run_dir: where everything goes: config.json, metrics.csv and .png, tensorboard/, best and
+            last weights, eval/. If it holds an unfinished run of the same config, that is resumed
+            after its last complete epoch.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+
+    Returns:
+        The scores of the last weights on all test images. The best would be chosen by these very
+        images, and look better than they are.
+
+    Raises:
+        FileNotFoundError: images or weights are not there.
+        ValueError: the run directory holds a run of another config, a file is damaged, or sizes
+            do not fit.
+    """
+    images = open_images(config)
+    steps = steps_per_epoch(images, config)
+    claim_run_dir(config, run_dir)
+    with _all_devices(config.train.batch_size):
+        model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))
+        state = RunState(model, EmaWeights(model, config.train.ema), run_dir)
+        if state.restore():
+            print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+        predict = make_predictor(model)
+        measurement = Measurement(
+            measure=lambda: _measure(predict, images),
+            figures=ClassScores.figures,
+            monitor=MONITOR,
+        )
+        with damage_named(images):
+            if state.epoch < config.train.epochs:
+                _fit(config, images, state, measurement, steps=steps, verbose=verbose)
+            state.load_weights(LAST_WEIGHTS)
+            scores = measurement.measure()
+    write_class_scores(scores, images.class_names, run_dir / "eval")
+    plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
+    return scores
+
+
+def compiled_classifier(
+    config: ClassifierConfig, steps: int, *, load_weights: bool = True
+) -> keras.Model:
+    """Builds a classifier that `fit` can train.
+
+    Args:
+        config: the whole config; `train.seed` seeds the fresh weights, and `train.precision`
+            becomes Keras' global policy.
+        steps: of an epoch.
+        load_weights: whether to load `model.weights`; what of the file does not fit is printed.
+    """
+    model_config, train = config.model, config.train
+    keras.utils.set_random_seed(train.seed)
+    keras.mixed_precision.set_global_policy(train.precision)
+    model = build_classifier(
+        config.input_shape,
+        num_classes=config.data.num_classes,
+        alpha=model_config.alpha,
+        dropout=model_config.dropout,
+        activation=model_config.activation,
+        small_images=model_config.small_images,
+        batch_norm_momentum=model_config.batch_norm_momentum,
+    )
+    if load_weights:
+        report = load_classifier_weights(model, model_config.weights, alpha=model_config.alpha)
+        if report is not None:
+            print(report)
+    model.compile(
+        optimizer=make_optimizer(train, make_schedule(train, steps)),
+        loss=SmoothedCrossEntropy(train.label_smoothing),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _is_begun(run_dir: Path) -> bool:
+    # A checkpoint brings all weights; the file that the run began with may be gone by then.
+    return (run_dir / STATE_FILE).is_file()
+
+
+def _fit(
+    config: ClassifierConfig,
+    images: ClassImages,
+    state: RunState,
+    measurement: Measurement[ClassScores],
+    *,
+    steps: int,
+    verbose: int,
+) -> None:
+    epochs = config.train.epochs
+    validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
+    batches = images.train_batches(state.epoch, epochs - state.epoch)
+    fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
+
+
+def _measure(predict: Predictor, images: ClassImages) -> ClassScores:
+    scores = score_classifier(predict, images.test_batches().as_numpy_iterator())
+    print(f"\n{scores}")
+    return scores
+
+
+@contextlib.contextmanager
+def _all_devices(batch_size: int) -> Iterator[None]:
+    """Makes what is built and trained in the `with` block use every visible GPU.
+
+    Raises:
+        ValueError: the batch cannot be divided among them.
+    """
+    strategy = _strategy()
+    if strategy is None:
+        yield
+        return
+    count = strategy.num_replicas_in_sync
+    if batch_size % count:
+        raise ValueError(
+            f"train.batch_size is {batch_size}; it must be a multiple of the {count} GPUs (or hide "
+            "some with CUDA_VISIBLE_DEVICES)"
+        )
+    with strategy.scope():
+        yield
+
+
+def _strategy() -> object | None:
+    """Returns the strategy for several GPUs, or None; JAX has its own ways."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else None

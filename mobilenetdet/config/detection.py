@@ -1,0 +1,84 @@
+"""The one detection config that train, eval, visualize, predict and export share.
+
+A tree of frozen dataclasses. Every field has a type, a unit where it has one, and a restriction
+that is checked when the object is made. Presets (`presets.py`) are functions that return a tree;
+the command line overrides single leaves; the resolved tree is written into the run directory as
+`config.json` and read back from there by every later command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from mobilenetdet.config.data import AugmentConfig, DataConfig
+from mobilenetdet.config.evaluation import EvalConfig
+from mobilenetdet.config.model import SQUEEZEDET_ANCHORS, ModelConfig, PostprocessConfig
+from mobilenetdet.config.training import LossConfig, MatchingConfig, Precision, TrainConfig
+from mobilenetdet.config.validation import STRICT, require
+
+__all__ = [
+    "SQUEEZEDET_ANCHORS",
+    "AugmentConfig",
+    "DataConfig",
+    "DetectionConfig",
+    "EvalConfig",
+    "LossConfig",
+    "MatchingConfig",
+    "ModelConfig",
+    "PostprocessConfig",
+    "Precision",
+    "TrainConfig",
+]
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """Everything that decides what a detector is and how it came about."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+
+    KIND: ClassVar[str] = "detection"
+    COMMAND: ClassVar[str] = "mobilenetdet train"
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        """Checks what two sections have to agree on."""
+        calibration = self.postprocess.calibration
+        fits = len(calibration) in (0, self.num_classes)
+        rule = f"empty, or one pair for each of {self.data.classes}"
+        require(fits, "postprocess.calibration", calibration, rule)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the network input, pixels."""
+        return self.data.image_height, self.data.image_width
+
+    def for_training(self) -> DetectionConfig:
+        """The config whose `image_size` is that of the training images: `train.image_scale` of it.
+
+        Example: 512x1664 times 0.75 is 384x1248; of the result `train.image_scale` is 1.
+        """
+        if self.train.image_scale == 1:
+            return self
+        height, width = (
+            max(32, 32 * round(s * self.train.image_scale / 32)) for s in self.image_size
+        )
+        return replace(
+            self,
+            data=replace(self.data, image_height=height, image_width=width),
+            train=replace(self.train, image_scale=1.0),
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes to detect."""
+        return len(self.data.classes)

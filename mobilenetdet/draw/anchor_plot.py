@@ -1,0 +1,51 @@
+"""Anchor shapes drawn over the sizes of the objects they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
+
+_MARKERS = "sD^vP"
+_MAX_DOTS = 4000
+
+
+def write_shapes(
+    path: Path, sizes: np.ndarray, types: np.ndarray, levels: Sequence[tuple[int, np.ndarray]]
+) -> None:
+    """Writes a picture of widths and heights, both on a log scale.
+
+    Args:
+        path: the PNG file.
+        sizes: [N, 2] width and height of the objects, pixels.
+        types: [N] their classes.
+        levels: stride and shapes [K, 2] of each map.
+    """
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axes = figure.subplots()
+    rng = np.random.default_rng(0)
+    for name, colour in CLASS_COLOURS.items():
+        own = sizes[types == name]
+        shown = own[rng.permutation(len(own))[:_MAX_DOTS]]
+        axes.plot(*shown.T, ".", markersize=2, alpha=0.4, color=colour, label=name)
+    for (stride, shapes), marker in zip(levels, _MARKERS * len(levels), strict=False):
+        axes.plot(
+            *np.asarray(shapes).T,
+            marker,
+            markersize=9,
+            color="black",
+            fillstyle="none",
+            markeredgewidth=2,
+            label=f"anchors at stride {stride}",
+        )
+    # A handful of odd boxes would make the rest small.
+    low, high = np.quantile(sizes, (0.001, 0.999), axis=0)
+    axes.set(xscale="log", yscale="log", xlabel="width, pixels", ylabel="height, pixels")
+    axes.set(xlim=(low[0] / 1.5, high[0] * 1.5), ylim=(low[1] / 1.5, high[1] * 1.5))
+    axes.legend(markerscale=1.2)
+    axes.grid(alpha=0.3, which="both")
+    write_figure(figure, path)

@@ -1,0 +1,71 @@
+"""How plots look and how they are written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES
+
+CLASS_COLOURS = dict(zip(EVALUATED_CLASSES, ("#1f77b4", "#d6408a", "#c79a00"), strict=True))
+
+
+# More classes than this leave no room for counts and names.
+_MAX_NAMED = 30
+
+
+def draw_counts(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    blank: tuple[int, int] | None = None,
+) -> Figure:
+    """Draws a confusion matrix: counts, coloured by their share of the row.
+
+    Args:
+        matrix: int [C, C].
+        names: of the rows and columns.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+        title: stands above.
+        blank: (row, column) that cannot be counted.
+    """
+    side = min(max(5.0, 0.75 * len(names)), 10.0)
+    figure = Figure(figsize=(side, 0.84 * side), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if len(names) > _MAX_NAMED:
+        return figure
+    for (row, column), count in np.ndenumerate(matrix):
+        if (row, column) == blank:
+            continue
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+    turned = {"rotation": 45, "ha": "right"} if len(names) > 4 else {}
+    axes.set_xticks(range(len(names)), names, **turned)
+    axes.set_yticks(range(len(names)), names)
+    return figure
+
+
+def write_figure(figure: Figure, png_path: Path) -> None:
+    """Writes a figure as PNG; a reader sees the old file or the new one, never a part."""
+    with atomic_write(png_path) as temporary:
+        temporary.write_bytes(to_png(figure))
+
+
+def to_png(figure: Figure) -> bytes:
+    """Draws a figure without a display."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()

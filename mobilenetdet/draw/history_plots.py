@@ -1,0 +1,131 @@
+"""Plots of runs over their epochs."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
+
+
+def plot_history(csv_path: Path, png_path: Path) -> None:
+    """Draws loss and its parts, learning rate and AP or accuracy of a run over the epochs.
+
+    Args:
+        csv_path: metrics.csv of a run.
+        png_path: the picture.
+
+    Raises:
+        FileNotFoundError: the run has no metrics.csv yet.
+    """
+    rows = _read(csv_path)
+    figure, (loss_axes, measured_axes) = _two_axes()
+    _plot_losses(loss_axes, rows)
+    if "accuracy" in rows[0]:
+        _plot_accuracy(measured_axes, rows)
+    else:
+        _plot_ap(measured_axes, rows)
+    write_figure(figure, png_path)
+
+
+def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
+    """Draws the loss and the mean AP or top-1 of several runs over the epochs.
+
+    Args:
+        csv_paths: metrics.csv of each run, by the name that it goes by.
+        png_path: the picture.
+
+    Raises:
+        FileNotFoundError: a run has no metrics.csv yet.
+        ValueError: detectors and classifiers are mixed.
+    """
+    runs = {name: _read(path) for name, path in csv_paths.items()}
+    kinds = {"accuracy" in rows[0] for rows in runs.values()}
+    if len(kinds) > 1:
+        raise ValueError(f"{', '.join(runs)} are detectors and classifiers; compare one kind")
+    figure_of_merit, title = (
+        ("val/top1", "top-1 of the test images (%)")
+        if kinds == {True}
+        else ("val/mean/moderate/R40", "mean validation AP, moderate, R40 (%)")
+    )
+    figure, (loss_axes, measured_axes) = _two_axes()
+    for name, rows in runs.items():
+        loss_axes.plot(*_series(rows, "loss"), label=name)
+        measured_axes.plot(*_series(rows, figure_of_merit), marker="o", markersize=3, label=name)
+    _log_losses(loss_axes)
+    measured_axes.set(xlabel="epoch", ylabel=title)
+    for axes in (loss_axes, measured_axes):
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    write_figure(figure, png_path)
+
+
+def _read(csv_path: Path) -> list[dict[str, str]]:
+    if not csv_path.is_file():
+        raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
+    with csv_path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _two_axes() -> tuple[Figure, Any]:
+    # The object interface needs no display, and keeps no global figure.
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    both = figure.subplots(1, 2)
+    for axes in both:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure, both
+
+
+def _log_losses(axes: Any) -> None:
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    # Losses seldom span a power of ten, and "6 x 10^-1" is hard to read.
+    low, high = axes.get_ylim()
+    number = FuncFormatter(lambda loss, _: f"{loss:g}")
+    axes.yaxis.set_major_formatter(number)
+    axes.yaxis.set_minor_formatter(number if high < 20 * low else NullFormatter())
+
+
+def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:
+    points = [(float(r["epoch"]), float(r[name])) for r in rows if r.get(name)]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
+    parts = [name for name in rows[0] if name.endswith("_loss")]
+    axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss")
+    for name in parts:
+        label = name.removesuffix("_loss").replace("_", " ")
+        axes.plot(*_series(rows, name), linewidth=1, label=label)
+    _log_losses(axes)
+    rate_axes = axes.twinx()
+    rate_axes.plot(*_series(rows, "learning_rate"), color="grey", linestyle=":", linewidth=1)
+    rate_axes.set_ylabel("learning rate (dotted)", color="grey")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
+    for name, colour in CLASS_COLOURS.items():
+        series = _series(rows, f"val/{name}/moderate/R40")
+        axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
+    axes.plot(*_series(rows, "val/mean/moderate/R40"), color="black", linestyle="--", label="mean")
+    axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+
+
+def _plot_accuracy(axes: object, rows: list[dict[str, str]]) -> None:
+    epochs, shares = _series(rows, "accuracy")
+    label = "training images, augmented, top-1"
+    axes.plot(epochs, [100 * share for share in shares], color="grey", label=label)
+    for name, colour in (("top1", "#1f77b4"), ("top5", "#d6408a")):
+        series = _series(rows, f"val/{name}")
+        label = f"test images, {name[:3]}-{name[3:]}"
+        axes.plot(*series, marker="o", markersize=3, color=colour, label=label)
+    axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100))
+    axes.legend(fontsize=8, loc="lower right")
+    axes.grid(alpha=0.3)

@@ -1,0 +1,115 @@
+"""Scores that say how often a detection is right.
+
+A head's scores only rank: 0.5 may stand for nine hits in ten or for three. Platt's scaling (1999)
+fits, for each class, a line through the log odds, so that 0.5 means as many hits as false alarms.
+It rises, so that the order of the detections of a class, and with it its AP, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mobilenetdet.kitti.assignment import pack_frames
+from mobilenetdet.kitti.average_precision import HIT, IGNORED, match_level
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects
+from mobilenetdet.kitti.protocol import Level
+
+_ITERATIONS = 50
+# How strongly the fit is drawn to "leave the scores alone", in detections.
+_PRIOR_WEIGHT = 1.0
+# The line rises at least by this much.
+_MIN_SLOPE = 0.05
+# Scores of exactly 0 and 1 have no log odds.
+_MARGIN = 1e-6
+
+
+class Calibration(NamedTuple):
+    """New log odds are slope times the old ones plus offset."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+
+def fit_calibration(
+    labels: Sequence[KittiObjects],
+    detections: Sequence[KittiObjects],
+    classes: Sequence[str],
+    *,
+    protocol: str = "current",
+) -> tuple[Calibration, ...]:
+    """Fits one calibration a class to what the protocol counts as hits and as false alarms.
+
+    Args:
+        labels: the labels of each frame, DontCare included.
+        detections: the detections of the same frames, with scores from 0 to 1.
+        classes: names, in the order of the result. A class that KITTI does not evaluate, or that
+            was never detected, keeps its scores.
+        protocol: "current" or "pre2017".
+    """
+    packed = pack_frames(labels, detections)
+    fitted = []
+    for name in classes:
+        if name not in EVALUATED_CLASSES:
+            fitted.append(Calibration())
+            continue
+        level = Level.select(packed, class_name=name, difficulty=HARD, protocol=protocol)
+        counts, is_hit = _find_hits(level)
+        fitted.append(fit_platt(packed.det_scores[counts], is_hit[counts]))
+    return tuple(fitted)
+
+
+def _find_hits(level: Level) -> tuple[np.ndarray, np.ndarray]:
+    """Which detections [M] count, and which of them are right.
+
+    Of the detections that overlap an object enough the top-scored one is right. The protocol has
+    the best-overlapping one, which at a threshold of minus infinity is often a low-scored box.
+    """
+    matches = match_level(level, -np.inf)
+    counts = matches.detection_outcomes != IGNORED
+    pairs = (matches.label_outcomes == HIT)[level.gts] & counts[level.dets]
+    gts, dets = level.gts[pairs], level.dets[pairs]
+    order = np.lexsort((dets, -level.scores[dets]))
+    _, first = np.unique(gts[order], return_index=True)
+    is_hit = np.zeros(len(counts), bool)
+    is_hit[dets[order][first]] = True
+    return counts, is_hit
+
+
+def fit_platt(scores: np.ndarray, is_hit: np.ndarray) -> Calibration:
+    """Fits a calibration by Newton's method on the likelihood, drawn a little to no change.
+
+    Args:
+        scores: [M], 0 to 1.
+        is_hit: bool [M].
+    """
+    inputs = np.stack([log_odds(scores), np.ones(len(scores))], axis=1)  # [M, 2]
+    start = line = np.array([1.0, 0.0])
+    for _ in range(_ITERATIONS):
+        probabilities = _sigmoid(inputs @ line)
+        gradient = inputs.T @ (probabilities - is_hit) + _PRIOR_WEIGHT * (line - start)
+        curvature = (inputs * (probabilities * (1 - probabilities))[:, None]).T @ inputs
+        step = np.linalg.solve(curvature + _PRIOR_WEIGHT * np.eye(2), gradient)
+        # Far from the optimum a whole step may overshoot.
+        line = line - step * min(1.0, 1.0 / max(1e-9, float(np.abs(step).max())))
+    return Calibration(max(_MIN_SLOPE, float(line[0])), float(line[1]))
+
+
+def calibrate(scores: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Maps scores [M], 0 to 1, to calibrated ones.
+
+    Example: 0.5 with offset 1 becomes 0.73.
+    """
+    return _sigmoid(calibration.slope * log_odds(scores) + calibration.offset)
+
+
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Returns log(p / (1 - p)) of scores [M]; 0 and 1 count as nearly so."""
+    clipped = np.clip(scores, _MARGIN, 1 - _MARGIN)
+    return np.log(clipped / (1 - clipped))
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(values, -50, 50)))

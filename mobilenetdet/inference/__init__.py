@@ -1,0 +1,1 @@
+"""Running a detector: the detection model, picture sources, prediction."""

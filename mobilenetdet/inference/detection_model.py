@@ -1,0 +1,93 @@
+"""A detector with its post-processing: from images to detections in the pixels of the originals."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config.detection import PostprocessConfig
+from mobilenetdet.detections import Detections
+from mobilenetdet.models.anchor_head import Predictions
+from mobilenetdet.models.postprocess import select_detections
+
+
+def detect(
+    detector: keras.Model, predictions: Predictions, config: PostprocessConfig
+) -> dict[str, Tensor]:
+    """Makes detections of the raw predictions of a `Detector`; see `select_detections`."""
+    head = detector.head
+
+    def boxes_of(index: Tensor) -> Tensor:
+        """Boxes of some anchors."""
+        return head.boxes(predictions, detector.anchors, index)
+
+    return select_detections(head.scores(predictions), boxes_of, detector.image_size, config)
+
+
+def average_mirrored(predictions: Predictions, mirrored: Predictions, order: Tensor) -> Predictions:
+    """Means of the raw predictions for an image and for its mirror image, anchor by anchor.
+
+    Args:
+        predictions: of the image; "deltas" [B, A, 4], and whatever its head makes scores of,
+            [B, A] or [B, A, ...].
+        mirrored: those of the image mirrored left to right.
+        order: int [A], from `AnchorGrid.mirror_order`.
+
+    Returns:
+        The same entries and shapes.
+    """
+    back = {name: ops.take(value, order, axis=1) for name, value in mirrored.items()}
+    # To the right is to the left in the mirror.
+    back["deltas"] = back["deltas"] * ops.convert_to_tensor([-1.0, 1.0, 1.0, 1.0])
+    return {name: (value + back[name]) / 2 for name, value in predictions.items()}
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class DetectionModel(keras.Model):
+    """A detector with its post-processing: uint8 images in, detections out."""
+
+    def __init__(self, detector: keras.Model, config: PostprocessConfig) -> None:
+        """Wraps a `Detector`; the weights stay shared with it.
+
+        Raises:
+            ValueError: mirrored images are asked for, and the anchors have no mirror image.
+        """
+        super().__init__(name="detection_model")
+        self.detector = detector
+        self.postprocess = config
+        self.mirror_order = None
+        if config.mirror:
+            self.mirror_order = detector.anchor_grid.mirror_order()  # [A]
+
+    def call(self, images: Tensor) -> dict[str, Tensor]:
+        """Detects in [B, H, W, 3]; see `select_detections`."""
+        predictions = self.detector(images, training=False)
+        if self.mirror_order is not None:
+            mirrored = self.detector(ops.flip(images, axis=2), training=False)
+            predictions = average_mirrored(predictions, mirrored, self.mirror_order)
+        return detect(self.detector, predictions, self.postprocess)
+
+
+def to_detections(outputs: dict[str, np.ndarray], image_info: np.ndarray) -> list[Detections]:
+    """Brings a batch of outputs back to the pixels of the original images.
+
+    Args:
+        outputs: what `select_detections` gives, as numpy arrays.
+        image_info: float32 [B, 5], see `Letterbox.to_array`.
+
+    Returns:
+        One `Detections` an image, clipped to it.
+    """
+    results = []
+    for boxes, scores, classes, info in zip(
+        outputs["boxes"], outputs["scores"], outputs["classes"], image_info, strict=True
+    ):
+        found = classes >= 0
+        boxes_xyxy = Letterbox.from_array(info).undo(boxes[found].astype(np.float64))
+        results.append(
+            Detections(boxes_xyxy, scores[found].astype(np.float64), classes[found].astype(int))
+        )
+    return results

@@ -1,0 +1,100 @@
+"""Pictures from images, folders, globs and videos, one after the other."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mobilenetdet.records.encoded_image import decode_image
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image, or one frame of a video.
+
+    Attributes:
+        name: unique among the pictures of a call, usable as a file name without suffix.
+        source: the file it comes from.
+        image: uint8 [H, W, 3], RGB.
+    """
+
+    name: str
+    source: Path
+    image: np.ndarray
+
+
+def find_files(inputs: Sequence[str]) -> list[Path]:
+    """Resolves what a user names to files.
+
+    Args:
+        inputs: images, videos, folders (their images and videos, not recursive) and globs.
+
+    Raises:
+        FileNotFoundError: an input leads to no file.
+        ValueError: a named file is neither image nor video.
+    """
+    return list(dict.fromkeys(path for name in inputs for path in _resolve(name)))
+
+
+def read_pictures(files: Sequence[Path]) -> Iterator[Picture]:
+    """Reads images, and videos frame by frame as VIDEO_000000 and so on.
+
+    Files of the same stem keep their suffix in the name: road.jpg and road.png give road_jpg and
+    road_png.
+
+    Raises:
+        ValueError: a file cannot be decoded.
+    """
+    stems = [path.stem for path in files]
+    for path in files:
+        name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            yield from _read_video(path, name)
+        else:
+            yield Picture(name, path, decode_image(path.read_bytes(), str(path)))
+
+
+def _resolve(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if _is_known(p))
+        wanted = f"no image or video in the folder {path}"
+    elif path.is_file():
+        if not _is_known(path):
+            known = " ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)
+            raise ValueError(f"{path} is neither an image nor a video; known are {known}")
+        return [path]
+    else:
+        found = sorted(Path(p) for p in glob.glob(name, recursive=True) if _is_known(Path(p)))
+        wanted = f"{name} is no file, no folder and no glob that matches an image or video"
+    if not found:
+        raise FileNotFoundError(wanted)
+    return found
+
+
+def _is_known(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+
+
+def _read_video(path: Path, name: str) -> Iterator[Picture]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        index = 0
+        while True:
+            read, frame = capture.read()
+            if not read:
+                break
+            yield Picture(f"{name}_{index:06d}", path, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+            index += 1
+    finally:
+        capture.release()
+    if index == 0:
+        raise ValueError(f"{path}: no frame of this video can be decoded; re-encode it as H.264")

@@ -1,0 +1,1 @@
+"""TFRecords: one frame a record, shards, conversion."""

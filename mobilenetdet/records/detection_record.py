@@ -1,0 +1,256 @@
+"""One frame as one TFRecord: the keys, writing and reading.
+
+Keys and types are those of the TensorFlow Object Detection API and of its KITTI converter, with
+`occluded` added. N objects stand in the order of the label file, DontCare included.
+
+| key | type | content |
+|---|---|---|
+| image/encoded | bytes | PNG or JPEG as it lies on disk, or re-encoded as JPEG |
+| image/format | bytes | png or jpeg |
+| image/height, image/width | int64 | pixels, from the image's header |
+| image/filename | bytes | 000000.png |
+| image/source_id | bytes | frame id: 000000 |
+| image/key/sha256 | bytes | hash of image/encoded in hex; only where it was asked for |
+| image/object/bbox/{xmin,ymin,xmax,ymax} | float [N] | divided by width and height, never clipped |
+| image/object/class/text | bytes [N] | type as the label file spells it |
+| image/object/class/label | int64 [N] | `CLASS_IDS`, whatever the case of the type |
+| image/object/truncated | float [N] | 0 to 1, -1 unknown |
+| image/object/occluded | int64 [N] | 0 to 3, -1 unknown |
+| image/object/alpha | float [N] | radians, -10 unknown |
+| image/object/3d_bbox/{height,width,length} | float [N] | metres, -1 unknown |
+| image/object/3d_bbox/{x,y,z} | float [N] | metres in camera coordinates, -1000 unknown |
+| image/object/3d_bbox/rot_y | float [N] | radians, -10 unknown |
+
+Real numbers are float32, as the API has it. That keeps a coordinate of a frame up to 8,000 pixels
+wide to within 0.0005 pixels, so `decode_record` rounds to three decimals and returns KITTI's two
+as they were.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.records.tfrecord import FeatureValue, decode_example, encode_example, read_records
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Ids of image/object/class/label. 0 stays free: it is the API's background.
+CLASS_IDS = {
+    "Car": 1,
+    "Pedestrian": 2,
+    "Cyclist": 3,
+    "Van": 4,
+    "Truck": 5,
+    "Person_sitting": 6,
+    "Tram": 7,
+    "Misc": 8,
+    "DontCare": 9,
+}
+_ID_OF = {name.lower(): class_id for name, class_id in CLASS_IDS.items()}
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+_BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
+_DIMENSION_KEYS = tuple(f"image/object/3d_bbox/{name}" for name in ("height", "width", "length"))
+_LOCATION_KEYS = tuple(f"image/object/3d_bbox/{axis}" for axis in "xyz")
+_TRUNCATED, _OCCLUDED = "image/object/truncated", "image/object/occluded"
+_ALPHA, _ROTATION = "image/object/alpha", "image/object/3d_bbox/rot_y"
+# The real columns in the order in which `_real_columns` stacks them.
+_REAL_KEYS = (*_BOX_KEYS, _TRUNCATED, _ALPHA, *_DIMENSION_KEYS, *_LOCATION_KEYS, _ROTATION)
+_TEXT, _LABEL = "image/object/class/text", "image/object/class/label"
+_BOX_DECIMALS, _OTHER_DECIMALS = 3, 4
+
+
+@dataclass(frozen=True, eq=False)
+class RecordFrame:
+    """One frame as its record holds it.
+
+    Attributes:
+        frame_id: KITTI's number of the frame, `000000`.
+        encoded: the image file's bytes.
+        format: png or jpeg.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        objects: the N objects of the label file in its order, DontCare included.
+    """
+
+    frame_id: str
+    encoded: bytes
+    format: str
+    height: int
+    width: int
+    objects: KittiObjects
+
+
+def frame_features(frame: RecordFrame, *, sha256: bool = False) -> dict[str, FeatureValue]:
+    """Returns the features of a frame by key; the image stays the buffer that it is.
+
+    Args:
+        frame: the frame.
+        sha256: adds `image/key/sha256`. It costs more than all else that is done to a frame.
+
+    Raises:
+        ValueError: a type is not in `CLASS_IDS`, or the format is neither png nor jpeg.
+    """
+    if frame.format not in _SUFFIXES:
+        raise ValueError(f"frame {frame.frame_id}: format {frame.format!r}, expected png or jpeg")
+    objects = frame.objects
+    frame_id = frame.frame_id.encode()
+    features: dict[str, FeatureValue] = {
+        "image/height": frame.height,
+        "image/width": frame.width,
+        "image/filename": frame_id + _SUFFIXES[frame.format].encode(),
+        "image/source_id": frame_id,
+        "image/format": frame.format.encode(),
+        _TEXT: [str(name).encode() for name in objects.types],
+        _LABEL: class_ids(objects.types, f"frame {frame.frame_id}"),
+        _OCCLUDED: objects.occluded,
+    }
+    columns = _real_columns(objects, frame.height, frame.width)
+    features.update(zip(_REAL_KEYS, columns, strict=True))
+    if sha256:
+        features["image/key/sha256"] = hashlib.sha256(frame.encoded).hexdigest().encode()
+    features["image/encoded"] = frame.encoded
+    return features
+
+
+def serialize_frame(
+    frame_id: str,
+    encoded: bytes,
+    image_format: str,
+    image_size: tuple[int, int],
+    objects: KittiObjects,
+) -> bytes:
+    """Returns the serialised `tf.train.Example` of a frame; `image_size` is (height, width)."""
+    frame = RecordFrame(frame_id, encoded, image_format, *image_size, objects)
+    return b"".join(encode_example(frame_features(frame)))
+
+
+def class_ids(types: Iterable[str], source: str) -> np.ndarray:
+    """Returns the ids [N] int64 of type names, whatever their case.
+
+    Raises:
+        ValueError: a name is not in `CLASS_IDS`; names the source and the nearest known name.
+    """
+    try:
+        return np.array([_ID_OF[name.lower()] for name in types], np.int64)
+    except KeyError as error:
+        name = error.args[0]
+        near = difflib.get_close_matches(name, _ID_OF, n=1)
+        hint = f" (did you mean {list(CLASS_IDS)[_ID_OF[near[0]] - 1]}?)" if near else ""
+        raise ValueError(
+            f"{source}: unknown object type {name!r}{hint}; known are {', '.join(CLASS_IDS)}. "
+            "Correct the label file, or add the class to CLASS_IDS in mobilenetdet/data/records.py"
+        ) from None
+
+
+def decode_record(payload: bytes) -> RecordFrame:
+    """Reads the record of one frame without TensorFlow.
+
+    Raises:
+        ValueError: the payload is not an Example, or lacks a key.
+    """
+    features = decode_example(payload)
+    try:
+        scalars = {key: features[f"image/{key}"][0] for key in ("encoded", "format", "source_id")}
+        height, width = (int(features[f"image/{key}"][0]) for key in ("height", "width"))
+        objects = _decode_objects(features, height, width)
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"a record without {error}; convert the data again") from None
+    frame_id, image_format = scalars["source_id"].decode(), scalars["format"].decode()
+    return RecordFrame(frame_id, scalars["encoded"], image_format, height, width, objects)
+
+
+def read_frames(paths: Iterable[str | os.PathLike[str]]) -> Iterator[RecordFrame]:
+    """Yields the frames of TFRecord files in their order; see `shards.shard_paths`.
+
+    Raises:
+        ValueError: a file is damaged or holds other records; names the file.
+    """
+    for path in paths:
+        for payload in read_records(path):
+            try:
+                yield decode_record(payload)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
+
+
+def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Parses one record in a tf.data pipeline.
+
+    Args:
+        serialized: scalar string, one `tf.train.Example`.
+
+    Returns:
+        encoded, format, frame_id: scalar string. height, width: scalar int64. types: [N] string.
+        labels, occluded: [N] int64. boxes_xyxy: [N, 4] float32, pixels of the original image,
+        not clipped. truncated, alpha, rotation_y: [N] float32. dimensions_hwl, locations_xyz:
+        [N, 3] float32.
+    """
+    # Not at the top: conversion and inspection would wait seconds for what they do not use.
+    import tensorflow as tf
+
+    def one(dtype: tf.DType) -> tf.io.FixedLenFeature:
+        return tf.io.FixedLenFeature([], dtype)
+
+    def many(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
+        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+    scalars = {f"image/{key}": one(tf.string) for key in ("encoded", "format", "source_id")}
+    scalars |= {f"image/{key}": one(tf.int64) for key in ("height", "width")}
+    lists = {_TEXT: many(tf.string), _LABEL: many(tf.int64), _OCCLUDED: many(tf.int64)}
+    lists |= {key: many(tf.float32) for key in _REAL_KEYS}
+    features = tf.io.parse_single_example(serialized, scalars | lists)
+    height, width = features["image/height"], features["image/width"]
+    size_xyxy = tf.cast(tf.stack([width, height, width, height]), tf.float32)
+    return {
+        "encoded": features["image/encoded"],
+        "format": features["image/format"],
+        "height": height,
+        "width": width,
+        "frame_id": features["image/source_id"],
+        "types": features[_TEXT],
+        "labels": features[_LABEL],
+        "boxes_xyxy": tf.stack([features[key] for key in _BOX_KEYS], axis=-1) * size_xyxy,
+        "truncated": features[_TRUNCATED],
+        "occluded": features[_OCCLUDED],
+        "alpha": features[_ALPHA],
+        "dimensions_hwl": tf.stack([features[key] for key in _DIMENSION_KEYS], axis=-1),
+        "locations_xyz": tf.stack([features[key] for key in _LOCATION_KEYS], axis=-1),
+        "rotation_y": features[_ROTATION],
+    }
+
+
+def _real_columns(objects: KittiObjects, height: int, width: int) -> np.ndarray:
+    """Returns the real fields [13, N] in the order of `_REAL_KEYS`, boxes normalised."""
+    columns = np.empty((len(_REAL_KEYS), len(objects)), np.float32)
+    columns[:4] = (objects.boxes_xyxy / (width, height, width, height)).T
+    columns[4] = objects.truncated
+    columns[5] = objects.alpha
+    columns[6:9] = objects.dimensions_hwl.T
+    columns[9:12] = objects.locations_xyz.T
+    columns[12] = objects.rotation_y
+    return columns
+
+
+def _decode_objects(features: dict, height: int, width: int) -> KittiObjects:
+    columns = np.stack([features[key] for key in _REAL_KEYS]).astype(np.float64)  # [13, N]
+    boxes = columns[:4].T * (width, height, width, height)
+    columns = np.round(columns, _OTHER_DECIMALS)
+    return KittiObjects(
+        types=np.array([name.decode() for name in features[_TEXT]], dtype=str),
+        truncated=columns[4],
+        occluded=features[_OCCLUDED],
+        alpha=columns[5],
+        boxes_xyxy=np.round(boxes, _BOX_DECIMALS),
+        dimensions_hwl=columns[6:9].T,
+        locations_xyz=columns[9:12].T,
+        rotation_y=columns[12],
+    )

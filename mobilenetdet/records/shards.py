@@ -1,0 +1,162 @@
+"""The files of one split: TFRecord shards and the manifest that says they are complete.
+
+`train_000.tfrecord`, `train_001.tfrecord`, ... hold the frames in the order of the split.
+`train.json`, written last, lists them. While a conversion is under way (or was interrupted) its
+place is taken by `train.partial.json` with the shards that are done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenetdet.atomic_write import atomic_write
+
+# Raised when records change in a way that makes older ones unusable.
+FORMAT_VERSION = 1
+_REMEDY = "run `python tools/{converter} --split {split} --output_dir {records_dir}`"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One complete TFRecord file.
+
+    Attributes:
+        name: file name in the folder of the records.
+        num_frames: records in it.
+        num_objects: objects in them, DontCare included; a classified image is one.
+        num_bytes: size of the file.
+        source: hash of what it was made of: frames, sizes and times of their files, options.
+        fingerprint: hash of the records' content; the sum over shards does not depend on how
+            frames are divided among them.
+    """
+
+    name: str
+    num_frames: int
+    num_objects: int
+    num_bytes: int
+    source: str
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the records of one split are.
+
+    Attributes:
+        split: train, val, ...
+        num_shards: files that the complete set has.
+        num_skipped: frames of the split that were left out for want of a (whole) image or label.
+        options: options of the conversion that change the records.
+        shards: the files that are complete, in order.
+        version: FORMAT_VERSION of the program that wrote them.
+    """
+
+    split: str
+    num_shards: int
+    num_skipped: int
+    options: dict[str, int | bool | None]
+    shards: tuple[Shard, ...] = ()
+    version: int = FORMAT_VERSION
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in all complete shards."""
+        return sum(shard.num_frames for shard in self.shards)
+
+    @property
+    def num_objects(self) -> int:
+        """Objects in all complete shards, DontCare included."""
+        return sum(shard.num_objects for shard in self.shards)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all complete shards."""
+        return sum(shard.num_bytes for shard in self.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies frames, images and labels, on any machine: 16 hexadecimal digits."""
+        return f"{sum(shard.fingerprint for shard in self.shards) % 2**64:016x}"
+
+    def to_json(self) -> str:
+        """Writes the manifest with its totals as indented JSON."""
+        totals = {"num_frames": self.num_frames, "fingerprint": self.fingerprint}
+        return json.dumps(totals | dataclasses.asdict(self), indent=2) + "\n"
+
+
+def shard_name(split: str, index: int) -> str:
+    """Returns the file name of a shard, `train_000.tfrecord` for the first of train."""
+    return f"{split}_{index:03d}.tfrecord"
+
+
+def manifest_path(records_dir: str | os.PathLike[str], split: str, *, partial: bool) -> Path:
+    """Returns where the manifest of a complete or of an unfinished conversion is."""
+    return Path(records_dir) / f"{split}.{'partial.' if partial else ''}json"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads a manifest.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not a manifest, or of another version.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        del fields["num_frames"], fields["fingerprint"]
+        shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        manifest = Manifest(shards=shards, **fields)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not the manifest of a conversion: {error!r}") from None
+    if manifest.version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} was written in version {manifest.version} of the records and this program "
+            f"reads version {FORMAT_VERSION}; convert again with --overwrite"
+        )
+    return manifest
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes a manifest; a reader sees the old file or the new one, never a part."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(manifest.to_json(), encoding="utf-8")
+
+
+def shard_paths(
+    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data.py"
+) -> list[Path]:
+    """Returns the TFRecord files of a split in the order of its frames.
+
+    Args:
+        records_dir: folder of the records.
+        split: train, val, ...
+        converter: the tool that writes them, for messages.
+
+    Raises:
+        FileNotFoundError: the split was not converted, or not to the end, or a shard is gone.
+        ValueError: a shard has another size than it was written with, or the manifest is damaged.
+    """
+    remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
+    complete = manifest_path(records_dir, split, partial=False)
+    if not complete.is_file():
+        if manifest_path(records_dir, split, partial=True).is_file():
+            raise FileNotFoundError(
+                f"the records of {split} in {records_dir} are incomplete: their conversion was "
+                f"interrupted or is still running; {remedy} again, it goes on where it stopped"
+            )
+        raise FileNotFoundError(f"no records of {split} in {records_dir}; {remedy}")
+    manifest = read_manifest(complete)
+    for shard in manifest.shards:
+        path = Path(records_dir) / shard.name
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is gone, and {complete} lists it; {remedy} again")
+        if (size := path.stat().st_size) != shard.num_bytes:
+            raise ValueError(
+                f"{path} has {size:,} bytes and was written with {shard.num_bytes:,}; "
+                f"{remedy} again"
+            )
+    return [Path(records_dir) / shard.name for shard in manifest.shards]

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+
+from mobilenetdet.analysis.analyse import analyse, best_threshold, format_analysis
+from mobilenetdet.kitti.average_precision import PrecisionRecall, evaluate_detections
+from mobilenetdet.kitti.labels import KittiObjects
+
+
+@pytest.fixture
+def analysis(flawed_frames):
+    return analyse(*flawed_frames)
+
+
+def test_counts_by_level_and_class(analysis):
+    cars = analysis.error_counts["moderate"]["Car"]
+    assert (cars["correct"], cars["missed"], cars["background"]) == (120, 40, 0)
+    assert analysis.error_counts["easy"]["Car"]["missed"] == 0  # the far car is 30 px high
+    pedestrians = analysis.error_counts["moderate"]["Pedestrian"]
+    assert (pedestrians["correct"], pedestrians["background"]) == (80, 10)
+    assert set(analysis.error_counts["hard"]["Cyclist"].values()) == {0}
+
+
+def test_costs_are_those_of_the_kinds(analysis, flawed_frames):
+    before = evaluate_detections(*flawed_frames)["Pedestrian"]["moderate"]["R40"]
+    assert analysis.error_costs["Pedestrian"]["background"] == pytest.approx(100 - before)
+    assert analysis.error_costs["Car"]["missed"] > 20
+
+
+def test_scores_are_kept_by_kind(analysis):
+    of_class = analysis.scores["Pedestrian"]
+    assert len(of_class["correct"]) == 80
+    assert of_class["background"].tolist() == [0.95] * 10
+
+
+def test_worst_frames_come_first(analysis):
+    # A far car is missing in every even frame, a false pedestrian is in frames 10 to 19.
+    assert analysis.worst_frames(6) == [10, 12, 14, 16, 18, 0]
+    assert len(analysis.worst_frames(1000)) == 40 + 5  # frames without an error are none
+
+
+def test_everything_goes_into_json(analysis):
+    written = json.loads(json.dumps(analysis.to_json([f"{index:06d}" for index in range(80)])))
+    assert written["frames"] == 80 and written["protocol"] == "current"
+    heights = {part["name"]: part for part in written["parts"]["height"]["Car"]}
+    assert heights["25-40 px"]["recall"] == 0.5 and heights["100-160 px"]["num_objects"] == 80
+    assert np.array(written["confusion"]).shape == (4, 4)
+    worst = max(written["frame_errors"], key=written["frame_errors"].get)
+    assert worst == "000010" and written["frame_errors"]["000079"] == 0
+
+
+def test_tables_hold_the_figures(analysis):
+    text = format_analysis(analysis)
+    assert "40 (+" in text  # missed cars and what they cost
+    assert "distance    30-45 m" in text and "50 % / 80" in text
+    assert "-0.0" not in text
+
+
+def test_few_objects_are_marked(flawed_frames):
+    labels, detections = flawed_frames
+    text = format_analysis(analyse(labels[:20], detections[:20]))
+    assert "* n objects, fewer than 41: R40 is at most 2.5 (n - 1)" in text
+
+
+@pytest.mark.parametrize(
+    ("precisions", "recalls", "best"),
+    [
+        ([1, 0.9, 0.2], [0.2, 0.8, 0.9], 0.6),
+        ([1, 1, 1], [0.2, 0.8, 0.9], 0.3),
+        # Interpolation lifts the first point to the second; the second is the one that has it.
+        ([0.8, 0.8, 0.1], [0.5, 0.5, 0.6], 0.6),
+        ([], [], 0),
+    ],
+)
+def test_best_threshold_has_the_best_f1(precisions, recalls, best):
+    thresholds = np.array([0.9, 0.6, 0.3])[: len(precisions)]
+    padded = np.zeros(41)
+    padded[: len(precisions)] = precisions
+    curve = PrecisionRecall(padded, np.array(recalls, float), thresholds, 10)
+    assert best_threshold(curve) == best
+
+
+def test_no_frames_and_no_detections():
+    assert analyse([], []).worst_frames(3) == []
+    nothing = analyse([KittiObjects.empty()], [KittiObjects.empty(with_scores=True)])
+    assert nothing.worst_frames(3) == [] and nothing.thresholds["Car"] == 0

@@ -1,0 +1,43 @@
+"""Pictures of what training sees."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mobilenetdet.analysis.dataset_overlays import (
+    write_batch_overlays,
+    write_label_overlays,
+    write_match_overlays,
+)
+from mobilenetdet.config.detection import DetectionConfig
+
+
+def test_labels_and_batches(small_config: DetectionConfig, tmp_path: Path):
+    write_label_overlays(small_config, "train", tmp_path / "labels", frame_ids=["000003"])
+    assert (tmp_path / "labels/000003.jpg").is_file()  # the frame without objects
+    write_batch_overlays(small_config, tmp_path / "batches")
+    assert sorted(p.name for p in (tmp_path / "batches").iterdir()) == [
+        "batch_000.jpg",
+        "batch_001.jpg",
+        "montage.jpg",
+    ]
+
+
+def test_frames_are_drawn_at_the_size_of_training(small_config: DetectionConfig, tmp_path: Path):
+    config = replace(small_config, train=replace(small_config.train, image_scale=0.5))
+    for write, folder in ((write_batch_overlays, "batches"), (write_match_overlays, "matches")):
+        write(config, tmp_path / folder)
+        assert cv2.imread(str(tmp_path / folder / "batch_000.jpg")).shape[1] == 96
+
+
+def test_matches_show_the_anchors_of_the_objects(small_config: DetectionConfig, tmp_path: Path):
+    drawn = {}
+    for stride in (8, 16):
+        model = replace(small_config.model, strides=(stride,))
+        write_match_overlays(replace(small_config, model=model), tmp_path / str(stride))
+        drawn[stride] = cv2.imread(str(tmp_path / str(stride) / "batch_000.jpg")).astype(int)
+    # The same frame, and other anchors on it.
+    difference = np.abs(drawn[8] - drawn[16]).max(axis=2)
+    assert 0 < (difference > 60).mean() < 0.3

@@ -1,0 +1,65 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mobilenetdet.analysis.learning_curve import fit_power_law
+from mobilenetdet.cli import learning_curve as command
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import to_json
+from mobilenetdet.kitti.labels import EVALUATED_CLASSES
+from mobilenetdet.records.shards import Manifest, Shard, manifest_path, write_manifest
+
+FRAMES = (100, 200, 400)
+
+
+def test_a_power_law_is_found_again():
+    law = fit_power_law(FRAMES, [100 - 80 * frames**-0.3 for frames in FRAMES])
+    np.testing.assert_allclose((law.scale, law.exponent), (80, 0.3))
+    assert law.ap(800) == pytest.approx(100 - 80 * 800**-0.3)
+
+
+@pytest.mark.parametrize(
+    ("frames", "aps", "message"),
+    [((100, 100), (50, 51), "two different numbers"), ((100, 200), (50, 100), "nothing to")],
+)
+def test_what_cannot_be_fitted(frames, aps, message):
+    with pytest.raises(ValueError, match=message):
+        fit_power_law(frames, aps)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Runs whose error halves with four times the frames, in all classes."""
+    folders = []
+    for frames in FRAMES:
+        run, records = tmp_path / f"run_{frames}", tmp_path / f"records_{frames}"
+        (run / "eval").mkdir(parents=True)
+        records.mkdir()
+        shard = Shard("train_000.tfrecord", frames, 0, num_bytes=0, source="", fingerprint=0)
+        manifest = Manifest("train", num_shards=1, num_skipped=0, options={}, shards=(shard,))
+        write_manifest(manifest_path(records, "train", partial=False), manifest)
+        config = DetectionConfig()
+        config = replace(config, data=replace(config.data, records_dir=str(records)))
+        (run / "config.json").write_text(to_json(config))
+        ap = {"moderate": {"R40": 100 - 60 * (100 / frames) ** 0.5}}
+        metrics = dict.fromkeys(EVALUATED_CLASSES, ap)
+        (run / "eval/metrics.json").write_text(json.dumps(metrics))
+        folders.append(run)
+    return folders
+
+
+def test_runs_are_read_fitted_and_drawn(runs, capsys):
+    assert command.main(["--run_dir", *map(str, reversed(runs)), "--num_frames", "1600"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:5]] == ["frames", "100", "200", "400", "1,600"]
+    assert lines[3].split()[1:] == ["70.0"] * 4 and lines[4].split()[2:] == ["85.0"] * 4
+    assert lines[5].split()[1:] == ["0.500"] * 3
+    assert (runs[-1] / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_evaluation_is_named(runs):
+    (runs[1] / "eval/metrics.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"run_200/eval/metrics.json.*scripts/eval.py"):
+        command.main(["--run_dir", *map(str, runs)])

@@ -1,0 +1,55 @@
+import cv2
+import numpy as np
+
+from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.analysis.plots import draw_plots, write_plots
+from mobilenetdet.kitti.labels import KittiObjects
+
+
+def test_plots_are_pictures_with_something_on_them(two_frames, tmp_path):
+    paths = write_plots(analyse(*two_frames), tmp_path / "plots")
+    assert [path.name for path in paths] == [
+        "precision_recall.png",
+        "parts.png",
+        "scores.png",
+        "confusion.png",
+    ]
+    for path in paths:
+        picture = cv2.imread(str(path))
+        assert picture.shape[1] >= 400 and picture.std() > 5
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == sorted(
+        path.name for path in paths
+    )
+
+
+def test_curves_hold_the_figures(two_frames):
+    analysis = analyse(*two_frames)
+    figure = draw_plots(analysis)["precision_recall"]
+    car, pedestrian, cyclist = figure.axes
+    # One car, fully visible and high enough in both frames, at every level.
+    assert [text.get_text() for text in car.get_legend().get_texts()] == [
+        f"{level}: R40 2.5, R11 9.1" for level in ("easy", "moderate", "hard")
+    ]
+    assert "R40 0.0" in pedestrian.get_legend().get_texts()[0].get_text()
+    assert cyclist.texts[0].get_text() == "detected nowhere"
+    steps = car.get_lines()[0].get_xdata()
+    np.testing.assert_allclose(steps, np.arange(41) / 40)
+
+
+def test_confusion_has_its_counts(two_frames):
+    axes = draw_plots(analyse(*two_frames))["confusion"].axes[0]
+    texts = {tuple(text.get_position()): text.get_text() for text in axes.texts}
+    assert texts[0, 0] == "2"  # (detected as, labelled)
+    assert texts[3, 1] == "1" and (3, 3) not in texts
+
+
+def test_histograms_count_every_detection(two_frames):
+    axes = draw_plots(analyse(*two_frames))["scores"].axes
+    labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert "correct (2)" in labels
+    assert axes[2].texts[0].get_text() == "nothing detected"
+
+
+def test_nothing_detected_at_all(tmp_path):
+    nothing = analyse([KittiObjects.empty()], [KittiObjects.empty(with_scores=True)])
+    assert len(write_plots(nothing, tmp_path)) == 4

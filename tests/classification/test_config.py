@@ -1,0 +1,93 @@
+import inspect
+import json
+
+import pytest
+
+from mobilenetdet.classification.config import (
+    ClassifierConfig,
+    ClassifierModelConfig,
+    ClassifierTrainConfig,
+    ImageDataConfig,
+)
+from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
+from mobilenetdet.config.storage import config_keys, from_json, read_config, to_json
+
+SECTIONS = {
+    "data": ImageDataConfig,
+    "model": ClassifierModelConfig,
+    "train": ClassifierTrainConfig,
+}
+
+
+def message_of(tree: dict) -> str:
+    with pytest.raises(ValueError) as error:
+        from_json(json.dumps(tree), "config.json", ClassifierConfig)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", CLASSIFIER_PRESETS)
+def test_presets_come_back_from_json_and_say_what_they_are(name):
+    config = make_classifier_preset(name)
+    assert from_json(to_json(config), "config.json", ClassifierConfig) == config
+    first, *rest = inspect.getdoc(CLASSIFIER_PRESETS[name]).split("\n\n")
+    assert first.endswith(".")
+    assert rest, f"{name}: state data, hardware, time and result, or that it was not run"
+
+
+def test_the_originals_decay():
+    train = make_classifier_preset("cifar10_original").train
+    assert (train.schedule, train.decay_rate, train.decay_epochs) == ("exponential", 0.99, 1.0)
+
+
+def test_unknown_presets_name_the_nearest():
+    with pytest.raises(ValueError, match="unknown preset 'cifar'; did you mean cifar10"):
+        make_classifier_preset("cifar")
+
+
+def test_keys_are_those_of_the_kind():
+    keys = config_keys(ClassifierConfig)
+    assert {"data.cutout", "model.small_images", "train.label_smoothing"} <= set(keys)
+    assert "train.tensorboard_images" not in keys  # a detector's
+    assert "train.label_smoothing" not in config_keys()
+
+
+def test_faults_name_the_kind_and_the_nearest_of_its_keys():
+    assert message_of({"train": {"label_smooth": 0.1}, "data": {"image_size": "big"}}) == (
+        "config.json is not a classifier config:\n"
+        "  data.image_size: Input should be a valid integer, unable to parse string as an integer,"
+        " not 'big'\n"
+        "  unknown key train.label_smooth; did you mean train.label_smoothing?"
+    )
+
+
+def test_a_run_without_config_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"scripts/train_classifier\.py"):
+        read_config(tmp_path, ClassifierConfig)
+
+
+IMAGENET = {"dataset": "imagenet"}
+OUT_OF_RANGE = [
+    ("data", {"image_size": 64}, "data.image_size is 64; it must be 32 for cifar10"),
+    ("data", {"num_classes": 7}, "data.num_classes is 7; it must be 10 for cifar10"),
+    ("data", IMAGENET | {"image_size": 31}, "data.image_size is 31; it must be at least 32"),
+    ("data", IMAGENET | {"num_classes": 1}, "data.num_classes is 1; it must be at least 2"),
+    ("data", {"shuffle_buffer": 0}, "data.shuffle_buffer is 0; it must be at least 1"),
+    ("data", {"flip": 1.5}, "data.flip is 1.5; it must be between 0 and 1"),
+    ("data", {"colour": -0.5}, "data.colour is -0.5; it must be between 0 and 1"),
+    ("data", {"min_area": 0.0}, "data.min_area is 0.0; it must be in (0, 1]"),
+    ("data", {"crop_padding": -1}, "data.crop_padding is -1; it must be 0 to data.image_size"),
+    ("data", {"cutout": 33}, "data.cutout is 33; it must be 0 to data.image_size"),
+    ("model", {"alpha": 0.0}, "model.alpha is 0.0; it must be above 0"),
+    ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be in [0, 1)"),
+    ("model", {"batch_norm_momentum": -1.0}, "model.batch_norm_momentum is -1.0"),
+    ("train", {"label_smoothing": 1.0}, "train.label_smoothing is 1.0; it must be in [0, 1)"),
+    ("train", {"epochs": 0}, "train.epochs is 0; it must be above 0"),
+]
+
+
+@pytest.mark.parametrize(("section", "values", "expected"), OUT_OF_RANGE)
+def test_values_out_of_range_are_refused(section, values, expected):
+    with pytest.raises(ValueError) as error:
+        SECTIONS[section](**values)
+    assert expected in str(error.value)
+    assert expected in message_of({section: values})

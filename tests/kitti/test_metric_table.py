@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+
+from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
+from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics, write_metrics
+
+
+def test_class_detected_nowhere_counts_zero_in_the_mean():
+    level = {"R11": 60.0, "R40": 90.0}
+    metrics = {
+        "protocol": "current",
+        "frames": 3,
+        "Car": {"easy": level, "moderate": level, "hard": level},
+        "Pedestrian": None,
+        "Cyclist": None,
+    }
+    flat = flat_metrics(metrics)
+    assert flat["Car/moderate/R40"] == 90.0
+    assert flat["Pedestrian/easy/R11"] == 0.0
+    assert flat["mean/moderate/R40"] == pytest.approx(30.0)
+    table = format_metrics(metrics)
+    assert "3 frames" in table and table.count("(detected nowhere)") == 2
+
+
+def test_figures_of_few_objects_say_what_they_can_reach():
+    def level(count: int) -> dict[str, float]:
+        return {"R11": 9.0, "R40": 5.0, "num_objects": count}
+
+    metrics = {
+        "protocol": "current",
+        "frames": 3,
+        "Car": {"easy": level(7), "moderate": level(40), "hard": level(41)},
+        "Pedestrian": {"easy": level(0), "moderate": level(50), "hard": level(50)},
+        "Cyclist": None,
+    }
+    last = format_metrics(metrics).splitlines()[-1]
+    assert last.endswith("R40 is at most: Car easy 15, moderate 97.5; Pedestrian easy 0")
+    for name in ("Car", "Pedestrian"):
+        metrics[name] = {"easy": level(41), "moderate": level(42), "hard": level(43)}
+    assert "at most" not in format_metrics(metrics)
+
+
+def test_what_perfect_detections_of_few_objects_reach():
+    labels = [
+        parse_objects(
+            "Car 0 0 0 10 10 100 90 1 1 1 1 1 1 0\nCar 0 0 0 200 10 300 90 1 1 1 1 1 1 0",
+            "labels",
+        )
+    ] * 4
+    detections = [
+        KittiObjects.from_detections(o.types, o.boxes_xyxy, np.linspace(0.1, 0.9, 2))
+        for o in labels
+    ]
+    metrics = evaluate_detections(labels, detections)
+    found = metrics["Car"]["easy"]
+    assert found["num_objects"] == 8 and found["R40"] == pytest.approx(17.5)
+    assert "R40 is at most: Car easy 17.5" in format_metrics(metrics)
+
+
+def test_metrics_are_written_whole(tmp_path):
+    path = tmp_path / "new" / "metrics.json"
+    write_metrics(path, {"frames": 1, "Car": None})
+    assert json.loads(path.read_text()) == {"frames": 1, "Car": None}
+    with pytest.raises(TypeError):
+        write_metrics(path, {"frames": object()})
+    assert json.loads(path.read_text())["frames"] == 1

@@ -1,0 +1,77 @@
+"""The files of a split, complete and not."""
+
+import json
+
+import pytest
+
+from mobilenetdet.records.shards import (
+    Manifest,
+    Shard,
+    manifest_path,
+    read_manifest,
+    shard_name,
+    shard_paths,
+    write_manifest,
+)
+
+
+def shard(index, **changes):
+    values = {"num_frames": 2, "num_objects": 5, "num_bytes": 3, "source": "ab", "fingerprint": 7}
+    return Shard(name=shard_name("train", index), **(values | changes))
+
+
+def write_set(folder, *shards, partial=False):
+    manifest = Manifest("train", len(shards), 0, {"jpeg_quality": None}, shards)
+    for item in shards:
+        (folder / item.name).write_bytes(b"abc")
+    write_manifest(manifest_path(folder, "train", partial=partial), manifest)
+    return manifest
+
+
+def test_a_complete_set(tmp_path):
+    manifest = write_set(tmp_path, shard(0), shard(1, fingerprint=2**64 - 1))
+    names = [path.name for path in shard_paths(tmp_path, "train")]
+    assert names == ["train_000.tfrecord", "train_001.tfrecord"]
+    assert read_manifest(tmp_path / "train.json") == manifest
+    assert (manifest.num_frames, manifest.num_objects, manifest.num_bytes) == (4, 10, 6)
+    assert manifest.fingerprint == "0000000000000006"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.json", *names]
+
+
+def test_nothing_there_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no records of val.*tf_convert_data\.py --split"):
+        shard_paths(tmp_path, "val")
+
+
+def test_an_unfinished_set_is_refused(tmp_path):
+    write_set(tmp_path, shard(0), partial=True)
+    with pytest.raises(FileNotFoundError, match="incomplete.*interrupted.*goes on"):
+        shard_paths(tmp_path, "train")
+
+
+def test_a_shard_that_is_gone(tmp_path):
+    write_set(tmp_path, shard(0), shard(1))
+    (tmp_path / "train_001.tfrecord").unlink()
+    with pytest.raises(FileNotFoundError, match=r"train_001\.tfrecord is gone"):
+        shard_paths(tmp_path, "train")
+
+
+def test_a_shard_of_another_size(tmp_path):
+    write_set(tmp_path, shard(0, num_bytes=4))
+    with pytest.raises(ValueError, match=r"train_000\.tfrecord has 3 bytes and was written with 4"):
+        shard_paths(tmp_path, "train")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"num_frames": 1, "fingerprint": "", "x": 1}'])
+def test_a_damaged_manifest(tmp_path, text):
+    (tmp_path / "train.json").write_text(text)
+    with pytest.raises(ValueError, match=r"train\.json is not the manifest"):
+        shard_paths(tmp_path, "train")
+
+
+def test_a_manifest_of_another_version(tmp_path):
+    write_set(tmp_path, shard(0))
+    fields = json.loads((tmp_path / "train.json").read_text()) | {"version": 99}
+    (tmp_path / "train.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="version 99 .* --overwrite"):
+        shard_paths(tmp_path, "train")
