@@ -28,7 +28,7 @@ def find_weights(run_dir: Path) -> Path:
         if (run_dir / name).is_file():
             return run_dir / name
     raise FileNotFoundError(
-        f"{run_dir} holds neither {' nor '.join(WEIGHTS)}; train it with scripts/train.py, "
+        f"{run_dir} holds neither {' nor '.join(WEIGHTS)}; train it with `mobilenetdet train`, "
         "or name the weights with --weights"
     )
 

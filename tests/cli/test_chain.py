@@ -131,7 +131,7 @@ def test_predict_without_inputs_says_so(run_dir: Path):
 @pytest.mark.parametrize("command", [eval_command, predict, visualize])
 def test_missing_run_names_the_remedy(command, tmp_path: Path):
     arguments = ["--run_dir", str(tmp_path / "none")]
-    with pytest.raises(FileNotFoundError, match="scripts/train.py"):
+    with pytest.raises(FileNotFoundError, match="mobilenetdet train"):
         command.main([*arguments, "photo.jpg"] if command is predict else arguments)
 
 

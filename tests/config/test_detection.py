@@ -243,7 +243,7 @@ def test_read_config_of_a_run_or_a_file(tmp_path):
 
 
 def test_missing_config_names_the_remedy(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config\.json does not exist.*scripts/train\.py"):
+    with pytest.raises(FileNotFoundError, match=r"config\.json does not exist.*mobilenetdet train"):
         read_config(tmp_path)
 
 

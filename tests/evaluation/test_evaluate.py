@@ -54,8 +54,8 @@ def test_perfect_boxes_in_network_pixels_are_perfect_detections(
     answers = [
         {
             "boxes": batch["boxes"],
-            "scores": np.where(batch["kinds"] == 1, 0.9, 0.0),
-            "classes": np.where(batch["kinds"] == 1, batch["classes"], -1),
+            "scores": np.where(batch["box_status"] == 1, 0.9, 0.0),
+            "classes": np.where(batch["box_status"] == 1, batch["classes"], -1),
         }
         for batch in eval_batches(config, "val").as_numpy_iterator()
     ]
