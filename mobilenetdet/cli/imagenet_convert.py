@@ -10,7 +10,7 @@ from mobilenetdet.classification.convert import ClassConversionOptions, convert_
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.records.shard_writer import Listeners
+from mobilenetdet.records.shard_writer import Progress
 
 _MAX_NOTES = 30
 
@@ -65,13 +65,13 @@ def main(argv: list[str] | None = None) -> int:
     for split in options.split:
         start = time.perf_counter()
         notes: list[str] = []
-        with counting_progress(split) as (on_start, on_record):
+        with counting_progress(split) as callbacks:
             manifest, num_kept = convert_classes(
                 options.dataset_root,
                 split,
                 options.output_dir,
                 conversion,
-                listeners=Listeners(on_start, on_record),
+                progress=Progress(*callbacks),
                 on_note=notes.append,
             )
         print(

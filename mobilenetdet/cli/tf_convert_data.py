@@ -13,6 +13,7 @@ from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
 
 
@@ -84,7 +85,5 @@ def _convert_with_bar(
     layout: KittiLayout, split: str, output_dir: Path, conversion: ConversionOptions
 ) -> tuple[Manifest, int]:
     """Converts a split; the bar shows on terminals only."""
-    with counting_progress(split) as (on_start, on_frame):
-        return convert_split(
-            layout, split, output_dir, conversion, on_start=on_start, on_frame=on_frame
-        )
+    with counting_progress(split) as callbacks:
+        return convert_split(layout, split, output_dir, conversion, progress=Progress(*callbacks))

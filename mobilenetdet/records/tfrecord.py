@@ -117,26 +117,8 @@ def encode_example(features: Mapping[str, FeatureValue]) -> list[bytes]:
     Example:
         `b"".join(encode_example({"a": b"x"}))` has 14 bytes.
     """
-    example = _Example()
-    fields = example.features.feature
-    large: list[bytes] = []
-    for key, value in features.items():
-        if isinstance(value, bytes):
-            if len(value) < _MIN_BUFFER:
-                fields[key].bytes_list.value.append(value)
-            else:
-                large += [_large_entry_head(key, len(value)), value]
-        elif isinstance(value, int):
-            fields[key].int64_list.value.append(value)
-        elif isinstance(value, np.ndarray):
-            field = fields[key]
-            numbers = field.float_list if value.dtype.kind == "f" else field.int64_list
-            numbers.value.extend(value.tolist())
-            numbers.SetInParent()  # an empty list keeps its kind
-        else:
-            fields[key].bytes_list.value.extend(value)
-    # Messages that stand one after the other are read as one that holds the entries of all.
-    return [example.SerializeToString(), *large]
+    parts = [part for item in features.items() for part in _encode_entry(*item)]
+    return [_head(b"\x0a", sum(map(len, parts))), *parts]
 
 
 def decode_example(message: bytes) -> dict[str, list[bytes] | np.ndarray]:
@@ -153,6 +135,23 @@ def decode_example(message: bytes) -> dict[str, list[bytes] | np.ndarray]:
     except DecodeError as error:
         raise ValueError(f"not a tf.train.Example ({error})") from None
     return {key: _to_values(feature) for key, feature in example.features.feature.items()}
+
+
+def _encode_entry(key: str, value: FeatureValue) -> list[bytes]:
+    """Encodes one entry of the map of features; entries one by one keep their order."""
+    if isinstance(value, bytes) and len(value) >= _MIN_BUFFER:
+        return [_entry_head(key, len(value)), value]
+    features = _Features()
+    feature = features.feature[key]
+    if isinstance(value, np.ndarray):
+        numbers = feature.float_list if value.dtype.kind == "f" else feature.int64_list
+        numbers.value.extend(value.tolist())
+        numbers.SetInParent()  # an empty list keeps its kind
+    elif isinstance(value, int):
+        feature.int64_list.value.append(value)
+    else:
+        feature.bytes_list.value.extend([value] if isinstance(value, bytes) else value)
+    return [features.SerializeToString()]
 
 
 def _to_values(feature: Any) -> list[bytes] | np.ndarray:
@@ -188,28 +187,27 @@ def _mask(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _large_entry_head(key: str, size: int) -> bytes:
-    """Returns the bytes of an Example before its one feature, a string of `size` bytes."""
+def _entry_head(key: str, size: int) -> bytes:
+    """Returns what stands in an entry before its value, one string of `size` bytes."""
     name = key.encode()
-    head = b"\x0a" + _varint(size)  # BytesList.value
-    head = b"\x0a" + _varint(len(head) + size) + head  # Feature.bytes_list
-    head = b"\x12" + _varint(len(head) + size) + head  # value of the map's entry
-    head = b"\x0a" + _varint(len(name)) + name + head  # key of the map's entry
-    head = b"\x0a" + _varint(len(head) + size) + head  # Features.feature
-    return b"\x0a" + _varint(len(head) + size) + head  # Example.features
+    head = _head(b"\x0a", size)  # BytesList.value
+    head = _head(b"\x0a", len(head) + size) + head  # Feature.bytes_list
+    head = _head(b"\x12", len(head) + size) + head  # value of the entry
+    head = _head(b"\x0a", len(name)) + name + head  # key of the entry
+    return _head(b"\x0a", len(head) + size) + head  # Features.feature
 
 
-def _varint(value: int) -> bytes:
-    """Encodes a number in groups of seven bits, the lowest first."""
-    groups = bytearray()
-    while value >= 0x80:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*groups, value])
+def _head(tag: bytes, size: int) -> bytes:
+    """Returns the tag of a field and its size, in groups of seven bits, the lowest first."""
+    groups = bytearray(tag)
+    while size >= 0x80:
+        groups.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([*groups, size])
 
 
-def _example_class() -> type[Any]:
-    """Builds the message class Example; a pool of its own keeps it apart from TensorFlow's."""
+def _message_classes() -> tuple[type[Any], type[Any]]:
+    """Builds the messages Example and Features; an own pool keeps them apart from TensorFlow's."""
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="p", syntax="proto3")
     scope = {name: file.message_type.add(name=name) for name in _MESSAGES}
     scope["Feature"].oneof_decl.add(name="kind")
@@ -226,7 +224,8 @@ def _example_class() -> type[Any]:
             field.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("p.Example"))
+    example, features = map(pool.FindMessageTypeByName, ("p.Example", "p.Features"))
+    return message_factory.GetMessageClass(example), message_factory.GetMessageClass(features)
 
 
-_Example = _example_class()
+_Example, _Features = _message_classes()

@@ -68,6 +68,14 @@ def test_single_values_and_a_large_image_keep_their_buffers():
     assert example.features.feature["image"].bytes_list.value[:] == [image]
 
 
+def test_the_bytes_do_not_depend_on_the_run():
+    """The fingerprint of records goes by them: entries stand in the order given."""
+    features = {f"key {index}": np.arange(index) for index in range(40)}
+    message = encode(features)
+    places = [message.index(key.encode()) for key in features]
+    assert places == sorted(places)
+
+
 def test_the_docstrings_example():
     assert len(encode({"a": b"x"})) == 14
 
@@ -90,7 +98,6 @@ def test_fields_of_a_later_version_are_passed_over():
 
 
 def test_images_may_stand_anywhere_among_the_features():
-    """TensorFlow's fast parser reads the several messages that an image makes of an Example."""
     image, other = bytes(10_000), bytes(5_000)
     features = {"first": image, "height": 3, "second": other, "name": b"x"}
     keys = {key: tf.io.FixedLenFeature([], tf.string) for key in ("first", "second", "name")}
