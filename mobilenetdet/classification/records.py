@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from mobilenetdet.classification.image_folders import ImageSource
-from mobilenetdet.records.encoded_image import decode_image, image_header, jpeg_channels
+from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.tfrecord import FeatureValue
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # The quality of the tutorial: what is re-encoded should not look it.
 _JPEG_QUALITY = 100
+_JPEG_START, _PNG_START = b"\xff\xd8", b"\x89PNG"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,12 @@ def read_class_image(source: ImageSource) -> ClassImage:
         ValueError: the image is damaged or cut off; names the file.
     """
     encoded, name = source.read(), str(source)
-    if not encoded.startswith(b"\xff\xd8"):
-        kind = "PNG" if encoded.startswith(b"\x89PNG") else "another format"
-        if kind == "PNG":
-            image_header(encoded, name)  # finds the cut-off ones, which decode in part
-        return _reencode(encoded, name, kind)
-    header = image_header(encoded, name)
-    if jpeg_channels(encoded, name) == 4:
+    if not encoded.startswith((_JPEG_START, _PNG_START)):
+        return _reencode(encoded, name, "another format")
+    header = image_header(encoded, name)  # finds the cut-off ones, which decode in part
+    if header.format == "png":
+        return _reencode(encoded, name, "PNG")
+    if header.mode == "CMYK":
         return _reencode(encoded, name, "CMYK JPEG")
     decode_image(encoded, name)
     return ClassImage(encoded, header.height, header.width)

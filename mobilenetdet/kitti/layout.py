@@ -169,11 +169,29 @@ def find_image(image_dir: Path, frame_id: str) -> Path:
     raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
 
 
+def check_frame_id(frame_id: str, source: str) -> str:
+    """Returns a frame id out of a list or a record, which names files, if it is safe as a name.
+
+    Args:
+        frame_id: the id.
+        source: where it stands, for the message.
+
+    Raises:
+        ValueError: it is empty, begins with a dot or holds a separator of folders.
+    """
+    if not frame_id or frame_id.startswith(".") or any(mark in frame_id for mark in "/\\\0"):
+        raise ValueError(
+            f"{source}: {frame_id!r} is no frame id; ids name files, so they hold neither / nor \\ "
+            "and begin with no dot"
+        )
+    return frame_id
+
+
 def parse_frame_ids(text: str, source: str) -> list[str]:
     """Return the frame ids of a list with one id a line; blank lines are passed over.
 
     Raises:
-        ValueError: a line is not one word, or a frame is listed twice; names source:line.
+        ValueError: a line is not one frame id, or a frame is listed twice; names source:line.
     """
     lines_of: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -187,7 +205,7 @@ def parse_frame_ids(text: str, source: str) -> list[str]:
                 f"{source}:{number}: frame {words[0]} is already on line {lines_of[words[0]]}; "
                 "a frame may be listed once"
             )
-        lines_of[words[0]] = number
+        lines_of[check_frame_id(words[0], f"{source}:{number}")] = number
     return list(lines_of)
 
 

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.records.tfrecord import FeatureValue, decode_example, encode_example, read_records
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def decode_record(payload: bytes) -> RecordFrame:
     """Reads the record of one frame without TensorFlow.
 
     Raises:
-        ValueError: the payload is not an Example, or lacks a key.
+        ValueError: the payload is not an Example, lacks a key, or its frame id would be a path.
     """
     features = decode_example(payload)
     try:
@@ -164,7 +165,8 @@ def decode_record(payload: bytes) -> RecordFrame:
         objects = _decode_objects(features, height, width)
     except (KeyError, IndexError) as error:
         raise ValueError(f"a record without {error}; convert the data again") from None
-    frame_id, image_format = scalars["source_id"].decode(), scalars["format"].decode()
+    frame_id = check_frame_id(scalars["source_id"].decode(), "a record")
+    image_format = scalars["format"].decode()
     return RecordFrame(frame_id, scalars["encoded"], image_format, height, width, objects)
 
 

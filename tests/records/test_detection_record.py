@@ -131,3 +131,13 @@ def test_real_labels(shared_dir):
     for path in sorted((shared_dir / "kitti/training/label_2").iterdir())[::40]:
         objects = read_objects(path)
         assert_same(decode_record(serialize(objects)).objects, objects)
+
+
+@pytest.mark.parametrize("frame_id", ["../../home/x", "a/000000", ".000000", ""])
+def test_a_record_whose_id_would_be_a_path_is_refused(tmp_path, frame_id):
+    """Result files and overlays are named by it."""
+    path = tmp_path / "train_000.tfrecord"
+    with open(path, "wb") as file:
+        write_record(file, [serialize_frame(frame_id, b"x", "png", (1, 1), OBJECTS)])
+    with pytest.raises(ValueError, match=r"train_000\.tfrecord: a record: .* is no frame id"):
+        list(read_frames([path]))
