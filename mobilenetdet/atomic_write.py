@@ -4,24 +4,106 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
+import shutil
+import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+# .NAME.HOST.PID.TOKEN.tmp; HOST is a checksum, since names of machines may be long.
+_TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+# File systems allow 255 bytes; what is added takes some 40.
+_MAX_NAME = 100
+# Folders that this process has looked through: a folder of thousands of files is read once.
+_cleaned: set[str] = set()
+
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Gives a temporary name to write to, and renames it when the `with` block ends well.
 
     A reader sees the old file or the new one, never a part. If the block fails, the old file stays
-    and the temporary one goes. Missing folders are made.
+    and the temporary one goes. Missing folders are made. What processes that were killed have left
+    in the folder is removed.
 
     Args:
-        path: of the file. A leading dot and a trailing `.PID.tmp` mark the temporary one.
+        path: of the file.
+        durable: whether the file survives a power cut from then on. It costs some milliseconds, so
+            thousands of files that can be made again had better do without.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_leftovers(path.parent)
+    temporary = temporary_path(path)
     try:
         yield temporary
+        if durable:
+            sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Returns a name beside a file or folder that no other writer uses; `remove_leftovers` knows it.
+
+    Args:
+        path: what the temporary file or folder is going to be.
+    """
+    owner = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name[:_MAX_NAME]}.{owner}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes of this machine that are gone have left half written in a folder.
+
+    A folder is looked through once in the life of a process.
+    """
+    key = os.path.realpath(folder)
+    if key in _cleaned:
+        return
+    _cleaned.add(key)
+    for path in folder.iterdir():
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and match["host"] == _host() and not _is_running(int(match["pid"])):
+            remove_temporary(path)
+
+
+def remove_temporary(path: Path) -> None:
+    """Removes a file or folder that `temporary_path` has named; any other is left alone."""
+    if not _TEMPORARY.fullmatch(path.name):
+        raise ValueError(f"{path} is no temporary file or folder of this program")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of files in a folder, has reached the disk."""
+    if os.name != "posix" and path.is_dir():  # Windows cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != "posix":  # signal 0 would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,6 +1,11 @@
+import os
+import subprocess
+import sys
+import threading
+
 import pytest
 
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.atomic_write import atomic_write, remove_temporary, temporary_path
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -20,3 +25,76 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("name", ["file.txt", "x" * 255, "é" * 120])
+def test_two_writers_of_one_file_have_temporary_files_of_their_own(tmp_path, name):
+    path = tmp_path / name
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert first != second
+    assert path.read_text() == "first"  # the last to end
+
+
+def test_threads_do_not_disturb_each_other(tmp_path):
+    def write(text):
+        with atomic_write(tmp_path / "file.txt") as temporary:
+            temporary.write_text(text * 1000)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set((tmp_path / "file.txt").read_text())) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_file_and_then_its_folder_reach_the_disk(tmp_path, monkeypatch, durable):
+    done = []
+    replace, fsync = os.replace, os.fsync
+
+    def note_fsync(descriptor):
+        target = os.readlink(f"/proc/self/fd/{descriptor}")
+        done.append("folder" if target == str(tmp_path.resolve()) else "file")
+        fsync(descriptor)
+
+    def note_replace(source, target):
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    with atomic_write(tmp_path / "file.txt", durable=durable) as temporary:
+        temporary.write_text("text")
+    assert done == (["file", "rename", "folder"] if durable else ["rename"])
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(tmp_path):
+    script = (
+        "import os, pathlib, sys\n"
+        "from mobilenetdet.atomic_write import atomic_write, temporary_path\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "staging = temporary_path(folder / 'new'); staging.mkdir(); (staging / 'a').touch()\n"
+        "with atomic_write(folder / 'file.txt') as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    running = temporary_path(tmp_path / "other.txt")
+    running.write_text("of this process")
+    foreign = tmp_path / ".notes.txt.1234.tmp"
+    foreign.write_text("of another program")
+    assert len(list(tmp_path.iterdir())) == 4
+    with atomic_write(tmp_path / "next.txt") as temporary:
+        temporary.write_text("whole")
+    assert {p.name for p in tmp_path.iterdir()} == {"next.txt", running.name, foreign.name}
+
+
+def test_only_temporary_names_are_removed(tmp_path):
+    (tmp_path / "precious.tmp").touch()
+    with pytest.raises(ValueError, match=r"precious\.tmp is no temporary"):
+        remove_temporary(tmp_path / "precious.tmp")
+    assert (tmp_path / "precious.tmp").exists()

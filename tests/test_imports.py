@@ -10,7 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
     "atomic_write",
+    "output_folder",
     "config",
+    "runs",
     "kitti",
     "detections",
     "boxes",
@@ -20,7 +22,6 @@ FLOORS = (
     "models",
     "data",
     "inference",
-    "runs",
     "evaluation",
     "analysis",
     "training",
@@ -33,7 +34,9 @@ FLOORS = (
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
     "atomic_write": set(),
+    "output_folder": set(),
     "config": {"pydantic", "yaml"},
+    "runs": set(),
     "kitti": {"numpy"},
     "detections": {"numpy"},
     "boxes": {"numpy", "keras"},

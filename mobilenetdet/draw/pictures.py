@@ -86,7 +86,7 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
     suffix = path.suffix.lower()
     if suffix not in _ENCODINGS:
         raise ValueError(f"{path}: cannot write {path.suffix!r}; use .png or .jpg")
-    with atomic_write(path) as temporary:
+    with atomic_write(path, durable=False) as temporary:  # pictures can be drawn again
         temporary.write_bytes(_encode(image_rgb, suffix))
 
 
