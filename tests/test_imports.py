@@ -34,7 +34,7 @@ FLOORS = (
 LIBRARIES = {
     "atomic_write": set(),
     "config": {"pydantic", "yaml"},
-    "kitti": {"numpy"},
+    "kitti": {"numpy", "pandas"},  # pandas for whoever asks for a table
     "detections": {"numpy"},
     "boxes": {"numpy", "keras"},
     "draw": {"numpy", "cv2", "matplotlib"},
