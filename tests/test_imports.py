@@ -37,7 +37,7 @@ LIBRARIES = {
     "output_folder": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),
-    "kitti": {"numpy"},
+    "kitti": {"numpy", "pandas"},
     "detections": {"numpy"},
     "boxes": {"numpy", "keras"},
     "draw": {"numpy", "cv2", "matplotlib"},

@@ -88,11 +88,13 @@ def draw_frames(
     evaluation: Evaluation, config: DetectionConfig, frame_ids: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (frame id, overlay uint8 [H, W, 3]) in the order of the records."""
+    task = config.eval_task()
     for frame_id, image in read_images(config, evaluation.split, frame_ids):
         results = evaluation.results[frame_id]
         shown = results[results.scores >= config.eval.overlay_score]
         labels = evaluation.labels[frame_id]
-        yield frame_id, draw_match_overlay(image, labels, shown, title=frame_id)
+        picture = draw_match_overlay(image, labels, shown, task=task, title=frame_id)
+        yield frame_id, picture
 
 
 def tensorboard_overlays(evaluation: Evaluation, config: DetectionConfig) -> np.ndarray:

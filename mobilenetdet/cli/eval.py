@@ -51,12 +51,15 @@ def main(argv: list[str] | None = None) -> int:
     model = load_detection_model(config, options.weights or find_weights(options.run_dir))
     with frame_progress(count_frames(config, split), "detecting") as progress:
         evaluation = evaluate_split(model, config, split, progress=progress)
+    for line in config.eval_task().guesses():
+        print(line)
     print(format_metrics(evaluation.metrics))
+    coco = None
     if options.coco:
-        evaluation.metrics["coco"] = coco_metrics(*evaluation.pairs())
-        print("\n" + format_coco(evaluation.metrics["coco"]))
+        coco = coco_metrics(*evaluation.pairs(), config.eval_task())
+        print("\n" + format_coco(coco))
     output_dir = options.output_dir or options.run_dir
-    write_evaluation(evaluation, output_dir / "eval")
+    write_evaluation(evaluation, output_dir / "eval", coco=coco)
     print(f"{output_dir}/eval/metrics.json and {output_dir}/eval/detections/")
     if options.report:
         print(_write_report(evaluation, config, output_dir / "eval", options))
@@ -73,7 +76,7 @@ def _write_report(
 
     frame_ids = list(evaluation.labels)
     labels, detections = evaluation.pairs()
-    analysis = analyse(labels, detections, protocol=config.eval.protocol)
+    analysis = analyse(labels, detections, task=config.eval_task(), protocol=config.eval.protocol)
     worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
     images = dict(read_images(config, evaluation.split, worst))
     write_report(

@@ -51,7 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     files = find_files(options.inputs)
     model = load_detection_model(config, options.weights or find_weights(options.run_dir))
     writer = PredictionWriter(
-        options.output_dir, options.format, draw_score=config.eval.overlay_score
+        options.output_dir,
+        options.format,
+        draw_score=config.eval.overlay_score,
+        classes=config.data.classes,
     )
     num_pictures = num_found = 0
     with frame_progress(None, "detecting") as progress:

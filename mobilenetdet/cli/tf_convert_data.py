@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: a list of frames is missing, or frames lack an image or a label.
-        ValueError: a damaged file, an unknown object type, or an option out of range.
+        ValueError: a damaged file, or an option out of range.
     """
     options = tyro.cli(Options, args=argv, use_underscores=True)
     layout = KittiLayout(options.dataset_root)

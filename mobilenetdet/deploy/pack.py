@@ -13,6 +13,7 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import find_weights
 
@@ -131,6 +132,6 @@ it, and `scripts/predict.py` does by default.
 Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:
 
 ```
-{format_metrics(metrics)}
+{format_metrics(AveragePrecision.from_dict(metrics))}
 ```
 """

@@ -16,6 +16,7 @@ from mobilenetdet.detections import to_kitti
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect import Progress, detect_split
 from mobilenetdet.inference.detection_model import DetectionModel
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.metric_table import write_metrics
@@ -29,13 +30,13 @@ class Evaluation:
 
     Attributes:
         split: such as "val".
-        metrics: as `kitti.average_precision.evaluate_detections` gives it.
+        metrics: average precision of each class.
         labels: ground truth by frame id.
         results: detections by frame id, with class names.
     """
 
     split: str
-    metrics: dict[str, Any]
+    metrics: AveragePrecision
     labels: dict[str, KittiObjects]
     results: dict[str, KittiObjects]
 
@@ -71,7 +72,10 @@ def evaluate_split(
     found = detect_split(model, config, split, progress)
     results = {frame: to_kitti(found[frame], config.data.classes) for frame in labels}
     metrics = evaluate_detections(
-        list(labels.values()), list(results.values()), protocol=config.eval.protocol
+        list(labels.values()),
+        list(results.values()),
+        task=config.eval_task(),
+        protocol=config.eval.protocol,
     )
     return Evaluation(split, metrics, labels, results)
 
@@ -89,8 +93,16 @@ def calibrated(evaluation: Evaluation, by_class: Mapping[str, Calibration]) -> E
     return replace(evaluation, results=results)
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Writes metrics.json and detections/NNNNNN.txt; the old ones stay until all is written."""
+def write_evaluation(
+    evaluation: Evaluation, folder: Path, *, coco: dict[str, Any] | None = None
+) -> None:
+    """Writes metrics.json and detections/NNNNNN.txt; the old ones stay until all is written.
+
+    Args:
+        evaluation: what to write.
+        folder: gets the files.
+        coco: COCO's metrics, if they were measured, too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".detections.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -100,4 +112,5 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     target = folder / "detections"
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-    write_metrics(folder / "metrics.json", {"split": evaluation.split, **evaluation.metrics})
+    figures = {"split": evaluation.split, **evaluation.metrics.to_dict()}
+    write_metrics(folder / "metrics.json", figures | ({} if coco is None else {"coco": coco}))

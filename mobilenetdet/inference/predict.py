@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import to_kitti
@@ -49,15 +50,24 @@ class PredictionWriter:
     is complete.
     """
 
-    def __init__(self, output_dir: Path, formats: Iterable[Format], *, draw_score: float) -> None:
+    def __init__(
+        self,
+        output_dir: Path,
+        formats: Iterable[Format],
+        *,
+        draw_score: float,
+        classes: Sequence[str] = EVALUATED_CLASSES,
+    ) -> None:
         """Prepares the folders.
 
         Args:
             output_dir: DIR above.
             formats: what to write.
             draw_score: detections below it are not drawn; the other formats have all.
+            classes: of the detector, in its order; their places decide about the colours.
         """
         self.output_dir, self.formats, self.draw_score = output_dir, set(formats), draw_score
+        self.classes = classes
         self.entries: list[dict[str, object]] = []
         for name, folder in (("overlay", "overlays"), ("kitti", "kitti")):
             if name in self.formats:
@@ -67,7 +77,7 @@ class PredictionWriter:
         """Writes what one picture holds."""
         if "overlay" in self.formats:
             shown = objects[objects.scores >= self.draw_score]
-            overlay = draw_detections(picture.image, shown)
+            overlay = draw_detections(picture.image, shown, classes=self.classes)
             write_image(self.output_dir / "overlays" / f"{picture.name}.jpg", overlay)
         if "kitti" in self.formats:
             write_objects(self.output_dir / "kitti" / f"{picture.name}.txt", objects)

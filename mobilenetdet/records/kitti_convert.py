@@ -73,7 +73,7 @@ def convert_split(
 
     Raises:
         FileNotFoundError: no list of frames, or frames without image or label; names the first 20.
-        ValueError: a damaged image or label file, or an object type that is not known.
+        ValueError: a damaged image or label file.
     """
     options = options or ConversionOptions()
     sources, num_skipped = find_sources(layout, split, skip_missing=options.skip_missing)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.synthetic.camera import IMAGE_HEIGHT, IMAGE_WIDTH
 from mobilenetdet.synthetic.raster import Silhouette
 from mobilenetdet.synthetic.scene import Actor
@@ -93,7 +94,9 @@ def _to_objects(rows, regions) -> KittiObjects:
 
     boxes = [row[3] for row in rows] + list(regions)
     return KittiObjects(
-        types=np.array([actor.class_name for actor in actors] + [DONT_CARE] * unknown, dtype=str),
+        types=np.array(
+            [actor.class_name for actor in actors] + [DONT_CARE_TYPE] * unknown, dtype=str
+        ),
         truncated=column([row[1] for row in rows], (), -1),
         occluded=column([row[2] for row in rows], (), -1).astype(np.int64),
         alpha=column([observation_angle(a.rotation_y, a.location) for a in actors], (), -10),

@@ -67,7 +67,8 @@ class Validation(keras.callbacks.Callback):
             self.latest = self.measurement.measure()
         figures = self.measurement.figures(self.latest)
         self.figures = {f"val/{name}": value for name, value in figures.items()}
-        if figures[self.measurement.monitor] > self.state.best:
+        # Of two equal measurements the later one is kept: it has seen more of the data.
+        if figures[self.measurement.monitor] >= self.state.best:
             self.state.best, self.best = figures[self.measurement.monitor], self.latest
             self.state.save_weights(BEST_WEIGHTS)
 

@@ -12,6 +12,7 @@ from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import CALIBRATION_FILE
+from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.draw.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
@@ -51,9 +52,13 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         The evaluation of the best weights on the validation split.
 
     Raises:
-        ValueError: the run directory holds a run of another config.
+        ValueError: the run directory holds a run of another config, or no object of the training
+            records has one of the classes.
     """
+    check_training_classes(config)
     claim_run_dir(config, run_dir)
+    for line in config.eval_task().guesses():
+        print(line)
     steps = steps_per_epoch(config)
     detector = _compiled_detector(config.for_training(), steps, run_dir)
     ema = EmaWeights(detector, config.train.ema)
@@ -77,7 +82,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
 def _calibrate(evaluation: Evaluation, config: DetectionConfig, run_dir: Path) -> Evaluation:
     """Leaves the calibration of the scores in the run, and applies it."""
     classes = config.data.classes
-    lines = fit_calibration(*evaluation.pairs(), classes, protocol=config.eval.protocol)
+    lines = fit_calibration(*evaluation.pairs(), config.eval_task(), protocol=config.eval.protocol)
     with atomic_write(run_dir / CALIBRATION_FILE) as temporary:
         temporary.write_text(json.dumps(lines) + "\n")
     return calibrated(evaluation, dict(zip(classes, lines, strict=True)))

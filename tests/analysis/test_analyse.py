@@ -23,7 +23,7 @@ def test_counts_by_level_and_class(analysis):
 
 
 def test_costs_are_those_of_the_kinds(analysis, flawed_frames):
-    before = evaluate_detections(*flawed_frames)["Pedestrian"]["moderate"]["R40"]
+    before = evaluate_detections(*flawed_frames)["Pedestrian"].moderate.r40
     assert analysis.error_costs["Pedestrian"]["background"] == pytest.approx(100 - before)
     assert analysis.error_costs["Car"]["missed"] > 20
 

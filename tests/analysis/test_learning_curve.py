@@ -6,9 +6,9 @@ import pytest
 
 from mobilenetdet.analysis.learning_curve import fit_power_law
 from mobilenetdet.cli import learning_curve as command
+from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 from mobilenetdet.records.shards import Manifest, Shard, manifest_path, write_manifest
 
 FRAMES = (100, 200, 400)
@@ -43,8 +43,9 @@ def runs(tmp_path):
         config = DetectionConfig()
         config = replace(config, data=replace(config.data, records_dir=str(records)))
         (run / "config.json").write_text(to_json(config))
-        ap = {"moderate": {"R40": 100 - 60 * (100 / frames) ** 0.5}}
-        metrics = dict.fromkeys(EVALUATED_CLASSES, ap)
+        r40 = 100 - 60 * (100 / frames) ** 0.5
+        ap = {name: {"R40": r40 * (name == "moderate")} for name in DIFFICULTY_NAMES}
+        metrics = {"protocol": "current", "frames": 9, **dict.fromkeys(EVALUATED_CLASSES, ap)}
         (run / "eval/metrics.json").write_text(json.dumps(metrics))
         folders.append(run)
     return folders

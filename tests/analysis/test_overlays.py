@@ -11,6 +11,7 @@ from mobilenetdet.analysis.overlays import (
 )
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.evaluate import Evaluation, read_labels
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.labels import KittiObjects
 
 
@@ -24,7 +25,7 @@ def evaluation(small_config: DetectionConfig) -> Evaluation:
         results[frame_id] = KittiObjects.from_detections(
             real.types, real.boxes_xyxy, np.full(len(real), 0.8)
         )
-    return Evaluation("val", {}, labels, results)
+    return Evaluation("val", AveragePrecision({}, "current", 4), labels, results)
 
 
 @pytest.mark.parametrize(

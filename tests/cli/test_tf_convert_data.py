@@ -27,7 +27,7 @@ def test_the_promised_defaults():
 def test_it_converts_and_says_what(small_kitti, tmp_path, capsys):
     assert main(arguments(small_kitti, tmp_path, "--num_shards", "2")) == 0
     first = capsys.readouterr()
-    assert "train: 8 frames, 21 objects" in first.out and "in 2 shards" in first.out
+    assert "train: 8 frames, 22 objects" in first.out and "in 2 shards" in first.out
     assert "val: 4 frames" in first.out
     assert first.err == ""  # no bar where there is no terminal
     assert len(shard_paths(tmp_path, "train")) == len(shard_paths(tmp_path, "val")) == 2

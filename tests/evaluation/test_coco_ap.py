@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mobilenetdet.evaluation import coco_ap as coco
-from mobilenetdet.evaluation.coco_ap import FIGURES, coco_metrics, format_coco
+from mobilenetdet.evaluation.coco_ap import COCO_METRICS, coco_metrics, format_coco
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 LABEL = "{} 0 0 -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10"
@@ -97,7 +97,7 @@ def by_hand(labels, detections, folder):
 
 def assert_equal_figures(found, stats):
     """COCO's -1, for what has no object, is None here."""
-    values = [-0.01 if found[name] is None else found[name] / 100 for name in FIGURES]
+    values = [-0.01 if found[name] is None else found[name] / 100 for name in COCO_METRICS]
     np.testing.assert_allclose(np.where(stats < 0, -0.01, stats), values, rtol=1e-12)
 
 

@@ -15,6 +15,7 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.inference.detect import detect_split, make_detection_model
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.models.detector import build_detector
 
@@ -89,7 +90,7 @@ def test_evaluation_is_written_whole_and_replaces_the_old_one(tmp_path: Path):
         ),
         "000002": KittiObjects.empty(with_scores=True),
     }
-    evaluation = Evaluation("val", {"protocol": "current", "frames": 2}, {}, results)
+    evaluation = Evaluation("val", AveragePrecision({}, "current", 2), {}, results)
     (tmp_path / "detections").mkdir()
     (tmp_path / "detections/999999.txt").write_text("of an older evaluation")
     write_evaluation(evaluation, tmp_path)
@@ -106,5 +107,5 @@ def test_evaluation_is_written_whole_and_replaces_the_old_one(tmp_path: Path):
 def test_evaluate_split_scores_what_it_found(small_config: DetectionConfig):
     detector, _ = build_detector(small_config)
     evaluation = evaluate_split(make_detection_model(detector), small_config, "val")
-    assert evaluation.metrics["frames"] == 4
+    assert evaluation.metrics.num_frames == 4
     assert list(evaluation.results) == list(evaluation.labels)

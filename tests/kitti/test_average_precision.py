@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobilenetdet.kitti.assignment import assign_greedily, type_code
+from mobilenetdet.config.classes import (
+    DIFFICULTIES,
+    EVALUATED_CLASSES,
+)
+from mobilenetdet.kitti.assignment import assign_greedily, type_codes
 from mobilenetdet.kitti.average_precision import (
     evaluate_detections,
     match_frame,
@@ -14,15 +18,7 @@ from mobilenetdet.kitti.average_precision import (
     precision_recall,
     recall_thresholds,
 )
-from mobilenetdet.kitti.labels import (
-    DIFFICULTIES,
-    EASY,
-    EVALUATED_CLASSES,
-    HARD,
-    MODERATE,
-    KittiObjects,
-    parse_objects,
-)
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.kitti.protocol import PROTOCOLS
 
 CASES = ("dense64", "edge", "labels_as_detections", "rgb_detector_val", "ties")
@@ -64,7 +60,7 @@ def test_official_program_gives_the_same(shared_dir, label_archive, case):
     detections = [parse_objects(t, i, with_scores=True) for t, i in zip(texts, frames, strict=True)]
     expected = json.loads((folder / "expected.json").read_text())
     for protocol in PROTOCOLS:
-        result = evaluate_detections(labels, detections, protocol=protocol)
+        result = evaluate_detections(labels, detections, protocol=protocol).to_dict()
         json.dumps(result, allow_nan=False)
         assert result["protocol"] == protocol
         assert result["frames"] == len(frames)
@@ -241,7 +237,7 @@ def test_frame_outcomes_agree_with_the_restatement(scene, protocol, threshold):
                     labels,
                     detections,
                     class_name=name,
-                    difficulty=level,
+                    difficulty=level.name,
                     score_threshold=threshold,
                     protocol=protocol,
                 )
@@ -296,7 +292,7 @@ def test_perfect_ap_of_few_objects(num_objects, r40, r11):
 def test_class_that_is_detected_nowhere_is_none():
     result = evaluate_detections(
         [make_labels(("Car", 0, 0, 50, 50))], [make_detections(("Cyclist", 0, 0, 50, 50, 1.0))]
-    )
+    ).to_dict()
     assert result["Car"] is None
     assert result["Pedestrian"] is None
     nothing = {"R11": 0.0, "R40": 0.0, "num_objects": 0, "precision41": [0.0] * 41}
@@ -306,9 +302,9 @@ def test_class_that_is_detected_nowhere_is_none():
 def test_class_that_begins_left_of_the_frame_only_is_not_detected_under_current_rules():
     labels = [make_labels(("Car", 0, 0, 50, 50))]
     detections = [make_detections(("Car", -0.5, 0, 50, 50, 1.0))]
-    assert evaluate_detections(labels, detections)["Car"] is None
+    assert not evaluate_detections(labels, detections)["Car"].detected
     result = evaluate_detections(labels, detections, protocol="pre2017")
-    assert result["Car"]["easy"]["precision41"][0] == 1.0
+    assert result["Car"].detected and result["Car"].easy.precisions[0] == 1.0
 
 
 @pytest.mark.parametrize("num_frames", [0, 1, 3])
@@ -316,7 +312,7 @@ def test_nothing_detected_at_all(num_frames):
     labels = [make_labels(("Car", 0, 0, 50, 50))] * num_frames
     for empty in (KittiObjects.empty(), KittiObjects.empty(with_scores=True)):
         result = evaluate_detections(labels, [empty] * num_frames)
-        assert result == {
+        assert result.to_dict() == {
             **{"protocol": "current", "frames": num_frames},
             **dict.fromkeys(EVALUATED_CLASSES),
         }
@@ -326,11 +322,11 @@ def test_frames_without_labels_or_with_dontcare_only():
     labels = [KittiObjects.empty(), make_labels(("DontCare", 0, 0, 100, 100))]
     inside = make_detections(("Car", 0, 0, 50, 50, 0.9))
     result = evaluate_detections(labels, [inside, inside])
-    assert result["Car"]["easy"]["R40"] == 0.0
+    assert result["Car"].easy.r40 == 0.0
     labels.append(make_labels(("Car", 0, 0, 50, 50)))
     result = evaluate_detections(labels, [inside] * 3)
     # One hit and the false alarm of the first frame; the one in DontCare does not count.
-    assert result["Car"]["easy"]["precision41"][0] == 0.5
+    assert result["Car"].easy.precisions[0] == 0.5
 
 
 BOX = (100, 100, 200, 150)
@@ -392,7 +388,7 @@ def test_outcomes_of_one_frame(labels, detections, label_outcomes, detection_out
         make_labels(*labels) if labels else KittiObjects.empty(),
         make_detections(*detections) if detections else KittiObjects.empty(),
         class_name="Car",
-        difficulty=MODERATE,
+        difficulty="moderate",
         score_threshold=0.5,
     )
     assert matches.label_outcomes.tolist() == label_outcomes.split()
@@ -406,7 +402,7 @@ def test_small_detections_are_false_alarms_before_2017():
             labels,
             small,
             class_name="Car",
-            difficulty=EASY,
+            difficulty="easy",
             score_threshold=0.0,
             protocol=protocol,
         ).detection_outcomes.tolist()
@@ -421,7 +417,7 @@ def test_match_names_the_object_that_took_a_detection():
         ("Car", 0, 0, 50, 50, 1), ("Car", *BOX, 1), ("Car", 9, 9, 99, 99, 1)
     )
     matches = match_frame(
-        labels, detections, class_name="Car", difficulty=HARD, score_threshold=0.5
+        labels, detections, class_name="Car", difficulty="hard", score_threshold=0.5
     )
     assert matches.detection_labels.tolist() == [1, 0, -1]
 
@@ -465,8 +461,9 @@ def test_greedy_assignment_uses_each_side_once_per_threshold():
 
 
 def test_type_codes():
-    assert type_code("car") == type_code("Car") == 0
-    assert type_code("Truck") == type_code("") == -1
+    codes = type_codes()
+    assert codes["car"] == codes["Car"] == 0
+    assert codes["Truck"] == codes[""] == -1
 
 
 @pytest.mark.parametrize(
@@ -486,7 +483,7 @@ def test_wrong_input_is_named(labels, detections, protocol, message):
 def test_unknown_class_is_named():
     empty = KittiObjects.empty()
     with pytest.raises(ValueError, match="unknown class 'pedestrians'.*'Pedestrian'"):
-        match_frame(empty, empty, class_name="pedestrians", difficulty=EASY, score_threshold=0.0)
+        match_frame(empty, empty, class_name="pedestrians", difficulty="easy", score_threshold=0.0)
 
 
 # --- the worked example of docs/evaluation.md ---------------------------------------------------

@@ -1,7 +1,7 @@
 import pytest
 
 from mobilenetdet.kitti.labels import parse_objects
-from mobilenetdet.kitti.results import read_labels
+from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.kitti.self_check import check_labels
 
 LINE = "{} 0 0 -10 {} 100 {} 180 -1 -1 -1 -1000 -1000 -1000 -10"
@@ -41,7 +41,7 @@ def test_labels_that_get_in_each_others_way_are_told_apart():
 
 @pytest.mark.parametrize("protocol", ["current", "pre2017"])
 def test_labels_of_kitti_give_a_hundred(shared_dir, protocol):
-    labels = read_labels(shared_dir / "kitti/training/label_2")
+    labels = read_label_files(shared_dir / "kitti/training/label_2")
     lines = list(check_labels(labels, protocol=protocol))
     assert len(lines) == 10
     assert all(line.endswith("R40 100.00  R11 100.00") for line in lines[1:])

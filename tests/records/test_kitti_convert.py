@@ -356,10 +356,11 @@ def test_a_result_file_is_no_label(layout, out):
         convert(layout, out)
 
 
-def test_an_unknown_type_names_its_frame(layout, out):
+def test_own_types_are_converted(layout, out):
     layout.label_path("000003").write_text(LINE.format("Elk"))
-    with pytest.raises(ValueError, match="frame 000003: unknown object type 'elk'"):
-        convert(layout, out)
+    convert(layout, out)
+    types = {f.frame_id: f.objects.types.tolist() for f in read_frames(shard_paths(out, "train"))}
+    assert types["000003"] == ["Elk"]
 
 
 @pytest.mark.parametrize(
