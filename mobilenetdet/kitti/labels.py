@@ -169,14 +169,9 @@ def format_objects(objects: KittiObjects) -> str:
 
 
 def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
-<<<<<<< HEAD
-    """Write a label or result file; a reader sees the old file or the new one, never a part."""
+    """Writes a label or result file; a reader sees the old file or the new one, never a part."""
     # A detector writes thousands, and can write them again.
     with atomic_write(Path(path), durable=False) as temporary:
-=======
-    """Writes a label or result file; a reader sees the old file or the new one, never a part."""
-    with atomic_write(Path(path)) as temporary:
->>>>>>> classes
         temporary.write_text(format_objects(objects), encoding="utf-8", newline="\n")
 
 
