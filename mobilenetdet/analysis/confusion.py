@@ -44,13 +44,7 @@ def confusion_matrix(
     """
     packed = pack_frames(labels, detections, task=task, min_overlap=SAME_OBJECT_OVERLAP)
     gt_counts, det_counts = _who_counts(packed, difficulty, score_thresholds)
-    pairs = np.flatnonzero(gt_counts[packed.pair_gts] & det_counts[packed.pair_dets])
-    gts, dets, frames = (a[pairs] for a in (packed.pair_gts, packed.pair_dets, packed.pair_frames))
-    order = np.lexsort((-packed.pair_overlaps[pairs], -packed.det_scores[dets], frames))
-    gts, dets, frames = gts[order], dets[order], frames[order]
-    made = assign_greedily(gts, dets, frames, np.ones(len(gts), np.uint64)).astype(bool)
-    gts, dets = gts[made], dets[made]
-
+    gts, dets = _assign_surest_first(packed, gt_counts, det_counts)
     on_other = np.zeros(len(det_counts), bool)
     on_other[packed.pair_dets[~gt_counts[packed.pair_gts]]] = True
     on_other |= packed.det_dontcare > SAME_OBJECT_OVERLAP
@@ -62,6 +56,18 @@ def confusion_matrix(
     np.add.at(matrix[:, none], packed.gt_types[missed], 1)
     np.add.at(matrix[none], packed.det_types[false_alarms], 1)
     return matrix
+
+
+def _assign_surest_first(
+    packed: PackedFrames, gt_counts: np.ndarray, det_counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the objects and the detections that take them, [K] each."""
+    pairs = np.flatnonzero(gt_counts[packed.pair_gts] & det_counts[packed.pair_dets])
+    gts, dets, frames = (a[pairs] for a in (packed.pair_gts, packed.pair_dets, packed.pair_frames))
+    order = np.lexsort((-packed.pair_overlaps[pairs], -packed.det_scores[dets], frames))
+    gts, dets, frames = gts[order], dets[order], frames[order]
+    made = assign_greedily(gts, dets, frames, np.ones(len(gts), np.uint64)).astype(bool)
+    return gts[made], dets[made]
 
 
 def _who_counts(

@@ -46,23 +46,7 @@ def coco_metrics(
         `{"library": "pycocotools", "AP": 47.1, "AP50": .., .., "classes": {"Car": {"AP": ..,
         "AP50": .., "AP75": ..}, ..}}`; None for what has no object.
     """
-    library, coco_class, eval_class = _library()
-    truth, found = coco_truth(labels, task), coco_results(detections, task)
-    # They print their progress.
-    with contextlib.redirect_stdout(io.StringIO()):
-        gt = coco_class()
-        gt.dataset = truth
-        gt.createIndex()
-        if found:
-            dt = gt.loadRes(found)
-        else:
-            dt = coco_class()
-            dt.dataset = {**truth, "annotations": []}
-            dt.createIndex()
-        run = eval_class(gt, dt, "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
+    library, run = _run(coco_truth(labels, task), coco_results(detections, task))
     metrics = {name: _percent(value) for name, value in zip(COCO_METRICS, run.stats, strict=False)}
     precisions = run.eval["precision"]  # [IoU, recall, class, area, detections]
     classes = {
@@ -139,6 +123,27 @@ def coco_results(
         )
         if name.lower() in codes
     ]
+
+
+def _run(truth: dict[str, Any], found: list[dict[str, Any]]) -> tuple[str, Any]:
+    """Returns the name of the library and its evaluation."""
+    library, coco_class, eval_class = _library()
+    # They print their progress.
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = coco_class()
+        gt.dataset = truth
+        gt.createIndex()
+        if found:
+            dt = gt.loadRes(found)
+        else:
+            dt = coco_class()
+            dt.dataset = {**truth, "annotations": []}
+            dt.createIndex()
+        run = eval_class(gt, dt, "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return library, run
 
 
 def _library() -> tuple[str, type, type]:

@@ -110,19 +110,16 @@ def pack_frames(
             is not finite; names the frame's index.
     """
     _check_frames(labels, detections)
-    codes = type_codes(task)
-    gt_boxes = _concatenate([frame.boxes_xyxy for frame in labels], (0, 4)).T.copy()  # [4, N]
-    det_boxes = _concatenate([frame.boxes_xyxy for frame in detections], (0, 4)).T.copy()
-    gt_types, det_types = _encode_types(labels, codes), _encode_types(detections, codes)
-    num_dets = np.array([len(frame) for frame in detections], np.int64)
-    num_gts = np.array([len(frame) for frame in labels], np.int64)
+    gt_boxes, det_boxes = _join_boxes(labels), _join_boxes(detections)
+    gt_types, det_types = _encode_types(labels, task), _encode_types(detections, task)
+    num_dets, num_gts = _count_boxes(detections), _count_boxes(labels)
     det_frames = np.repeat(np.arange(len(detections)), num_dets)
     pairs, det_dontcare = _find_overlaps(
         det_boxes,
         gt_boxes,
         gts_from=(np.cumsum(num_gts) - num_gts)[det_frames],
         num_gts=num_gts[det_frames],
-        is_dontcare=gt_types == codes[DONT_CARE_TYPE],
+        is_dontcare=gt_types == type_codes(task)[DONT_CARE_TYPE],
         min_overlap=task.lowest_overlap if min_overlap is None else min_overlap,
     )
     return PackedFrames(
@@ -193,6 +190,10 @@ def _check_frames(labels: Sequence[KittiObjects], detections: Sequence[KittiObje
             raise ValueError(f"the detections of frame {index} have no scores")
 
 
+def _count_boxes(frames: Sequence[KittiObjects]) -> np.ndarray:
+    return np.array([len(frame) for frame in frames], np.int64)
+
+
 def _join_scores(detections: Sequence[KittiObjects]) -> np.ndarray:
     scores = _concatenate([frame.scores for frame in detections if len(frame)])
     if not np.isfinite(scores).all():
@@ -203,11 +204,16 @@ def _join_scores(detections: Sequence[KittiObjects]) -> np.ndarray:
     return scores
 
 
+def _join_boxes(frames: Sequence[KittiObjects]) -> np.ndarray:
+    return _concatenate([frame.boxes_xyxy for frame in frames], (0, 4)).T.copy()  # [4, N]
+
+
 def _concatenate(arrays: list[np.ndarray], empty_shape: tuple[int, ...] = (0,)) -> np.ndarray:
     return np.concatenate(arrays).astype(np.float64) if arrays else np.empty(empty_shape)
 
 
-def _encode_types(frames: Sequence[KittiObjects], codes: TypeCodes) -> np.ndarray:
+def _encode_types(frames: Sequence[KittiObjects], task: EvalTask) -> np.ndarray:
+    codes = type_codes(task)
     return np.array([codes[name] for frame in frames for name in frame.types.tolist()], np.int64)
 
 

@@ -64,3 +64,12 @@ def test_a_run_without_evaluation_is_named(runs):
     (runs[1] / "eval/metrics.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"run_200/eval/metrics.json.*scripts/eval.py"):
         command.main(["--run_dir", *map(str, runs)])
+
+
+def test_runs_of_other_classes_are_not_compared(runs):
+    path = runs[1] / "eval/metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["Cyclist"]
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match="runs of Car, Pedestrian, Cyclist and of Car, Pedestrian"):
+        command.main(["--run_dir", *map(str, runs)])

@@ -81,6 +81,15 @@ def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
     assert shapes.tolist() == [[14, 34], [44, 30]]
 
 
+def test_own_classes_and_mapped_types(label_dir, capsys):
+    options = ["--label_dir", str(label_dir), "--num_shapes", "2", "--classes", "Rider", "Tram"]
+    assert main([*options, "--class_map", "Cyclist", "Rider"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("80 objects") and re.search(r"^  Rider +", output, re.MULTILINE)
+    with pytest.raises(ValueError, match="of class Rider. There are: Car 41, Cyclist 40, Tram 40"):
+        main(options)
+
+
 def test_balance_weighs_the_classes():
     types = np.array(["Car"] * 16 + ["Cyclist"] * 4)
     assert set(class_weights(types, 0.0)) == {1.0}

@@ -1,5 +1,6 @@
 import pytest
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.kitti.self_check import check_labels
@@ -45,3 +46,10 @@ def test_labels_of_kitti_give_a_hundred(shared_dir, protocol):
     lines = list(check_labels(labels, protocol=protocol))
     assert len(lines) == 10
     assert all(line.endswith("R40 100.00  R11 100.00") for line in lines[1:])
+
+
+def test_own_classes_are_scored_alone():
+    labels = [frame(("Van", 10 + i, 200 + i), ("Car", 300, 400)) for i in range(50)]
+    lines = list(check_labels(labels, task=EvalTask.of(["Van"])))
+    assert len(lines) == 4
+    assert all(line.startswith("Van") and "50 objects  R40 100.00" in line for line in lines[1:])
