@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.classification.class_names import (
+from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
+from mobilenetdet.classification.records import (
     LABELS_FILE,
+    class_features,
     name_classes,
+    read_class_image,
     read_labels,
     write_labels,
 )
-from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
-from mobilenetdet.classification.records import class_features, read_class_image
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     Progress,

@@ -20,6 +20,31 @@ from keras import ops
 Tensor = Any
 
 
+def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns all layers inside a layer or model, each once, outer ones before their inner ones."""
+    found: dict[int, keras.layers.Layer] = {}
+    waiting = [layer]
+    while waiting:
+        inner = _inner_layers(waiting.pop(0))
+        fresh = {id(item): item for item in inner if id(item) not in found}
+        found |= fresh
+        waiting = [*fresh.values(), *waiting]
+    return list(found.values())
+
+
+def innermost_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers inside a layer or model that hold variables and no other layers."""
+    return [layer for layer in nested_layers(model) if layer.weights and not _inner_layers(layer)]
+
+
+def _inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the layers that are attributes of a layer, or stand in lists or dicts there."""
+    if isinstance(layer, keras.Model):
+        return layer.layers
+    values = keras.tree.flatten(list(vars(layer).values()))
+    return list({id(v): v for v in values if isinstance(v, keras.layers.Layer)}.values())
+
+
 def _on_tensorflow() -> bool:
     return keras.backend.backend() == "tensorflow"
 

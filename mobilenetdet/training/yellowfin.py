@@ -1,9 +1,15 @@
-"""YellowFin: momentum SGD that tunes its own learning rate and momentum (arXiv 1706.03471)."""
+"""YellowFin: momentum SGD that tunes its own learning rate and momentum (arXiv 1706.03471).
+
+It measures all gradients of a step together, after accumulation, before any variable moves. Keras
+has no public hook for that: `apply` comes before accumulation, `update_step` sees one variable. So
+it overrides `_backend_update_step` and `_apply_weight_decay`, and calls `_get_variable_index`,
+`_use_weight_decay` and `_all_reduce_sum_gradients`; a test names them, should Keras rename one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -167,10 +173,10 @@ class YellowFin(keras.optimizers.Optimizer):
 
         Keras does it again for the update, where they can no longer be seen together.
         """
-        reduce: Callable | None = getattr(self, "_all_reduce_sum_gradients", None)
-        if reduce is None:  # JAX
+        if keras.backend.backend() != "tensorflow":
             return grads
-        return [gradient for gradient, _ in reduce(list(zip(grads, variables, strict=True)))]
+        pairs = list(zip(grads, variables, strict=True))
+        return [gradient for gradient, _ in self._all_reduce_sum_gradients(pairs)]
 
     def _tune(self, grads: list[Tensor], variables: list[keras.Variable]) -> _Step:
         """Measures the gradients and chooses momentum and rate."""
