@@ -18,6 +18,7 @@ from mobilenetdet.config.detection import (
 pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
+    "fixtures.scenes",
     "fixtures.training",
     "fixtures.weight_files",
 )

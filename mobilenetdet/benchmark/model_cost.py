@@ -40,7 +40,7 @@ class ModelCost:
 
 
 def measure_cost(model: keras.Model, image_size: tuple[int, int]) -> ModelCost:
-    """Counts; runs the model once on a black image.
+    """Counts parameters and multiply-adds; runs the model once on a black image.
 
     A layer that runs on several maps counts for each of them.
 

@@ -119,7 +119,7 @@ class LabelledImage:
 
     @property
     def identity(self) -> tuple[int, str, str, int, int]:
-        """All that tells whether the record would be another."""
+        """Everything that the record depends on."""
         image = self.image
         return self.label, self.text, image.name, image.num_bytes, image.changed_ns
 

@@ -10,7 +10,7 @@ The keys are those of the Inception tutorial's ImageNet records.
 | image/filename | bytes | n01440764_18.JPEG |
 | image/class/label | int64 | 1 for the first class; 0 is the tutorial's background |
 | image/class/synset | bytes | name of the class folder: n01440764 |
-| image/class/text | bytes | what the class is called: tench, Tinca tinca |
+| image/class/text | bytes | readable name of the class: tench, Tinca tinca |
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def class_features(
         image: its pixels.
         source: its file name and class.
         label: 0 for the first class; stored as 1.
-        text: what the class is called.
+        text: readable name of the class.
     """
     return {
         "image/height": image.height,
@@ -131,7 +131,7 @@ def parse_class_record(serialized: tf.Tensor, num_classes: int) -> tuple[tf.Tens
 
 
 def read_labels(records_dir: Path) -> dict[str, str] | None:
-    """Returns what each class is called, by its name in the order of the labels.
+    """Returns the readable name of each class by its folder name, in the order of the labels.
 
     None where there is no list, as beside the records of the Inception tutorial.
 
@@ -151,18 +151,18 @@ def read_labels(records_dir: Path) -> dict[str, str] | None:
 
 
 def write_labels(records_dir: Path, labels: Mapping[str, str]) -> None:
-    """Writes the list."""
+    """Writes labels.txt beside the records."""
     with atomic_write(records_dir / LABELS_FILE) as temporary:
         lines = [f"{name}\t{text}\n" for name, text in labels.items()]
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def name_classes(names: Sequence[str], words: Path | None) -> dict[str, str]:
-    """Says what each class is called.
+    """Returns the readable name of each class.
 
     Args:
         names: of the classes.
-        words: text file with a line a class: its name, a space or tab, what it is called, as
+        words: text file with a line a class: its name, a space or tab, its readable name, as
             imagenet_metadata.txt and LOC_synset_mapping.txt have it; None leaves the names.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Say what is in weight files and checkpoints."""
+"""Summarise weight files and checkpoints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CLASSIFIER = "classifier"
 
 @dataclass(frozen=True)
 class Options:
-    """Say what is in weight files and checkpoints: names, shapes, numbers of values, sizes.
+    """Summarise weight files and checkpoints: names, shapes, numbers of values, sizes.
 
     Of a run's checkpoint.npz also what the optimizer and the averages add to the weights. With
     --into, what of each weight file would be loaded into that model, and what would not; nothing
@@ -145,7 +145,7 @@ def _describe(summary: FileSummary, layers: bool) -> Iterator[str]:
 
 
 def _describe_parts(summary: FileSummary) -> Iterator[str]:
-    """What the optimizer and the averages add to the weights."""
+    """Yields the sizes of weights, optimizer and averages, and their ratio to the weights."""
     weights, _ = count_values(summary.part("model"))
     rows = [("part", "arrays", "values", "size", "to the weights")]
     for prefix, what in STATE_PARTS.items():
@@ -157,7 +157,7 @@ def _describe_parts(summary: FileSummary) -> Iterator[str]:
 
 
 def _shapes(shapes: Sequence[ArrayShape]) -> str:
-    """3x3x3x32, or 4 of 32 for equal ones."""
+    """Formats shapes: `3x3x3x32`, or `4 of 32` for equal ones."""
     texts = ["x".join(map(str, s.shape)) or "scalar" for s in shapes]
     if len(texts) > 1 and len(set(texts)) == 1:
         return f"{len(texts)} of {texts[0]}"

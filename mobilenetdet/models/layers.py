@@ -1,4 +1,4 @@
-"""Keras layers whose training step is made fast on the TensorFlow backend.
+"""Keras layers with a faster training step on the TensorFlow backend.
 
 They have the variables, results and gradients of the Keras layers that they derive from; on other
 backends they are those layers. What they change was measured for MobileNetV1 on x86 CPUs:
@@ -54,7 +54,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation by TensorFlow's fused kernel, for [B, H, W, C] tensors.
 
     Running statistics follow Keras 3: the biased variance of the batch. Inference in float32 stays
-    with Keras: the kernel rounds differently, and the ImageNet weights make 1e-4 of that.
+    with Keras: with ImageNet weights the fused kernel shifts outputs by up to 1e-4.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:

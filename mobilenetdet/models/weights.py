@@ -1,4 +1,4 @@
-"""Loading weights into a model, and saying what was and was not loaded."""
+"""Loading weights by layer name, with a report of what did not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUBLISHED_SIZES = (128, 160, 192, 224)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a weight file and a model had in common.
+    """Result of loading a weight file into a model, by layer.
 
     Attributes:
         source: the file.
@@ -156,7 +156,7 @@ def load_h5_layers(
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
-    """Says what `load_h5_layers` would load, and changes nothing.
+    """Reports what `load_h5_layers` would load, without loading it.
 
     Raises:
         FileNotFoundError: no such file.
