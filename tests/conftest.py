@@ -19,7 +19,9 @@ pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
     "fixtures.own_classes",
+    "fixtures.scenes",
     "fixtures.training",
+    "fixtures.weight_files",
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]

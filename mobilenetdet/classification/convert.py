@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.classification.class_names import (
+from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
+from mobilenetdet.classification.records import (
     LABELS_FILE,
+    class_features,
     name_classes,
+    read_class_image,
     read_labels,
     write_labels,
 )
-from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
-from mobilenetdet.classification.records import class_features, read_class_image
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     Progress,
@@ -118,7 +119,7 @@ class LabelledImage:
 
     @property
     def identity(self) -> tuple[int, str, str, int, int]:
-        """All that tells whether the record would be another."""
+        """Everything that the record depends on."""
         image = self.image
         return self.label, self.text, image.name, image.num_bytes, image.changed_ns
 

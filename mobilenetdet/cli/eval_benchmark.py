@@ -1,4 +1,4 @@
-"""Time the evaluation, and say what it takes of memory."""
+"""Time the evaluation and measure its memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Times and prints; returns 0.
+    """Times the evaluation and prints seconds and memory; returns 0.
 
     Raises:
         FileNotFoundError: there are no labels.
@@ -117,7 +117,7 @@ def _time_files(
                 write_objects(target / f"{index:06d}.txt", frame)
 
         def score_files() -> None:
-            """Reads both folders and scores."""
+            """Reads both folders and computes the AP."""
             results = read_result_set(label_dir, result_dir)
             evaluate_detections(results.labels, results.detections)
 

@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
-    """Writes the lists and notes their hashes, by which a later call knows them for its own."""
+    """Writes the lists, and their hashes, so that a later call recognises them as its own."""
     record = layout.image_set_path("train").with_name(_RECORD_NAME)
     own = _read_hashes(record)
     hashes = {name: _hash(getattr(split, name)) for name in _LISTS}

@@ -55,7 +55,7 @@ class FrameCrop(BaseCrop):
 
 
 class ObjectCutout(A.ImageOnlyTransform):
-    """Paints over a rectangle of each object with noise, so that every part of it is learnt from.
+    """Paints over a rectangle of each object with noise, so that every part of it is learnt.
 
     Cutout (arXiv 1708.04552) and random erasing (arXiv 1708.04896) put one rectangle anywhere in an
     image of one object. Here each object has its own, which never covers most of another.
@@ -95,7 +95,7 @@ class ObjectCutout(A.ImageOnlyTransform):
 
 
 def _largest_share_covered(holes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The share [K] of any of boxes [N, 4] that each hole [K, 4] covers at most."""
+    """Returns the share [K] of any of boxes [N, 4] that each hole [K, 4] covers at most."""
     low = np.maximum(holes[:, None, :2], boxes[:, :2])
     high = np.minimum(holes[:, None, 2:], boxes[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)  # [K, N]
@@ -104,7 +104,7 @@ def _largest_share_covered(holes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 class Augmenter:
-    """Augments frames as one config says; any number of threads may call it at once.
+    """Augments frames by a config; thread-safe.
 
     The outcome depends on the frame and the seed alone, never on what was augmented before.
 

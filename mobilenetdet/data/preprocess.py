@@ -41,7 +41,7 @@ class PreparedFrame:
 
 
 class FramePreparer:
-    """Decodes, augments and letterboxes frames; any number of threads may call it at once.
+    """Decodes, augments and letterboxes frames; thread-safe.
 
     Args:
         config: the detection config.
@@ -125,7 +125,7 @@ class FramePreparer:
 
 
 def pad_targets(targets: Sequence[Targets]) -> dict[str, np.ndarray]:
-    """Stacks the boxes of B frames, padded with zero boxes of class -1 and kind PADDING.
+    """Stacks the boxes of B frames, padded with zero boxes of class -1 and status PADDING.
 
     Returns:
         boxes, classes, box_status and num_dropped as `FramePreparer.prepare_batch` describes them.

@@ -87,7 +87,7 @@ class RecordFrame:
 
 
 def frame_features(frame: RecordFrame, *, sha256: bool = False) -> dict[str, FeatureValue]:
-    """Returns the features of a frame by key; the image stays the buffer that it is.
+    """Returns the features of a frame by key; the image is not copied.
 
     Args:
         frame: the frame.

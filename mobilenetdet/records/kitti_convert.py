@@ -89,7 +89,7 @@ def convert_split(
 
 @dataclass(frozen=True)
 class FrameSource:
-    """The files of one frame, with what tells whether they have changed.
+    """The files of one frame, with their sizes and times to detect changes.
 
     Attributes:
         frame_id: KITTI's number of the frame.
@@ -110,7 +110,7 @@ class FrameSource:
 
     @property
     def identity(self) -> tuple[str, str, tuple[int, int, int, int]]:
-        """All that tells whether the frame has changed."""
+        """Everything that the record depends on."""
         return self.frame_id, os.path.basename(self.image_path), self.state
 
 

@@ -79,7 +79,7 @@ class ShardOptions:
 
 
 class RecordSource(Protocol):
-    """What a record is made of: its size in bytes, and all that tells whether it has changed."""
+    """A source of one record: its size in bytes, and everything that the record depends on."""
 
     num_bytes: int
     identity: tuple[Any, ...]

@@ -45,7 +45,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the records of one split are.
+    """Content of the records of one split.
 
     Attributes:
         split: train, val, ...
@@ -137,7 +137,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list[Manifest]:
-    """Reads what earlier conversions have left of a split: a complete set, an unfinished one.
+    """Reads the manifests that earlier conversions of a split have left, complete and unfinished.
 
     Args:
         records_dir: folder of the records.
