@@ -48,7 +48,7 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """Returns a name beside a file or folder that no other writer uses; `remove_leftovers` knows it.
+    """Returns a name beside a path that no other writer uses; `remove_leftovers` knows it.
 
     Args:
         path: what the temporary file or folder is going to be.

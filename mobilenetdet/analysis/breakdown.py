@@ -73,7 +73,7 @@ def ap_by(
     *,
     task: EvalTask = KITTI_TASK,
 ) -> dict[str, list[PartAp]]:
-    """Return R40 and recall of each class for each part of the objects.
+    """Returns R40 and recall of each class for each part of the objects.
 
     Objects of other parts are ignored as too hard ones are: they absorb a detection. By height,
     detections of another height that cover no object of the part are ignored, too. A detector

@@ -23,7 +23,7 @@ def confusion_matrix(
     score_thresholds: Mapping[str, float],
     task: EvalTask = KITTI_TASK,
 ) -> np.ndarray:
-    """Return how many objects of each class were detected as each class.
+    """Returns how many objects of each class were detected as each class.
 
     Detections choose among the objects of any class that they overlap by more than one half, the
     surest first. Objects that do not count at the difficulty, of any class, and DontCare regions

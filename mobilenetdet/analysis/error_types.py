@@ -55,7 +55,7 @@ class Errors:
     missed: np.ndarray
 
     def counts(self) -> dict[str, int]:
-        """Return how many detections are correct, and how many errors there are of each kind."""
+        """Returns how many detections are correct, and how many errors there are of each kind."""
         kinds = (CORRECT, LOCALISATION, CLASSIFICATION, BACKGROUND, REPEATED)
         found = {kind: int((self.detection_kinds == kind).sum()) for kind in kinds}
         return {**found, MISSED: int(self.missed.sum())}
@@ -92,7 +92,7 @@ def error_costs(
     task: EvalTask = KITTI_TASK,
     protocol: str = "current",
 ) -> dict[str, dict[str, float]]:
-    """Return the R40 that each class would gain if all errors of a kind were mended.
+    """Returns the R40 that each class would gain if all errors of a kind were mended.
 
     Localisation: the surest such detection of an object gets the object's box, unless that has a
     hit; the others go. Classification: likewise with its class. Background: they go. Repeated: of
@@ -119,7 +119,7 @@ def error_costs(
 
 
 def surest(dets: np.ndarray, gts: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return, of detections about objects, the one with the highest score of each object.
+    """Returns, of detections about objects, the one with the highest score of each object.
 
     Args:
         dets: indices of detections.
@@ -177,7 +177,7 @@ def _class_errors(
 
 
 def _nearest(packed: PackedFrames, is_candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the candidate object [M] that each detection overlaps most (-1), and by how much."""
+    """Returns the candidate object [M] that each detection overlaps most (-1), and by how much."""
     pairs = np.flatnonzero(is_candidate[packed.pair_gts])
     pairs = pairs[np.argsort(packed.pair_overlaps[pairs], kind="stable")]
     gts = np.full(len(packed.det_scores), -1)
@@ -195,7 +195,7 @@ def _mend(
     packed: PackedFrames,
     errors: dict[str, Errors],
 ) -> list[KittiObjects]:
-    """Return the detections with all errors of a kind mended, whatever their class."""
+    """Returns the detections with all errors of a kind mended, whatever their class."""
     types = _join([frame.types for frame in detections]).astype(object)
     boxes = packed.det_boxes.T.copy()
     kept = np.ones(len(types), bool)
@@ -228,7 +228,7 @@ def _mend(
 def _without_missed(
     labels: Sequence[KittiObjects], errors: dict[str, Errors]
 ) -> list[KittiObjects]:
-    """Return the labels with missed objects marked as too hard to count."""
+    """Returns the labels with missed objects marked as too hard to count."""
     is_missed = np.any([of_class.missed for of_class in errors.values()], axis=0)
     starts = np.cumsum([0, *map(len, labels)])
     return [
