@@ -15,7 +15,12 @@ from mobilenetdet.config.detection import (
     TrainConfig,
 )
 
-pytest_plugins = ("fixtures.backend", "fixtures.class_images", "fixtures.training")
+pytest_plugins = (
+    "fixtures.backend",
+    "fixtures.class_images",
+    "fixtures.red_finder",
+    "fixtures.training",
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

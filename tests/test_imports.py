@@ -30,6 +30,7 @@ FLOORS = (
     "front_door",
     "benchmark",
     "cli",
+    "__main__",
 )
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
@@ -37,7 +38,7 @@ LIBRARIES = {
     "output_folder": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),
-    "kitti": {"numpy"},
+    "kitti": {"numpy", "pandas"},
     "detections": {"numpy"},
     "boxes": {"numpy", "keras"},
     "draw": {"numpy", "cv2", "matplotlib"},

@@ -17,9 +17,9 @@ from mobilenetdet.classification.train import compiled_classifier
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import compare_h5_layers
+from mobilenetdet.runs import RunDir, is_run, open_run
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     if not options.paths:
         raise ValueError("name weight files, states or run directories; --help says more")
     target = _build_target(options) if options.into else None
-    files = [file for path in options.paths for file in find_checkpoints(path)]
+    files = [file for path in options.paths for file in _find_files(path)]
     for file in files:
         summary = summarize_checkpoint(file)
         print("\n".join(_describe(summary, options.layers)))
@@ -72,6 +72,11 @@ def main(argv: list[str] | None = None) -> int:
             print(_compare(summary, target, options.into))
         print()
     return 0
+
+
+def _find_files(path: Path) -> list[Path]:
+    """Files of a run, of weights that ship by their name, or the file itself."""
+    return find_checkpoints(open_run(path).path if is_run(path) else path)
 
 
 def _build_target(options: Options) -> keras.Model:
@@ -157,8 +162,8 @@ def _size(num_bytes: int) -> str:
 def _read_any_config(path: Path) -> DetectionConfig | ClassifierConfig:
     """Reads the config of a run of either kind; if it is neither, says why it is no detector's."""
     try:
-        return read_config(path)
+        return RunDir(Path(path)).read_config()
     except ValueError:
         with contextlib.suppress(ValueError):
-            return read_config(path, ClassifierConfig)
+            return RunDir(Path(path)).read_config(ClassifierConfig)
         raise

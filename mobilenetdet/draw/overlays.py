@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mobilenetdet.detections import Detections
 from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
 from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
 
@@ -39,7 +40,7 @@ def draw_labels(image_rgb: np.ndarray, labels: KittiObjects, *, title: str = "")
 
 def draw_detections(
     image_rgb: np.ndarray,
-    detections: KittiObjects,
+    detections: Detections,
     *,
     ground_truth: KittiObjects | None = None,
     title: str = "",
@@ -57,7 +58,8 @@ def draw_detections(
     """
     truth = KittiObjects.empty() if ground_truth is None else ground_truth
     marks = [_class_mark(truth, index, dashed=True) for index in range(len(truth))]
-    marks += [_class_mark(detections, index, dashed=False) for index in range(len(detections))]
+    found = detections.to_kitti()
+    marks += [_class_mark(found, index, dashed=False) for index in range(len(found))]
     return render(image_rgb, marks, title, _GROUPS)
 
 

@@ -1,0 +1,185 @@
+"""An average precision, class by class and difficulty by difficulty, as one typed result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobilenetdet.kitti.labels import DIFFICULTIES
+from mobilenetdet.kitti.protocol import check_choice
+
+if TYPE_CHECKING:
+    import pandas
+
+DIFFICULTY_NAMES = tuple(difficulty.name for difficulty in DIFFICULTIES)
+
+
+@dataclass(frozen=True)
+class DifficultyAp:
+    """AP at one difficulty.
+
+    Attributes:
+        r40: mean precision over 40 recall steps (1/40 .. 1), in percent.
+        r11: mean precision over 11 recall steps (0, 0.1 .. 1), in percent.
+        num_objects: objects that count; None where nobody has counted them.
+        precisions: interpolated precision, 0 to 1, at the 41 recalls 0, 1/40 .. 1; may be empty.
+    """
+
+    r40: float = 0.0
+    r11: float = 0.0
+    num_objects: int | None = None
+    precisions: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns R11, R40, num_objects and precision41, ready for JSON."""
+        return {
+            "R11": self.r11,
+            "R40": self.r40,
+            "num_objects": self.num_objects,
+            "precision41": list(self.precisions),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DifficultyAp:
+        """Reads what `to_dict` returns; R11, counts and precisions may be absent."""
+        return cls(
+            r40=values["R40"],
+            r11=values.get("R11", 0.0),
+            num_objects=values.get("num_objects"),
+            precisions=tuple(values.get("precision41", ())),
+        )
+
+
+@dataclass(frozen=True)
+class ClassAp:
+    """AP of one class, or the mean over classes.
+
+    Attributes:
+        easy: objects that are near, visible and whole.
+        moderate: those that KITTI ranks detectors by.
+        hard: smaller, hidden and cut objects as well.
+        detected: some frame has a detection of the class; if none has, every AP is 0.
+    """
+
+    easy: DifficultyAp = DifficultyAp()
+    moderate: DifficultyAp = DifficultyAp()
+    hard: DifficultyAp = DifficultyAp()
+    detected: bool = True
+
+    def __getitem__(self, difficulty: str) -> DifficultyAp:
+        """Returns the AP at easy, moderate or hard.
+
+        Raises:
+            ValueError: another name.
+        """
+        check_choice("difficulty", difficulty, DIFFICULTY_NAMES)
+        return getattr(self, difficulty)
+
+
+@dataclass(frozen=True)
+class AveragePrecision(Mapping[str, ClassAp]):
+    """KITTI's 2D average precision by class; names compare in any case.
+
+    Attributes:
+        classes: by name, in the order of the task.
+        protocol: "current" or "pre2017".
+        num_frames: frames that were scored.
+
+    Example:
+        `ap["Car"].moderate.r40`, `ap.mean.moderate.r40`.
+    """
+
+    classes: dict[str, ClassAp]
+    protocol: str
+    num_frames: int
+
+    def __getitem__(self, class_name: str) -> ClassAp:
+        """Returns the AP of a class.
+
+        Raises:
+            KeyError: there is no such class.
+        """
+        spelled = {name.lower(): name for name in self.classes}
+        if class_name.lower() not in spelled:
+            raise KeyError(f"no class {class_name!r} among {', '.join(self.classes)}")
+        return self.classes[spelled[class_name.lower()]]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterates over the names of the classes."""
+        return iter(self.classes)
+
+    def __len__(self) -> int:
+        """Returns the number of classes."""
+        return len(self.classes)
+
+    def __contains__(self, class_name: object) -> bool:
+        """Returns whether a class was scored."""
+        return str(class_name).lower() in {name.lower() for name in self.classes}
+
+    @property
+    def mean(self) -> ClassAp:
+        """The mean over the classes; one that is detected nowhere counts 0."""
+        of_difficulties = {
+            name: DifficultyAp(
+                r40=float(np.mean([ap[name].r40 for ap in self.classes.values()])),
+                r11=float(np.mean([ap[name].r11 for ap in self.classes.values()])),
+            )
+            for name in DIFFICULTY_NAMES
+        }
+        return ClassAp(**of_difficulties, detected=any(ap.detected for ap in self.classes.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything, ready for JSON; `from_dict` reads it back equal.
+
+        Returns:
+            `{"protocol": .., "frames": n, "Car": {"easy": {"R11": .., "R40": .., "num_objects": ..,
+            "precision41": [..]}, "moderate": .., "hard": ..}, ..}`; a class that is detected
+            nowhere is None.
+        """
+        by_class = {
+            name: {key: ap[key].to_dict() for key in DIFFICULTY_NAMES} if ap.detected else None
+            for name, ap in self.classes.items()
+        }
+        return {"protocol": self.protocol, "frames": self.num_frames, **by_class}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AveragePrecision:
+        """Reads what `to_dict` returns, such as metrics.json; other keys are left out.
+
+        Raises:
+            ValueError: it is no such thing; names the key that is absent.
+        """
+        try:
+            classes = {
+                name: ClassAp(detected=False) if of_class is None else _class_ap(of_class)
+                for name, of_class in values.items()
+                if of_class is None or (isinstance(of_class, dict) and "moderate" in of_class)
+            }
+            return cls(classes, protocol=values["protocol"], num_frames=values["frames"])
+        except KeyError as error:
+            raise ValueError(f"not the figures of an evaluation: no {error} in them") from None
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Returns one row for each class and difficulty, with R40, R11 and num_objects.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas needs pandas: pip install pandas") from None
+        rows = [
+            (name, key, ap[key].r40, ap[key].r11, ap[key].num_objects)
+            for name, ap in self.classes.items()
+            for key in DIFFICULTY_NAMES
+        ]
+        columns = ["class", "difficulty", "R40", "R11", "num_objects"]
+        return pandas.DataFrame(rows, columns=columns)
+
+
+def _class_ap(of_class: Mapping[str, Any]) -> ClassAp:
+    return ClassAp(**{key: DifficultyAp.from_dict(of_class[key]) for key in DIFFICULTY_NAMES})
