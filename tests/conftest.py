@@ -18,8 +18,11 @@ from mobilenetdet.config.detection import (
 pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
+    "fixtures.own_classes",
     "fixtures.red_finder",
+    "fixtures.scenes",
     "fixtures.training",
+    "fixtures.weight_files",
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -38,6 +41,7 @@ def shared_dir() -> Path:
 def small_kitti(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A KITTI root with 12 frames of 192x64 pixels: red boxes on grey are Cars, green Pedestrians.
 
+    A blue one in frame 0 is the only Cyclist: no class of the default config is without an object.
     Converted: tfrecord/train_* (8 frames) and tfrecord/val_* (4).
     """
     root = tmp_path_factory.mktemp("small_kitti")
@@ -72,6 +76,10 @@ def draw_small_frame(index: int) -> tuple[np.ndarray, list[str]]:
         image[top:bottom, left:right] = colour
         box = f"{left}.00 {top}.00 {right}.00 {bottom}.00"
         lines.append(f"{name} 0.00 0 0.00 {box} 1.5 1.6 3.9 0.0 1.6 10.0 0.00\n")
+    if index == 0:
+        image[14:48, 166:186] = (255, 0, 0)
+        box = "166.00 14.00 186.00 48.00"
+        lines.append(f"Cyclist 0.00 0 0.00 {box} 1.7 0.6 1.8 0.0 1.6 10.0 0.00\n")
     return image, lines
 
 

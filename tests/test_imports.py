@@ -125,3 +125,10 @@ def test_lower_rooms_use_few_libraries(module):
 def test_models_do_without_tensorflow(module):
     external = _external(_imports(MODULES[module], top_level=True))
     assert external <= {"numpy", "keras", "h5py"}
+
+
+@pytest.mark.parametrize("module", _in_room("synthetic"))
+def test_the_renderer_knows_kitti_only_where_it_labels_and_writes(module):
+    if module.endswith((".labelling", ".writer")):
+        return
+    assert not [name for name in _imports(MODULES[module]) if _room(name) == "kitti"]

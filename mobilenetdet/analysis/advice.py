@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mobilenetdet.analysis.analyse import LEVEL, Analysis
+from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
 from mobilenetdet.analysis.error_types import (
     BACKGROUND,
     CLASSIFICATION,
@@ -12,7 +12,6 @@ from mobilenetdet.analysis.error_types import (
     REPEATED,
 )
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 
 # What usually helps; whether it does here, a run has to show.
 _REMEDIES = {
@@ -42,7 +41,7 @@ _MIN_SHARE, _MAX_SHARE = 0.1, 0.6
 
 
 def advise(analysis: Analysis) -> list[str]:
-    """Say where the AP is lost and what usually helps.
+    """Says where the AP is lost and what usually helps.
 
     For each class: the kind of error that costs most R40; the parts of the objects, between a
     tenth and six tenths of them, of which less than 60 % are found; and whether there are too few
@@ -51,16 +50,16 @@ def advise(analysis: Analysis) -> list[str]:
     Returns:
         Sentences, at least one for each class.
     """
-    return [line for name in EVALUATED_CLASSES for line in _advise_class(analysis, name)]
+    return [line for name in analysis.task.names for line in _advise_class(analysis, name)]
 
 
 def _advise_class(analysis: Analysis, name: str) -> list[str]:
     of_class = analysis.curves[name]
     if of_class is None:
         return [f"{name}: detected nowhere. Does the detector know the class?"]
-    curve = of_class[LEVEL.name]
+    curve = of_class[EXPLAINED]
     if curve.num_objects == 0:
-        return [f"{name}: no object counts at level {LEVEL.name}; the AP says nothing."]
+        return [f"{name}: no object counts at difficulty {EXPLAINED}; the AP says nothing."]
     lines = []
     if curve.num_objects < NUM_RECALL_STEPS:
         lines.append(
@@ -70,14 +69,14 @@ def _advise_class(analysis: Analysis, name: str) -> list[str]:
     costs = analysis.error_costs[name]
     kind = max(costs, key=lambda kind: costs[kind])
     if costs[kind] >= _MIN_COST:
-        count = analysis.error_counts[LEVEL.name][name][kind]
+        count = analysis.error_counts[EXPLAINED][name][kind]
         lines.append(
             f"{name}: errors of kind {kind} cost most, {costs[kind]:.1f} of the "
             f"{100 - curve.r40:.1f} points of R40 that are missing ({count:,} of them above score "
             f"{analysis.thresholds[name]:.2f}). {_REMEDIES[kind][0].upper()}{_REMEDIES[kind][1:]}."
         )
     else:
-        correct = analysis.error_counts[LEVEL.name][name][CORRECT]
+        correct = analysis.error_counts[EXPLAINED][name][CORRECT]
         lines.append(
             f"{name}: no kind of error costs more than a point of R40 ({curve.r40:.1f}; {correct:,}"
             " objects found)."

@@ -18,30 +18,32 @@ from mobilenetdet.analysis.error_types import (
     error_costs,
     find_errors,
 )
+from mobilenetdet.config.classes import DIFFICULTY_NAMES, KITTI_TASK, EvalTask
 from mobilenetdet.kitti.average_precision import (
     NUM_RECALL_STEPS,
     Curves,
     PrecisionRecall,
     precision_recall,
 )
-from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES, MODERATE, KittiObjects
+from mobilenetdet.kitti.labels import KittiObjects
 
-# The level that everything is explained at which is not given for all three.
-LEVEL = MODERATE
+# The difficulty that everything is explained at which is not given for all three.
+EXPLAINED = "moderate"
 FEW_OBJECTS = "* n objects, fewer than 41: R40 is at most 2.5 (n - 1)"
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """An AP explained. What is not given by level is of level moderate.
+    """An AP explained. What is not given by difficulty is of difficulty moderate.
 
     Attributes:
+        task: the classes that were scored.
         protocol: "current" or "pre2017".
         num_frames: frames that were scored.
-        curves: precision and recall by class and level.
+        curves: precision and recall by class and difficulty.
         thresholds: by class, the score of the best F1, from which on detections count as made.
-        error_counts: by level and class, how many detections are correct and how many errors there
-            are of each kind.
+        error_counts: by difficulty and class, how many detections are correct and how many errors
+            there are of each kind.
         error_costs: by class and kind, what R40 would gain without such errors, percent points.
         parts: by property and class, AP and recall of the objects in parts.
         confusion: [C + 1, C + 1], see `confusion_matrix`.
@@ -49,6 +51,7 @@ class Analysis:
         frame_errors: [F] errors of all classes in each frame.
     """
 
+    task: EvalTask
     protocol: str
     num_frames: int
     curves: Curves
@@ -61,12 +64,12 @@ class Analysis:
     frame_errors: np.ndarray
 
     def worst_frames(self, count: int) -> list[int]:
-        """Return the indices of up to `count` frames with errors, the most errors first."""
+        """Returns the indices of up to `count` frames with errors, the most errors first."""
         order = np.argsort(-self.frame_errors, kind="stable")[:count]
         return [int(index) for index in order if self.frame_errors[index] > 0]
 
     def to_json(self, frame_ids: Sequence[str]) -> dict[str, Any]:
-        """Return everything but the curves and the scores, ready for JSON.
+        """Returns everything but the curves and the scores, ready for JSON.
 
         Args:
             frame_ids: the names of the frames that were analysed, in their order.
@@ -90,48 +93,50 @@ def analyse(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
+    task: EvalTask = KITTI_TASK,
     protocol: str = "current",
 ) -> Analysis:
-    """Explain the AP of detections.
+    """Explains the AP of detections.
 
     Args:
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
+        task: the classes and how each is scored.
         protocol: "current" or "pre2017".
     """
-    curves = precision_recall(labels, detections, protocol=protocol)
+    curves = precision_recall(labels, detections, task=task, protocol=protocol)
     thresholds = {
-        name: best_threshold(of_class[LEVEL.name]) if of_class else 0.0
+        name: best_threshold(of_class[EXPLAINED]) if of_class else 0.0
         for name, of_class in curves.items()
     }
-    task = {"labels": labels, "detections": detections, "protocol": protocol}
-    by_level = {
-        level.name: find_errors(difficulty=level, score_thresholds=thresholds, **task)
-        for level in DIFFICULTIES
+    scored = {"labels": labels, "detections": detections, "task": task}
+    rules = {**scored, "protocol": protocol}
+    by_difficulty = {
+        difficulty: find_errors(difficulty=difficulty, score_thresholds=thresholds, **rules)
+        for difficulty in DIFFICULTY_NAMES
     }
-    any_score = dict.fromkeys(EVALUATED_CLASSES, -np.inf)
-    unthresholded = find_errors(difficulty=LEVEL, score_thresholds=any_score, **task)
+    any_score = dict.fromkeys(task.names, -np.inf)
+    unthresholded = find_errors(difficulty=EXPLAINED, score_thresholds=any_score, **rules)
     return Analysis(
+        task=task,
         protocol=protocol,
         num_frames=len(labels),
         curves=curves,
         thresholds=thresholds,
         error_counts={
-            level: {name: errors.counts() for name, errors in classes.items()}
-            for level, classes in by_level.items()
+            difficulty: {name: errors.counts() for name, errors in classes.items()}
+            for difficulty, classes in by_difficulty.items()
         },
-        error_costs=error_costs(difficulty=LEVEL, **task),
-        parts={name: ap_by(labels, detections, name) for name in PROPERTIES},
-        confusion=confusion_matrix(
-            labels, detections, difficulty=LEVEL, score_thresholds=thresholds
-        ),
+        error_costs=error_costs(difficulty=EXPLAINED, **rules),
+        parts={name: ap_by(property_name=name, **scored) for name in PROPERTIES},
+        confusion=confusion_matrix(difficulty=EXPLAINED, score_thresholds=thresholds, **scored),
         scores=_scores_by_kind(unthresholded, detections),
-        frame_errors=_count_by_frame(by_level[LEVEL.name], labels, detections),
+        frame_errors=_count_by_frame(by_difficulty[EXPLAINED], labels, detections),
     )
 
 
 def best_threshold(curve: PrecisionRecall) -> float:
-    """Return the sampled score at which F1, the harmonic mean of precision and recall, is best.
+    """Returns the sampled score at which F1, the harmonic mean of precision and recall, is best.
 
     0 if nothing is hit.
     """
@@ -145,19 +150,19 @@ def best_threshold(curve: PrecisionRecall) -> float:
 
 
 def format_analysis(analysis: Analysis) -> str:
-    """Lay errors, their costs and the AP of parts out as tables for the terminal."""
+    """Lays errors, their costs and the AP of parts out as tables for the terminal."""
     return "\n\n".join([_format_errors(analysis), _format_parts(analysis)])
 
 
 def _format_errors(analysis: Analysis) -> str:
     kinds = (CORRECT, *ERROR_KINDS)
     lines = [
-        f"Errors at level {LEVEL.name} (detections from the score of the best F1 on), and what "
+        f"Errors at difficulty {EXPLAINED} (detections from the score of the best F1 on), and what "
         "R40 would gain without them",
         f"{'':12}{'score':>7}" + "".join(f"{kind:>18}" for kind in kinds),
     ]
-    for name in EVALUATED_CLASSES:
-        counts, costs = analysis.error_counts[LEVEL.name][name], analysis.error_costs[name]
+    for name in analysis.task.names:
+        counts, costs = analysis.error_counts[EXPLAINED][name], analysis.error_costs[name]
         cells = "".join(f"{_format_count(counts[kind], costs.get(kind)):>18}" for kind in kinds)
         lines.append(f"{name:12}{analysis.thresholds[name]:7.3f}{cells}")
     return "\n".join(lines)
@@ -169,7 +174,7 @@ def _format_count(count: int, cost: float | None) -> str:
 
 
 def _format_parts(analysis: Analysis) -> str:
-    classes = EVALUATED_CLASSES
+    classes = analysis.task.names
     lines = [f"{'R40 / recall / objects':24}" + "".join(f"{name:>24}" for name in classes)]
     few = False
     for property_name, by_class in analysis.parts.items():
@@ -201,7 +206,7 @@ def _scores_by_kind(
 def _count_by_frame(
     errors: dict[str, Errors], labels: Sequence[KittiObjects], detections: Sequence[KittiObjects]
 ) -> np.ndarray:
-    """Return the misses and false alarms of all classes in each frame, [F]."""
+    """Returns the misses and false alarms of all classes in each frame, [F]."""
     gt_frames = np.repeat(np.arange(len(labels)), [len(frame) for frame in labels])
     det_frames = np.repeat(np.arange(len(labels)), [len(frame) for frame in detections])
     counts = np.zeros(len(labels), np.int64)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mobilenetdet.kitti.assignment import PackedFrames, pack_frames, type_code
-from mobilenetdet.kitti.average_precision import level_curve
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, Difficulty, KittiObjects
-from mobilenetdet.kitti.protocol import Level, check_choice
+from mobilenetdet.config.classes import KITTI_TASK, Difficulty, EvalTask
+from mobilenetdet.config.type_names import check_choice
+from mobilenetdet.kitti.assignment import PackedFrames, pack_frames
+from mobilenetdet.kitti.average_precision import selection_curve
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.protocol import Selection
 
-# Every labelled object of the class may count: the parts replace the three levels.
+# Every labelled object of the class may count: the parts replace the difficulties.
 _ANY = Difficulty("any", min_height=0, max_occlusion=3, max_truncation=1.0)
 
 
@@ -65,7 +67,11 @@ PROPERTIES: dict[str, tuple[Part, ...]] = {
 
 
 def ap_by(
-    labels: Sequence[KittiObjects], detections: Sequence[KittiObjects], property_name: str
+    labels: Sequence[KittiObjects],
+    detections: Sequence[KittiObjects],
+    property_name: str,
+    *,
+    task: EvalTask = KITTI_TASK,
 ) -> dict[str, list[PartAp]]:
     """Return R40 and recall of each class for each part of the objects.
 
@@ -77,21 +83,22 @@ def ap_by(
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
         property_name: one of `PROPERTIES`.
+        task: the classes and how each is scored.
 
     Raises:
         ValueError: an unknown property.
     """
     check_choice("property", property_name, tuple(PROPERTIES))
-    packed = pack_frames(labels, detections)
+    packed = pack_frames(labels, detections, task=task)
     values = _values(labels, packed, property_name)
     det_heights = np.abs(packed.det_boxes[3] - packed.det_boxes[1])
     found: dict[str, list[PartAp]] = {}
-    for name in EVALUATED_CLASSES:
-        level = Level.select(packed, class_name=name, difficulty=_ANY, protocol="pre2017")
-        own = packed.gt_types == type_code(name)
+    for code, name in enumerate(task.names):
+        selection = Selection.of(packed, class_name=name, difficulty=_ANY, protocol="pre2017")
+        own = packed.gt_types == code
         found[name] = [
             _part_ap(
-                level,
+                selection,
                 part,
                 counts=own & (values >= part.low) & (values < part.high),
                 outside=(det_heights < part.low) | (det_heights >= part.high)
@@ -103,12 +110,16 @@ def ap_by(
     return found
 
 
-def _part_ap(level: Level, part: Part, *, counts: np.ndarray, outside: np.ndarray) -> PartAp:
+def _part_ap(
+    selection: Selection, part: Part, *, counts: np.ndarray, outside: np.ndarray
+) -> PartAp:
     # A detection of another height that covers an object of the part is a hit all the same.
-    covers = np.zeros(len(level.det_counts), bool)
-    covers[level.dets[counts[level.gts]]] = True
-    chosen = replace(level, gt_counts=counts, det_counts=level.det_counts & (covers | ~outside))
-    curve = level_curve(chosen)
+    covers = np.zeros(len(selection.det_counts), bool)
+    covers[selection.dets[counts[selection.gts]]] = True
+    chosen = replace(
+        selection, gt_counts=counts, det_counts=selection.det_counts & (covers | ~outside)
+    )
+    curve = selection_curve(chosen)
     recall = float(curve.recalls.max(initial=0.0))
     return PartAp(part, curve.num_objects, curve.r40, recall)
 

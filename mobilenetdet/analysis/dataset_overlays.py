@@ -14,10 +14,11 @@ from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.box_status import OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.data.pipeline import count_frames, train_batches
 from mobilenetdet.draw import draw_labels, draw_matches
 from mobilenetdet.evaluation.evaluate import refuse_unknown_frames, spread_places
-from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
@@ -56,7 +57,10 @@ def write_label_overlays(
             seen.add(frame.frame_id)
             if frame.frame_id in frame_ids or (not frame_ids and place in places):
                 image = decode_image(frame.encoded, f"frame {frame.frame_id}")
-                yield frame.frame_id, draw_labels(image, frame.objects, title=frame.frame_id)
+                picture = draw_labels(
+                    image, frame.objects, classes=config.data.classes, title=frame.frame_id
+                )
+                yield frame.frame_id, picture
         refuse_unknown_frames(frame_ids, seen)
 
     return write_pictures(draw(), folder)
@@ -74,7 +78,10 @@ def write_batch_overlays(config: DetectionConfig, folder: OutputFolder) -> Path:
     def draw() -> Iterator[tuple[str, np.ndarray]]:
         """One picture a frame."""
         for name, frame in _training_frames(config):
-            yield name, draw_labels(frame.image, frame.objects, title=name)
+            picture = draw_labels(
+                frame.image, frame.objects, classes=config.data.classes, title=name
+            )
+            yield name, picture
 
     return write_pictures(draw(), folder)
 
@@ -115,7 +122,7 @@ class _Frame(NamedTuple):
 
 
 def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
-    names = np.array([*config.data.classes, DONT_CARE])
+    names = np.array([*config.data.classes, DONT_CARE_TYPE])
     index = 0
     for images, targets in train_batches(config, num_epochs=1).as_numpy_iterator():
         for image, boxes, classes, box_status in zip(
@@ -125,7 +132,7 @@ def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
                 return
             used = box_status != PADDING
             boxes, classes, box_status = boxes[used], classes[used], box_status[used]
-            types = np.where(box_status == OBJECT, names[classes], DONT_CARE)
+            types = np.where(box_status == OBJECT, names[classes], DONT_CARE_TYPE)
             objects = KittiObjects.from_detections(types, boxes, np.ones(len(types)))
             yield f"batch_{index:03d}", _Frame(image, boxes, box_status, objects)
             index += 1

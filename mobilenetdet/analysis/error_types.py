@@ -19,21 +19,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mobilenetdet.kitti.assignment import MIN_OVERLAPS, PackedFrames, pack_frames, type_code
-from mobilenetdet.kitti.average_precision import FALSE_ALARM, HIT, MISS, level_curve, match_level
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, Difficulty, KittiObjects
-from mobilenetdet.kitti.protocol import Level
+from mobilenetdet.config.classes import KITTI_TASK, EvalTask
+from mobilenetdet.kitti.assignment import PackedFrames, pack_frames
+from mobilenetdet.kitti.average_precision import (
+    FALSE_ALARM,
+    HIT,
+    MISS,
+    match_selection,
+    selection_curve,
+)
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.protocol import Selection
 
 CORRECT, REPEATED, LOCALISATION = "correct", "repeated", "localisation"
 CLASSIFICATION, BACKGROUND, MISSED = "classification", "background", "missed"
 ERROR_KINDS = (LOCALISATION, CLASSIFICATION, BACKGROUND, REPEATED, MISSED)
 # A false alarm that overlaps an object by more than this is about that object.
 NEAR_OVERLAP = 0.1
+# An occlusion that no difficulty counts; labels have 3 at most.
+_NEVER = 99
 
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """The errors of one class and level in frames laid end to end.
+    """The errors of one class at one difficulty in frames laid end to end.
 
     Attributes:
         detection_kinds: [M] "correct", an error kind, or "" for what the protocol ignores.
@@ -56,20 +65,22 @@ def find_errors(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
-    difficulty: Difficulty,
+    difficulty: str,
     score_thresholds: Mapping[str, float],
+    task: EvalTask = KITTI_TASK,
     protocol: str = "current",
 ) -> dict[str, Errors]:
-    """Return the errors of each evaluated class at one level.
+    """Returns the errors of each class at one difficulty.
 
     Args:
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
-        difficulty: the level.
+        difficulty: easy, moderate or hard.
         score_thresholds: the lowest score of each class that is still a detection.
+        task: the classes and how each is scored.
         protocol: "current" or "pre2017".
     """
-    packed = pack_frames(labels, detections, min_overlap=NEAR_OVERLAP)
+    packed = _pack_near(labels, detections, task)
     return _errors_of(packed, difficulty, score_thresholds, protocol)
 
 
@@ -77,7 +88,8 @@ def error_costs(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
-    difficulty: Difficulty,
+    difficulty: str,
+    task: EvalTask = KITTI_TASK,
     protocol: str = "current",
 ) -> dict[str, dict[str, float]]:
     """Return the R40 that each class would gain if all errors of a kind were mended.
@@ -89,19 +101,19 @@ def error_costs(
     Returns:
         `{"Car": {"localisation": gain in percent points, ..}, ..}`.
     """
-    packed = pack_frames(labels, detections, min_overlap=NEAR_OVERLAP)
-    errors = _errors_of(packed, difficulty, dict.fromkeys(EVALUATED_CLASSES, -np.inf), protocol)
-    task = {"difficulty": difficulty, "protocol": protocol}
-    before = _r40(labels, detections, **task)
-    gains: dict[str, dict[str, float]] = {name: {} for name in EVALUATED_CLASSES}
+    packed = _pack_near(labels, detections, task)
+    errors = _errors_of(packed, difficulty, dict.fromkeys(task.names, -np.inf), protocol)
+    rules = {"task": task, "difficulty": difficulty, "protocol": protocol}
+    before = _r40(labels, detections, **rules)
+    gains: dict[str, dict[str, float]] = {name: {} for name in task.names}
     for kind in ERROR_KINDS:
         mended_labels, mended = list(labels), list(detections)
         if kind == MISSED:
             mended_labels = _without_missed(labels, errors)
         else:
             mended = _mend(kind, labels, detections, packed, errors)
-        after = _r40(mended_labels, mended, **task)
-        for name in EVALUATED_CLASSES:
+        after = _r40(mended_labels, mended, **rules)
+        for name in task.names:
             gains[name][kind] = after[name] - before[name]
     return gains
 
@@ -119,30 +131,40 @@ def surest(dets: np.ndarray, gts: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return surest_first[first]
 
 
+def _pack_near(
+    labels: Sequence[KittiObjects], detections: Sequence[KittiObjects], task: EvalTask
+) -> PackedFrames:
+    """Packs frames with the pairs that are near, and all that the protocol needs."""
+    min_overlap = min(NEAR_OVERLAP, task.lowest_overlap)
+    return pack_frames(labels, detections, task=task, min_overlap=min_overlap)
+
+
 def _errors_of(
     packed: PackedFrames,
-    difficulty: Difficulty,
+    difficulty: str,
     score_thresholds: Mapping[str, float],
     protocol: str,
 ) -> dict[str, Errors]:
     return {
         name: _class_errors(packed, name, difficulty, score_thresholds[name], protocol)
-        for name in EVALUATED_CLASSES
+        for name in packed.task.names
     }
 
 
 def _class_errors(
-    packed: PackedFrames, name: str, difficulty: Difficulty, score_threshold: float, protocol: str
+    packed: PackedFrames, name: str, difficulty: str, score_threshold: float, protocol: str
 ) -> Errors:
-    level = Level.select(packed, class_name=name, difficulty=difficulty, protocol=protocol)
-    matches = match_level(level, score_threshold)
+    entry, code = packed.task[name], packed.task.index(name)
+    limits = entry.difficulty(difficulty)
+    selection = Selection.of(packed, class_name=name, difficulty=limits, protocol=protocol)
+    matches = match_selection(selection, score_threshold)
     num_dets = len(packed.det_scores)
     kinds = np.where(matches.detection_outcomes == HIT, CORRECT, np.full(num_dets, "", "<U14"))
     false_alarms = matches.detection_outcomes == FALSE_ALARM
-    own, own_overlaps = _nearest(packed, packed.gt_types == type_code(name))
-    other, other_overlaps = _nearest(packed, packed.gt_types != type_code(name))
+    own, own_overlaps = _nearest(packed, packed.gt_types == code)
+    other, other_overlaps = _nearest(packed, packed.gt_types != code)
     rules = [
-        (REPEATED, own_overlaps > MIN_OVERLAPS[name]),
+        (REPEATED, own_overlaps > entry.min_overlap),
         (LOCALISATION, own_overlaps > NEAR_OVERLAP),
         (CLASSIFICATION, other_overlaps > NEAR_OVERLAP),
     ]
@@ -210,7 +232,9 @@ def _without_missed(
     is_missed = np.any([of_class.missed for of_class in errors.values()], axis=0)
     starts = np.cumsum([0, *map(len, labels)])
     return [
-        replace(frame, occluded=np.where(is_missed[start : start + len(frame)], 3, frame.occluded))
+        replace(
+            frame, occluded=np.where(is_missed[start : start + len(frame)], _NEVER, frame.occluded)
+        )
         for frame, start in zip(labels, starts[:-1], strict=True)
     ]
 
@@ -219,16 +243,19 @@ def _r40(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
-    difficulty: Difficulty,
+    task: EvalTask,
+    difficulty: str,
     protocol: str,
 ) -> dict[str, float]:
-    packed = pack_frames(labels, detections)
-    return {
-        name: level_curve(
-            Level.select(packed, class_name=name, difficulty=difficulty, protocol=protocol)
-        ).r40
-        for name in EVALUATED_CLASSES
-    }
+    packed = pack_frames(labels, detections, task=task)
+    found = {}
+    for entry in task.classes:
+        limits = entry.difficulty(difficulty)
+        selection = Selection.of(
+            packed, class_name=entry.name, difficulty=limits, protocol=protocol
+        )
+        found[entry.name] = selection_curve(selection).r40
+    return found
 
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:

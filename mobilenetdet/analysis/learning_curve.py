@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, MODERATE
+from mobilenetdet.draw.class_colours import plot_colours
+from mobilenetdet.draw.figure_style import write_figure
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.records.shards import manifest_path, read_manifest
 from mobilenetdet.runs import open_run
 
@@ -51,7 +52,7 @@ def fit_power_law(num_frames: Sequence[int], aps: Sequence[float]) -> PowerLaw:
 
 
 def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
-    """Reads the training frames of an evaluated run and its R40 at level moderate by class.
+    """Reads the training frames of an evaluated run and its R40 at difficulty moderate by class.
 
     Raises:
         FileNotFoundError: the run was not evaluated, or its records are gone.
@@ -60,8 +61,8 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
     config, path = run.read_config(), run.metrics_file
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; mobilenetdet eval --run_dir makes it")
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    aps = {name: metrics[name][MODERATE.name]["R40"] for name in EVALUATED_CLASSES}
+    ap = AveragePrecision.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    aps = {name: of_class.moderate.r40 for name, of_class in ap.items()}
     records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)
     return read_manifest(records).num_frames, aps
 
@@ -79,15 +80,16 @@ def draw_learning_curve(
     Args:
         path: the PNG file.
         num_frames: [P] training frames of each run.
-        aps: by class, [P] R40 at level moderate.
+        aps: by class, [P] R40 at difficulty moderate.
         laws: by class.
         until: frames that the laws are drawn to.
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
+    colours = plot_colours(list(aps))
     along = np.geomspace(min(num_frames), until, 50)
     for name, of_class in aps.items():
-        colour = CLASS_COLOURS[name]
+        colour = colours[name]
         axes.plot(num_frames, of_class, "o", color=colour, label=name)
         axes.plot(along, [laws[name].ap(frames) for frames in along], "--", color=colour)
     axes.set(xscale="log", ylim=(0, 100))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobilenetdet.analysis.analyse import LEVEL, Analysis
+from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
+from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
 from mobilenetdet.draw import draw_comparison
-from mobilenetdet.kitti.average_precision import IGNORED, match_frame
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, Difficulty, KittiObjects
+from mobilenetdet.kitti.average_precision import IGNORED_OUTCOME, match_frame
+from mobilenetdet.kitti.labels import KittiObjects
 
 
 def draw_worst_frames(
@@ -36,8 +37,8 @@ def draw_worst_frames(
     """
     for index in analysis.worst_frames(count):
         found, frame_id = detections[index], frame_ids[index]
-        # Types of the detections are compared without their case, as the protocol does.
-        lowest = {name.lower(): score for name, score in analysis.thresholds.items()}
+        classes = analysis.task.class_of_type
+        lowest = {t: analysis.thresholds[name] for t, name in classes.items()}
         sure = [
             score >= lowest.get(name.lower(), np.inf)
             for name, score in zip(found.types.tolist(), found.scores, strict=True)
@@ -46,11 +47,12 @@ def draw_worst_frames(
             read_frame(frame_id),
             labels[index],
             found[np.array(sure, bool)],
-            difficulty=LEVEL,
+            task=analysis.task,
+            difficulty=EXPLAINED,
             title=frame_id,
         )
         errors = int(analysis.frame_errors[index])
-        yield f"{frame_id}: {errors} errors at level {LEVEL.name}", overlay
+        yield f"{frame_id}: {errors} errors at difficulty {EXPLAINED}", overlay
 
 
 def draw_match_overlay(
@@ -58,7 +60,8 @@ def draw_match_overlay(
     labels: KittiObjects,
     results: KittiObjects,
     *,
-    difficulty: Difficulty = HARD,
+    task: EvalTask = KITTI_TASK,
+    difficulty: str = HARD.name,
     title: str = "",
 ) -> np.ndarray:
     """Draws labels and detections with what the protocol makes of them.
@@ -67,10 +70,13 @@ def draw_match_overlay(
         image: uint8 [H, W, 3], RGB.
         labels: all objects of the frame.
         results: the detections to draw.
-        difficulty: the level.
+        task: the classes and how each is scored.
+        difficulty: easy, moderate or hard.
         title: stands in the strip below.
     """
-    label_outcomes, result_outcomes = combined_outcomes(labels, results, difficulty)
+    label_outcomes, result_outcomes = combined_outcomes(
+        labels, results, task=task, difficulty=difficulty
+    )
     return draw_comparison(
         image,
         labels,
@@ -82,26 +88,31 @@ def draw_match_overlay(
 
 
 def combined_outcomes(
-    labels: KittiObjects, results: KittiObjects, difficulty: Difficulty = HARD
+    labels: KittiObjects,
+    results: KittiObjects,
+    *,
+    task: EvalTask = KITTI_TASK,
+    difficulty: str = HARD.name,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What became of each label [N] and detection [M], all evaluated classes together.
+    """What became of each label [N] and detection [M], all classes together.
 
     A row that counts for no class stays "ignored".
     """
-    label_outcomes = np.full(len(labels), IGNORED, "<U11")
-    result_outcomes = np.full(len(results), IGNORED, "<U11")
-    for class_name in EVALUATED_CLASSES:
+    label_outcomes = np.full(len(labels), IGNORED_OUTCOME, "<U11")
+    result_outcomes = np.full(len(results), IGNORED_OUTCOME, "<U11")
+    for class_name in task.names:
         matches = match_frame(
             labels,
             results,
             class_name=class_name,
             difficulty=difficulty,
             score_threshold=-np.inf,
+            task=task,
         )
         for combined, of_class in (
             (label_outcomes, matches.label_outcomes),
             (result_outcomes, matches.detection_outcomes),
         ):
-            counts = of_class != IGNORED
+            counts = of_class != IGNORED_OUTCOME
             combined[counts] = of_class[counts]
     return label_outcomes, result_outcomes

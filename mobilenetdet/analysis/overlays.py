@@ -88,13 +88,14 @@ def draw_frames(
         evaluation: labels, detections and images.
         count: frames at most, evenly spread; by default all that were kept.
     """
-    kept = list(evaluation.images)
+    task, kept = evaluation.config.eval_task(), list(evaluation.images)
     for place in spread_places(len(kept), len(kept) if count is None else count):
         frame_id = kept[place]
         image = decode_image(evaluation.images[frame_id], f"frame {frame_id}")
         shown = evaluation.detections[frame_id].above(evaluation.config.eval.overlay_score)
         labels = evaluation.labels[frame_id]
-        yield frame_id, draw_match_overlay(image, labels, shown.to_kitti(), title=frame_id)
+        picture = draw_match_overlay(image, labels, shown.to_kitti(), task=task, title=frame_id)
+        yield frame_id, picture
 
 
 def tensorboard_overlays(evaluation: Evaluation) -> np.ndarray:

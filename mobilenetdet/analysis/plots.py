@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mobilenetdet.analysis.analyse import LEVEL, Analysis
+from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
 from mobilenetdet.analysis.breakdown import PartAp
 from mobilenetdet.analysis.confusion import NOTHING
-from mobilenetdet.draw.figure_style import CLASS_COLOURS, draw_counts, write_figure
+from mobilenetdet.draw.class_colours import plot_colours
+from mobilenetdet.draw.figure_style import draw_counts, write_figure
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, Curves
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 
 _KIND_COLOURS = {
     "correct": "#34a869",
@@ -23,6 +24,7 @@ _KIND_COLOURS = {
     "repeated": "#8a939e",
 }
 _SCORE_BINS = 40
+_MAX_COLUMNS = 5
 
 
 def write_plots(analysis: Analysis, folder: Path) -> list[Path]:
@@ -48,31 +50,40 @@ def draw_plots(analysis: Analysis) -> dict[str, Figure]:
         "precision_recall": draw_precision_recall(analysis.curves),
         "parts": draw_parts(analysis.parts),
         "scores": draw_scores(analysis),
-        "confusion": draw_confusion(analysis.confusion),
+        "confusion": draw_confusion(analysis.confusion, analysis.task.names),
     }
 
 
 def draw_precision_recall(curves: Curves) -> Figure:
-    """Draws precision against recall of each class and level, with both samplings of recall."""
-    figure = Figure(figsize=(4.2 * len(curves), 3.8), layout="constrained")
+    """Draws precision against recall by class and difficulty, with both samplings of recall."""
+    figure, panels = _panels(len(curves), height=3.8)
     steps = np.arange(NUM_RECALL_STEPS) / (NUM_RECALL_STEPS - 1)
-    for axes, (class_name, levels) in zip(
-        figure.subplots(1, len(curves), sharey=True), curves.items(), strict=True
-    ):
-        for level, curve in (levels or {}).items():
-            label = f"{level}: R40 {curve.r40:.1f}, R11 {curve.r11:.1f}"
+    for axes, (class_name, of_class) in zip(panels, curves.items(), strict=True):
+        for difficulty, curve in (of_class or {}).items():
+            label = f"{difficulty}: R40 {curve.r40:.1f}, R11 {curve.r11:.1f}"
             (line,) = axes.plot(steps, curve.precisions, drawstyle="steps-post", label=label)
             colour = line.get_color()
             axes.plot(steps[1:], curve.precisions[1:], ".", markersize=3, color=colour)
             axes.plot(steps[::4], curve.precisions[::4], "o", fillstyle="none", color=colour)
         axes.set(xlabel="recall", xlim=(0, 1.02), ylim=(0, 1.02), title=class_name)
-        if levels is None:
+        if of_class is None:
             axes.text(0.5, 0.5, "detected nowhere", ha="center")
         else:
             axes.legend(fontsize=8, loc="lower left", title="dots: R40, circles: R11")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("precision")
     return figure
+
+
+def _panels(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each class, up to five in a row."""
+    columns = min(count, _MAX_COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(4.2 * columns, height * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in panels[count:]:
+        unused.remove()
+    return figure, panels[:count]
 
 
 def draw_parts(parts: dict[str, dict[str, list[PartAp]]]) -> Figure:
@@ -90,9 +101,10 @@ def draw_parts(parts: dict[str, dict[str, list[PartAp]]]) -> Figure:
 
 def _draw_property(axes: Axes, property_name: str, by_class: dict[str, list[PartAp]]) -> None:
     width = 0.8 / len(by_class)
+    colours = plot_colours(list(by_class))
     for index, (class_name, of_class) in enumerate(by_class.items()):
         places = np.arange(len(of_class)) + (index - (len(by_class) - 1) / 2) * width
-        colour = CLASS_COLOURS[class_name]
+        colour = colours[class_name]
         for place, part in zip(places, of_class, strict=True):
             alpha = 0.85 if part.num_objects >= NUM_RECALL_STEPS else 0.3
             axes.bar(place, part.r40, width * 0.92, color=colour, alpha=alpha)
@@ -109,9 +121,8 @@ def _draw_property(axes: Axes, property_name: str, by_class: dict[str, list[Part
 
 def draw_scores(analysis: Analysis) -> Figure:
     """Draws how the scores of hits and of each kind of false alarm are spread, on a log scale."""
-    figure = Figure(figsize=(4.2 * len(EVALUATED_CLASSES), 3.6), layout="constrained")
-    all_axes = figure.subplots(1, len(EVALUATED_CLASSES))
-    for axes, name in zip(all_axes, EVALUATED_CLASSES, strict=True):
+    figure, panels = _panels(len(analysis.task.names), height=3.6)
+    for axes, name in zip(panels, analysis.task.names, strict=True):
         by_kind = analysis.scores[name]
         every = np.concatenate(list(by_kind.values()))
         if len(every):
@@ -127,7 +138,9 @@ def draw_scores(analysis: Analysis) -> Figure:
             )
             axes.axvline(analysis.thresholds[name], color="black", linestyle=":", linewidth=1)
             axes.set_yscale("log")
-            axes.legend(fontsize=7, title=f"level {LEVEL.name}; dotted: best F1", title_fontsize=7)
+            axes.legend(
+                fontsize=7, title=f"difficulty {EXPLAINED}; dotted: best F1", title_fontsize=7
+            )
         else:
             axes.text(0.5, 0.5, "nothing detected", ha="center")
         axes.set(xlabel="score", title=name)
@@ -135,13 +148,13 @@ def draw_scores(analysis: Analysis) -> Figure:
     return figure
 
 
-def draw_confusion(matrix: np.ndarray) -> Figure:
+def draw_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draws which class is taken for which: counts, coloured by their share of the row."""
     return draw_counts(
         matrix,
-        [*EVALUATED_CLASSES, NOTHING],
+        [*classes, NOTHING],
         xlabel="detected as",
         ylabel="labelled",
-        title=f"level {LEVEL.name}, IoU above 0.5",
-        blank=(len(EVALUATED_CLASSES), len(EVALUATED_CLASSES)),
+        title=f"difficulty {EXPLAINED}, IoU above 0.5",
+        blank=(len(classes), len(classes)),
     )

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
 from mobilenetdet.draw import draw_labels
-from mobilenetdet.kitti.labels import DONT_CARE
-from mobilenetdet.records.detection_record import CLASS_IDS, RecordFrame
+from mobilenetdet.records.detection_record import RecordFrame
 from mobilenetdet.records.encoded_image import decode_image
-
-_SPELLING = {name.lower(): name for name in CLASS_IDS}
 
 
 @dataclass(frozen=True)
@@ -64,15 +62,18 @@ def summarize(frames: Iterable[RecordFrame]) -> RecordsSummary:
     sizes: Counter[tuple[int, int, str]] = Counter()
     num_image_bytes = 0
     boxes: dict[str, list[np.ndarray]] = {}
+    # KITTI's spelling of its own types, for others that which comes first.
+    spelling = {name.lower(): name for name in KITTI_TYPES}
     empty, dont_care = [], []
     for frame in frames:
         frame_ids[frame.frame_id] += 1
         sizes[frame.width, frame.height, frame.format] += 1
         num_image_bytes += len(frame.encoded)
-        names = np.array([_SPELLING.get(name.lower(), name) for name in frame.objects.types], str)
+        types = frame.objects.types.tolist()
+        names = np.array([spelling.setdefault(name.lower(), name) for name in types], str)
         if not len(names):
             empty.append(frame.frame_id)
-        elif (names == DONT_CARE).all():
+        elif (names == DONT_CARE_TYPE).all():
             dont_care.append(frame.frame_id)
         for name in dict.fromkeys(names.tolist()):
             boxes.setdefault(name, []).append(_measure(frame, names == name))

@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.analysis.advice import advise
-from mobilenetdet.analysis.analyse import FEW_OBJECTS, LEVEL, Analysis
+from mobilenetdet.analysis.analyse import EXPLAINED, FEW_OBJECTS, Analysis
 from mobilenetdet.analysis.error_types import CORRECT, ERROR_KINDS, MISSED
 from mobilenetdet.analysis.plots import draw_plots
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.classes import DIFFICULTY_NAMES
 from mobilenetdet.draw import encode_jpeg
 from mobilenetdet.draw.figure_style import to_png
 from mobilenetdet.kitti.average_precision import summarise_curves
-from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
-from mobilenetdet.kitti.metric_table import MEASURES, flat_metrics
+from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 
 NUM_WORST_FRAMES = 20
 
 _CAPTIONS = {
     "precision_recall": "Dots are the recalls of R40, circles those of R11.",
     "scores": (
-        f"Scores of all detections at level {LEVEL.name}. Where hits and false alarms lie apart, a "
-        "threshold between them is safe; the dotted one gives the best F1."
+        f"Scores of all detections at difficulty {EXPLAINED}. Where hits and false alarms lie "
+        "apart, a threshold between them is safe; the dotted one gives the best F1."
     ),
     "confusion": (
         "Detections above the score of the best F1 against objects of any class, IoU above 0.5. "
@@ -91,18 +91,14 @@ def _facts(facts: Mapping[str, str], analysis: Analysis) -> str:
 
 
 def _average_precision(analysis: Analysis) -> str:
-    flat = flat_metrics(summarise_curves(analysis.curves))
-    heading = ["percent", *(f"{m} {level.name}" for m in MEASURES for level in DIFFICULTIES)]
+    ap = summarise_curves(
+        analysis.curves, protocol=analysis.protocol, num_frames=analysis.num_frames
+    )
+    columns = [(measure, key) for measure in MEASURES for key in DIFFICULTY_NAMES]
+    heading = ["percent", *(f"{measure} {key}" for measure, key in columns)]
     rows = [
-        [
-            name,
-            *(
-                f"{flat[f'{name}/{level.name}/{m}']:.2f}"
-                for m in MEASURES
-                for level in DIFFICULTIES
-            ),
-        ]
-        for name in (*EVALUATED_CLASSES, "mean")
+        [name, *(f"{measure_of(of_class[key], measure):.2f}" for measure, key in columns)]
+        for name, of_class in {**ap.classes, "mean": ap.mean}.items()
     ]
     return _table(heading, rows)
 
@@ -110,11 +106,11 @@ def _average_precision(analysis: Analysis) -> str:
 def _errors(analysis: Analysis) -> str:
     kinds = (CORRECT, *ERROR_KINDS)
     rows = []
-    for level, by_class in analysis.error_counts.items():
+    for difficulty, by_class in analysis.error_counts.items():
         for name, counts in by_class.items():
-            costs: Mapping[str, Any] = analysis.error_costs[name] if level == LEVEL.name else {}
+            costs: Mapping[str, Any] = analysis.error_costs[name] if difficulty == EXPLAINED else {}
             cells = [_count(kind, counts, costs) for kind in kinds]
-            rows.append([f"{name}, {level}", f"{analysis.thresholds[name]:.3f}", *cells])
+            rows.append([f"{name}, {difficulty}", f"{analysis.thresholds[name]:.3f}", *cells])
     note = f'<p class="dim">{_KINDS_EXPLAINED}</p>'
     return _table(["", "score from", *kinds], rows) + note
 

@@ -113,12 +113,12 @@ def _tf_keras_step(images: Any) -> Step:
 
 
 def _train_step(model: Any, optimizer: Any, images: Any) -> Step:
-    """The same step for Keras 2 and 3: `train_on_batch` of Keras 2 makes a dataset each time."""
+    """Returns one step for Keras 2 and 3; `train_on_batch` of Keras 2 makes a dataset each time."""
     import tensorflow as tf
 
     @tf.function(jit_compile=False)
     def step(images: tf.Tensor) -> tf.Tensor:
-        """Forward, backward and update, for a loss that costs nothing."""
+        """Runs forward, backward and update, for a loss that costs nothing."""
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(tf.cast(model(images, training=True), tf.float32)))
         variables = model.trainable_variables

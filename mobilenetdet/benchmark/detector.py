@@ -89,7 +89,7 @@ def time_detector(
 
     @tf.function(jit_compile=False)
     def loss_and_gradient() -> list[tf.Tensor]:
-        """Matching, loss and its gradient with respect to the raw predictions."""
+        """Runs matching, loss and its gradient with respect to the raw predictions."""
         with tf.GradientTape() as tape:
             tape.watch(predictions)
             loss = detector.compute_loss(y=targets, y_pred=predictions)
@@ -137,16 +137,16 @@ def time_inference(preset: str, config: DetectionConfig, rounds: Rounds) -> Infe
 
     @tf.function(jit_compile=False)
     def decode(predictions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Boxes, scores and NMS."""
+        """Decodes boxes and scores and suppresses duplicates."""
         return detect(detector, predictions, config.postprocess)
 
     @tf.function(jit_compile=False)
     def do_nothing(predictions: dict[str, tf.Tensor]) -> tf.Tensor:
-        """What a call costs; a program that detects makes one call for all."""
+        """Costs what any call costs; it is subtracted, as detection makes one call in all."""
         return predictions["deltas"][0, 0, 0]
 
     def run_forward() -> None:
-        """The forward pass; what comes after it finds other caches than what comes alone."""
+        """Runs the forward pass, which leaves the caches as decoding finds them in use."""
         finish(forward(images))
 
     steps = {

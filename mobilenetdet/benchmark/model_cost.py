@@ -12,8 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mobilenetdet.classification.model import build_classifier
-from mobilenetdet.models.layers import Tensor
+from mobilenetdet.models.layers import Tensor, nested_layers
 
 # Layers whose multiply-adds count: those of normalisation fold into them, others are few.
 _COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
@@ -41,7 +40,7 @@ class ModelCost:
 
 
 def measure_cost(model: keras.Model, image_size: tuple[int, int]) -> ModelCost:
-    """Counts; runs the model once on a black image.
+    """Counts parameters and multiply-adds; runs the model once on a black image.
 
     A layer that runs on several maps counts for each of them.
 
@@ -64,11 +63,14 @@ def measure_cost(model: keras.Model, image_size: tuple[int, int]) -> ModelCost:
 def measure_classifiers(
     alphas: Sequence[float] = ALPHAS, sizes: Sequence[int] = SIZES, *, num_classes: int = 1000
 ) -> dict[tuple[float, int], ModelCost]:
-    """Measures MobileNetV1 as a classifier.
+    """Measures MobileNetV1 as a classifier; needs the package's `classification`.
 
     Returns:
         The cost for each (alpha, side of the square image in pixels).
     """
+    # Not at the top: detectors can be measured without the classifier.
+    from mobilenetdet.classification.model import build_classifier
+
     costs = {}
     for alpha in alphas:
         model = build_classifier((None, None, 3), num_classes=num_classes, alpha=alpha)
@@ -79,7 +81,7 @@ def measure_classifiers(
 @contextlib.contextmanager
 def _macs_recorded(model: keras.Model, macs: dict[str, int]) -> Iterator[None]:
     """Adds up the multiply-adds of every call inside the `with` block, by layer name."""
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, _COUNTED)]
+    layers = [layer for layer in nested_layers(model) if isinstance(layer, _COUNTED)]
     for layer in layers:
         layer.call = functools.partial(_call_and_count, layer, layer.call, macs)
     try:

@@ -1,4 +1,4 @@
-"""What every timed step needs: TensorFlow, a policy for its layers, and the end of its work."""
+"""Shared by all timed steps: the backend check, the dtype policy, waiting for results."""
 
 from __future__ import annotations
 

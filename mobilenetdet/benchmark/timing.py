@@ -1,4 +1,4 @@
-"""How times are taken, and what they depend on: the machine and the versions."""
+"""Timing of steps, and a description of the machine and the versions."""
 
 from __future__ import annotations
 

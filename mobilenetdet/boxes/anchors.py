@@ -13,7 +13,7 @@ Levels = Sequence[tuple[int, Sequence[tuple[float, float]]]]
 
 @dataclass(frozen=True, eq=False)
 class LevelSides:
-    """The sides of the anchors of one map.
+    """Left, right, top and bottom of the anchors of one map.
 
     Anchors of one shape share left and right in a column, top and bottom in a row.
 
@@ -58,7 +58,7 @@ class AnchorGrid:
         return found
 
     def mirror_order(self) -> np.ndarray:
-        """For each anchor the one that takes its place when the image is mirrored left to right.
+        """Returns the permutation of anchors that mirrors the image left to right.
 
         Returns:
             int [A], indices of anchors.

@@ -1,4 +1,4 @@
-"""What a row of a padded batch of boxes stands for."""
+"""Status of each row in a padded batch of boxes."""
 
 PADDING = 0  # nothing
 OBJECT = 1  # an object to learn

@@ -13,10 +13,17 @@ _GROUPS = (32, *range(48, 15, -1))
 
 
 def batched_gather(values: Tensor, index: Tensor) -> Tensor:
-    """Takes rows of [B, M, ...] by int [B, K], image by image: [B, K, ...].
+    """Gathers rows along axis 1, like `tf.gather(..., batch_dims=1)`.
 
-    They are looked up whole in one list of the rows of all images. `ops.take_along_axis` would
-    look up each value, and bring all of them into another order first.
+    One flat `ops.take` over the rows of all images: `ops.take_along_axis` gathers value by value
+    and transposes first, which is several times slower.
+
+    Args:
+        values: [B, M, ...].
+        index: int [B, K], rows of each image.
+
+    Returns:
+        [B, K, ...].
 
     Example: of ((a, b, c), (d, e, f)) the index ((2, 0), (1, 1)) takes ((c, a), (e, e)).
     """
@@ -60,18 +67,18 @@ def top_k_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 class PositiveAnchors:
-    """The anchors that learn an object, as P rows of an array.
+    """The P positive anchors of a batch, and gathering values at them.
 
-    There are a few hundred of them among a hundred thousand anchors. A graph of TensorFlow can hold
-    as many rows as there are. JAX needs to know their number beforehand: there all anchors
-    are rows, and those without an object have a weight of 0.
+    Of a hundred thousand anchors a few hundred are positive, so losses are computed at these alone.
+    TensorFlow's graphs allow a P that differs from batch to batch. JAX needs static shapes: there P
+    is B * A, and anchors that are not positive have weight 0.
 
     Attributes:
-        weights: float32 [P], 1 where the row learns an object.
+        weights: float32 [P], 1 for a positive anchor, else 0.
     """
 
     def __init__(self, positive: Tensor) -> None:
-        """Chooses the rows of bool [B, A]."""
+        """Selects the positive anchors, bool [B, A]."""
         flat = ops.reshape(positive, (-1,))
         self._batch, self._num_anchors = ops.shape(positive)
         keeps_all = keras.backend.backend() != "tensorflow"
@@ -80,12 +87,12 @@ class PositiveAnchors:
         self.weights = weights if keeps_all else ops.take(weights, self._index)
 
     def take(self, values: Tensor) -> Tensor:
-        """Takes the rows of [B, A, ...]: [P, ...]."""
+        """Gathers values [B, A, ...] at the positive anchors: [P, ...]."""
         flat = ops.reshape(values, (-1, *values.shape[2:]))
         return flat if self._index is None else ops.take(flat, self._index, axis=0)
 
     def take_pairs(self, values: Tensor) -> Tensor:
-        """Takes from [B, N, A] what belongs to each row and each object of its image: [P, N]."""
+        """Gathers pairwise values [B, N, A] at the positive anchors: [P, N]."""
         if self._index is None:
             return ops.reshape(ops.transpose(values, (0, 2, 1)), (-1, ops.shape(values)[1]))
         count, num_anchors = ops.shape(values)[1], self._num_anchors
@@ -95,7 +102,7 @@ class PositiveAnchors:
         return ops.take(ops.reshape(values, (-1,)), first[:, None] + steps)
 
     def put(self, values: Tensor) -> Tensor:
-        """Puts int32 values [P] where their rows came from: [B, A], 0 elsewhere."""
+        """Scatters int32 values [P] back to their anchors: [B, A], 0 elsewhere."""
         shape = (self._batch, self._num_anchors)
         if self._index is not None:
             nothing = ops.zeros((self._batch * self._num_anchors,), dtype="int32")
@@ -103,7 +110,7 @@ class PositiveAnchors:
         return ops.reshape(values, shape)
 
     def take_objects(self, gt_index: Tensor, values: Tensor) -> Tensor:
-        """Takes the object [B, N, ...] that each row learns, by its index [B, A]: [P, ...]."""
+        """Gathers values [B, N, ...] of the objects matched by index [B, A]: [P, ...]."""
         count = ops.shape(values)[1]
         first = ops.arange(self._batch, dtype="int32")[:, None] * count
         return ops.take(
@@ -111,5 +118,5 @@ class PositiveAnchors:
         )
 
     def sum(self, losses: Tensor) -> Tensor:
-        """Sums losses [P] over the anchors that learn an object."""
+        """Sums losses [P] over the positive anchors."""
         return ops.sum(losses * self.weights)

@@ -1,4 +1,4 @@
-"""How far labelled boxes and the anchors of a grid overlap, found axis by axis."""
+"""Signed IoU of boxes with grid anchors, computed separably per axis."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from mobilenetdet.boxes.geometry import Tensor, area
 
 
 def signed_overlaps(grid: AnchorGrid, gt_boxes: Tensor, gt_status: Tensor) -> Tensor:
-    """Overlap of all boxes with all anchors, negative where the box is no object.
+    """Returns the overlap of every box with every anchor; negative for ignored boxes and DontCare.
 
-    It is the intersection over the sum of both areas, s: IoU is s / (1 - s) and thus ranks alike,
-    see `from_iou`. Of DontCare regions it is the intersection over the area of the anchor.
+    The overlap is s = intersection / (sum of both areas). IoU = s / (1 - s) grows with s, so
+    thresholds are converted once (`from_iou`) instead of every overlap. For DontCare regions it is
+    the intersection over the area of the anchor.
 
-    The intersection is the product of two lengths. One is the same all along a column of the map,
-    the other along a row, so that an anchor costs one multiplication and one division. The sign
-    spares one array for objects and another for the rest: the largest overlap of an anchor is that
-    of an object, the smallest that of something to ignore.
+    The intersection of a box with an anchor is a width times a height. The width is the same along
+    a column of the grid and the height along a row, so each anchor costs one multiplication and one
+    division. With the sign one array serves both: the maximum over the boxes belongs to an object,
+    the minimum to an ignored box.
 
     Args:
         grid: the anchors.
@@ -47,7 +48,7 @@ def signed_overlaps(grid: AnchorGrid, gt_boxes: Tensor, gt_status: Tensor) -> Te
 
 
 def from_iou(iou: float) -> float:
-    """The intersection over the sum of both areas at an IoU.
+    """Converts an IoU to the intersection over the sum of both areas.
 
     Example: an IoU of 0.5 is 1 / 3.
     """

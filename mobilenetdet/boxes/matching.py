@@ -1,4 +1,4 @@
-"""Which anchor learns which object: decided on the batch, without losing an object."""
+"""Matching anchors to objects, on the batch; every object keeps at least one anchor."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _UNREACHABLE = 2.0
 
 
 class AnchorMatches(NamedTuple):
-    """What each anchor is to learn. An anchor that is neither positive nor negative learns nothing.
+    """The assignment of anchors; those neither positive nor negative have weight 0 in the loss.
 
     Attributes:
-        gt_index: int32 [B, A], row of the object of a positive anchor, 0 elsewhere.
-        positive: bool [B, A], the anchor learns an object.
-        negative: bool [B, A], the anchor learns background.
+        gt_index: int32 [B, A], row of the matched object of a positive anchor, 0 elsewhere.
+        positive: bool [B, A], matched to an object.
+        negative: bool [B, A], background.
     """
 
     gt_index: Tensor
@@ -34,12 +34,12 @@ class AnchorMatches(NamedTuple):
 def match_anchors(
     grid: AnchorGrid, gt_boxes: Tensor, gt_status: Tensor, config: MatchingConfig
 ) -> AnchorMatches:
-    """Matches anchors to objects.
+    """Matches anchors to objects by IoU, SSD's way, with a one-to-one match for every object.
 
-    Each object owns the anchor that `assign_best_anchors` gives it. Beside these, an anchor is
-    positive for the object that it overlaps most if that IoU reaches `positive_iou`. Anchors on
-    ignored objects, in DontCare regions (unless the config counts these as background) or just
-    below `positive_iou` learn nothing.
+    Each object owns the anchor that `assign_best_anchors` gives it. Any other anchor is positive
+    for the object of its highest IoU if that reaches `positive_iou`. Anchors on ignored objects, in
+    DontCare regions (unless the config counts these as background) or with an IoU between
+    `ignore_iou` and `positive_iou` are neither positive nor negative.
 
     Args:
         grid: the anchors.
@@ -63,12 +63,12 @@ def match_anchors(
 
 
 def assign_best_anchors(overlaps: Tensor, is_object: Tensor) -> Tensor:
-    """Gives each object an anchor of its own, the pairs that overlap most first.
+    """Assigns each object an anchor of its own, greedily by the highest overlap.
 
-    The greedy one-to-one assignment: of all open pairs the one that overlaps most is fixed, its
-    object and its anchor leave, and so on. Each round fixes every pair that is the best of both
-    its object and its anchor, since greedy would come to it untouched. Objects rarely share their
-    best anchor, so that few rounds are needed. Of equals the first object goes first.
+    Greedy one-to-one assignment takes the pair of the highest overlap, removes its object and its
+    anchor, and repeats. Here each round takes every pair that is the best of both its object and
+    its anchor, which gives the same result in few rounds, since objects rarely share their best
+    anchor. Ties go to the first object.
 
     Args:
         overlaps: float [B, N, A], -1 to 1; 0 or more in the rows of objects; N <= A.
@@ -86,11 +86,11 @@ def assign_best_anchors(overlaps: Tensor, is_object: Tensor) -> Tensor:
     best = ops.where(is_object[:, :, None], best, -1.0)
 
     def fix_mutual_bests(best: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
-        """One round: each object that is the best of its best free anchor gets it and leaves."""
+        """Fixes the pairs in which object and anchor are each other's best."""
         first = ops.argmax(best, axis=2)[:, :, None]
         wanted = ops.take_along_axis(candidates, first, axis=2)[:, :, 0]  # [B, N]
         own = ops.max(best, axis=2)  # [B, N], -1 for objects that have left
-        # What every object m thinks of the anchor that n wants: [B, n, m].
+        # Overlap of every object m with the anchor that n wants: [B, n, m].
         rivals = ops.transpose(ops.take_along_axis(overlaps, wanted[:, None, :], axis=2), (0, 2, 1))
         rivals = ops.where(own[:, None, :] >= 0, rivals, -1.0)
         beaten = ops.logical_or(
@@ -140,7 +140,7 @@ def _owners(assigned: Tensor, shape: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _on_ignored(overlaps: Tensor, gt_status: Tensor, config: MatchingConfig) -> Tensor:
-    """Anchors [B, A] that lie on something which is neither object nor background."""
+    """Anchors [B, A] on ignored objects or in DontCare regions."""
     # A small ignored object may be far from every anchor's shape: its best anchor counts too.
     best = ops.maximum(-ops.min(overlaps, axis=2), 1e-6)  # [B, N]
     of_ignored = ops.minimum(best, from_iou(config.ignore_iou))

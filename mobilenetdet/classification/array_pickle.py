@@ -1,4 +1,4 @@
-"""Pickles of arrays and plain containers, read without running what they name.
+"""Reads pickles of arrays and plain containers without running code from them.
 
 A pickle is a program that may call anything Python can import. CIFAR-10 comes as pickles of Python
 2, so the few calls that numpy's arrays need are answered by stand-ins; every other is refused.
@@ -100,7 +100,10 @@ _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles what `_ADMITTED` names, and refuses all else."""
+
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        """Returns the stand-in of a name."""
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which arrays do not need")
         return _ADMITTED[module, name]

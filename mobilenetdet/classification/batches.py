@@ -1,4 +1,4 @@
-"""Labelled images as batches, whatever they come from."""
+"""The data sets of labelled images behind one interface."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def open_images(config: ClassifierConfig) -> ClassImages:
 
 @contextlib.contextmanager
 def damage_named(images: ClassImages) -> Iterator[None]:
-    """Where a pipeline breaks off in the `with` block, finds the image that it stumbled over.
+    """Names the damaged image when a pipeline fails inside the `with` block.
 
     Raises:
         ValueError: a damaged image; names it.
@@ -81,9 +81,9 @@ def damage_named(images: ClassImages) -> Iterator[None]:
 
 
 def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:
-    """Returns the batches of a training epoch; the images that fill none wait for the next.
+    """Returns the number of batches of a training epoch.
 
-    Every epoch has another order, so these are always others.
+    The last incomplete batch is dropped; which images it holds differs from epoch to epoch.
 
     Raises:
         ValueError: there are fewer images than a batch has.

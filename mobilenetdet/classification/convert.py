@@ -7,17 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.classification.class_names import name_classes, read_labels, write_labels
 from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
-from mobilenetdet.classification.records import class_features, read_class_image
+from mobilenetdet.classification.records import (
+    LABELS_FILE,
+    class_features,
+    name_classes,
+    read_class_image,
+    read_labels,
+    write_labels,
+)
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
-    Listeners,
+    Progress,
     ShardOptions,
-    SplitSources,
+    SplitRecords,
     write_shards,
 )
-from mobilenetdet.records.shards import Manifest, manifest_path
+from mobilenetdet.records.shards import Manifest, is_manifest, manifest_path
 from mobilenetdet.records.tfrecord import encode_example
 
 TRAIN, VAL = "train", "val"
@@ -45,7 +51,7 @@ def convert_classes(
     output_dir: Path,
     options: ClassConversionOptions | None = None,
     *,
-    listeners: Listeners | None = None,
+    progress: Progress | None = None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them; see `write_shards`.
@@ -58,7 +64,7 @@ def convert_classes(
         split: train, val, ...
         output_dir: folder for the records.
         options: how to write them.
-        listeners: hear how far it is.
+        progress: called on the way.
         on_note: called with a line for each image that was re-encoded or left out, from several
             threads.
 
@@ -74,37 +80,48 @@ def convert_classes(
     labels = _settle_labels(root, split, images, output_dir, options)
     random.Random(_SHUFFLE_SEED).shuffle(images)
     number_of = {name: number for number, name in enumerate(labels)}
+    sources = [
+        LabelledImage(image, number_of[image.class_name], labels[image.class_name])
+        for image in images
+    ]
 
-    def encode(source: ImageSource) -> EncodedRecord | None:
+    def encode(source: LabelledImage) -> EncodedRecord | None:
         """Makes an image's record; None for one that is left out."""
         try:
-            image = read_class_image(source)
+            image = read_class_image(source.image)
         except ValueError as error:
             if not options.skip_damaged:
                 raise ValueError(f"{error}, or leave it out with --skip_damaged") from None
             on_note(f"left out: {error}")
             return None
         if image.converted_from:
-            on_note(f"re-encoded as JPEG: {source} ({image.converted_from})")
-        name = source.class_name
-        features = class_features(image, source, label=number_of[name], text=labels[name])
-        return EncodedRecord(f"{name}/{source.name}", encode_example(features), 1)
+            on_note(f"re-encoded as JPEG: {source.image} ({image.converted_from})")
+        features = class_features(image, source.image, label=source.label, text=source.text)
+        record_id = f"{source.image.class_name}/{source.image.name}"
+        return EncodedRecord(record_id, encode_example(features), 1)
 
-    split_sources = SplitSources(
-        split=split,
-        sources=images,
-        num_bytes=lambda source: source.num_bytes,
-        identity=lambda source: (
-            number_of[source.class_name],
-            labels[source.class_name],
-            source.name,
-            source.num_bytes,
-            source.changed_ns,
-        ),
-        encode=encode,
-        record_options={"skip_damaged": options.skip_damaged},
-    )
-    return write_shards(split_sources, output_dir, options, listeners or Listeners())
+    records = SplitRecords(split, sources, encode, {"skip_damaged": options.skip_damaged})
+    return write_shards(records, output_dir, options, progress or Progress())
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image with its label and what its class is called; label 0 is the first class."""
+
+    image: ImageSource
+    label: int
+    text: str
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the image file."""
+        return self.image.num_bytes
+
+    @property
+    def identity(self) -> tuple[int, str, str, int, int]:
+        """Everything that the record depends on."""
+        image = self.image
+        return self.label, self.text, image.name, image.num_bytes, image.changed_ns
 
 
 def _find(root: Path, split: str, options: ClassConversionOptions) -> list[ImageSource]:
@@ -119,7 +136,7 @@ def _settle_labels(
     options: ClassConversionOptions,
 ) -> Mapping[str, str]:
     """Returns the classes of the records: those of train, or where there is none of this split."""
-    written = read_labels(output_dir)
+    written = _written_labels(output_dir, options)
     if split != TRAIN and written is not None:
         names = list(written)
     else:
@@ -136,13 +153,37 @@ def _settle_labels(
         return written
     labels = name_classes(names, options.synset_words)
     if written is not None and list(written) != names:
+        if not options.overwrite and not _own_manifests(output_dir):
+            raise FileExistsError(
+                f"{output_dir / LABELS_FILE} lists other classes and no conversion has written it; "
+                "move it away, name another --output_dir, or replace it with --overwrite"
+            )
         _withdraw_other_splits(output_dir, split)
     write_labels(output_dir, labels)
     return labels
 
 
+def _written_labels(output_dir: Path, options: ClassConversionOptions) -> Mapping[str, str] | None:
+    """Returns the classes of an earlier conversion; a damaged list is passed over to be replaced.
+
+    Raises:
+        ValueError: the list is damaged, and `overwrite` is not set.
+    """
+    try:
+        return read_labels(output_dir)
+    except ValueError as error:
+        if options.overwrite:
+            return None
+        raise ValueError(f"{error} with --overwrite") from None
+
+
+def _own_manifests(output_dir: Path) -> list[Path]:
+    """Returns the manifests of complete and unfinished conversions in a folder."""
+    return [path for path in sorted(output_dir.glob("*.json")) if is_manifest(path)]
+
+
 def _withdraw_other_splits(output_dir: Path, split: str) -> None:
     """Marks records as incomplete whose labels belong to another list of classes."""
-    for path in output_dir.glob("*.json"):
+    for path in _own_manifests(output_dir):
         if path.stem != split and not path.stem.endswith(".partial"):
             path.rename(manifest_path(output_dir, path.stem, partial=True))

@@ -21,7 +21,7 @@ _TOP = 5
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """What a classifier made of some images.
+    """Scores of a classifier on some images.
 
     Attributes:
         top1: share of the images whose class has the highest logit, percent.

@@ -38,7 +38,7 @@ class ImageSource:
     changed_ns: int
 
     def __str__(self) -> str:
-        """How messages call it: the file, or the archive and the file in it."""
+        """Names the file, or the archive and the file in it, for messages."""
         inside = os.path.basename(self.path) != self.name
         return f"{self.path}: {self.name}" if inside else self.path
 

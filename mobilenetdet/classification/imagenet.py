@@ -11,9 +11,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from mobilenetdet.classification.class_names import LABELS_FILE, read_labels
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
-from mobilenetdet.classification.records import parse_class_record
+from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
 from mobilenetdet.data.epoch_order import (
     chain_epochs,
     epoch_seed,

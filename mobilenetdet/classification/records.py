@@ -1,4 +1,6 @@
-"""One classified image as one TFRecord, with the keys of the Inception tutorial's ImageNet records.
+"""One classified image as one TFRecord, and the list of classes beside the records.
+
+The keys are those of the Inception tutorial's ImageNet records.
 
 | key | type | content |
 |---|---|---|
@@ -8,25 +10,31 @@
 | image/filename | bytes | n01440764_18.JPEG |
 | image/class/label | int64 | 1 for the first class; 0 is the tutorial's background |
 | image/class/synset | bytes | name of the class folder: n01440764 |
-| image/class/text | bytes | what the class is called: tench, Tinca tinca |
+| image/class/text | bytes | readable name of the class: tench, Tinca tinca |
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.classification.image_folders import ImageSource
-from mobilenetdet.records.encoded_image import decode_image, image_header, jpeg_channels
+from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.tfrecord import FeatureValue
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# Beside the records: a line a class, in the order of the labels.
+LABELS_FILE = "labels.txt"
 # The quality of the tutorial: what is re-encoded should not look it.
 _JPEG_QUALITY = 100
+_JPEG_START, _PNG_START = b"\xff\xd8", b"\x89PNG"
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,12 @@ def read_class_image(source: ImageSource) -> ClassImage:
         ValueError: the image is damaged or cut off; names the file.
     """
     encoded, name = source.read(), str(source)
-    if not encoded.startswith(b"\xff\xd8"):
-        kind = "PNG" if encoded.startswith(b"\x89PNG") else "another format"
-        if kind == "PNG":
-            image_header(encoded, name)  # finds the cut-off ones, which decode in part
-        return _reencode(encoded, name, kind)
-    header = image_header(encoded, name)
-    if jpeg_channels(encoded, name) == 4:
+    if not encoded.startswith((_JPEG_START, _PNG_START)):
+        return _reencode(encoded, name, "another format")
+    header = image_header(encoded, name)  # finds the cut-off ones, which decode in part
+    if header.format == "png":
+        return _reencode(encoded, name, "PNG")
+    if header.mode == "CMYK":
         return _reencode(encoded, name, "CMYK JPEG")
     decode_image(encoded, name)
     return ClassImage(encoded, header.height, header.width)
@@ -76,7 +83,7 @@ def class_features(
         image: its pixels.
         source: its file name and class.
         label: 0 for the first class; stored as 1.
-        text: what the class is called.
+        text: readable name of the class.
     """
     return {
         "image/height": image.height,
@@ -121,6 +128,54 @@ def parse_class_record(serialized: tf.Tensor, num_classes: int) -> tuple[tf.Tens
         [tf.debugging.Assert((label >= 1) & (label <= num_classes), [message, label])]
     ):
         return features["image/encoded"], label - 1
+
+
+def read_labels(records_dir: Path) -> dict[str, str] | None:
+    """Returns the readable name of each class by its folder name, in the order of the labels.
+
+    None where there is no list, as beside the records of the Inception tutorial.
+
+    Raises:
+        ValueError: a class stands there twice.
+    """
+    path = records_dir / LABELS_FILE
+    if not path.is_file():
+        return None
+    labels: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        name, _, text = line.partition("\t")
+        if not name or name in labels:
+            raise ValueError(f"{path}:{number}: {line!r} is empty or repeated; convert again")
+        labels[name] = text or name
+    return labels
+
+
+def write_labels(records_dir: Path, labels: Mapping[str, str]) -> None:
+    """Writes labels.txt beside the records."""
+    with atomic_write(records_dir / LABELS_FILE) as temporary:
+        lines = [f"{name}\t{text}\n" for name, text in labels.items()]
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def name_classes(names: Sequence[str], words: Path | None) -> dict[str, str]:
+    """Returns the readable name of each class.
+
+    Args:
+        names: of the classes.
+        words: text file with a line a class: its name, a space or tab, its readable name, as
+            imagenet_metadata.txt and LOC_synset_mapping.txt have it; None leaves the names.
+
+    Raises:
+        ValueError: the file lacks a class.
+    """
+    if words is None:
+        return {name: name for name in names}
+    lines = [line.split(maxsplit=1) for line in words.read_text(encoding="utf-8").splitlines()]
+    known = {parts[0]: parts[1].strip() for parts in lines if len(parts) == 2}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(f"{words} lacks {len(missing)} classes, the first is {missing[0]}")
+    return {name: known[name] for name in names}
 
 
 def _reencode(encoded: bytes, source: str, kind: str) -> ClassImage:

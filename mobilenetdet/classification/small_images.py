@@ -1,4 +1,4 @@
-"""tf.data from images in memory: whole batches are cut, flipped and covered at once."""
+"""tf.data from images in memory, augmented a batch at a time: crop, flip, cutout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Cifar10Images:
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
 
     def check(self) -> None:
-        """Finds nothing: reading the batches has looked at every image."""
+        """Does nothing: `read_cifar10` has checked every image."""
 
     def test_batches(self) -> tf.data.Dataset:
         """Returns every test image once, in the order of the file, as it is."""

@@ -1,4 +1,4 @@
-"""What the commands that write records say when a split is done."""
+"""The summary line of the commands that write records."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mobilenetdet.records.shards import Manifest
 def describe_conversion(
     manifest: Manifest, num_kept: int, seconds: float, *, content: str, skipped: str
 ) -> str:
-    """Returns the one line of a split that is complete.
+    """Returns the summary line of a converted split.
 
     Args:
         manifest: of the split.
         num_kept: shards that were there before.
         seconds: that the conversion took.
         content: what the records hold, in words.
-        skipped: what those are that were left out, such as "damaged images".
+        skipped: name of the records that were left out, such as "damaged images".
     """
     size = f"{manifest.num_bytes / 1e6:,.1f} MB in {manifest.num_shards} shards"
     line = f"{manifest.split}: {content}, {size}"

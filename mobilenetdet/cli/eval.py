@@ -74,7 +74,9 @@ def main(argv: list[str] | None = None) -> int:
         evaluation = evaluate_split(
             model, split=split, keep=config.eval.num_overlays, progress=progress
         )
-    print(format_metrics(evaluation.ap.to_dict()))
+    for line in config.eval_task().guesses():
+        print(line)
+    print(format_metrics(evaluation.ap))
     metrics = write_evaluation(evaluation, folder, more=_coco(evaluation) if options.coco else {})
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
@@ -86,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:
     """Measures and prints COCO's AP."""
-    metrics = coco_metrics(*evaluation.pairs())
+    metrics = coco_metrics(*evaluation.pairs(), evaluation.config.eval_task())
     print("\n" + format_coco(metrics))
     return {"coco": metrics}
 
@@ -98,7 +100,7 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
 
     config, frame_ids = evaluation.config, list(evaluation.labels)
     labels, detections = evaluation.pairs()
-    analysis = analyse(labels, detections, protocol=config.eval.protocol)
+    analysis = analyse(labels, detections, task=config.eval_task(), protocol=config.eval.protocol)
     worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
     images = dict(read_images(config.data.records_dir, evaluation.split, worst))
     with folder.writing(REPORT_FILE) as path:

@@ -1,4 +1,4 @@
-"""Time the evaluation, and say what it takes of memory."""
+"""Time the evaluation and measure its memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import numpy as np
 import tyro
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.evaluation.coco_ap import coco_metrics
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects, write_objects
+from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import parse_frame_ids
-from mobilenetdet.kitti.results import read_labels, read_result_set
+from mobilenetdet.kitti.results import read_label_files, read_result_set
 
 _WIDTH, _HEIGHT = 1242.0, 375.0
 # Sides of made-up boxes and how far those near an object are off it, pixels.
@@ -52,7 +53,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Times and prints; returns 0.
+    """Times the evaluation and prints seconds and memory; returns 0.
 
     Raises:
         FileNotFoundError: there are no labels.
@@ -61,12 +62,12 @@ def main(argv: list[str] | None = None) -> int:
     frame_ids = None
     if options.frames is not None:
         frame_ids = parse_frame_ids(options.frames.read_text("utf-8"), str(options.frames))
-    labels = read_labels(options.label_dir, frame_ids)
+    labels = read_label_files(options.label_dir, frame_ids)
     rng = np.random.default_rng(0)
     detections = [make_detections(frame, options.num_detections, rng) for frame in labels]
     print(
-        f"{len(labels):,} frames, {sum(map(len, detections)):,} detections, 3 classes, 3 levels; "
-        f"best of {options.repeats}"
+        f"{len(labels):,} frames, {sum(map(len, detections)):,} detections, 3 classes, "
+        f"3 difficulties; best of {options.repeats}"
     )
     print(f"{'':34}{'wall s':>9}{'CPU s':>9}")
     for share in (4, 2, 1):
@@ -116,7 +117,7 @@ def _time_files(
                 write_objects(target / f"{index:06d}.txt", frame)
 
         def score_files() -> None:
-            """Reads both folders and scores."""
+            """Reads both folders and computes the AP."""
             results = read_result_set(label_dir, result_dir)
             evaluate_detections(results.labels, results.detections)
 

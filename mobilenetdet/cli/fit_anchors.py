@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from mobilenetdet.boxes.anchor_fitting import best_grid_ious, fit_shapes
 from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.cli.options import parse
 from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
+from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, KittiObjects
-from mobilenetdet.kitti.results import read_labels
+from mobilenetdet.data.class_counts import refuse_absent_classes
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 
 # Edges of the parts by height that coverage is printed for, pixels of the network input.
 _HEIGHTS = (0, 25, 40, 60, 100, np.inf)
-# Stride and shapes (width, height) of one map.
+# Stride and shapes (width, height) of one map of the pyramid.
 Level = tuple[int, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Fit anchor shapes to KITTI's boxes by k-means over IoU, and say what they cover.
+    """Fit anchor shapes to labelled boxes by k-means over IoU, and say what they cover.
 
     Prints which share of the objects has no anchor that overlaps it enough, by class and height,
     for the fitted shapes and for the known ones, and the shapes as options of the train command.
@@ -38,6 +41,10 @@ class Options:
     records_dir: Path | None = None
     # Split of those records.
     split: str = "train"
+    # Classes to fit the shapes to: any types of the labels.
+    classes: tuple[str, ...] = EVALUATED_CLASSES
+    # Other types that count as one of them, by type: Van Car Truck Car.
+    class_map: dict[str, str] = field(default_factory=dict)
     # Width of the frames that label files belong to, pixels.
     frame_width: int = 1242
     # Height of those frames, pixels.
@@ -79,15 +86,15 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: there are no labels or records.
-        ValueError: too few objects for so many shapes.
+        ValueError: too few objects for so many shapes, or none of a class.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
-    boxes, types = _read_boxes(options)
+    options = parse(Options, argv)
+    boxes, class_names = _read_boxes(options)
     sizes = boxes[:, 2:] - boxes[:, :2]
     shapes = fit_shapes(
         sizes,
         sum(options.num_shapes),
-        weights=class_weights(types, options.balance),
+        weights=class_weights(class_names, options.balance),
         seed=options.seed,
     ).round(1)
     ends = np.cumsum(options.num_shapes)[:-1]
@@ -101,48 +108,53 @@ def main(argv: list[str] | None = None) -> int:
         f"anchor of IoU {options.min_iou:g} or more:"
     )
     for name, levels in {"fitted": fitted, **known}.items():
-        print("\n".join(_coverage_lines(name, levels, boxes, types, options)))
+        print("\n".join(_coverage_lines(name, levels, boxes, class_names, options)))
     print("\n".join(_snippet(fitted)))
     if options.plot is not None:
         # Not at the top: matplotlib takes a second to import.
         from mobilenetdet.draw.anchor_plot import write_shapes
 
-        write_shapes(options.plot, sizes, types, fitted)
+        write_shapes(options.plot, sizes, class_names, fitted, classes=options.classes)
         print(options.plot)
     return 0
 
 
-def class_weights(types: np.ndarray, balance: float) -> np.ndarray:
+def class_weights(class_names: np.ndarray, balance: float) -> np.ndarray:
     """Weighs objects [N] so that a class of n objects weighs n ** (1 - balance) in all."""
-    names, index, counts = np.unique(types, return_inverse=True, return_counts=True)
+    _, index, counts = np.unique(class_names, return_inverse=True, return_counts=True)
     return (counts.astype(np.float64) ** -balance)[index]
 
 
 def _read_boxes(options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [N, 4] in network pixels and types [N] of the objects with an area."""
+    """Boxes [N, 4] in network pixels and class names [N] of the objects with an area."""
+    task = EvalTask.of(options.classes, class_map=options.class_map)
+    class_of_type = task.class_of_type
     network = (options.image_height, options.image_width)
-    boxes, types = [np.empty((0, 4))], [np.empty(0, str)]
+    boxes, names, counts = [np.empty((0, 4))], [np.empty(0, str)], Counter()
     for size, objects in _frames(options):
-        objects = objects[np.isin(objects.types, EVALUATED_CLASSES)]
+        counts.update(objects.types.tolist())
+        classes = np.array([class_of_type.get(t.lower(), "") for t in objects.types], str)
+        objects, classes = objects[classes != ""], classes[classes != ""]
         moved = Letterbox.fit(size, network).apply(objects.boxes_xyxy)
         has_area = (moved[:, 2:] > moved[:, :2]).all(axis=1)
         boxes.append(moved[has_area])
-        types.append(objects.types[has_area])
-    return np.concatenate(boxes), np.concatenate(types)
+        names.append(classes[has_area])
+    refuse_absent_classes(task, counts, str(options.records_dir or options.label_dir))
+    return np.concatenate(boxes), np.concatenate(names)
 
 
 def _frames(options: Options) -> Iterator[tuple[tuple[int, int], KittiObjects]]:
     """Size (height, width) and objects of each frame."""
     if options.records_dir is None:
         size = (options.frame_height, options.frame_width)
-        yield from ((size, objects) for objects in read_labels(options.label_dir))
+        yield from ((size, objects) for objects in read_label_files(options.label_dir))
         return
     for frame in read_frames(shard_paths(options.records_dir, options.split)):
         yield (frame.height, frame.width), frame.objects
 
 
 def _coverage_lines(
-    name: str, levels: Sequence[Level], boxes: np.ndarray, types: np.ndarray, options: Options
+    name: str, levels: Sequence[Level], boxes: np.ndarray, class_names: np.ndarray, options: Options
 ) -> Iterator[str]:
     size = (options.image_height, options.image_width)
     ious = [best_grid_ious(boxes, s, stride=stride, image_size=size) for stride, s in levels]
@@ -151,8 +163,8 @@ def _coverage_lines(
     parts = list(zip(_HEIGHTS, _HEIGHTS[1:], strict=False))
     names = [f"{low}-{high} px" if high < np.inf else f"{low} px on" for low, high in parts]
     yield f"\n{name:28}{'all':>10}" + "".join(f"{part:>14}" for part in names)
-    for class_name in EVALUATED_CLASSES:
-        own = types == class_name
+    for class_name in options.classes:
+        own = class_names == class_name
         cells = [
             _share(uncovered[own & (heights >= low) & (heights < high)]) for low, high in parts
         ]

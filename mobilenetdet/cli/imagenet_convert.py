@@ -10,7 +10,7 @@ from mobilenetdet.classification.convert import ClassConversionOptions, convert_
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.records.shard_writer import Listeners
+from mobilenetdet.records.shard_writer import Progress
 
 _MAX_NOTES = 30
 
@@ -27,8 +27,8 @@ class Options:
 
     # Folder that holds the splits; only read.
     dataset_root: Path = Path("data/imagenet")
-    # Folder for the records.
-    output_dir: Path = Path("data/imagenet/tfrecord")
+    # Folder for the records; by default the folder tfrecord in the dataset root.
+    output_dir: Path | None = None
     # Splits to convert; the classes of train decide the labels.
     split: tuple[str, ...] = ("train", "val")
     # Text file with the class of each image of val, where these lie in no class folders: the
@@ -42,12 +42,18 @@ class Options:
     num_workers: int | None = None
     # Leaves out damaged images, and names them, instead of refusing them.
     skip_damaged: bool = False
-    # Converts again what is already complete.
+    # Converts again what is complete, and replaces files of the same names that are no records of
+    # this program. Without it, such a file stops the conversion.
     overwrite: bool = False
+
+    @property
+    def records_dir(self) -> Path:
+        """The folder that the records go to."""
+        return self.output_dir or self.dataset_root / "tfrecord"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the records of each split and say what they hold; returns 0.
+    """Writes the records of each split and says what they hold; returns 0.
 
     Raises:
         FileNotFoundError: a split is missing, or a class has no image.
@@ -65,13 +71,13 @@ def main(argv: list[str] | None = None) -> int:
     for split in options.split:
         start = time.perf_counter()
         notes: list[str] = []
-        with counting_progress(split) as (on_start, on_record):
+        with counting_progress(split) as callbacks:
             manifest, num_kept = convert_classes(
                 options.dataset_root,
                 split,
-                options.output_dir,
+                options.records_dir,
                 conversion,
-                listeners=Listeners(on_start, on_record),
+                progress=Progress(*callbacks),
                 on_note=notes.append,
             )
         print(

@@ -1,4 +1,4 @@
-"""Say what is in weight files and checkpoints."""
+"""Summarise weight files and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import keras
 import tyro
 
-from mobilenetdet.classification.config import ClassifierConfig
-from mobilenetdet.classification.model import build_classifier
-from mobilenetdet.classification.train import compiled_classifier
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import compare_h5_layers
-from mobilenetdet.runs import RunDir, is_run, open_run
+from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -29,12 +25,15 @@ from mobilenetdet.training.inspect import (
     summarize_checkpoint,
 )
 
+if TYPE_CHECKING:
+    from mobilenetdet.classification.config import ClassifierConfig
+
 _CLASSIFIER = "classifier"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Say what is in weight files and checkpoints: names, shapes, numbers of values, sizes.
+    """Summarise weight files and checkpoints: names, shapes, numbers of values, sizes.
 
     Of a run's checkpoint.npz also what the optimizer and the averages add to the weights. With
     --into, what of each weight file would be loaded into that model, and what would not; nothing
@@ -43,7 +42,8 @@ class Options:
 
     # Weight files (.h5, .weights.h5), states (checkpoint.npz) or run directories.
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    # Model to compare with: the directory of a run, a preset of a detector, or "classifier".
+    # Model to compare with: a run directory, the name of weights that ship, a preset of a detector,
+    # or "classifier".
     into: str = ""
     # Width multiplier of that classifier.
     alpha: float = 1.0
@@ -54,7 +54,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the contents and the comparison; returns 0.
+    """Prints the contents and the comparison; returns 0.
 
     Raises:
         FileNotFoundError: a file or run is not there.
@@ -82,21 +82,47 @@ def _find_files(path: Path) -> list[Path]:
 def _build_target(options: Options) -> keras.Model:
     """Builds the model of --into with fresh weights."""
     if options.into == _CLASSIFIER:
-        return build_classifier(
-            (None, None, 3), num_classes=options.num_classes, alpha=options.alpha
-        )
-    if Path(options.into).exists():
-        config = _read_any_config(options.into)
-        if isinstance(config, ClassifierConfig):
-            return compiled_classifier(config, steps=1, load_weights=False)
-    elif options.into in PRESETS:
-        config = make_preset(options.into)
-    else:
+        return _build_classifier(options)
+    if is_run(options.into):
+        return _build_of_run(options.into)
+    if options.into not in PRESETS:
         raise ValueError(
             f"--into {options.into!r} is neither a run directory nor {_CLASSIFIER!r} nor a preset "
             f"({', '.join(PRESETS)})"
         )
+    return build_detector(make_preset(options.into), load_weights=False)[0]
+
+
+def _build_classifier(options: Options) -> keras.Model:
+    # Not at the top: what is in a detector's files can be said without the classifier.
+    try:
+        from mobilenetdet.classification.model import build_classifier
+    except ModuleNotFoundError:
+        raise ValueError(f"--into {_CLASSIFIER}: mobilenetdet.classification is absent") from None
+    return build_classifier((None, None, 3), num_classes=options.num_classes, alpha=options.alpha)
+
+
+def _build_of_run(path: str) -> keras.Model:
+    """Builds the model of a run of either kind; of neither, says why it is no detector's."""
+    try:
+        config = open_run(path).read_config()
+    except ValueError:
+        classifier = _read_classifier_config(path)
+        if classifier is None:
+            raise
+        from mobilenetdet.classification.train import compiled_classifier
+
+        return compiled_classifier(classifier, steps=1, load_weights=False)
     return build_detector(config, load_weights=False)[0]
+
+
+def _read_classifier_config(path: str) -> ClassifierConfig | None:
+    """Returns the config of a classifier's run; None if it is none, or the classifier is absent."""
+    with contextlib.suppress(ModuleNotFoundError, ValueError):
+        from mobilenetdet.classification.config import ClassifierConfig
+
+        return open_run(path).read_config(ClassifierConfig)
+    return None
 
 
 def _compare(summary: FileSummary, target: keras.Model, name: str) -> str:
@@ -125,7 +151,7 @@ def _describe(summary: FileSummary, layers: bool) -> Iterator[str]:
 
 
 def _describe_parts(summary: FileSummary) -> Iterator[str]:
-    """What the optimizer and the averages add to the weights."""
+    """Yields the sizes of weights, optimizer and averages, and their ratio to the weights."""
     weights, _ = count_values(summary.part("model"))
     rows = [("part", "arrays", "values", "size", "to the weights")]
     for prefix, what in STATE_PARTS.items():
@@ -137,7 +163,7 @@ def _describe_parts(summary: FileSummary) -> Iterator[str]:
 
 
 def _shapes(shapes: Sequence[ArrayShape]) -> str:
-    """3x3x3x32, or 4 of 32 for equal ones."""
+    """Formats shapes: `3x3x3x32`, or `4 of 32` for equal ones."""
     texts = ["x".join(map(str, s.shape)) or "scalar" for s in shapes]
     if len(texts) > 1 and len(set(texts)) == 1:
         return f"{len(texts)} of {texts[0]}"
@@ -157,13 +183,3 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f} kB"
-
-
-def _read_any_config(path: Path) -> DetectionConfig | ClassifierConfig:
-    """Reads the config of a run of either kind; if it is neither, says why it is no detector's."""
-    try:
-        return RunDir(Path(path)).read_config()
-    except ValueError:
-        with contextlib.suppress(ValueError):
-            return RunDir(Path(path)).read_config(ClassifierConfig)
-        raise

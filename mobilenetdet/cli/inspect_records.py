@@ -1,4 +1,4 @@
-"""Say what is in the records."""
+"""Summarise what the records hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_LISTED = 10
 
 @dataclass(frozen=True)
 class Options:
-    """Say what is in the records: classes, boxes past the border, empty frames, image sizes.
+    """Summarise the records: classes, boxes past the border, empty frames, image sizes.
 
     Every checksum is verified on the way. A montage of labelled frames is written beside the
     records.
@@ -42,7 +42,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print what the records hold and write the montage; returns 0.
+    """Prints what the records hold and write the montage; returns 0.
 
     Raises:
         FileNotFoundError: a split is not converted.

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tyro
 
 from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
+from mobilenetdet.cli.options import parse
+from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.layout import find_image, parse_frame_ids
+from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
 from mobilenetdet.kitti.result_checks import check_results
-from mobilenetdet.kitti.results import ResultSet, read_labels, read_result_set
+from mobilenetdet.kitti.results import (
+    ResultSet,
+    read_frame_ids,
+    read_label_files,
+    read_result_set,
+)
 from mobilenetdet.kitti.self_check import check_labels
 from mobilenetdet.records.encoded_image import decode_image
 
@@ -27,8 +33,8 @@ from mobilenetdet.records.encoded_image import decode_image
 class Options:
     """Score any detector's result files by KITTI's official 2D rules.
 
-    Prints easy, moderate and hard AP of Car, Pedestrian and Cyclist in both samplings of recall,
-    R40 and R11. Before that it looks for what makes such a number wrong without any error: names
+    Prints easy, moderate and hard AP of each class in both samplings of recall, R40 and R11. Before
+    that it looks for what makes such a number wrong without any error: names
     that match nothing, missing files, boxes in another order or resolution.
     """
 
@@ -38,8 +44,18 @@ class Options:
     result_dir: Path | None = None
     # List of the frames to score, one id a line; by default those that have a result file.
     frames: Path | None = None
-    # current: detections lower than a level's minimum are ignored, since April 2017. pre2017: they
-    # count, as in the figures of SqueezeDet's paper.
+    # Classes to score, and to take the mean over: any types of the labels.
+    classes: tuple[str, ...] = EVALUATED_CLASSES
+    # Other types that are scored as one of them, by type: Van Car Truck Car.
+    class_map: dict[str, str] = field(default_factory=dict)
+    # Types that absorb detections of a class without counting, by class: Car Van,Truck. A class
+    # that is not named has KITTI's: Van for Car, Person_sitting for Pedestrian.
+    neighbours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
+    # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
+    min_overlaps: dict[str, float] = field(default_factory=dict)
+    # current: detections lower than a difficulty's minimum are ignored, since April 2017. pre2017:
+    # they count, as in the figures of SqueezeDet's paper.
     protocol: Literal["current", "pre2017"] = "current"
     # File for the figures, with all 41 precisions.
     json: Path | None = None
@@ -59,6 +75,19 @@ class Options:
     # Scores the labels themselves instead of results and says what to expect of them.
     self_check: bool = False
 
+    def task(self) -> EvalTask:
+        """Returns the classes and how each is scored.
+
+        Raises:
+            ValueError: a name is no class or is used twice; names the option.
+        """
+        return EvalTask.of(
+            self.classes,
+            class_map=self.class_map,
+            neighbours=self.neighbours,
+            min_overlaps=self.min_overlaps,
+        )
+
 
 def main(argv: list[str] | None = None) -> int:
     """Checks, scores and writes; returns 0.
@@ -67,37 +96,41 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: a folder or a label is missing.
         ValueError: a file is damaged, or with --strict anything that looks wrong.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
-    frame_ids = None
-    if options.frames is not None:
-        text = options.frames.read_text(encoding="utf-8")
-        frame_ids = parse_frame_ids(text, str(options.frames))
+    options = parse(Options, argv)
+    task, frame_ids = options.task(), read_frame_ids(options.frames)
+    for line in task.guesses("--min_overlaps"):
+        print(line)
     if options.self_check:
-        for line in check_labels(
-            read_labels(options.label_dir, frame_ids), protocol=options.protocol
-        ):
+        labels = read_label_files(options.label_dir, frame_ids)
+        for line in check_labels(labels, task=task, protocol=options.protocol):
             print(line)
         return 0
     if options.result_dir is None:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
     results = read_result_set(options.label_dir, options.result_dir, frame_ids)
-    _warn(check_results(results), strict=options.strict)
-    task = {"labels": results.labels, "detections": results.detections}
-    metrics = evaluate_detections(**task, protocol=options.protocol)
-    print(format_metrics(metrics))
-    if options.coco:
-        metrics["coco"] = coco_metrics(**task)
-        print("\n" + format_coco(metrics["coco"]))
-    if options.json is not None:
-        write_metrics(options.json, metrics)
-        print(options.json)
+    _warn(check_results(results, task), strict=options.strict)
+    _score(results, task, options)
     if options.errors or options.plots or options.report:
-        _explain(results, options)
+        _explain(results, task, options)
     return 0
 
 
-def _explain(results: ResultSet, options: Options) -> None:
-    analysis = analyse(results.labels, results.detections, protocol=options.protocol)
+def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
+    ap = evaluate_detections(
+        results.labels, results.detections, task=task, protocol=options.protocol
+    )
+    print(format_metrics(ap))
+    figures = ap.to_dict()
+    if options.coco:
+        figures["coco"] = coco_metrics(results.labels, results.detections, task)
+        print("\n" + format_coco(figures["coco"]))
+    if options.json is not None:
+        write_metrics(options.json, figures)
+        print(options.json)
+
+
+def _explain(results: ResultSet, task: EvalTask, options: Options) -> None:
+    analysis = analyse(results.labels, results.detections, task=task, protocol=options.protocol)
     if options.errors:
         print("\n" + format_analysis(analysis))
         print("\n" + "\n".join(advise(analysis)))

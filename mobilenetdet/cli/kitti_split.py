@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
@@ -22,14 +25,17 @@ from mobilenetdet.kitti.splits import (
 from mobilenetdet.synthetic.writer import MANIFEST_NAME
 
 _MAX_REPORTED_FRAMES = 20
+_LISTS = ("trainval", "train", "val")
+# Stands beside the lists and holds their hashes.
+_RECORD_NAME = "kitti_split.json"
 
 
 @dataclass(frozen=True)
 class Options:
     """Divide the labelled frames of a KITTI folder into training and validation.
 
-    Writes ImageSets/train.txt, val.txt and trainval.txt under the KITTI root. Frames that lack an
-    image or a label are left out and listed.
+    Writes ImageSets/train.txt, val.txt and trainval.txt under the KITTI root, and their hashes to
+    kitti_split.json. Frames that lack an image or a label are left out and listed.
     """
 
     # Folder that holds training/image_2 and training/label_2.
@@ -46,13 +52,16 @@ class Options:
     # Unpacked object development kit of KITTI, for the drives of the frames; by default
     # devkit_object in the KITTI root, where it is there.
     devkit_dir: Path | None = None
+    # Replaces lists of frames that this command has not written, or that were edited since.
+    overwrite: bool = False
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the three lists of frames and print what they hold and leak; returns 0.
+    """Writes the three lists of frames and prints what they hold and leak; returns 0.
 
     Raises:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
+        FileExistsError: a list is there that this command has not written.
         ValueError: a fraction or a number is out of range, or one side would be empty.
     """
     options = tyro.cli(Options, args=argv, use_underscores=True)
@@ -62,16 +71,47 @@ def main(argv: list[str] | None = None) -> int:
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
-    for name in ("trainval", "train", "val"):
-        layout.write_image_set(name, getattr(split, name))
-        path = layout.image_set_path(name)
-        print(f"{path}: {len(getattr(split, name)):,} frames")
+    _write_lists(layout, split, overwrite=options.overwrite)
     if (options.kitti_root / MANIFEST_NAME).is_file():
         print("leaks: nothing, every rendered frame is a scene of its own")
         return 0
     for line in describe_leaks(split, options.method, mapping):
         print(f"leaks: {line}")
     return 0
+
+
+def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
+    """Writes the lists, and their hashes, so that a later call recognises them as its own."""
+    record = layout.image_set_path("train").with_name(_RECORD_NAME)
+    own = _read_hashes(record)
+    hashes = {name: _hash(getattr(split, name)) for name in _LISTS}
+    for name in _LISTS:
+        path = layout.image_set_path(name)
+        if path.exists() and not overwrite:
+            present = _hash(path.read_text(encoding="utf-8", errors="replace").split())
+            if present not in (own.get(name), hashes[name]):
+                raise FileExistsError(
+                    f"{path} was not written by this command, or edited since; move it away, or "
+                    "replace it with --overwrite"
+                )
+    for name in _LISTS:
+        layout.write_image_set(name, getattr(split, name))
+        print(f"{layout.image_set_path(name)}: {len(getattr(split, name)):,} frames")
+    # Last: after an interruption each list is known by the old hash, or by the same command's.
+    with atomic_write(record) as temporary:
+        temporary.write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_hashes(path: Path) -> dict[str, str]:
+    try:
+        hashes = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return hashes if isinstance(hashes, dict) else {}
+
+
+def _hash(frame_ids: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(frame_ids).encode()).hexdigest()
 
 
 def _complete_frames(layout: KittiLayout) -> list[str]:

@@ -1,4 +1,4 @@
-"""Render a stand-in data set in KITTI's layout and format."""
+"""Render a data set in KITTI's layout and format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mobilenetdet.synthetic import synthesize
 
 @dataclass(frozen=True)
 class Options:
-    """Render a stand-in data set in KITTI's layout and format, for a try without KITTI.
+    """Render a data set in KITTI's layout and format, to try everything without KITTI.
 
     Writes training/image_2, training/label_2 and training/calib under the output folder: streets
     with cars, vans, pedestrians and cyclists as solid shapes, seen through KITTI's camera
@@ -36,7 +36,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command.
+    """Renders the data set; returns 0.
 
     Args:
         argv: its arguments, by default those of the program.

@@ -9,7 +9,6 @@ import numpy as np
 
 from mobilenetdet.analysis.learning_curve import draw_learning_curve, fit_power_law, read_point
 from mobilenetdet.cli.options import parse
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 from mobilenetdet.runs import LEARNING_CURVE_PLOT
 
 
@@ -18,8 +17,9 @@ class Options:
     """Fit AP over the number of training frames and say what more frames would give.
 
     Takes evaluated runs of one recipe on different numbers of frames (tools/kitti_split.py
-    --num_train) and fits 100 - AP = a * frames ** -b for each class, R40 at level moderate. Such a
-    forecast far beyond the data is a guess: the validation frames and the recipe stay the same.
+    --num_train) and fits 100 - AP = a * frames ** -b for each class, R40 at difficulty moderate.
+    Such a forecast far beyond the data is a guess: the validation frames and the recipe stay the
+    same.
     """
 
     # Runs on at least two different numbers of training frames.
@@ -35,12 +35,12 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: a run was not evaluated, or its records are gone.
-        ValueError: fewer than two different numbers of frames, or an AP of 100.
+        ValueError: fewer than two different numbers of frames, an AP of 100, or other classes.
     """
     options = parse(Options, argv)
     points = sorted((read_point(run) for run in options.run_dir), key=lambda point: point[0])
     frames = [num_frames for num_frames, _ in points]
-    aps = {name: [ap[name] for _, ap in points] for name in EVALUATED_CLASSES}
+    aps = {name: [ap[name] for _, ap in points] for name in _classes(points)}
     laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
     output = options.output or options.run_dir[0] / LEARNING_CURVE_PLOT
     draw_learning_curve(output, frames, aps, laws, until=max(options.num_frames, *frames))
@@ -52,6 +52,17 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws.values()))
     print(output)
     return 0
+
+
+def _classes(points: list[tuple[int, dict[str, float]]]) -> list[str]:
+    """The classes of the runs, which have to be the same."""
+    first, *others = (list(ap) for _, ap in points)
+    for other in others:
+        if other != first:
+            raise ValueError(
+                f"runs of {', '.join(first)} and of {', '.join(other)}; compare runs of one task"
+            )
+    return first
 
 
 def _row(name: str, aps: list[float]) -> str:

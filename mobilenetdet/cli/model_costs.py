@@ -1,4 +1,4 @@
-"""Print what models cost."""
+"""Parameters and multiply-adds of the models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the tables; returns 0.
+    """Prints the tables; returns 0.
 
     Raises:
         ValueError: an unknown preset, or a width or size that is not above 0.

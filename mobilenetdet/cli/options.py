@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from mobilenetdet.cli.mappings import mappings
 from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
@@ -64,13 +65,14 @@ def parse(kind: type[Options], argv: list[str] | None, default: Options | None =
         default: values of the options that are not given.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(
-        kind,
-        args=argv,
-        use_underscores=True,
-        config=(tyro.conf.SuppressFixed,),
-        **options,
-    )
+    with mappings():
+        return tyro.cli(
+            kind,
+            args=argv,
+            use_underscores=True,
+            config=(tyro.conf.SuppressFixed,),
+            **options,
+        )
 
 
 def peek(argv: list[str] | None, name: str, default: str) -> str:

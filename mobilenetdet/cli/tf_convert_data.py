@@ -13,6 +13,7 @@ from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
 
 
@@ -29,8 +30,8 @@ class Options:
     dataset_name: Literal["kitti"] = "kitti"
     # Folder that holds training/image_2, training/label_2 and ImageSets; only read.
     dataset_root: Path = Path("data/KITTI")
-    # Folder for the records.
-    output_dir: Path = Path("data/KITTI/tfrecord")
+    # Folder for the records; by default the folder tfrecord in the dataset root.
+    output_dir: Path | None = None
     # Lists of frames under ImageSets, without .txt; tools/kitti_split.py makes train and val.
     split: tuple[str, ...] = ("train", "val")
     # Files per split; by default 8, or more of about 256 MB.
@@ -44,16 +45,22 @@ class Options:
     sha256: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
-    # Converts again what is already complete.
+    # Converts again what is complete, and replaces files of the same names that are no records of
+    # this program. Without it, such a file stops the conversion.
     overwrite: bool = False
+
+    @property
+    def records_dir(self) -> Path:
+        """The folder that the records go to."""
+        return self.output_dir or self.dataset_root / "tfrecord"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the records of each split and say what they hold; returns 0.
+    """Writes the records of each split and says what they hold; returns 0.
 
     Raises:
         FileNotFoundError: a list of frames is missing, or frames lack an image or a label.
-        ValueError: a damaged file, an unknown object type, or an option out of range.
+        ValueError: a damaged file, or an option out of range.
     """
     options = tyro.cli(Options, args=argv, use_underscores=True)
     layout = KittiLayout(options.dataset_root)
@@ -67,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     for split in options.split:
         start = time.perf_counter()
-        manifest, num_kept = _convert_with_bar(layout, split, options.output_dir, conversion)
+        manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
         print(
             describe_conversion(
                 manifest,
@@ -84,7 +91,5 @@ def _convert_with_bar(
     layout: KittiLayout, split: str, output_dir: Path, conversion: ConversionOptions
 ) -> tuple[Manifest, int]:
     """Converts a split; the bar shows on terminals only."""
-    with counting_progress(split) as (on_start, on_frame):
-        return convert_split(
-            layout, split, output_dir, conversion, on_start=on_start, on_frame=on_frame
-        )
+    with counting_progress(split) as callbacks:
+        return convert_split(layout, split, output_dir, conversion, progress=Progress(*callbacks))

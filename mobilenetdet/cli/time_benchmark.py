@@ -91,7 +91,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the tables, each as soon as it is measured, and write --json; returns 0.
+    """Prints the tables, each as soon as it is measured, and write --json; returns 0.
 
     Raises:
         ValueError: an unknown preset, a size out of range, or Keras not on TensorFlow.
@@ -176,7 +176,7 @@ _TIMERS = {
 
 
 def _silence_retracing() -> None:
-    """Each row has functions of its own; TensorFlow takes that for a mistake and warns."""
+    """Silences TensorFlow's retracing warnings: each row compiles functions of its own."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
     evaluation = train(options.config, run_dir, verbose=verbose)
-    print(format_metrics(evaluation.ap.to_dict()))
+    print(format_metrics(evaluation.ap))
     run = RunDir(run_dir)
     print(f"{run.metrics_file}, {run.evaluation_dir / DETECTIONS_DIR}")
     if options.config.eval.num_overlays:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
+from mobilenetdet.config.frozen import freeze
 from mobilenetdet.config.validation import STRICT, require
 
 
@@ -18,8 +20,13 @@ class DataConfig:
     train_split: str = "train"
     # Split that AP is measured on.
     val_split: str = "val"
-    # Classes to detect, in the order of the class indices.
-    classes: tuple[str, ...] = ("Car", "Pedestrian", "Cyclist")
+    # Classes to detect, in the order of the class indices: any types of the labels.
+    classes: tuple[str, ...] = EVALUATED_CLASSES
+    # Other types that are trained and scored as one of the classes, by type: Van Car Truck Car.
+    class_map: dict[str, str] = field(default_factory=dict)
+    # Types beside a class that are neither learnt nor false alarms, by class: Car Van,Truck. A
+    # class that is not named has KITTI's: Van for Car, Person_sitting for Pedestrian.
+    neighbours: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # Height of the network input, pixels, a multiple of 32; of training see train.image_scale.
     image_height: int = 384
     # Width of the network input, pixels, a multiple of 32.
@@ -37,12 +44,23 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Checks the sizes and the class names."""
+        for name in ("class_map", "neighbours"):
+            object.__setattr__(self, name, freeze(getattr(self, name)))
         for name in ("image_height", "image_width"):
             value = getattr(self, name)
             require(value > 0 and value % 32 == 0, f"data.{name}", value, "a multiple of 32")
-        distinct = len({c.lower() for c in self.classes}) == len(self.classes) > 0
-        require(distinct, "data.classes", self.classes, "one or more distinct names")
         require(self.shuffle_buffer > 0, "data.shuffle_buffer", self.shuffle_buffer, "positive")
+        try:
+            self.class_task()
+        except ValueError as error:
+            raise ValueError(f"data.{error}") from None
+
+    def class_task(self) -> EvalTask:
+        """Returns the classes with the types that belong to them and beside them.
+
+        Minimum overlaps and difficulties are defaults; see `DetectionConfig.eval_task`.
+        """
+        return EvalTask.of(self.classes, class_map=self.class_map, neighbours=self.neighbours)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.config.data import AugmentConfig, DataConfig
 from mobilenetdet.config.evaluation import EvalConfig
 from mobilenetdet.config.model import SQUEEZEDET_ANCHORS, ModelConfig, PostprocessConfig
@@ -56,6 +57,10 @@ class DetectionConfig:
         fits = len(calibration) in (0, self.num_classes)
         rule = f"empty, or one pair for each of {self.data.classes}"
         require(fits, "postprocess.calibration", calibration, rule)
+        try:
+            self.eval_task()
+        except ValueError as error:  # the data section is sound by itself
+            raise ValueError(f"eval.{error}") from None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -76,6 +81,16 @@ class DetectionConfig:
             self,
             data=replace(self.data, image_height=height, image_width=width),
             train=replace(self.train, image_scale=1.0),
+        )
+
+    def eval_task(self) -> EvalTask:
+        """Returns what AP and all that explains it go by: the classes and how each is scored."""
+        return EvalTask.of(
+            self.data.classes,
+            class_map=self.data.class_map,
+            neighbours=self.data.neighbours,
+            min_overlaps=self.eval.min_overlaps,
+            difficulties=self.eval.difficulties,
         )
 
     @property

@@ -1,1 +1,1 @@
-"""TFRecords and tf.data pipelines."""
+"""From records to batches: augmentation, letterboxing, targets, tf.data."""

@@ -8,7 +8,6 @@ the border are as good as others, and what a crop has left of a box can be told 
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Sequence
@@ -31,48 +30,32 @@ _HUE_STEPS, _SATURATION_STEPS = 10, 25
 class FrameCrop(BaseCrop):
     """Crops a window with the aspect of the frame, so that letterboxing enlarges it.
 
-    albumentations' own crops either change the aspect or, box-safe, cut off fractions of a pixel.
+    albumentations' own crops change the aspect.
 
     Args:
         min_scale: smallest side of the window as a share of the frame's; the largest is 1.
-        keep_whole: the window holds the boxes that `is_object` of the call marks, as far as they
-            are in the frame; to that end it may be larger than drawn.
         p: probability of a crop.
     """
 
-    def __init__(self, min_scale: float, keep_whole: bool = False, p: float = 1.0) -> None:
+    def __init__(self, min_scale: float, p: float = 1.0) -> None:
         """Takes the settings; see the class."""
         super().__init__(p=p)
         self.min_scale = min_scale
-        self.keep_whole = keep_whole
 
     def get_params_dependent_on_data(
         self, params: dict[str, Any], data: dict[str, Any]
     ) -> dict[str, tuple[int, int, int, int]]:
         """Draws the window: `crop_coords`, xyxy in whole pixels."""
         height, width = params["shape"][:2]
-        left, top, right, bottom = self._window_to_hold(data, height, width)
-        least = max(self.min_scale, (right - left) / width, (bottom - top) / height)
-        scale = self.py_random.uniform(least, 1.0)
-        crop_width = max(1, right - left, round(width * scale))
-        crop_height = max(1, bottom - top, round(height * scale))
-        x = self.py_random.randint(max(0, right - crop_width), min(left, width - crop_width))
-        y = self.py_random.randint(max(0, bottom - crop_height), min(top, height - crop_height))
+        scale = self.py_random.uniform(self.min_scale, 1.0)
+        crop_width, crop_height = max(1, round(width * scale)), max(1, round(height * scale))
+        x = self.py_random.randint(0, width - crop_width)
+        y = self.py_random.randint(0, height - crop_height)
         return {"crop_coords": (x, y, x + crop_width, y + crop_height)}
-
-    def _window_to_hold(
-        self, data: dict[str, Any], height: int, width: int
-    ) -> tuple[int, int, int, int]:
-        if not (self.keep_whole and data["is_object"].any()):
-            return width, height, 0, 0  # every window holds nothing
-        boxes = _to_boxes(data["keypoints"])[data["is_object"]]
-        left, top = np.clip(boxes[:, :2].min(axis=0), 0, (width, height))
-        right, bottom = np.clip(boxes[:, 2:].max(axis=0), 0, (width, height))
-        return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
 class ObjectCutout(A.ImageOnlyTransform):
-    """Paints over a rectangle of each object with noise, so that every part of it is learnt from.
+    """Paints over a rectangle of each object with noise, so that every part of it is learnt.
 
     Cutout (arXiv 1708.04552) and random erasing (arXiv 1708.04896) put one rectangle anywhere in an
     image of one object. Here each object has its own, which never covers most of another.
@@ -112,7 +95,7 @@ class ObjectCutout(A.ImageOnlyTransform):
 
 
 def _largest_share_covered(holes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The share [K] of any of boxes [N, 4] that each hole [K, 4] covers at most."""
+    """Returns the share [K] of any of boxes [N, 4] that each hole [K, 4] covers at most."""
     low = np.maximum(holes[:, None, :2], boxes[:, :2])
     high = np.minimum(holes[:, None, 2:], boxes[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)  # [K, N]
@@ -121,7 +104,7 @@ def _largest_share_covered(holes: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 class Augmenter:
-    """Augments frames as one config says; any number of threads may call it at once.
+    """Augments frames by a config; thread-safe.
 
     The outcome depends on the frame and the seed alone, never on what was augmented before.
 
@@ -148,8 +131,8 @@ class Augmenter:
             image: uint8 [H, W, 3].
             boxes_xyxy: [N, 4], pixels of the image, half-open; may lie on or past the border.
             seed: non-negative integers, for example (seed, epoch, index).
-            is_object: bool [N], the boxes that `safe_crop` keeps whole and `cutout` paints on; None
-                for all. The others are regions, which often span the frame.
+            is_object: bool [N], the boxes that `cutout` paints on; None for all. The others are
+                regions, which often span the frame.
 
         Returns:
             The image, uint8 and often of another size, and float32 boxes [N, 4] in its pixels: in
@@ -188,7 +171,6 @@ def _build(config: AugmentConfig) -> A.Compose:
             fill=BORDER_GREY,
             p=config.shift_scale,
         ),
-        FrameCrop(config.crop_min_scale, keep_whole=True, p=config.safe_crop),
         FrameCrop(config.crop_min_scale, p=config.crop),
         A.HorizontalFlip(p=config.flip),
         ObjectCutout(config.cutout_size, p=config.cutout),

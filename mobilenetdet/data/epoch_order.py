@@ -20,7 +20,7 @@ def num_cores() -> int:
 
 
 def untuned() -> tf.data.Options:
-    """Returns options for a pipeline that leaves nothing to tf.data to tune.
+    """Returns options for a pipeline with tf.data's autotuning off.
 
     Its tuning thread sleeps for up to a minute when an iterator is closed: a run would end that
     much later.
@@ -33,7 +33,7 @@ def untuned() -> tf.data.Options:
 def chain_epochs(
     make_epoch: Callable[[tf.Tensor], tf.data.Dataset], first_epoch: int, num_epochs: int | None
 ) -> tf.data.Dataset:
-    """Joins epochs.
+    """Chains the datasets of consecutive epochs.
 
     Args:
         make_epoch: from the number of an epoch, scalar int64, to its elements.
@@ -45,7 +45,7 @@ def chain_epochs(
 
 
 def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Returns what stateless random operations of an epoch are seeded by: int64 [2]."""
+    """Returns the seed of an epoch for stateless random operations: int64 [2]."""
     return tf.stack([tf.constant(seed, tf.int64), epoch])
 
 

@@ -58,7 +58,7 @@ def count_frames(config: DetectionConfig, split: str) -> int:
 
 
 def steps_per_epoch(config: DetectionConfig) -> int:
-    """Returns the batches of one training epoch; the last one holds what is left over."""
+    """Returns the number of batches of one training epoch, the last incomplete one included."""
     return -(-count_frames(config, config.data.train_split) // config.train.batch_size)
 
 
@@ -148,7 +148,7 @@ def _prepare(
         return [batch[key] for key in _OUTPUTS]
 
     def to_tensors(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Runs Python on one frame, and says what shapes come out."""
+        """Runs the Python preprocessing of a batch, and sets the static shapes of its results."""
         values = tf.numpy_function(run, inputs, list(_OUTPUTS.values()), stateful=False)
         shapes = _shapes(config)
         batch = {

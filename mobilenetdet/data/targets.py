@@ -1,6 +1,6 @@
 """What a box of a record is in a batch: an object to learn, ignored, a DontCare region, nothing.
 
-Nothing is deleted that a prediction could land on: neighbour classes (Van for Car), objects that
+Nothing is deleted that a prediction could land on: neighbours (Van for Car), objects that
 are too hard and what a crop has left of an object stay, as IGNORED.
 """
 
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.config.detection import DataConfig
-from mobilenetdet.kitti import labels
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.kitti.labels import KittiObjects
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,13 @@ class Targets:
     num_dropped: int
 
 
-def assign_box_status(
-    objects: labels.KittiObjects, config: DataConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def assign_box_status(objects: KittiObjects, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:
     """Returns the class index and the kind of each object, by its label alone.
 
     Args:
         objects: N labels of a frame.
-        config: classes (names compare case-insensitively), `max_occlusion`, `max_truncation`.
+        config: classes, class map and neighbours (names compare in any case), `max_occlusion`,
+            `max_truncation`.
 
     Returns:
         int32 [N] class indices (-1 for DontCare and what is not detected), and int32 [N] status,
@@ -48,7 +49,7 @@ def assign_box_status(
     Example: with classes ("Car",) a Car is (0, OBJECT), a Van (0, IGNORED), a DontCare region
     (-1, DONT_CARE) and a Tram (-1, PADDING).
     """
-    known = _box_status_by_name(config.classes)
+    known = _box_status_by_type(config.class_task())
     pairs = [known.get(str(name).lower(), (-1, PADDING)) for name in objects.types]
     classes, box_status = np.array(pairs, np.int32).reshape(-1, 2).T
     too_hard = objects.occluded > config.max_occlusion
@@ -92,12 +93,11 @@ def make_targets(
     return Targets(clipped[kept], classes[kept], box_status[kept], int((~kept).sum()))
 
 
-def _box_status_by_name(classes: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    indices = {name.lower(): index for index, name in enumerate(classes)}
-    neighbours = {
-        neighbour.lower(): (indices[name.lower()], IGNORED)
-        for name, neighbour in labels.NEIGHBOURS.items()
-        if name.lower() in indices
-    }
-    own = {name: (index, OBJECT) for name, index in indices.items()}
-    return {labels.DONT_CARE.lower(): (-1, DONT_CARE)} | neighbours | own
+def _box_status_by_type(task: EvalTask) -> dict[str, tuple[int, int]]:
+    """Class index and status by type in lower case; a class is an object beside another, too."""
+    own = {t: (task.index(name), OBJECT) for t, name in task.class_of_type.items()}
+    neighbours: dict[str, tuple[int, int]] = {}
+    for index, entry in enumerate(task.classes):
+        for name in entry.neighbours:
+            neighbours.setdefault(name.lower(), (index, IGNORED))
+    return {DONT_CARE_TYPE.lower(): (-1, DONT_CARE)} | neighbours | own

@@ -13,6 +13,7 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, RunDir
 
@@ -151,6 +152,6 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
 Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:
 
 ```
-{format_metrics(metrics)}
+{format_metrics(AveragePrecision.from_dict(metrics))}
 ```
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
 from mobilenetdet.draw.tags import Colour
-from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.kitti.labels import KittiObjects
 
 # Neighbours in an image should not look alike; with more objects the colours begin again.
 _COLOURS: tuple[Colour, ...] = (
@@ -51,8 +52,8 @@ def draw_matches(
         for box, row in zip(anchors_xyxy, owners, strict=True)
     ]
     for row, (name, box) in enumerate(zip(objects.types, objects.boxes_xyxy, strict=True)):
-        if str(name).lower() == DONT_CARE.lower():
-            look = Look(PALETTE[DONT_CARE], THIN, dashed=True, hatched=True)
+        if same(str(name), DONT_CARE_TYPE):
+            look = Look(PALETTE[DONT_CARE_TYPE], THIN, dashed=True, hatched=True)
             marks.append(Mark(box, look, "", "not learnt"))
         else:
             text = f"{name}: {int((np.asarray(owners) == row).sum())}"

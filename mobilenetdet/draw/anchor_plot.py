@@ -8,28 +8,35 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
+from mobilenetdet.draw.class_colours import plot_colours
+from mobilenetdet.draw.figure_style import write_figure
 
 _MARKERS = "sD^vP"
 _MAX_DOTS = 4000
 
 
 def write_shapes(
-    path: Path, sizes: np.ndarray, types: np.ndarray, levels: Sequence[tuple[int, np.ndarray]]
+    path: Path,
+    sizes: np.ndarray,
+    class_names: np.ndarray,
+    levels: Sequence[tuple[int, np.ndarray]],
+    *,
+    classes: Sequence[str],
 ) -> None:
     """Writes a picture of widths and heights, both on a log scale.
 
     Args:
         path: the PNG file.
         sizes: [N, 2] width and height of the objects, pixels.
-        types: [N] their classes.
+        class_names: [N] their classes.
         levels: stride and shapes [K, 2] of each map.
+        classes: the names that occur, in the order of the task.
     """
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
     rng = np.random.default_rng(0)
-    for name, colour in CLASS_COLOURS.items():
-        own = sizes[types == name]
+    for name, colour in plot_colours(classes).items():
+        own = sizes[class_names == name]
         shown = own[rng.permutation(len(own))[:_MAX_DOTS]]
         axes.plot(*shown.T, ".", markersize=2, alpha=0.4, color=colour, label=name)
     for (stride, shapes), marker in zip(levels, _MARKERS * len(levels), strict=False):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.draw.tags import Colour, Rect, Tag, draw_tags, draw_text, text_size
-from mobilenetdet.kitti.labels import DONT_CARE
 
 # One colour per meaning, RGB, told apart by the colour-blind through brightness and line style.
 PALETTE: dict[str, Colour] = {
@@ -20,15 +20,7 @@ PALETTE: dict[str, Colour] = {
     "miss": (255, 66, 62),
     "false_alarm": (255, 168, 28),
     "ignored": (176, 184, 196),
-    "Car": (72, 176, 255),
-    "Pedestrian": (255, 112, 190),
-    "Cyclist": (252, 214, 60),
-    "Van": (64, 224, 208),
-    "Truck": (150, 140, 255),
-    "Person_sitting": (255, 150, 120),
-    "Tram": (200, 120, 255),
-    "Misc": (170, 220, 120),
-    DONT_CARE: (176, 184, 196),
+    DONT_CARE_TYPE: (176, 184, 196),
     "strip": (24, 27, 33),
     "strip_text": (226, 230, 236),
 }

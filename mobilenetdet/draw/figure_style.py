@@ -11,10 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
-
-CLASS_COLOURS = dict(zip(EVALUATED_CLASSES, ("#1f77b4", "#d6408a", "#c79a00"), strict=True))
-
 
 # More classes than this leave no room for counts and names.
 _MAX_NAMED = 30

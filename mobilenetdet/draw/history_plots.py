@@ -9,7 +9,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from mobilenetdet.draw.figure_style import CLASS_COLOURS, write_figure
+from mobilenetdet.draw.class_colours import plot_colours
+from mobilenetdet.draw.figure_style import write_figure
+
+# What is plotted of each class, as flat metrics name it.
+_AP = "moderate/R40"
 
 
 def plot_history(csv_path: Path, png_path: Path) -> None:
@@ -50,7 +54,7 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
     figure_of_merit, title = (
         ("val/top1", "top-1 of the test images (%)")
         if kinds == {True}
-        else ("val/mean/moderate/R40", "mean validation AP, moderate, R40 (%)")
+        else (f"val/mean/{_AP}", "mean validation AP, moderate, R40 (%)")
     )
     figure, (loss_axes, measured_axes) = _two_axes()
     for name, rows in runs.items():
@@ -109,13 +113,20 @@ def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
 
 
 def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
-    for name, colour in CLASS_COLOURS.items():
-        series = _series(rows, f"val/{name}/moderate/R40")
+    for name, colour in plot_colours(_classes(rows)).items():
+        series = _series(rows, f"val/{name}/{_AP}")
         axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
-    axes.plot(*_series(rows, "val/mean/moderate/R40"), color="black", linestyle="--", label="mean")
+    axes.plot(*_series(rows, f"val/mean/{_AP}"), color="black", linestyle="--", label="mean")
     axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
+
+
+def _classes(rows: list[dict[str, str]]) -> list[str]:
+    """The classes that a run was measured for, in the order of its columns."""
+    columns = (name.removesuffix(f"/{_AP}") for name in rows[0] if name.endswith(f"/{_AP}"))
+    names = [name.removeprefix("val/") for name in columns]
+    return [name for name in names if name != "mean"]
 
 
 def _plot_accuracy(axes: object, rows: list[dict[str, str]]) -> None:

@@ -11,31 +11,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mobilenetdet.config.classes import EVALUATED_CLASSES
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.detections import Detections
 from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
-from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.draw.class_colours import overlay_colours
+from mobilenetdet.draw.tags import Colour
+from mobilenetdet.kitti.labels import KittiObjects
 
-_CLASS_COLOURS = {name.lower(): colour for name, colour in PALETTE.items()}
-_OTHER_CLASS = (240, 240, 240)
+_UNKNOWN_TYPE = (240, 240, 240)
 # Outcomes of labels and detections with what the strip calls them, in its order.
 _DETECTION_OUTCOMES = {"hit": "hit", "false_alarm": "false alarm", "ignored": "ignored detection"}
 _LABEL_OUTCOMES = {"miss": "missed", "hit": "found", "ignored": "ignored"}
 _GROUPS = (*_DETECTION_OUTCOMES.values(), *_LABEL_OUTCOMES.values())
 
 
-def draw_labels(image_rgb: np.ndarray, labels: KittiObjects, *, title: str = "") -> np.ndarray:
+def draw_labels(
+    image_rgb: np.ndarray,
+    labels: KittiObjects,
+    *,
+    classes: Sequence[str] = EVALUATED_CLASSES,
+    title: str = "",
+) -> np.ndarray:
     """Draws labelled objects in the colours of their classes, DontCare hatched.
 
     Args:
         image_rgb: uint8 [H, W, 3]; it is not changed.
         labels: the objects, pixels of this image.
+        classes: names in the order of the task; their places decide about the colours.
         title: stands at the right of the strip below the image.
 
     Returns:
         uint8 [H + strip, W, 3].
     """
-    marks = [_class_mark(labels, index, dashed=False) for index in range(len(labels))]
-    return render(image_rgb, marks, title, _GROUPS)
+    return render(image_rgb, _class_marks(labels, classes), title, _GROUPS)
 
 
 def draw_detections(
@@ -57,9 +66,8 @@ def draw_detections(
         uint8 [H + strip, W, 3].
     """
     truth = KittiObjects.empty() if ground_truth is None else ground_truth
-    marks = [_class_mark(truth, index, dashed=True) for index in range(len(truth))]
-    found = detections.to_kitti()
-    marks += [_class_mark(found, index, dashed=False) for index in range(len(found))]
+    marks = _class_marks(truth, detections.classes, dashed=True)
+    marks += _class_marks(detections.to_kitti(), detections.classes)
     return render(image_rgb, marks, title, _GROUPS)
 
 
@@ -111,10 +119,20 @@ def _label_mark(labels: KittiObjects, index: int, *, outcome: str) -> Mark:
     return Mark(labels.boxes_xyxy[index], look, text, _LABEL_OUTCOMES[outcome])
 
 
-def _class_mark(objects: KittiObjects, index: int, *, dashed: bool) -> Mark:
+def _class_marks(
+    objects: KittiObjects, classes: Sequence[str], *, dashed: bool = False
+) -> list[Mark]:
+    colours = {name.lower(): colour for name, colour in overlay_colours(classes).items()}
+    colours[DONT_CARE_TYPE.lower()] = PALETTE[DONT_CARE_TYPE]
+    return [
+        _class_mark(objects, row, colours.get(str(name).lower(), _UNKNOWN_TYPE), dashed=dashed)
+        for row, name in enumerate(objects.types)
+    ]
+
+
+def _class_mark(objects: KittiObjects, index: int, colour: Colour, *, dashed: bool) -> Mark:
     name = str(objects.types[index])
-    colour = _CLASS_COLOURS.get(name.lower(), _OTHER_CLASS)
-    ignored = name.lower() == DONT_CARE.lower()
+    ignored = same(name, DONT_CARE_TYPE)
     text, score = _describe(objects, index)
     look = Look(colour, THIN if dashed or ignored else THICK, dashed or ignored, ignored)
     group = f"{name} (label)" if dashed and not ignored else name

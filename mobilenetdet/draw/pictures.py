@@ -53,8 +53,7 @@ def montage(
     cell_width = (width - _GAP * (columns + 1)) // max(columns, 1)
     if columns < 1 or cell_width < 1:
         raise ValueError(f"{len(images)} images in {columns} columns of {width} pixels: no room")
-    if captions is not None and len(captions) != len(images):
-        raise ValueError(f"{len(captions)} captions for {len(images)} images; give one for each")
+    _check_captions(captions, len(images))
     aspect = float(np.median([image.shape[0] / image.shape[1] for image in images]))
     cell_height = max(1, round(cell_width * aspect))
     pitch_x = cell_width + _GAP
@@ -70,6 +69,11 @@ def montage(
             middle = top + cell_height + _CAPTION_HEIGHT // 2
             draw_text(canvas, text, (left + 2, middle), _CAPTION_INK, _CAPTION_SCALE)
     return canvas
+
+
+def _check_captions(captions: Sequence[str] | None, num_images: int) -> None:
+    if captions is not None and len(captions) != num_images:
+        raise ValueError(f"{len(captions)} captions for {num_images} images; give one for each")
 
 
 def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:

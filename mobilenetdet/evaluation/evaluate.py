@@ -83,12 +83,11 @@ def evaluate_split(
         if index in kept.places or frame.frame_id in kept.frame_ids:
             images[frame.frame_id] = frame.encoded
     refuse_unknown_frames(kept.frame_ids, labels)
-    ap = AveragePrecision.from_dict(
-        evaluate_detections(
-            list(labels.values()),
-            [found.to_kitti() for found in detections.values()],
-            protocol=config.eval.protocol,
-        )
+    ap = evaluate_detections(
+        list(labels.values()),
+        [found.to_kitti() for found in detections.values()],
+        task=config.eval_task(),
+        protocol=config.eval.protocol,
     )
     return Evaluation(config, split, ap, labels, detections, images)
 

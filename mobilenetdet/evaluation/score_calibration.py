@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
 from mobilenetdet.kitti.assignment import pack_frames
-from mobilenetdet.kitti.average_precision import HIT, IGNORED, match_level
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects
-from mobilenetdet.kitti.protocol import Level
+from mobilenetdet.kitti.average_precision import HIT, IGNORED_OUTCOME, match_selection
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.protocol import Selection
 
 _ITERATIONS = 50
 # How strongly the fit is drawn to "leave the scores alone", in detections.
@@ -36,7 +37,7 @@ class Calibration(NamedTuple):
 def fit_calibration(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
-    classes: Sequence[str],
+    task: EvalTask = KITTI_TASK,
     *,
     protocol: str = "current",
 ) -> tuple[Calibration, ...]:
@@ -45,33 +46,30 @@ def fit_calibration(
     Args:
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores from 0 to 1.
-        classes: names, in the order of the result. A class that KITTI does not evaluate, or that
-            was never detected, keeps its scores.
+        task: the classes, in the order of the result. One that was never detected keeps its scores.
         protocol: "current" or "pre2017".
     """
-    packed = pack_frames(labels, detections)
+    packed = pack_frames(labels, detections, task=task)
     fitted = []
-    for name in classes:
-        if name not in EVALUATED_CLASSES:
-            fitted.append(Calibration())
-            continue
-        level = Level.select(packed, class_name=name, difficulty=HARD, protocol=protocol)
-        counts, is_hit = _find_hits(level)
+    for entry in task.classes:
+        hard = entry.difficulty(HARD.name)
+        selection = Selection.of(packed, class_name=entry.name, difficulty=hard, protocol=protocol)
+        counts, is_hit = _find_hits(selection)
         fitted.append(fit_platt(packed.det_scores[counts], is_hit[counts]))
     return tuple(fitted)
 
 
-def _find_hits(level: Level) -> tuple[np.ndarray, np.ndarray]:
+def _find_hits(selection: Selection) -> tuple[np.ndarray, np.ndarray]:
     """Which detections [M] count, and which of them are right.
 
     Of the detections that overlap an object enough the top-scored one is right. The protocol has
     the best-overlapping one, which at a threshold of minus infinity is often a low-scored box.
     """
-    matches = match_level(level, -np.inf)
-    counts = matches.detection_outcomes != IGNORED
-    pairs = (matches.label_outcomes == HIT)[level.gts] & counts[level.dets]
-    gts, dets = level.gts[pairs], level.dets[pairs]
-    order = np.lexsort((dets, -level.scores[dets]))
+    matches = match_selection(selection, -np.inf)
+    counts = matches.detection_outcomes != IGNORED_OUTCOME
+    pairs = (matches.label_outcomes == HIT)[selection.gts] & counts[selection.dets]
+    gts, dets = selection.gts[pairs], selection.dets[pairs]
+    order = np.lexsort((dets, -selection.scores[dets]))
     _, first = np.unique(gts[order], return_index=True)
     is_hit = np.zeros(len(counts), bool)
     is_hit[dets[order][first]] = True

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobilenetdet.kitti.labels import DIFFICULTIES
-from mobilenetdet.kitti.protocol import check_choice
+from mobilenetdet.config.classes import DIFFICULTY_NAMES
+from mobilenetdet.config.type_names import check_choice, nearest
 
 if TYPE_CHECKING:
     import pandas
-
-DIFFICULTY_NAMES = tuple(difficulty.name for difficulty in DIFFICULTIES)
 
 
 @dataclass(frozen=True)
@@ -100,11 +98,12 @@ class AveragePrecision(Mapping[str, ClassAp]):
         """Returns the AP of a class.
 
         Raises:
-            KeyError: there is no such class.
+            KeyError: there is no such class; names the nearest.
         """
         spelled = {name.lower(): name for name in self.classes}
         if class_name.lower() not in spelled:
-            raise KeyError(f"no class {class_name!r} among {', '.join(self.classes)}")
+            hint = nearest(class_name, self.classes)
+            raise KeyError(f"no class {class_name!r} among {', '.join(self.classes)}{hint}")
         return self.classes[spelled[class_name.lower()]]
 
     def __iter__(self) -> Iterator[str]:

@@ -7,16 +7,16 @@ detections each take about 50 MB.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mobilenetdet.kitti.labels import DONT_CARE, EVALUATED_CLASSES, NEIGHBOURS, KittiObjects
+from mobilenetdet.config.classes import KITTI_TASK, EvalTask
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.kitti.labels import KittiObjects
 
-# A detection overlaps an object if intersection over union is strictly above this.
-MIN_OVERLAPS = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}
-_TYPES = (*EVALUATED_CLASSES, *NEIGHBOURS.values(), DONT_CARE)
 # Detections whose overlaps are computed in one go: the intermediate arrays stay in the cache.
 _CHUNK = 4096
 
@@ -29,11 +29,12 @@ class PackedFrames:
     then of the detections.
 
     Attributes:
-        gt_types: [N] int, see `type_code`.
+        task: the classes that the types were numbered by.
+        gt_types: [N] int, see `type_codes`.
         gt_boxes: [4, N] left, top, right, bottom in pixels.
         gt_truncated: [N].
         gt_occluded: [N].
-        det_types: [M] int, see `type_code`.
+        det_types: [M] int, see `type_codes`.
         det_boxes: [4, M] left, top, right, bottom in pixels.
         det_scores: [M].
         det_dontcare: [M] largest share of the detection's area that one DontCare region covers.
@@ -43,6 +44,7 @@ class PackedFrames:
         pair_overlaps: [P] intersection over union, above the threshold of `pack_frames`.
     """
 
+    task: EvalTask
     gt_types: np.ndarray
     gt_boxes: np.ndarray
     gt_truncated: np.ndarray
@@ -57,62 +59,71 @@ class PackedFrames:
     pair_overlaps: np.ndarray
 
 
-def type_code(type_name: str) -> int:
-    """Return the number of an evaluated class, a neighbour or DontCare in any case; else -1.
+class TypeCodes(dict[str, int]):
+    """Numbers of types whatever their case; looks a name up once per spelling.
 
-    Example:
-        `type_code("car")` is 0, `type_code("Truck")` is -1.
+    A data set holds few spellings and many objects.
     """
-    return _CODES[type_name]
 
-
-class _TypeCodes(dict):
-    """Looks a name up once per spelling: a data set holds few spellings and many objects."""
+    def __init__(self, task: EvalTask) -> None:
+        """Numbers the classes of a task by their places, and then the other types it knows."""
+        super().__init__()
+        classes = {t: task.index(name) for t, name in task.class_of_type.items()}
+        others = [t.lower() for t in task.known_types if t.lower() not in classes]
+        numbered = {t: code for code, t in enumerate(others, len(task.classes))}
+        self._by_lower = classes | numbered
 
     def __missing__(self, type_name: str) -> int:
-        names = [name.lower() for name in _TYPES]
-        lowered = type_name.lower()
-        self[type_name] = names.index(lowered) if lowered in names else -1
+        """Returns -1 for a type that plays no part."""
+        self[type_name] = self._by_lower.get(type_name.lower(), -1)
         return self[type_name]
 
 
-_CODES = _TypeCodes()
+@functools.lru_cache(maxsize=16)
+def type_codes(task: EvalTask = KITTI_TASK) -> TypeCodes:
+    """Numbers of types: a class and the types mapped to it, a neighbour, DontCare; else -1.
+
+    Example:
+        `type_codes()["car"]` is 0, `type_codes()["Truck"]` is -1.
+    """
+    return TypeCodes(task)
 
 
 def pack_frames(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
-    min_overlap: float = min(MIN_OVERLAPS.values()),
+    task: EvalTask = KITTI_TASK,
+    min_overlap: float | None = None,
 ) -> PackedFrames:
-    """Lay the frames end to end and find the pairs of detections and objects that overlap.
+    """Lays the frames end to end and finds the pairs of detections and objects that overlap.
 
     Args:
         labels: the labels of each frame, DontCare included.
         detections: the detections of the same frames, with scores.
+        task: the classes; their places number the types.
         min_overlap: pairs with a higher intersection over union are kept; the protocol needs no
-            lower one than the default.
+            lower one than the default, the lowest of the classes.
 
     Raises:
         ValueError: the two have different lengths, or detections lack scores or hold a score that
             is not finite; names the frame's index.
     """
     _check_frames(labels, detections)
-    gt_boxes = _concatenate([frame.boxes_xyxy for frame in labels], (0, 4)).T.copy()  # [4, N]
-    det_boxes = _concatenate([frame.boxes_xyxy for frame in detections], (0, 4)).T.copy()
-    gt_types, det_types = _encode_types(labels), _encode_types(detections)
-    num_dets = np.array([len(frame) for frame in detections], np.int64)
-    num_gts = np.array([len(frame) for frame in labels], np.int64)
+    gt_boxes, det_boxes = _join_boxes(labels), _join_boxes(detections)
+    gt_types, det_types = _encode_types(labels, task), _encode_types(detections, task)
+    num_dets, num_gts = _count_boxes(detections), _count_boxes(labels)
     det_frames = np.repeat(np.arange(len(detections)), num_dets)
     pairs, det_dontcare = _find_overlaps(
         det_boxes,
         gt_boxes,
         gts_from=(np.cumsum(num_gts) - num_gts)[det_frames],
         num_gts=num_gts[det_frames],
-        is_dontcare=gt_types == type_code(DONT_CARE),
-        min_overlap=min_overlap,
+        is_dontcare=gt_types == type_codes(task)[DONT_CARE_TYPE],
+        min_overlap=task.lowest_overlap if min_overlap is None else min_overlap,
     )
     return PackedFrames(
+        task=task,
         gt_types=gt_types,
         gt_boxes=gt_boxes,
         gt_truncated=_concatenate([frame.truncated for frame in labels]),
@@ -131,7 +142,7 @@ def pack_frames(
 def assign_greedily(
     gts: np.ndarray, dets: np.ndarray, frames: np.ndarray, available: np.ndarray
 ) -> np.ndarray:
-    """Return which of the pairs are made when each object and each detection is used once.
+    """Returns which of the pairs are made when each object and each detection is used once.
 
     Pairs are offered one after the other and made if both sides are still free. This is done for
     up to 64 thresholds at once: bit t of a number stands for threshold t.
@@ -179,6 +190,10 @@ def _check_frames(labels: Sequence[KittiObjects], detections: Sequence[KittiObje
             raise ValueError(f"the detections of frame {index} have no scores")
 
 
+def _count_boxes(frames: Sequence[KittiObjects]) -> np.ndarray:
+    return np.array([len(frame) for frame in frames], np.int64)
+
+
 def _join_scores(detections: Sequence[KittiObjects]) -> np.ndarray:
     scores = _concatenate([frame.scores for frame in detections if len(frame)])
     if not np.isfinite(scores).all():
@@ -189,13 +204,17 @@ def _join_scores(detections: Sequence[KittiObjects]) -> np.ndarray:
     return scores
 
 
+def _join_boxes(frames: Sequence[KittiObjects]) -> np.ndarray:
+    return _concatenate([frame.boxes_xyxy for frame in frames], (0, 4)).T.copy()  # [4, N]
+
+
 def _concatenate(arrays: list[np.ndarray], empty_shape: tuple[int, ...] = (0,)) -> np.ndarray:
     return np.concatenate(arrays).astype(np.float64) if arrays else np.empty(empty_shape)
 
 
-def _encode_types(frames: Sequence[KittiObjects]) -> np.ndarray:
-    codes = [_CODES[name] for frame in frames for name in frame.types.tolist()]
-    return np.array(codes, np.int64)
+def _encode_types(frames: Sequence[KittiObjects], task: EvalTask) -> np.ndarray:
+    codes = type_codes(task)
+    return np.array([codes[name] for frame in frames for name in frame.types.tolist()], np.int64)
 
 
 def _find_overlaps(
@@ -207,7 +226,7 @@ def _find_overlaps(
     is_dontcare: np.ndarray,
     min_overlap: float,
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Return the pairs (detections, objects, overlaps) and each detection's share of DontCare.
+    """Returns the pairs (detections, objects, overlaps) and each detection's share of DontCare.
 
     Detection i is compared with the `num_gts[i]` objects of its frame that begin at `gts_from[i]`.
     """
@@ -236,7 +255,7 @@ def _find_overlaps(
 def _intersect(
     det_boxes: np.ndarray, gt_boxes: np.ndarray, dets: np.ndarray, gts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pairs that share an area, and that area in square pixels."""
+    """Returns the pairs that share an area, and that area in square pixels."""
     widths = np.minimum(det_boxes[2][dets], gt_boxes[2][gts])
     widths -= np.maximum(det_boxes[0][dets], gt_boxes[0][gts])
     side_by_side = widths > 0

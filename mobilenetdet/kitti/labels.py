@@ -1,4 +1,4 @@
-"""KITTI's label and result lines, read and written without loss, and its difficulty levels.
+"""KITTI's label and result lines, read and written without loss.
 
 A line holds one object: type, truncated, occluded, alpha, left, top, right, bottom, height, width,
 length, x, y, z, rotation_y and, in result files only, score. The format is described in the readme
@@ -16,11 +16,6 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 
-EVALUATED_CLASSES = ("Car", "Pedestrian", "Cyclist")
-# A detection on a neighbour is neither a hit nor a false alarm.
-NEIGHBOURS = {"Car": "Van", "Pedestrian": "Person_sitting"}
-DONT_CARE = "DontCare"
-
 COLUMNS = (
     *("type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom"),
     *("height", "width", "length", "x", "y", "z", "rotation_y", "score"),
@@ -33,29 +28,6 @@ _UNKNOWN = (-1.0, -1.0, UNKNOWN_ALPHA, *[None] * 4, *[-1.0] * 3, *[UNKNOWN_LOCAT
 _UNKNOWN += (UNKNOWN_ROTATION, None)
 # Results carry nothing in `occluded`; this bound only keeps the value an integer.
 _MAX_RESULT_OCCLUDED = 99
-
-
-@dataclass(frozen=True)
-class Difficulty:
-    """One of the three levels of KITTI's evaluation.
-
-    Attributes:
-        name: easy, moderate or hard.
-        min_height: lowest height of a box that still counts, pixels of the original image.
-        max_occlusion: highest `occluded` value that still counts.
-        max_truncation: highest `truncated` value that still counts.
-    """
-
-    name: str
-    min_height: int
-    max_occlusion: int
-    max_truncation: float
-
-
-EASY = Difficulty("easy", min_height=40, max_occlusion=0, max_truncation=0.15)
-MODERATE = Difficulty("moderate", min_height=25, max_occlusion=1, max_truncation=0.30)
-HARD = Difficulty("hard", min_height=25, max_occlusion=2, max_truncation=0.50)
-DIFFICULTIES: tuple[Difficulty, ...] = (EASY, MODERATE, HARD)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +57,7 @@ class KittiObjects:
     scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Refuse arrays of different lengths or of the wrong shape."""
+        """Refuses arrays of different lengths or of the wrong shape."""
         num_objects = len(self.types)
         widths = {"boxes_xyxy": (4,), "dimensions_hwl": (3,), "locations_xyz": (3,)}
         for name, array in vars(self).items():
@@ -94,11 +66,11 @@ class KittiObjects:
                 raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
 
     def __len__(self) -> int:
-        """Return the number of objects."""
+        """Returns the number of objects."""
         return len(self.types)
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> KittiObjects:
-        """Return the objects that a mask, a slice, an integer array or one integer selects."""
+        """Returns the objects that a mask, a slice, an integer array or one integer selects."""
         if isinstance(index, int | np.integer):
             index = [index]
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -106,7 +78,7 @@ class KittiObjects:
 
     @classmethod
     def empty(cls, *, with_scores: bool = False) -> KittiObjects:
-        """Return a frame without objects; `with_scores` makes it a result."""
+        """Returns a frame without objects; `with_scores` makes it a result."""
         num_columns = _NUM_RESULT_COLUMNS if with_scores else _NUM_LABEL_COLUMNS
         return _from_columns([], np.empty((0, num_columns - 1)))
 
@@ -114,7 +86,7 @@ class KittiObjects:
     def from_detections(
         cls, types: Sequence[str] | np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
     ) -> KittiObjects:
-        """Return a result frame whose other fields hold KITTI's values for unknown.
+        """Returns a result frame whose other fields hold KITTI's values for unknown.
 
         Args:
             types: N type names.
@@ -137,7 +109,7 @@ class KittiObjects:
 
 
 def parse_objects(text: str, source: str, *, with_scores: bool | None = None) -> KittiObjects:
-    """Return the objects of a label text (15 columns) or of a result text (16 columns).
+    """Returns the objects of a label text (15 columns) or of a result text (16 columns).
 
     Blank lines are passed over. Labels have to make sense (no box with right < left or bottom <
     top, `occluded` -1 to 3, `truncated` -1 or 0 to 1). Result boxes are kept as they are, as
@@ -164,7 +136,7 @@ def parse_objects(text: str, source: str, *, with_scores: bool | None = None) ->
 
 
 def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = None) -> KittiObjects:
-    """Return the objects of a label or result file; see `parse_objects`.
+    """Returns the objects of a label or result file; see `parse_objects`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -179,7 +151,7 @@ def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = Non
 
 
 def format_objects(objects: KittiObjects) -> str:
-    """Return the official lines: two decimals (scores four), more where needed to read back equal.
+    """Returns the official lines: two decimals (scores four), more where needed to read back equal.
 
     Raises:
         ValueError: a value is not finite, or a type name is empty or holds a space.
@@ -197,7 +169,7 @@ def format_objects(objects: KittiObjects) -> str:
 
 
 def write_objects(path: str | os.PathLike[str], objects: KittiObjects) -> None:
-    """Write a label or result file; a reader sees the old file or the new one, never a part."""
+    """Writes a label or result file; a reader sees the old file or the new one, never a part."""
     # A detector writes thousands, and can write them again.
     with atomic_write(Path(path), durable=False) as temporary:
         temporary.write_text(format_objects(objects), encoding="utf-8", newline="\n")
@@ -223,7 +195,7 @@ def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_sc
 
 
 def _parse_numbers(rows: list[tuple[int, list[str]]], source: str) -> np.ndarray:
-    """Return every column but the type as [N, 14 or 15] float64."""
+    """Returns every column but the type as [N, 14 or 15] float64."""
     words_of_all = [word for _, words in rows for word in words[1:]]
     try:
         # Thousands of files are read: this takes less time than an array of lists.

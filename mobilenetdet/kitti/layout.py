@@ -41,7 +41,7 @@ class FrameReport:
         return len(self.missing_labels) + len(self.missing_images) + len(self.missing_both)
 
     def lines(self, limit: int | None = None) -> list[str]:
-        """Return one line per incomplete frame, the first `limit` of them and a count of the rest.
+        """Returns one line per incomplete frame, the first `limit` of them and a count of the rest.
 
         Example:
             `FrameReport(["000000"], ["000001"], [], []).lines()` is `["000001: no label"]`.
@@ -68,7 +68,7 @@ class KittiLayout:
     subset: str = "training"
 
     def __post_init__(self) -> None:
-        """Take a root given as text, too."""
+        """Takes a root given as text, too."""
         object.__setattr__(self, "root", Path(self.root))
 
     @property
@@ -82,7 +82,7 @@ class KittiLayout:
         return self.root / self.subset / "label_2"
 
     def image_path(self, frame_id: str) -> Path:
-        """Return the frame's image file.
+        """Returns the frame's image file.
 
         Raises:
             FileNotFoundError: there is neither a .png nor a .jpg.
@@ -90,19 +90,19 @@ class KittiLayout:
         return find_image(self.image_dir, frame_id)
 
     def label_path(self, frame_id: str) -> Path:
-        """Return where the frame's label file is or would be."""
+        """Returns where the frame's label file is or would be."""
         return self.label_dir / f"{frame_id}.txt"
 
     def calib_path(self, frame_id: str) -> Path:
-        """Return where the frame's calibration file is or would be."""
+        """Returns where the frame's calibration file is or would be."""
         return self.root / self.subset / "calib" / f"{frame_id}.txt"
 
     def image_set_path(self, name: str) -> Path:
-        """Return where the list of frames `name` (train, val, trainval) is or would be."""
+        """Returns where the list of frames `name` (train, val, trainval) is or would be."""
         return self.root / "ImageSets" / f"{name}.txt"
 
     def frame_ids(self) -> list[str]:
-        """Return the sorted ids of the frames that have an image.
+        """Returns the sorted ids of the frames that have an image.
 
         Raises:
             FileNotFoundError: the image folder is absent or holds no frame.
@@ -118,7 +118,7 @@ class KittiLayout:
         return sorted(frame_ids)
 
     def read_image_set(self, name: str) -> list[str]:
-        """Return the frame ids of `ImageSets/NAME.txt` in the order of the file.
+        """Returns the frame ids of `ImageSets/NAME.txt` in the order of the file.
 
         Raises:
             FileNotFoundError: there is no such list.
@@ -133,14 +133,14 @@ class KittiLayout:
         return parse_frame_ids(path.read_text(encoding="utf-8-sig"), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
-        """Write `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
+        """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
         path = self.image_set_path(name)
         text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def check_frames(self, frame_ids: Iterable[str] | None = None) -> FrameReport:
-        """Return which frames have an image and a label, and what the others lack.
+        """Returns which frames have an image and a label, and what the others lack.
 
         Args:
             frame_ids: the frames to look for; None looks at every image and every label.
@@ -157,7 +157,7 @@ class KittiLayout:
 
 
 def find_image(image_dir: Path, frame_id: str) -> Path:
-    """Return the image file of a frame.
+    """Returns the image file of a frame.
 
     Raises:
         FileNotFoundError: there is neither a .png nor a .jpg.
@@ -169,11 +169,29 @@ def find_image(image_dir: Path, frame_id: str) -> Path:
     raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
 
 
-def parse_frame_ids(text: str, source: str) -> list[str]:
-    """Return the frame ids of a list with one id a line; blank lines are passed over.
+def check_frame_id(frame_id: str, source: str) -> str:
+    """Returns a frame id out of a list or a record, which names files, if it is safe as a name.
+
+    Args:
+        frame_id: the id.
+        source: where it stands, for the message.
 
     Raises:
-        ValueError: a line is not one word, or a frame is listed twice; names source:line.
+        ValueError: it is empty, begins with a dot or holds a separator of folders.
+    """
+    if not frame_id or frame_id.startswith(".") or any(mark in frame_id for mark in "/\\\0"):
+        raise ValueError(
+            f"{source}: {frame_id!r} is no frame id; ids name files, so they hold neither / nor \\ "
+            "and begin with no dot"
+        )
+    return frame_id
+
+
+def parse_frame_ids(text: str, source: str) -> list[str]:
+    """Returns the frame ids of a list with one id a line; blank lines are passed over.
+
+    Raises:
+        ValueError: a line is not one frame id, or a frame is listed twice; names source:line.
     """
     lines_of: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -187,7 +205,7 @@ def parse_frame_ids(text: str, source: str) -> list[str]:
                 f"{source}:{number}: frame {words[0]} is already on line {lines_of[words[0]]}; "
                 "a frame may be listed once"
             )
-        lines_of[words[0]] = number
+        lines_of[check_frame_id(words[0], f"{source}:{number}")] = number
     return list(lines_of)
 
 

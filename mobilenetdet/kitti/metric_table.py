@@ -6,70 +6,63 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.classes import DIFFICULTY_NAMES
+from mobilenetdet.kitti.ap_result import AveragePrecision, ClassAp, DifficultyAp
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
-from mobilenetdet.kitti.labels import DIFFICULTIES, EVALUATED_CLASSES
 
 MEASURES = ("R40", "R11")
+_NAME_WIDTH = 12
 
 
-def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
-    """Flatten AP into {"Car/moderate/R40": 72.7, ...} and add the mean over the classes.
-
-    A class that is detected nowhere counts 0.
-
-    Args:
-        metrics: as `average_precision.evaluate_detections` gives it.
-    """
-    flat = {
-        f"{name}/{level.name}/{measure}": metrics[name][level.name][measure]
-        if metrics.get(name)
-        else 0.0
-        for name in EVALUATED_CLASSES
-        for level in DIFFICULTIES
+def flat_metrics(ap: AveragePrecision) -> dict[str, float]:
+    """Flattens AP into {"Car/moderate/R40": 72.7, ...}, the mean over the classes at the end."""
+    return {
+        f"{name}/{difficulty}/{measure}": measure_of(of_class[difficulty], measure)
+        for name, of_class in _rows(ap).items()
+        for difficulty in DIFFICULTY_NAMES
         for measure in MEASURES
     }
-    for level in DIFFICULTIES:
-        for measure in MEASURES:
-            values = [flat[f"{name}/{level.name}/{measure}"] for name in EVALUATED_CLASSES]
-            flat[f"mean/{level.name}/{measure}"] = float(np.mean(values))
-    return flat
 
 
-def format_metrics(metrics: dict[str, Any]) -> str:
-    """Lay AP out as a table for the terminal: easy, moderate and hard, R40 and R11.
+def measure_of(ap: DifficultyAp, measure: str) -> float:
+    """Returns "R40" or "R11" of an AP, in percent."""
+    return {"R40": ap.r40, "R11": ap.r11}[measure]
+
+
+def format_metrics(ap: AveragePrecision) -> str:
+    """Lays AP out as a table for the terminal: easy, moderate and hard, R40 and R11.
 
     A last line names the figures that cannot reach 100, since fewer than 41 objects count.
     """
-    flat = flat_metrics(metrics)
-    levels = [level.name for level in DIFFICULTIES]
-    heading = "".join(f"{m + ' ' + level:>14}" for m in MEASURES for level in levels)
+    rows = _rows(ap)
+    width = max(_NAME_WIDTH, *(len(name) + 1 for name in rows))
+    heading = "".join(f"{m + ' ' + key:>14}" for m in MEASURES for key in DIFFICULTY_NAMES)
     lines = [
-        f"KITTI 2D AP, {metrics['frames']:,} frames, protocol {metrics['protocol']}, percent",
-        f"{'':12}{heading}",
+        f"KITTI 2D AP, {ap.num_frames:,} frames, protocol {ap.protocol}, percent",
+        f"{'':{width}}{heading}",
     ]
-    for name in (*EVALUATED_CLASSES, "mean"):
+    for name, of_class in rows.items():
         values = "".join(
-            f"{flat[f'{name}/{level}/{m}']:14.2f}" for m in MEASURES for level in levels
+            f"{measure_of(of_class[key], m):14.2f}" for m in MEASURES for key in DIFFICULTY_NAMES
         )
-        note = "  (detected nowhere)" if name != "mean" and not metrics.get(name) else ""
-        lines.append(f"{name:12}{values}{note}")
-    return "\n".join(lines + _ceilings(metrics))
+        note = "  (detected nowhere)" if name in ap and not of_class.detected else ""
+        lines.append(f"{name:{width}}{values}{note}")
+    return "\n".join(lines + _ceilings(ap))
 
 
-def _ceilings(metrics: dict[str, Any]) -> list[str]:
+def _rows(ap: AveragePrecision) -> dict[str, ClassAp]:
+    return {**ap.classes, "mean": ap.mean}
+
+
+def _ceilings(ap: AveragePrecision) -> list[str]:
     """Says which figures cannot reach 100 since too few objects count."""
     found = []
-    for name in EVALUATED_CLASSES:
-        counts = {
-            level.name: (metrics.get(name) or {}).get(level.name, {}).get("num_objects")
-            for level in DIFFICULTIES
-        }
+    for name, of_class in ap.classes.items():
+        counts = {key: of_class[key].num_objects for key in DIFFICULTY_NAMES}
         few = [
-            f"{level} {perfect_ap(count)['R40']:g}"
-            for level, count in counts.items()
+            f"{key} {perfect_ap(count)['R40']:g}"
+            for key, count in counts.items()
             if count is not None and count < NUM_RECALL_STEPS
         ]
         found += [f"{name} {', '.join(few)}"] if few else []
@@ -81,6 +74,6 @@ def _ceilings(metrics: dict[str, Any]) -> list[str]:
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Write AP as JSON; a reader sees the old file or the new one, never a part."""
+    """Writes figures as JSON; a reader sees the old file or the new one, never a part."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n")

@@ -1,36 +1,22 @@
-"""Which objects, detections and pairs of them count for one class and level of KITTI's protocol."""
+"""What counts for one class at one difficulty: objects, detections and pairs of them."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mobilenetdet.kitti.assignment import MIN_OVERLAPS, PackedFrames, assign_greedily, type_code
-from mobilenetdet.kitti.labels import NEIGHBOURS, Difficulty
+from mobilenetdet.config.classes import Difficulty
+from mobilenetdet.kitti.assignment import PackedFrames, assign_greedily, type_codes
 
 PROTOCOLS = ("current", "pre2017")
 # The official program takes scores at or below this for "no detection".
 _NO_SCORE = -10_000_000.0
 
 
-def check_choice(kind: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a value that is not one of the choices, and name the nearest one.
-
-    Raises:
-        ValueError: names the kind, the value and the choices.
-    """
-    if value not in choices:
-        near = difflib.get_close_matches(value.title() if kind == "class" else value, choices, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown {kind} {value!r}, expected one of {', '.join(choices)}{hint}")
-
-
 @dataclass(frozen=True, eq=False)
-class Level:
-    """What one class and level makes of N objects, M detections and P pairs of them.
+class Selection:
+    """What counts of N objects, M detections and P pairs for one class at one difficulty.
 
     Attributes:
         scores: [M].
@@ -53,12 +39,15 @@ class Level:
     overlaps: np.ndarray
 
     @classmethod
-    def select(
+    def of(
         cls, packed: PackedFrames, *, class_name: str, difficulty: Difficulty, protocol: str
-    ) -> Level:
-        """Sort objects and detections into those that count, are ignored, or play no part."""
-        code = type_code(class_name)
-        neighbour = type_code(NEIGHBOURS[class_name]) if class_name in NEIGHBOURS else code
+    ) -> Selection:
+        """Sorts objects and detections into those that count, are ignored, or play no part."""
+        entry, code = packed.task[class_name], packed.task.index(class_name)
+        own = packed.gt_types == code
+        gt_takes_part = own.copy()
+        for neighbour in entry.neighbours:
+            gt_takes_part |= packed.gt_types == type_codes(packed.task)[neighbour]
         heights = packed.gt_boxes[3] - packed.gt_boxes[1]
         det_heights = np.trunc(np.abs(packed.det_boxes[1] - packed.det_boxes[3]))
         small = det_heights < difficulty.min_height
@@ -69,15 +58,13 @@ class Level:
             packed.gt_truncated <= difficulty.max_truncation
         )
         det_counts = (packed.det_types == code) & ~small
-        gt_takes_part = (packed.gt_types == code) | (packed.gt_types == neighbour)
-        min_overlap = MIN_OVERLAPS[class_name]
-        pairs = gt_takes_part[packed.pair_gts] & (packed.pair_overlaps > min_overlap)
+        pairs = gt_takes_part[packed.pair_gts] & (packed.pair_overlaps > entry.min_overlap)
         pairs &= (det_counts | small)[packed.pair_dets]
         return cls(
             scores=packed.det_scores,
-            gt_counts=(packed.gt_types == code) & tall & easy_enough,
+            gt_counts=own & tall & easy_enough,
             det_counts=det_counts,
-            det_in_dontcare=packed.det_dontcare > min_overlap,
+            det_in_dontcare=packed.det_dontcare > entry.min_overlap,
             frames=packed.pair_frames[pairs],
             gts=packed.pair_gts[pairs],
             dets=packed.pair_dets[pairs],
@@ -85,12 +72,12 @@ class Level:
         )
 
     def assign_by_score(self) -> np.ndarray:
-        """Return which pairs are made if each object takes the highest score, [P] bool."""
+        """Returns which pairs are made if each object takes the highest score, [P] bool."""
         available = (self.scores[self.dets] > _NO_SCORE).astype(np.uint64)
         return self._assign(-self.scores[self.dets], available).astype(bool)
 
     def assign_by_overlap(self, available: np.ndarray) -> np.ndarray:
-        """Return at which thresholds each pair is made, [P] uint64.
+        """Returns at which thresholds each pair is made, [P] uint64.
 
         Args:
             available: [P] uint64; bit t is set where the pair's detection reaches threshold t.

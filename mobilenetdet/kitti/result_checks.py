@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mobilenetdet.kitti.assignment import pack_frames, type_code
-from mobilenetdet.kitti.labels import (
-    DONT_CARE,
-    EVALUATED_CLASSES,
-    HARD,
-    NEIGHBOURS,
-    KittiObjects,
-)
-from mobilenetdet.kitti.protocol import Level
+from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
+from mobilenetdet.config.type_names import KITTI_TYPES, nearest
+from mobilenetdet.kitti.assignment import pack_frames
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.protocol import Selection
 from mobilenetdet.kitti.results import ResultSet, name_some
 
-_OTHER_TYPES = (*NEIGHBOURS.values(), "Truck", "Tram", "Misc", DONT_CARE)
-_KNOWN_TYPES = tuple(name.lower() for name in (*EVALUATED_CLASSES, *_OTHER_TYPES))
 # Boxes are tried in other conventions on this many frames.
 _NUM_TRIED_FRAMES = 200
 # Another convention is named if it finds this share of the objects and this many times as many.
@@ -37,8 +30,12 @@ _CONVENTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def check_results(results: ResultSet) -> list[str]:
-    """Look for the mistakes that make an AP wrong without any error.
+def check_results(results: ResultSet, task: EvalTask = KITTI_TASK) -> list[str]:
+    """Looks for the mistakes that make an AP wrong without any error.
+
+    Args:
+        results: what is to be scored.
+        task: the classes that it is scored for.
 
     Returns:
         One line for each, with counts and names; empty if all looks well.
@@ -52,10 +49,10 @@ def check_results(results: ResultSet) -> list[str]:
         _check_inverted,
         _check_convention,
     )
-    return [finding for check in checks for finding in check(results)]
+    return [finding for check in checks for finding in check(results, task)]
 
 
-def _check_files(results: ResultSet) -> Iterator[str]:
+def _check_files(results: ResultSet, task: EvalTask) -> Iterator[str]:
     if absent := results.without_result:
         yield (
             f"{len(absent):,} of {len(results.frame_ids):,} frames have no result file "
@@ -68,38 +65,40 @@ def _check_files(results: ResultSet) -> Iterator[str]:
         )
 
 
-def _check_labels(results: ResultSet) -> Iterator[str]:
-    found = Counter(name.lower() for frame in results.labels for name in frame.types.tolist())
+def _check_labels(results: ResultSet, task: EvalTask) -> Iterator[str]:
+    found = {name for frame in results.labels for name in frame.types.tolist()}
     if not found:
         yield "no label file holds an object: a split without labels cannot be scored"
         return
-    for name in EVALUATED_CLASSES:
-        if not found[name.lower()]:
-            yield f"no frame has a {name} in its labels; its AP is 0 whatever is detected"
+    classes = task.class_of_type
+    labelled = {classes.get(name.lower()) for name in found}
+    for name in task.names:
+        if name not in labelled:
+            hint = nearest(name, sorted(t for t in found if t.lower() not in classes))
+            yield f"no frame has a {name} in its labels; its AP is 0 whatever is detected{hint}"
 
 
-def _check_types(results: ResultSet) -> Iterator[str]:
+def _check_types(results: ResultSet, task: EvalTask) -> Iterator[str]:
     found = Counter(name for frame in results.detections for name in frame.types.tolist())
+    known = {name.lower() for name in (*task.known_types, *KITTI_TYPES)}
     for name, count in found.most_common():
-        if name.lower() not in _KNOWN_TYPES:
-            near = difflib.get_close_matches(name.lower(), _KNOWN_TYPES[:3], n=1)
-            hint = (
-                f"; did you mean {EVALUATED_CLASSES[_KNOWN_TYPES.index(near[0])]}?" if near else ""
-            )
+        if name.lower() not in known:
             yield (
-                f"{count:,} detections are of type {name!r}, which KITTI does not have and nothing "
-                f"is matched with{hint}"
+                f"{count:,} detections are of type {name!r}, which is no class here and nothing is "
+                f"matched with{nearest(name, task.names)}"
             )
 
 
-def _check_classes(results: ResultSet) -> Iterator[str]:
-    found = {name.lower() for frame in results.detections for name in frame.types.tolist()}
-    for name in EVALUATED_CLASSES:
-        if name.lower() not in found:
+def _check_classes(results: ResultSet, task: EvalTask) -> Iterator[str]:
+    classes = task.class_of_type
+    types = {name.lower() for frame in results.detections for name in frame.types.tolist()}
+    found = {classes.get(name) for name in types}
+    for name in task.names:
+        if name not in found:
             yield f"no {name} is detected in any frame; its AP is null"
 
 
-def _check_scores(results: ResultSet) -> Iterator[str]:
+def _check_scores(results: ResultSet, task: EvalTask) -> Iterator[str]:
     scores = np.concatenate([np.empty(0), *(frame.scores for frame in results.detections)])
     if not len(scores):
         return
@@ -114,7 +113,7 @@ def _check_scores(results: ResultSet) -> Iterator[str]:
         yield f"all {len(scores):,} scores are {scores[0]:g}; AP has no order to go by"
 
 
-def _check_inverted(results: ResultSet) -> Iterator[str]:
+def _check_inverted(results: ResultSet, task: EvalTask) -> Iterator[str]:
     inverted, bad_frames = 0, []
     for frame_id, frame in zip(results.frame_ids, results.detections, strict=True):
         boxes = frame.boxes_xyxy
@@ -129,21 +128,21 @@ def _check_inverted(results: ResultSet) -> Iterator[str]:
         )
 
 
-def _check_convention(results: ResultSet) -> Iterator[str]:
+def _check_convention(results: ResultSet, task: EvalTask) -> Iterator[str]:
     """Boxes that would fit the labels if they were written differently."""
-    chosen = [i for i, frame in enumerate(results.labels) if _evaluated(frame).any()]
+    chosen = [i for i, frame in enumerate(results.labels) if _is_scored(frame, task).any()]
     step = -(-len(chosen) // _NUM_TRIED_FRAMES) or 1
     labels = [results.labels[i] for i in chosen[::step]]
     detections = [results.detections[i] for i in chosen[::step]]
     if not labels or not sum(len(frame) for frame in detections):
         return
-    own, num_objects = _count_found(labels, detections)
+    own, num_objects = _count_found(labels, detections, task)
     conventions = dict(_CONVENTIONS)
-    factor_x, factor_y = _scale_to_labels(labels, detections)
+    factor_x, factor_y = _scale_to_labels(labels, detections, task)
     scaled = f"pixels of an image {1 / factor_x:.2g} times as wide and {1 / factor_y:.2g} as high"
     conventions[scaled] = lambda b: b * [factor_x, factor_y, factor_x, factor_y]
     for name, convert in conventions.items():
-        found, _ = _count_found(labels, [_converted(frame, convert) for frame in detections])
+        found, _ = _count_found(labels, [_converted(frame, convert) for frame in detections], task)
         if found >= max(_CONVINCING_SHARE * num_objects, _CONVINCING_FACTOR * own, 2):
             yield (
                 f"the boxes fit {own:,} of {num_objects:,} objects; read as {name} they would fit "
@@ -151,25 +150,32 @@ def _check_convention(results: ResultSet) -> Iterator[str]:
             )
 
 
-def _count_found(labels: list[KittiObjects], detections: list[KittiObjects]) -> tuple[int, int]:
-    """Objects of level hard that a detection of their class covers, and objects in all."""
-    packed = pack_frames(labels, detections)
+def _count_found(
+    labels: list[KittiObjects], detections: list[KittiObjects], task: EvalTask
+) -> tuple[int, int]:
+    """Objects of difficulty hard that a detection of their class covers, and objects in all."""
+    packed = pack_frames(labels, detections, task=task)
     found = total = 0
-    for name in EVALUATED_CLASSES:
-        level = Level.select(packed, class_name=name, difficulty=HARD, protocol="pre2017")
-        counts = level.gt_counts[level.gts] & (packed.det_types == type_code(name))[level.dets]
-        found += len(np.unique(level.gts[counts]))
-        total += int(level.gt_counts.sum())
+    for code, entry in enumerate(task.classes):
+        selection = Selection.of(
+            packed,
+            class_name=entry.name,
+            difficulty=entry.difficulty(HARD.name),
+            protocol="pre2017",
+        )
+        counts = selection.gt_counts[selection.gts] & (packed.det_types == code)[selection.dets]
+        found += len(np.unique(selection.gts[counts]))
+        total += int(selection.gt_counts.sum())
     return found, total
 
 
 def _scale_to_labels(
-    labels: list[KittiObjects], detections: list[KittiObjects]
+    labels: list[KittiObjects], detections: list[KittiObjects], task: EvalTask
 ) -> tuple[float, float]:
     """How much larger the labels reach to the right and down than the detections."""
     reach = []
     for frames in (labels, detections):
-        boxes = np.concatenate([frame.boxes_xyxy[_evaluated(frame)] for frame in frames])
+        boxes = np.concatenate([frame.boxes_xyxy[_is_scored(frame, task)] for frame in frames])
         reach.append(np.quantile(boxes[:, 2:], 0.98, axis=0) if len(boxes) else np.ones(2))
     factor = np.maximum(reach[0], 1e-6) / np.maximum(reach[1], 1e-6)
     return float(factor[0]), float(factor[1])
@@ -179,6 +185,6 @@ def _converted(frame: KittiObjects, convert: Callable[[np.ndarray], np.ndarray])
     return KittiObjects.from_detections(frame.types, convert(frame.boxes_xyxy), frame.scores)
 
 
-def _evaluated(frame: KittiObjects) -> np.ndarray:
-    names = [name.lower() for name in EVALUATED_CLASSES]
-    return np.array([name.lower() in names for name in frame.types.tolist()], bool)
+def _is_scored(frame: KittiObjects, task: EvalTask) -> np.ndarray:
+    classes = task.class_of_type
+    return np.array([name.lower() in classes for name in frame.types.tolist()], bool)

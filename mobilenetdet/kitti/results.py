@@ -1,12 +1,17 @@
-"""A detector's result files beside the labels of the same frames."""
+"""A detector's result files beside the labels of the same frames, and their AP."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.config.classes import KITTI_TASK, EvalTask
+from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
+from mobilenetdet.kitti.layout import parse_frame_ids
 
 _MAX_NAMED = 5
 
@@ -30,10 +35,52 @@ class ResultSet:
     not_scored: list[str]
 
 
+def kitti_ap(
+    label_dir: str | os.PathLike[str],
+    result_dir: str | os.PathLike[str],
+    frames: Sequence[str] | str | os.PathLike[str] | None = None,
+    classes: Sequence[str] | EvalTask | None = None,
+    protocol: str = "current",
+) -> AveragePrecision:
+    """Measures KITTI's official 2D average precision of a detector's result files.
+
+    Args:
+        label_dir: folder of the label files NNNNNN.txt, such as training/label_2.
+        result_dir: folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
+        frames: ids of the frames to score, or the path of a list with one id a line; by default
+            every frame that has a result file.
+        classes: names of the classes, or a whole task; by default KITTI's three.
+        protocol: "current", or "pre2017" for the rules before April 2017.
+
+    Raises:
+        FileNotFoundError: a folder or the list does not exist, or a frame has no label.
+        ValueError: a file is damaged, or the protocol or a class is no such thing.
+    """
+    task = KITTI_TASK if classes is None else classes
+    task = task if isinstance(task, EvalTask) else EvalTask.of(tuple(task))
+    results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
+    return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
+
+
+def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> list[str] | None:
+    """Returns ids of frames, read from a list with one id a line if a path is given.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is no id; names file and line.
+    """
+    if frames is None:
+        return None
+    if isinstance(frames, str | os.PathLike):
+        path = Path(frames)
+        return parse_frame_ids(path.read_text(encoding="utf-8"), str(path))
+    return list(frames)
+
+
 def read_result_set(
     label_dir: Path, result_dir: Path, frame_ids: Sequence[str] | None = None
 ) -> ResultSet:
-    """Read labels NNNNNN.txt and results NNNNNN.txt.
+    """Reads labels NNNNNN.txt and results NNNNNN.txt.
 
     Args:
         label_dir: folder of the labels, such as training/label_2.
@@ -46,7 +93,7 @@ def read_result_set(
     """
     with_result = _frame_files(result_dir, "results")
     frame_ids = sorted(with_result) if frame_ids is None else list(frame_ids)
-    labels = read_labels(label_dir, frame_ids)
+    labels = read_label_files(label_dir, frame_ids)
     detections = [
         read_objects(result_dir / f"{frame_id}.txt", with_scores=True)
         if frame_id in with_result
@@ -63,8 +110,8 @@ def read_result_set(
     )
 
 
-def read_labels(label_dir: Path, frame_ids: Sequence[str] | None = None) -> list[KittiObjects]:
-    """Read label files, by default all of a folder in the order of their names.
+def read_label_files(label_dir: Path, frame_ids: Sequence[str] | None = None) -> list[KittiObjects]:
+    """Reads label files, by default all of a folder in the order of their names.
 
     Raises:
         FileNotFoundError: the folder does not exist or is empty, or a frame has no label.
@@ -84,7 +131,7 @@ def read_labels(label_dir: Path, frame_ids: Sequence[str] | None = None) -> list
 
 
 def name_some(names: Sequence[str]) -> str:
-    """List the first few names.
+    """Lists the first few names.
 
     Example: six frames become "000001, 000002, 000003, 000004, 000005 and 1 more".
     """

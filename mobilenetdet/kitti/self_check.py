@@ -6,41 +6,46 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mobilenetdet.config.classes import DIFFICULTY_NAMES, KITTI_TASK, EvalTask
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.kitti.average_precision import (
     NUM_RECALL_STEPS,
-    PrecisionRecall,
+    evaluate_detections,
     perfect_ap,
-    precision_recall,
 )
-from mobilenetdet.kitti.labels import DONT_CARE, EVALUATED_CLASSES, KittiObjects
-from mobilenetdet.kitti.metric_table import MEASURES
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 
 
-def check_labels(labels: Sequence[KittiObjects], *, protocol: str = "current") -> Iterator[str]:
-    """Score labels against themselves and compare the AP with what it has to be.
+def check_labels(
+    labels: Sequence[KittiObjects], *, task: EvalTask = KITTI_TASK, protocol: str = "current"
+) -> Iterator[str]:
+    """Scores labels against themselves and compares the AP with what it has to be.
 
     Args:
         labels: the labels of each frame, DontCare included.
+        task: the classes and how each is scored.
         protocol: "current" or "pre2017".
 
     Yields:
-        Lines to print: one for each class and level, and an explanation where it is not 100.
+        Lines to print: one for each class and difficulty, and an explanation where it is not 100.
     """
     yield f"labels of {len(labels):,} frames scored as detections, protocol {protocol}"
-    curves = precision_recall(labels, as_detections(labels), protocol=protocol)
+    ap = evaluate_detections(labels, as_detections(labels), task=task, protocol=protocol)
     few = surprising = False
-    for class_name in EVALUATED_CLASSES:
-        if curves[class_name] is None:
-            yield f"{class_name:12}no object in any frame"
+    for name, of_class in ap.items():
+        if not of_class.detected:
+            yield f"{name:12}no object in any frame"
             continue
-        for level, curve in curves[class_name].items():
-            expected = perfect_ap(curve.num_objects)
-            line = f"{class_name:12}{level:10}{curve.num_objects:7,} objects"
-            line += "".join(f"  {m} {_ap(curve, m):6.2f}" for m in MEASURES)
-            if any(abs(_ap(curve, m) - expected[m]) > 1e-6 for m in MEASURES):
+        for difficulty in DIFFICULTY_NAMES:
+            at = of_class[difficulty]
+            line = f"{name:12}{difficulty:10}{at.num_objects:7,} objects"
+            line += "".join(f"  {m} {measure_of(at, m):6.2f}" for m in MEASURES)
+            expected = perfect_ap(at.num_objects)
+            if any(abs(measure_of(at, m) - expected[m]) > 1e-6 for m in MEASURES):
                 surprising = True
                 line += "  expected" + "".join(f" {expected[m]:.2f}" for m in MEASURES)
-            elif curve.num_objects < NUM_RECALL_STEPS:
+            elif at.num_objects < NUM_RECALL_STEPS:
                 few = True
                 line += "  as expected of so few"
             yield line
@@ -57,14 +62,10 @@ def check_labels(labels: Sequence[KittiObjects], *, protocol: str = "current") -
 
 
 def as_detections(labels: Sequence[KittiObjects]) -> list[KittiObjects]:
-    """Return what a perfect detector says: every object but DontCare, with a score of 1."""
+    """Returns what a perfect detector says: every object but DontCare, with a score of 1."""
     found = []
     for frame in labels:
-        objects = frame[frame.types != DONT_CARE]
+        objects = frame[frame.types != DONT_CARE_TYPE]
         scores = np.ones(len(objects))
         found.append(KittiObjects.from_detections(objects.types, objects.boxes_xyxy, scores))
     return found
-
-
-def _ap(curve: PrecisionRecall, measure: str) -> float:
-    return {"R40": curve.r40, "R11": curve.r11}[measure]

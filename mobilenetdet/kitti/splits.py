@@ -46,12 +46,12 @@ class Split:
         return sorted([*self.train, *self.val])
 
     def restrict(self, frame_ids: Iterable[str]) -> Split:
-        """Return the split of those of its frames that are among `frame_ids`."""
+        """Returns the split of those of its frames that are among `frame_ids`."""
         present = set(frame_ids)
         return Split([i for i in self.train if i in present], [i for i in self.val if i in present])
 
     def draw_train(self, num_frames: int, *, seed: int) -> Split:
-        """Return the split with only some of its training frames, for learning curves.
+        """Returns the split with only some of its training frames, for learning curves.
 
         The smaller of two draws is a part of the larger.
 
@@ -82,7 +82,7 @@ class LeakCounts:
 
 
 def random_split(frame_ids: Collection[str], *, val_fraction: float, seed: int) -> Split:
-    """Return a random split; the same for the same frames, fraction and seed, in any order.
+    """Returns a random split; the same for the same frames, fraction and seed, in any order.
 
     The order comes from a hash of seed and id, so no version of Python or numpy changes it.
 
@@ -104,7 +104,7 @@ def random_split(frame_ids: Collection[str], *, val_fraction: float, seed: int) 
 
 
 def published_split() -> Split:
-    """Return the split that most papers use: 3,712 frames to train, 3,769 to validate.
+    """Returns the split that most papers use: 3,712 frames to train, 3,769 to validate.
 
     Source: Chen et al., 3D Object Proposals for Accurate Object Class Detection, NIPS 2015.
     """
@@ -118,7 +118,7 @@ def published_split() -> Split:
 def drive_split(
     frame_ids: Collection[str], mapping: DriveMapping, *, val_fraction: float, seed: int
 ) -> Split:
-    """Return a split that keeps each drive on one side.
+    """Returns a split that keeps each drive on one side.
 
     Drives are taken for validation in random order as long as that brings its share nearer to
     `val_fraction`.
@@ -160,7 +160,7 @@ def drive_split(
 
 
 def read_drive_mapping(devkit_dir: str | os.PathLike[str]) -> dict[str, tuple[str, int]]:
-    """Return the drive of each training frame and its index there, from the devkit's files.
+    """Returns the drive of each training frame and its index there, from the devkit's files.
 
     `mapping/train_mapping.txt` lists "date drive frame"; the i-th number of
     `mapping/train_rand.txt` is the 1-based line in it that training frame i was taken from.
@@ -195,7 +195,7 @@ def read_drive_mapping(devkit_dir: str | os.PathLike[str]) -> dict[str, tuple[st
 
 
 def count_leaks(split: Split, mapping: DriveMapping) -> LeakCounts:
-    """Return how many validation frames have a training frame of the same drive, and how near."""
+    """Returns how many validation frames have a training frame of the same drive, and how near."""
     train = [mapping[i] for i in split.train if i in mapping]
     val = [mapping[i] for i in split.val if i in mapping]
     shared = {drive for drive, _ in train} & {drive for drive, _ in val}
@@ -211,7 +211,7 @@ def count_leaks(split: Split, mapping: DriveMapping) -> LeakCounts:
 
 
 def describe_leaks(split: Split, method: str, mapping: DriveMapping | None = None) -> list[str]:
-    """Return what the split lets through from training to validation, in lines to print.
+    """Returns what the split lets through from training to validation, in lines to print.
 
     Args:
         split: the split.

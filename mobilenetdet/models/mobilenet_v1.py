@@ -121,7 +121,7 @@ def round_channels(channels: int, alpha: float) -> int:
 
 
 def freeze_blocks(backbone: keras.Model, num_blocks: int) -> None:
-    """Stops training of the first blocks; the stem goes with the first.
+    """Freezes the stem and the first blocks.
 
     Frozen batch normalisation keeps its running statistics, too.
     """
@@ -133,7 +133,7 @@ def freeze_blocks(backbone: keras.Model, num_blocks: int) -> None:
 
 
 def freeze_batch_norm(backbone: keras.Model) -> None:
-    """Keeps statistics, scale and offset of every batch normalisation as they are."""
+    """Freezes statistics, scale and offset of every batch normalisation."""
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
@@ -146,7 +146,7 @@ def _block_of(layer_name: str) -> int:
 
 @dataclass(frozen=True)
 class _Normalise:
-    """What follows every convolution: batch normalisation and the activation."""
+    """Batch normalisation and activation, as they follow every convolution."""
 
     momentum: float
     activation: Activation

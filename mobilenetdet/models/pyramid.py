@@ -1,4 +1,4 @@
-"""A light feature pyramid: coarse maps tell the fine ones what they see."""
+"""A light feature pyramid network: coarse maps are upsampled and added to finer ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading weights into a model, and saying what was and was not loaded."""
+"""Loading weights by layer name, with a report of what did not fit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
+from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
@@ -19,7 +20,7 @@ PUBLISHED_SIZES = (128, 160, 192, 224)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a weight file and a model had in common.
+    """Result of loading a weight file into a model, by layer.
 
     Attributes:
         source: the file.
@@ -85,7 +86,7 @@ def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport
         ValueError: not a Keras weight file, or a layer other than a prediction is not in it or has
             another shape there.
     """
-    names = [layer.name for layer in _layers_with_weights(detector)]
+    names = [layer.name for layer in innermost_layers(detector)]
     predictions = {name for name in names if name.endswith(PREDICTION_LAYER)}
     return load_h5_layers(detector, path, may_differ=predictions, may_lack=predictions)
 
@@ -148,14 +149,14 @@ def load_h5_layers(
         hint = "give one that holds the missing layers, too" if lacking else "is alpha the same?"
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     filled = set(report.loaded)
-    for layer in _layers_with_weights(model):
+    for layer in innermost_layers(model):
         if layer.name in filled:
             layer.set_weights(stored[layer.name])
     return report
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
-    """Says what `load_h5_layers` would load, and changes nothing.
+    """Reports what `load_h5_layers` would load, without loading it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -168,7 +169,7 @@ def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[Loa
     """Compares; returns the names of the mismatched layers beside the report."""
     report, differing = LoadReport(source), set()
     names = []
-    for layer in _layers_with_weights(model):
+    for layer in innermost_layers(model):
         names.append(layer.name)
         if layer.name not in stored:
             report.missing.append(layer.name)
@@ -182,13 +183,3 @@ def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[Loa
             report.mismatched.append(f"{layer.name} (file {found}, model {shapes})")
     report.unused.extend(name for name in stored if name not in names)
     return report, differing
-
-
-def _layers_with_weights(model: keras.Model) -> list[keras.layers.Layer]:
-    """The innermost layers that have variables."""
-    layers = model._flatten_layers(include_self=False)
-    return [layer for layer in layers if layer.weights and not _inner_layers(layer)]
-
-
-def _inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    return list(layer._flatten_layers(include_self=False, recursive=False))

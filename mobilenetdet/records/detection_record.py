@@ -13,13 +13,16 @@ Keys and types are those of the TensorFlow Object Detection API and of its KITTI
 | image/key/sha256 | bytes | hash of image/encoded in hex; only where it was asked for |
 | image/object/bbox/{xmin,ymin,xmax,ymax} | float [N] | divided by width and height, never clipped |
 | image/object/class/text | bytes [N] | type as the label file spells it |
-| image/object/class/label | int64 [N] | `CLASS_IDS`, whatever the case of the type |
+| image/object/class/label | int64 [N] | `class_ids`, whatever the case of the type |
 | image/object/truncated | float [N] | 0 to 1, -1 unknown |
 | image/object/occluded | int64 [N] | 0 to 3, -1 unknown |
 | image/object/alpha | float [N] | radians, -10 unknown |
 | image/object/3d_bbox/{height,width,length} | float [N] | metres, -1 unknown |
 | image/object/3d_bbox/{x,y,z} | float [N] | metres in camera coordinates, -1000 unknown |
 | image/object/3d_bbox/rot_y | float [N] | radians, -10 unknown |
+
+A type is known by its name, whatever it is: nothing here or later reads its number, which is there
+for other programs. KITTI's types have fixed numbers, any other has one that is made of its name.
 
 Real numbers are float32, as the API has it. That keeps a coordinate of a frame up to 8,000 pixels
 wide to within 0.0005 pixels, so `decode_record` rounds to three decimals and returns KITTI's two
@@ -28,34 +31,28 @@ as they were.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mobilenetdet.config.type_names import KITTI_TYPES
 from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.records.tfrecord import FeatureValue, decode_example, encode_example, read_records
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Ids of image/object/class/label. 0 stays free: it is the API's background.
-CLASS_IDS = {
-    "Car": 1,
-    "Pedestrian": 2,
-    "Cyclist": 3,
-    "Van": 4,
-    "Truck": 5,
-    "Person_sitting": 6,
-    "Tram": 7,
-    "Misc": 8,
-    "DontCare": 9,
-}
+# Ids of image/object/class/label: 1 to 9 in this order. 0 stays free: it is the API's background.
+CLASS_IDS = {name: class_id for class_id, name in enumerate(KITTI_TYPES, 1)}
 _ID_OF = {name.lower(): class_id for name, class_id in CLASS_IDS.items()}
+# Ids of other types: from the first on, as many as an int32 leaves room for.
+_FIRST_OTHER_ID, _NUM_OTHER_IDS = 10, 2**30
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 _BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 _DIMENSION_KEYS = tuple(f"image/object/3d_bbox/{name}" for name in ("height", "width", "length"))
@@ -90,14 +87,14 @@ class RecordFrame:
 
 
 def frame_features(frame: RecordFrame, *, sha256: bool = False) -> dict[str, FeatureValue]:
-    """Returns the features of a frame by key; the image stays the buffer that it is.
+    """Returns the features of a frame by key; the image is not copied.
 
     Args:
         frame: the frame.
         sha256: adds `image/key/sha256`. It costs more than all else that is done to a frame.
 
     Raises:
-        ValueError: a type is not in `CLASS_IDS`, or the format is neither png nor jpeg.
+        ValueError: the format is neither png nor jpeg.
     """
     if frame.format not in _SUFFIXES:
         raise ValueError(f"frame {frame.frame_id}: format {frame.format!r}, expected png or jpeg")
@@ -110,7 +107,7 @@ def frame_features(frame: RecordFrame, *, sha256: bool = False) -> dict[str, Fea
         "image/source_id": frame_id,
         "image/format": frame.format.encode(),
         _TEXT: [str(name).encode() for name in objects.types],
-        _LABEL: class_ids(objects.types, f"frame {frame.frame_id}"),
+        _LABEL: class_ids(objects.types),
         _OCCLUDED: objects.occluded,
     }
     columns = _real_columns(objects, frame.height, frame.width)
@@ -133,29 +130,28 @@ def serialize_frame(
     return b"".join(encode_example(frame_features(frame)))
 
 
-def class_ids(types: Iterable[str], source: str) -> np.ndarray:
+def class_ids(types: Iterable[str]) -> np.ndarray:
     """Returns the ids [N] int64 of type names, whatever their case.
 
-    Raises:
-        ValueError: a name is not in `CLASS_IDS`; names the source and the nearest known name.
+    Those of KITTI's types are in `CLASS_IDS`. Any other is 10 or more: 10 + the CRC-32 of the name
+    in lower case, modulo 2**30, so that it is the same in all records.
+
+    Example: `class_ids(["car", "Scooter"])` is [1, 64102549].
     """
-    try:
-        return np.array([_ID_OF[name.lower()] for name in types], np.int64)
-    except KeyError as error:
-        name = error.args[0]
-        near = difflib.get_close_matches(name, _ID_OF, n=1)
-        hint = f" (did you mean {list(CLASS_IDS)[_ID_OF[near[0]] - 1]}?)" if near else ""
-        raise ValueError(
-            f"{source}: unknown object type {name!r}{hint}; known are {', '.join(CLASS_IDS)}. "
-            "Correct the label file, or add the class to CLASS_IDS in mobilenetdet/data/records.py"
-        ) from None
+    return np.array([_class_id(name.lower()) for name in types], np.int64)
+
+
+def _class_id(lowered: str) -> int:
+    if lowered in _ID_OF:
+        return _ID_OF[lowered]
+    return _FIRST_OTHER_ID + zlib.crc32(lowered.encode()) % _NUM_OTHER_IDS
 
 
 def decode_record(payload: bytes) -> RecordFrame:
     """Reads the record of one frame without TensorFlow.
 
     Raises:
-        ValueError: the payload is not an Example, or lacks a key.
+        ValueError: the payload is not an Example, lacks a key, or its frame id would be a path.
     """
     features = decode_example(payload)
     try:
@@ -164,7 +160,8 @@ def decode_record(payload: bytes) -> RecordFrame:
         objects = _decode_objects(features, height, width)
     except (KeyError, IndexError) as error:
         raise ValueError(f"a record without {error}; convert the data again") from None
-    frame_id, image_format = scalars["source_id"].decode(), scalars["format"].decode()
+    frame_id = check_frame_id(scalars["source_id"].decode(), "a record")
+    image_format = scalars["format"].decode()
     return RecordFrame(frame_id, scalars["encoded"], image_format, height, width, objects)
 
 

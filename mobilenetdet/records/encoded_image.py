@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import io
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import ExifTags, Image
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-# Markers that carry the frame size: SOF0 to SOF15 without DHT, JPG and DAC, which lie among them.
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_SCAN = 0xDA
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8")
+# What ends a whole file. Pillow reads no further than the header, so it cannot miss it.
+_ENDS = {"png": b"\x00\x00\x00\x00IEND\xaeB`\x82", "jpeg": b"\xff\xd9"}
 # Cameras and editors append a few bytes after the end marker; more than this is another file.
 _MAX_TRAILER = 1024
+# Orientations 5 to 8 of the EXIF standard turn by a quarter.
+_FIRST_SIDEWAYS = 5
 
 
 class ImageHeader(NamedTuple):
-    """What the header says: format ("png" or "jpeg"), height and width in pixels."""
+    """What the header of an image says.
+
+    Attributes:
+        format: png or jpeg.
+        height: pixels as stored, before any EXIF rotation.
+        width: pixels as stored.
+        mode: colour mode as Pillow names it: L, RGB, CMYK, ...
+        sideways: whether decoders that obey its EXIF orientation swap the sides.
+    """
 
     format: str
     height: int
     width: int
+    mode: str = "RGB"
+    sideways: bool = False
 
 
 def image_header(encoded: bytes, source: str) -> ImageHeader:
-    """Reads format and size of a PNG or JPEG image and checks that its end is there.
+    """Reads the header of a PNG or JPEG image and checks that the end of the file is there.
 
     Args:
         encoded: content of the image file.
@@ -38,64 +49,32 @@ def image_header(encoded: bytes, source: str) -> ImageHeader:
     Example:
         the first frame of KITTI gives `ImageHeader("png", 370, 1224)`.
     """
-    if encoded.startswith(_PNG_SIGNATURE):
-        header, end = _png_header(encoded, source), _PNG_END
-    elif encoded.startswith(_JPEG_START):
-        header, end = _jpeg_header(encoded, source), _JPEG_END
-    else:
-        state = f"starts with {encoded[:8]!r}" if encoded else "is empty"
-        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the file again")
-    if header.height <= 0 or header.width <= 0:
-        raise ValueError(f"{source}: header says {header.width}x{header.height} pixels")
+    with _open(encoded, source) as image:
+        # Pillow calls a JPEG MPO if a camera has stored a preview behind the picture.
+        image_format = "png" if image.format == "PNG" else "jpeg"
+        # `getexif` alone would decode a whole PNG to look for it.
+        exif = image.getexif() if "exif" in image.info else {}
+        sideways = exif.get(ExifTags.Base.Orientation, 1) >= _FIRST_SIDEWAYS
+        header = ImageHeader(image_format, image.height, image.width, image.mode, sideways)
+    end = _ENDS[image_format]
     if end not in encoded[-_MAX_TRAILER - len(end) :]:
         raise ValueError(
-            f"{source}: the {header.format.upper()} image is cut off after {len(encoded)} bytes "
+            f"{source}: the {image_format.upper()} image is cut off after {len(encoded)} bytes "
             "(it has no end marker); copy the file again"
         )
     return header
 
 
-def _png_header(encoded: bytes, source: str) -> ImageHeader:
-    # The first chunk has to be IHDR: length, name, width, height.
-    if encoded[8:16] != b"\x00\x00\x00\rIHDR" or len(encoded) < 24:
-        raise ValueError(f"{source}: damaged PNG header; copy the file again")
-    width, height = (int.from_bytes(encoded[at : at + 4], "big") for at in (16, 20))
-    return ImageHeader("png", height, width)
-
-
-def jpeg_channels(encoded: bytes, source: str) -> int:
-    """Returns the channels of a JPEG image: 1 grey, 3 colour, 4 CMYK.
-
-    Raises:
-        ValueError: it has no frame header.
-    """
-    return encoded[_jpeg_frame(encoded, source) + 9]
-
-
-def _jpeg_header(encoded: bytes, source: str) -> ImageHeader:
-    position = _jpeg_frame(encoded, source)
-    # Marker, length, bits per sample, then height and width.
-    height, width = (
-        int.from_bytes(encoded[position + at : position + at + 2], "big") for at in (5, 7)
-    )
-    return ImageHeader("jpeg", height, width)
-
-
-def _jpeg_frame(encoded: bytes, source: str) -> int:
-    """Returns where the marker stands that carries the frame size."""
-    position = len(_JPEG_START)
-    while position + 9 < len(encoded) and encoded[position] == 0xFF:
-        marker = encoded[position + 1]
-        if marker == 0xFF:
-            # Any number of fill bytes may stand before a marker.
-            position += 1
-            continue
-        if marker in _JPEG_FRAMES:
-            return position
-        if marker == _JPEG_SCAN:
-            break
-        position += 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
-    raise ValueError(f"{source}: damaged JPEG header: no frame size; copy the file again")
+def _open(encoded: bytes, source: str) -> Image.Image:
+    """Opens an image with Pillow, which reads the header and decodes nothing."""
+    if not encoded.startswith(_STARTS):
+        state = f"starts with {encoded[:8]!r}" if encoded else "is empty"
+        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the file again")
+    try:
+        return Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
+        raise ValueError(f"{source}: damaged image header{reason}; copy the file again") from None
 
 
 def decode_image(encoded: bytes, source: str) -> np.ndarray:

@@ -1,20 +1,19 @@
-"""Records of a split to TFRecord shards, in parallel; an interruption costs at most a shard.
+"""Records of a split to TFRecord shards, in parallel; an interruption costs a shard a thread.
 
-The work is reading, a checksum and writing, all of which run outside Python's lock: threads use
-every core, with nothing to start and nothing to send between processes.
+The work is reading, a checksum and writing, all of which release Python's lock: threads use every
+core, with nothing to start and nothing to send between processes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,8 +22,10 @@ from mobilenetdet.records.shards import (
     FORMAT_VERSION,
     Manifest,
     Shard,
+    claimed_shards,
+    earlier_manifests,
     manifest_path,
-    read_manifest,
+    refuse_foreign_shards,
     shard_name,
     write_manifest,
 )
@@ -35,8 +36,6 @@ _SHARD_BYTES = 256_000_000
 # Small data sets are divided too, so that writing and reading run in parallel.
 _MIN_SHARDS = 8
 
-Source = TypeVar("Source")
-
 
 class EncodedRecord(NamedTuple):
     """A record ready to be written: its id, the parts of its payload, the objects in it."""
@@ -46,6 +45,13 @@ class EncodedRecord(NamedTuple):
     num_objects: int
 
 
+class Progress(NamedTuple):
+    """Progress callbacks: `on_start(num_records)` once, `on_record()` after each, from threads."""
+
+    on_start: Callable[[int], None] = lambda num_records: None
+    on_record: Callable[[], None] = lambda: None
+
+
 @dataclass(frozen=True)
 class ShardOptions:
     """How shards are written.
@@ -53,7 +59,8 @@ class ShardOptions:
     Attributes:
         num_shards: files per split; None makes 8, or more of about 256 MB.
         num_workers: threads; None takes one per core.
-        overwrite: converts again what is already complete.
+        overwrite: converts again what is already complete, and replaces files of the same names
+            that no conversion has written.
     """
 
     num_shards: int | None = None
@@ -71,215 +78,175 @@ class ShardOptions:
             raise ValueError(f"{name} is {value}; it must be 1 to {highest}")
 
 
+class RecordSource(Protocol):
+    """A source of one record: its size in bytes, and everything that the record depends on."""
+
+    num_bytes: int
+    identity: tuple[Any, ...]
+
+
 @dataclass(frozen=True)
-class SplitSources(Generic[Source]):
-    """What the records of a split are made of.
+class SplitRecords:
+    """The records of a split, still to be made.
 
     Attributes:
         split: train, val, ...
         sources: one a record, in the order of the records.
-        num_bytes: size of a source's image.
-        identity: all that tells whether a source has changed.
-        encode: makes the record; None leaves the source out, and it is counted.
+        encode: makes the record of a source; None leaves it out, and it is counted.
         record_options: options that change the records themselves.
         num_skipped: sources that were left out before.
     """
 
     split: str
-    sources: Sequence[Source]
-    num_bytes: Callable[[Source], int]
-    identity: Callable[[Source], tuple[Any, ...]]
-    encode: Callable[[Source], EncodedRecord | None]
+    sources: Sequence[RecordSource]
+    encode: Callable[[Any], EncodedRecord | None]
     record_options: dict[str, int | bool | None]
     num_skipped: int = 0
 
 
-@dataclass(frozen=True)
-class Listeners:
-    """Who hears how far the writing is.
-
-    Attributes:
-        on_start: called with the number of records that will be written.
-        on_record: called after each record, from several threads.
-    """
-
-    on_start: Callable[[int], None] = lambda num_records: None
-    on_record: Callable[[], None] = lambda: None
-
-
 def write_shards(
-    split_sources: SplitSources[Source],
-    output_dir: Path,
-    options: ShardOptions,
-    listeners: Listeners,
+    records: SplitRecords, output_dir: Path, options: ShardOptions, progress: Progress
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them.
 
     Each shard is written under a temporary name and renamed, the manifest comes last. Shards are
-    kept that an earlier call has written from the same sources and options.
+    kept that an earlier call has written from the same sources and options. Only files that a
+    manifest names are replaced or removed.
 
     Args:
-        split_sources: the records.
+        records: the records.
         output_dir: folder for the shards; made if it is not there.
         options: how to write them.
-        listeners: hear how far it is.
+        progress: called on the way.
 
     Returns:
         The manifest, and the number of shards that were kept from an earlier call.
+
+    Raises:
+        FileExistsError: another file has the name of a shard.
+        ValueError: another file has the name of the manifest.
     """
-    split = split_sources.split
-    plan = _plan_shards(split_sources, options.num_shards)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    kept = [] if options.overwrite else _complete_shards(output_dir, split, plan)
-    names = {shard.name for shard in kept}
-    todo = {shard: sources for shard, sources in plan.items() if shard.name not in names}
-    listeners.on_start(sum(map(len, todo.values())))
-    manifest = Manifest(split, len(plan), 0, split_sources.record_options, tuple(kept))
-    manifest = _count_skipped(manifest, split_sources, todo)
-    current = _read_manifest(manifest_path(output_dir, split, partial=False))
-    if todo or manifest != current:
-        manifest = _write_split(output_dir, manifest, todo, split_sources, (options, listeners))
-    _remove_leftovers(output_dir, manifest)
-    return manifest, len(kept)
+    plan = _plan_shards(records, options.num_shards)
+    earlier = earlier_manifests(output_dir, records.split, overwrite=options.overwrite)
+    own = claimed_shards(earlier)
+    if not options.overwrite:
+        refuse_foreign_shards(output_dir, plan.keys() - own.keys())
+    done = (
+        {}
+        if options.overwrite
+        else {
+            name: own[name]
+            for name, part in plan.items()
+            if _is_whole(output_dir, own.get(name), part.shard)
+        }
+    )
+    num_kept = len(done)
+    progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
+    complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
+    manifest = _describe(records, plan, done)
+    if len(done) == len(plan) and earlier == [manifest] and complete.is_file():
+        return manifest, num_kept
+    # From here to the end the set is incomplete, and whoever wants to read it is told so.
+    write_manifest(partial, manifest)
+    _remove_leftovers(output_dir, own, plan)
+    complete.unlink(missing_ok=True)
+    todo = [part for name, part in plan.items() if name not in done]
+    for shard in _write_parts(todo, records.encode, output_dir, options.num_workers, progress):
+        done[shard.name] = shard
+        manifest = _describe(records, plan, done)
+        write_manifest(partial, manifest)
+    os.replace(partial, complete)
+    return manifest, num_kept
 
 
-def _plan_shards(
-    split_sources: SplitSources[Source], num_shards: int | None
-) -> dict[Shard, Sequence[Source]]:
-    """Divides the sources in their order; the shards lack what only their content tells."""
-    sources = split_sources.sources
-    num_bytes = sum(map(split_sources.num_bytes, sources))
+class _Part(NamedTuple):
+    """A shard to be written and its sources; the shard lacks what only its content tells."""
+
+    shard: Shard
+    sources: Sequence[RecordSource]
+
+
+def _plan_shards(records: SplitRecords, num_shards: int | None) -> dict[str, _Part]:
+    """Divides the sources in their order."""
+    sources = records.sources
+    num_bytes = sum(source.num_bytes for source in sources)
     num_shards = num_shards or max(_MIN_SHARDS, -(-num_bytes // _SHARD_BYTES))
     bounds = np.linspace(0, len(sources), min(num_shards, len(sources)) + 1).round().astype(int)
     plan = {}
     for index in range(len(bounds) - 1):
         part = sources[bounds[index] : bounds[index + 1]]
-        content = list(map(split_sources.identity, part))
-        made_of = repr((FORMAT_VERSION, split_sources.record_options, content))
-        source = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-        plan[Shard(shard_name(split_sources.split, index), len(part), 0, 0, source, 0)] = part
+        content = [source.identity for source in part]
+        made_of = repr((FORMAT_VERSION, records.record_options, content))
+        source_hash = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+        name = shard_name(records.split, index)
+        plan[name] = _Part(Shard(name, len(part), 0, 0, source_hash, 0), part)
     return plan
 
 
-def _complete_shards(
-    output_dir: Path, split: str, plan: dict[Shard, Sequence[Source]]
-) -> list[Shard]:
-    """Returns the shards of an earlier call that are what this one would write."""
-    earlier: dict[str, Shard] = {}
-    for partial in (False, True):
-        manifest = _read_manifest(manifest_path(output_dir, split, partial=partial))
-        earlier |= {shard.name: shard for shard in manifest.shards} if manifest else {}
-    complete = []
-    for planned in plan:
-        shard, path = earlier.get(planned.name), output_dir / planned.name
-        same = shard is not None and shard.source == planned.source
-        if same and path.is_file() and path.stat().st_size == shard.num_bytes:
-            complete.append(shard)
-    return complete
+def _is_whole(output_dir: Path, own: Shard | None, planned: Shard) -> bool:
+    """Whether an earlier call has written all of a planned shard from the same sources."""
+    path = output_dir / planned.name
+    same = own is not None and own.source == planned.source
+    return same and path.is_file() and path.stat().st_size == own.num_bytes
 
 
-def _read_manifest(path: Path) -> Manifest | None:
-    """Returns a manifest, or None where there is none that can be relied on."""
-    try:
-        return read_manifest(path) if path.is_file() else None
-    except ValueError:
-        return None
+def _remove_leftovers(output_dir: Path, own: Iterable[str], plan: Container[str]) -> None:
+    """Removes shards that an earlier, larger set had, and temporary files of a killed process."""
+    for name in own:
+        for path in output_dir.glob(f".{name}.*.tmp"):
+            path.unlink(missing_ok=True)
+        if name not in plan:
+            (output_dir / name).unlink(missing_ok=True)
 
 
-def _count_skipped(
-    manifest: Manifest,
-    split_sources: SplitSources[Source],
-    todo: dict[Shard, Sequence[Source]],
-) -> Manifest:
-    """Counts the sources that are in no shard, written or still to be written."""
-    num_waiting = sum(map(len, todo.values()))
-    num_left_out = len(split_sources.sources) - num_waiting - manifest.num_frames
-    return replace(manifest, num_skipped=split_sources.num_skipped + num_left_out)
+def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Shard]) -> Manifest:
+    """Returns the manifest of the shards that are done."""
+    shards = tuple(done[name] for name in plan if name in done)
+    num_read = sum(len(plan[shard.name].sources) for shard in shards)
+    num_skipped = records.num_skipped + num_read - sum(shard.num_frames for shard in shards)
+    return Manifest(records.split, len(plan), num_skipped, records.record_options, shards)
 
 
-def _write_split(
+def _write_parts(
+    parts: Sequence[_Part],
+    encode: Callable[[Any], EncodedRecord | None],
     output_dir: Path,
-    manifest: Manifest,
-    todo: dict[Shard, Sequence[Source]],
-    split_sources: SplitSources[Source],
-    how: tuple[ShardOptions, Listeners],
-) -> Manifest:
-    """Writes the shards to do, the partial manifest after each, and the manifest at the end."""
-    options, listeners = how
-    complete = manifest_path(output_dir, manifest.split, partial=False)
-    partial = manifest_path(output_dir, manifest.split, partial=True)
-    # From here to the end the set is incomplete, and whoever wants to read it is told so.
-    write_manifest(partial, manifest)
-    complete.unlink(missing_ok=True)
-    waiting = dict(todo)
+    num_workers: int | None,
+    progress: Progress,
+) -> Iterator[Shard]:
+    """Writes shards in threads and yields them in their order."""
     stop = threading.Event()
-    executor = ThreadPoolExecutor(options.num_workers or os.cpu_count())
-    try:
-        jobs = {
-            executor.submit(
-                _write_shard,
-                output_dir / shard.name,
-                sources,
-                split_sources.encode,
-                listeners,
-                stop,
-            ): shard
-            for shard, sources in todo.items()
-        }
-        for job in as_completed(jobs):
-            planned = jobs[job]
-            del waiting[planned]
-            written = replace(planned, **job.result())
-            shards = sorted([*manifest.shards, written], key=lambda s: (len(s.name), s.name))
-            manifest = replace(manifest, shards=tuple(shards))
-            manifest = _count_skipped(manifest, split_sources, waiting)
-            write_manifest(partial, manifest)
-    finally:
-        # After an error or Ctrl-C the other threads end with the record they are at.
-        stop.set()
-        executor.shutdown(cancel_futures=True)
-    os.replace(partial, complete)
-    return manifest
+
+    def encode_unless_stopped(source: RecordSource) -> EncodedRecord | None:
+        if stop.is_set():
+            raise CancelledError
+        return encode(source)
+
+    def write(part: _Part) -> Shard:
+        records = map(encode_unless_stopped, part.sources)
+        return _write_shard(output_dir / part.shard.name, part.shard, records, progress)
+
+    with ThreadPoolExecutor(num_workers or os.cpu_count()) as executor:
+        try:
+            yield from executor.map(write, parts)
+        finally:
+            # After an error or Ctrl-C the other threads end with the record they are at.
+            stop.set()
 
 
 def _write_shard(
-    path: Path,
-    sources: Sequence[Source],
-    encode: Callable[[Source], EncodedRecord | None],
-    listeners: Listeners,
-    stop: threading.Event,
-) -> dict[str, int]:
-    """Writes one shard and returns what its content tells, by the fields of `Shard`."""
+    path: Path, planned: Shard, records: Iterable[EncodedRecord | None], progress: Progress
+) -> Shard:
+    """Writes one shard; returns what was planned with what its content tells."""
     num_frames = num_objects = fingerprint = 0
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        for source in sources:
-            if stop.is_set():
-                raise CancelledError
-            record = encode(source)
+        for record in records:
             if record is not None:
-                checksum = write_record(file, record.parts)
-                fingerprint += _hash_record(record.record_id, checksum)
+                content = f"{record.record_id} {write_record(file, record.parts)}".encode()
+                digest = hashlib.blake2b(content, digest_size=8).digest()
+                fingerprint += int.from_bytes(digest, "little")
                 num_frames += 1
                 num_objects += record.num_objects
-            listeners.on_record()
-        num_bytes = file.tell()
-    return {
-        "num_frames": num_frames,
-        "num_objects": num_objects,
-        "num_bytes": num_bytes,
-        "fingerprint": fingerprint % 2**64,
-    }
-
-
-def _hash_record(record_id: str, checksum: int) -> int:
-    digest = hashlib.blake2b(f"{record_id} {checksum}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
-
-
-def _remove_leftovers(output_dir: Path, manifest: Manifest) -> None:
-    """Removes shards that a larger set had, and what a killed process could not clean up."""
-    names = {shard.name for shard in manifest.shards}
-    shard = rf"\.?{re.escape(manifest.split)}_\d{{3,}}\.tfrecord(\.\d+\.tmp)?"
-    for name in os.listdir(output_dir):
-        if re.fullmatch(shard, name) and name not in names:
-            (output_dir / name).unlink(missing_ok=True)
+            progress.on_record()
+        counts = {"num_frames": num_frames, "num_objects": num_objects, "num_bytes": file.tell()}
+    return replace(planned, fingerprint=fingerprint % 2**64, **counts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 
@@ -18,6 +20,7 @@ from mobilenetdet.synthetic.camera import (
     project_points,
 )
 from mobilenetdet.synthetic.lighting import Lighting
+from mobilenetdet.synthetic.mesh import Point
 from mobilenetdet.synthetic.street import Building, Street
 
 FIRST_GROUND_ROW = int(HORIZON) + 1
@@ -26,8 +29,8 @@ _SHIFT = 5
 _MATERIALS = ("grass", "paving", "asphalt")  # a later one lies on top of an earlier one
 
 
-def fill_polygon(image: np.ndarray, polygon: np.ndarray, colour) -> None:
-    """Fill the projection of a planar polygon [N, 3] (metres) with smooth edges, in place."""
+def fill_polygon(image: np.ndarray, polygon: np.ndarray, colour: float | tuple[float, ...]) -> None:
+    """Fills the projection of a planar polygon [N, 3] (metres) with smooth edges, in place."""
     clipped = clip_to_near(polygon)
     if len(clipped) >= 3:
         corners = np.rint((project_points(clipped) - 0.5) * (1 << _SHIFT)).astype(np.int32)
@@ -35,7 +38,7 @@ def fill_polygon(image: np.ndarray, polygon: np.ndarray, colour) -> None:
 
 
 def paint_sky(lighting: Lighting, hills: np.ndarray, cloud_offset: np.ndarray) -> np.ndarray:
-    """Return the sky with clouds and a far tree line, uint8 [FIRST_GROUND_ROW, W, 3].
+    """Returns the sky with clouds and a far tree line, uint8 [FIRST_GROUND_ROW, W, 3].
 
     Args:
         lighting: the light of the frame.
@@ -69,7 +72,7 @@ def paint_sky(lighting: Lighting, hills: np.ndarray, cloud_offset: np.ndarray) -
 
 
 def _look_up(texture: np.ndarray, to_texture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Sample a texture at to_texture @ (column, row, 1); black outside of it.
+    """Samples a texture at to_texture @ (column, row, 1); black outside of it.
 
     Other ways to treat the outside cost OpenCV seven times the time.
     """
@@ -80,7 +83,7 @@ def _look_up(texture: np.ndarray, to_texture: np.ndarray, size: tuple[int, int])
 def paint_ground(
     street: Street, lighting: Lighting, shadows: list[np.ndarray], contacts: list[np.ndarray]
 ) -> np.ndarray:
-    """Return the ground below the horizon, uint8 [H - FIRST_GROUND_ROW, W, 3].
+    """Returns the ground below the horizon, uint8 [H - FIRST_GROUND_ROW, W, 3].
 
     Args:
         street: its strips and marks.
@@ -110,13 +113,13 @@ def paint_ground(
 
 
 def _row_depths() -> np.ndarray:
-    """Depth of the road at the centre of each ground row, metres."""
+    """Returns the depth of the road at the centre of each ground row, metres."""
     rows = np.arange(FIRST_GROUND_ROW, IMAGE_HEIGHT) + 0.5
     return P2[1, 1] * CAMERA_HEIGHT / (rows - HORIZON)
 
 
 def _detail_gain(material: np.ndarray, street: Street, depths: np.ndarray) -> np.ndarray:
-    """Brightness factor of the ground's texture, float32, fading out where it would alias."""
+    """Returns the ground texture as brightness factors, float32, faded out where it would alias."""
     scale = textures.TEXELS_PER_METRE
     reach = textures.GROUND_TILES * textures.TILE_PIXELS / scale  # metres that the picture covers
     cosine, sine = np.cos(street.yaw), np.sin(street.yaw)
@@ -138,8 +141,10 @@ def _detail_gain(material: np.ndarray, street: Street, depths: np.ndarray) -> np
     return 1 + (detail.astype(np.float32) - 128) * weight.astype(np.float32)[:, None]
 
 
-def _unshaded(lighting: Lighting, shadows, contacts) -> np.ndarray:
-    """Share of light that reaches the level ground, float32 [h, W]."""
+def _unshaded(
+    lighting: Lighting, shadows: Sequence[np.ndarray], contacts: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Returns the share of light that reaches the level ground, float32 [h, W]."""
     sun = np.zeros((IMAGE_HEIGHT, IMAGE_WIDTH), np.uint8)
     for polygon in shadows:
         fill_polygon(sun, polygon, 255)
@@ -151,8 +156,10 @@ def _unshaded(lighting: Lighting, shadows, contacts) -> np.ndarray:
     return (1 - np.float32(lighting.shadow / 255) * shaded) * (1 - np.float32(0.55 / 255) * hidden)
 
 
-def paint_building(image: np.ndarray, building: Building, street: Street, lighting: Lighting):
-    """Draw a house (front, gable and roof) into a picture uint8 [H, W, 3], in place."""
+def paint_building(
+    image: np.ndarray, building: Building, street: Street, lighting: Lighting
+) -> None:
+    """Draws a house (front, gable and roof) into a picture uint8 [H, W, 3], in place."""
     walls = building_walls(building, street)
     front, gable = walls["front"], walls["gable"]
     depth = max(front[0, 2], 4.0)
@@ -170,7 +177,7 @@ def paint_building(image: np.ndarray, building: Building, street: Street, lighti
 
 
 def building_walls(building: Building, street: Street) -> dict[str, np.ndarray]:
-    """Return the polygons [N, 3] of a house that face us, in camera coordinates.
+    """Returns the polygons [N, 3] of a house that face the camera, in camera coordinates.
 
     The front and the gable begin with their two corners on the ground; the roof is the slope
     over the front.
@@ -197,13 +204,21 @@ def building_walls(building: Building, street: Street) -> dict[str, np.ndarray]:
     }
 
 
-def _shade_one(lighting: Lighting, normal, colour, depth: float) -> np.ndarray:
+def _shade_one(
+    lighting: Lighting, normal: Point, colour: Point | np.ndarray, depth: float
+) -> np.ndarray:
     normal = np.asarray(normal) / np.linalg.norm(normal)
     return lighting.shade(normal[None], np.asarray(colour)[None], np.zeros(1), np.array([depth]))[0]
 
 
-def _paint_wall(image: np.ndarray, building: Building, ends, normal, lighting: Lighting) -> None:
-    """Warp the facade onto the wall between two ground points, in place."""
+def _paint_wall(
+    image: np.ndarray,
+    building: Building,
+    ends: tuple[np.ndarray, np.ndarray],
+    normal: Point,
+    lighting: Lighting,
+) -> None:
+    """Warps the facade onto the wall between two ground points, in place."""
     start, end = ends
     up = np.array([0, -building.height, 0])
     clipped = clip_to_near(np.array([start, end, end + up, start + up]), near=2.0)
@@ -235,5 +250,5 @@ def _paint_wall(image: np.ndarray, building: Building, ends, normal, lighting: L
     cv2.copyTo(drawn, mask, image[low[1] : high[1], low[0] : high[0]])
 
 
-def _rgb(colour) -> tuple[float, ...]:
+def _rgb(colour: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(min(max(round(value * 255), 0), 255)) for value in colour)

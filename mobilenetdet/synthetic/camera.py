@@ -7,7 +7,11 @@ Camera coordinates are KITTI's: x right, y down, z forward, metres, origin at th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from mobilenetdet.synthetic.mesh import Mesh
 
 IMAGE_WIDTH = 1242
 IMAGE_HEIGHT = 375
@@ -38,7 +42,7 @@ _EXTRINSICS = {
 
 
 def project_points(points: np.ndarray, p2: np.ndarray = P2) -> np.ndarray:
-    """Project points that lie in front of the camera.
+    """Projects points that lie in front of the camera.
 
     Args:
         points: [..., 3] camera coordinates in metres, z > 0.
@@ -53,7 +57,7 @@ def project_points(points: np.ndarray, p2: np.ndarray = P2) -> np.ndarray:
 
 
 def clip_to_near(polygon: np.ndarray, near: float = NEAR) -> np.ndarray:
-    """Cut off the part of a planar polygon that is nearer than the near plane.
+    """Cuts off the part of a planar polygon that is nearer than the near plane.
 
     Args:
         polygon: [N, 3] camera coordinates.
@@ -76,13 +80,31 @@ def clip_to_near(polygon: np.ndarray, near: float = NEAR) -> np.ndarray:
     return np.array(kept).reshape(-1, 3)
 
 
+def clip_faces(
+    vertices: np.ndarray, mesh: Mesh, shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Cuts the shown faces of a mesh at the near plane and projects them.
+
+    Returns:
+        Pixels [M, K, 2], number of corners [M], and which faces remain, M numbers.
+    """
+    clipped = [clip_to_near(vertices[mesh.faces[i, : mesh.corners[i]]]) for i in shown]
+    kept = [i for i, polygon in enumerate(clipped) if len(polygon) >= 3]
+    corners = np.array([len(clipped[i]) for i in kept], dtype=np.int64)
+    padded = np.empty((len(kept), max(corners, default=0), 2))
+    for row, i in enumerate(kept):
+        pixels = project_points(clipped[i])
+        padded[row, : len(pixels)], padded[row, len(pixels) :] = pixels, pixels[-1]
+    return padded, corners, kept
+
+
 def level_plane_to_image(y: float) -> np.ndarray:
-    """Return the [3, 3] homography from (x, z, 1) on the level plane at height y to pixels."""
+    """Returns the [3, 3] homography from (x, z, 1) on the level plane at height y to pixels."""
     return np.stack([P2[:, 0], P2[:, 2], P2[:, 1] * y + P2[:, 3]], axis=1)
 
 
 def plane_to_image(origin: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return the homography from plane coordinates to pixels.
+    """Returns the homography from plane coordinates to pixels.
 
     Args:
         origin: [3] point of the plane with coordinates (0, 0), metres.
@@ -97,11 +119,25 @@ def plane_to_image(origin: np.ndarray, along: np.ndarray, across: np.ndarray) ->
     return np.stack(columns, axis=1)
 
 
-def format_calibration() -> str:
-    """Return the text of a KITTI calibration file with this camera."""
+def rotation_about_y(angle: float) -> np.ndarray:
+    """Returns KITTI's [3, 3] rotation by rotation_y: (1, 0, 0) goes to (cos, 0, -sin)."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
 
-    def line(name: str, values) -> str:
-        """One matrix of the file, in the devkit's number format."""
+
+def depth_planes(normals: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Returns coefficients [F, 3] of 1 / depth = a * x + b * y + c over the image, in pixels."""
+    focal, centre_x, centre_y = P2[0, 0], P2[0, 2], P2[1, 2]
+    scaled = normals / distance[:, None]
+    a, b = scaled[:, 0] / focal, scaled[:, 1] / focal
+    return np.stack([a, b, scaled[:, 2] - a * centre_x - b * centre_y], axis=1)
+
+
+def format_calibration() -> str:
+    """Returns the text of a KITTI calibration file with this camera."""
+
+    def line(name: str, values: Iterable[float]) -> str:
+        """Returns one matrix of the file, in the devkit's number format."""
         return f"{name}: " + " ".join(f"{value:.12e}" for value in values)
 
     lines = []

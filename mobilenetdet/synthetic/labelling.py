@@ -1,12 +1,15 @@
-"""From what was drawn to KITTI's label columns."""
+"""KITTI's label columns from rendered silhouettes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mobilenetdet.kitti.labels import DONT_CARE, KittiObjects
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.synthetic.camera import IMAGE_HEIGHT, IMAGE_WIDTH
 from mobilenetdet.synthetic.raster import Silhouette
 from mobilenetdet.synthetic.scene import Actor
@@ -21,8 +24,25 @@ MAX_TRUNCATION = 0.92
 OCCLUSION_LIMITS = (0.10, 0.45, 0.75)
 
 
+@dataclass(frozen=True)
+class RenderedFrame:
+    """A picture with its labels.
+
+    Attributes:
+        image_rgb: uint8 [375, 1242, 3].
+        objects: [N] labels, DontCare regions last.
+        p2: [3, 4] projection that the picture was made with.
+        visible_shares: [N] share 0..1 of each object's own silhouette that nothing hides.
+    """
+
+    image_rgb: np.ndarray
+    objects: KittiObjects
+    p2: np.ndarray
+    visible_shares: np.ndarray
+
+
 def occlusion_level(visible_share: float) -> int:
-    """Return KITTI's level 0..3 for the visible share 0..1 of an object's silhouette.
+    """Returns KITTI's level 0..3 for the visible share 0..1 of an object's silhouette.
 
     `occlusion_level(0.7)` is 1: 30 % of it is hidden.
     """
@@ -31,7 +51,7 @@ def occlusion_level(visible_share: float) -> int:
 
 
 def truncation(full_xyxy: np.ndarray, inside_xyxy: np.ndarray) -> float:
-    """Return the share 0..1 of the whole projected box that lies outside of the image.
+    """Returns the share 0..1 of the whole projected box that lies outside of the image.
 
     `truncation(np.array([-10, 0, 10, 20]), np.array([0, 0, 10, 20]))` is 0.5.
     """
@@ -42,15 +62,25 @@ def truncation(full_xyxy: np.ndarray, inside_xyxy: np.ndarray) -> float:
 
 
 def observation_angle(rotation_y: float, location: np.ndarray) -> float:
-    """Return KITTI's alpha in [-pi, pi): rotation_y - atan2(x, z)."""
+    """Returns KITTI's alpha in [-pi, pi): rotation_y - atan2(x, z)."""
     angle = rotation_y - np.arctan2(location[0], location[2])
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
+class _Row(NamedTuple):
+    """A labelled object and its columns."""
+
+    actor: Actor
+    truncated: float
+    occluded: int
+    box_xyxy: np.ndarray
+    visible: float
 
 
 def label_objects(
     actors: Sequence[Actor], silhouettes: Sequence[Silhouette], visible_shares: Sequence[float]
 ) -> tuple[KittiObjects, np.ndarray]:
-    """Label what the image shows: near objects in order of depth, then the DontCare regions.
+    """Labels what the image shows: near objects in order of depth, then the DontCare regions.
 
     Args:
         actors: objects of the scene.
@@ -73,29 +103,31 @@ def label_objects(
         if height < MIN_HEIGHT or visible < MIN_VISIBLE or cut > MAX_TRUNCATION:
             regions.append((box_xyxy, visible))
         else:
-            rows.append((actor, cut, occlusion_level(visible), box_xyxy, visible))
-    rows.sort(key=lambda row: row[0].location[2])
-    shares = [row[-1] for row in rows] + [visible for _, visible in regions]
+            rows.append(_Row(actor, cut, occlusion_level(visible), box_xyxy, visible))
+    rows.sort(key=lambda row: row.actor.location[2])
+    shares = [row.visible for row in rows] + [visible for _, visible in regions]
     return _to_objects(rows, [box for box, _ in regions]), np.array(shares)
 
 
-def _to_objects(rows, regions) -> KittiObjects:
-    actors = [row[0] for row in rows]
+def _to_objects(rows: Sequence[_Row], regions: Sequence[np.ndarray]) -> KittiObjects:
+    actors = [row.actor for row in rows]
     known, unknown = len(rows), len(regions)
 
-    def column(values, shape: tuple[int, ...], filler: float) -> np.ndarray:
-        """A column of the known objects, then the filler for DontCare."""
+    def column(values: Sequence[Any], shape: tuple[int, ...], filler: float) -> np.ndarray:
+        """Returns a column: the values of the known objects, then the filler for DontCare."""
         filled = np.full((known + unknown, *shape), filler, dtype=np.float64)
         if known:
             # Two decimals, as KITTI writes them: what is returned is what a file gives back.
             filled[:known] = np.round(np.array(values, dtype=np.float64).reshape(known, *shape), 2)
         return filled
 
-    boxes = [row[3] for row in rows] + list(regions)
+    boxes = [row.box_xyxy for row in rows] + list(regions)
     return KittiObjects(
-        types=np.array([actor.class_name for actor in actors] + [DONT_CARE] * unknown, dtype=str),
-        truncated=column([row[1] for row in rows], (), -1),
-        occluded=column([row[2] for row in rows], (), -1).astype(np.int64),
+        types=np.array(
+            [actor.class_name for actor in actors] + [DONT_CARE_TYPE] * unknown, dtype=str
+        ),
+        truncated=column([row.truncated for row in rows], (), -1),
+        occluded=column([row.occluded for row in rows], (), -1).astype(np.int64),
         alpha=column([observation_angle(a.rotation_y, a.location) for a in actors], (), -10),
         boxes_xyxy=np.array(boxes, dtype=np.float64).reshape(-1, 4),
         dimensions_hwl=column([a.mesh.dimensions_hwl for a in actors], (3,), -1),

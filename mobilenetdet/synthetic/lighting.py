@@ -1,4 +1,4 @@
-"""Daylight: where the sun stands, what colour things take, how the air fades the distance."""
+"""Daylight: direction of the sun, shading, and haze that grows with distance."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Lighting:
     def shade(
         self, normals: np.ndarray, colours: np.ndarray, gloss: np.ndarray, depths: np.ndarray
     ) -> np.ndarray:
-        """Return the [F, 3] colours 0..1 of faces as the camera sees them.
+        """Returns the [F, 3] colours 0..1 of faces as the camera sees them.
 
         Args:
             normals: [F, 3] unit, camera coordinates.
@@ -49,12 +49,12 @@ class Lighting:
         return np.clip(self.fade(lit, depths[:, None]), 0.0, 1.0)
 
     def fade(self, colours: np.ndarray, depths: np.ndarray) -> np.ndarray:
-        """Mix colours with the haze that lies before them; depths broadcast against colours."""
+        """Mixes colours with the haze that lies before them; depths broadcast against colours."""
         clear = np.exp(-np.maximum(depths, 0.0) / self.haze_metres)
         return colours * clear + self.sky_horizon * (1 - clear)
 
     def shading_table(self, light: np.ndarray, depth: float, channels: int = 3) -> np.ndarray:
-        """Return the lookup table uint8 [1, 256, channels] that lights a picture at one depth.
+        """Returns the lookup table uint8 [1, 256, channels] that lights a picture at one depth.
 
         Args:
             light: [3] factor of each colour.
@@ -81,7 +81,7 @@ _MOODS = (
 
 
 def sample_lighting(rng: np.random.Generator) -> Lighting:
-    """Draw a time of day and weather."""
+    """Draws a time of day and weather."""
     shares = np.array([mood[0] for mood in _MOODS])
     _, elevation, sun, ambient, top, horizon, haze, clouds, shadow = _MOODS[
         rng.choice(len(_MOODS), p=shares / shares.sum())

@@ -19,7 +19,7 @@ Point = Sequence[float]
 
 @dataclass(frozen=True)
 class Part:
-    """Planar polygons whose normals are still to be found.
+    """Planar polygons without normals; `assemble` computes those.
 
     Attributes:
         vertices: [V, 3] (x, up, z), metres.
@@ -66,7 +66,7 @@ class Mesh:
 
 
 def assemble(parts: Sequence[Part]) -> Mesh:
-    """Join parts into a mesh, find the normals, and stand it on the ground."""
+    """Joins parts into a mesh, find the normals, and stand it on the ground."""
     vertices = np.concatenate([part.vertices for part in parts])
     longest = max(part.faces.shape[1] for part in parts)
     starts = np.cumsum([0] + [len(part.vertices) for part in parts])
@@ -93,7 +93,7 @@ def assemble(parts: Sequence[Part]) -> Mesh:
 
 
 def _per_face(values: Sequence, counts: np.ndarray, width: int) -> np.ndarray:
-    """Spread values of parts, one a part or one a face, over all faces: [F, width]."""
+    """Spreads values of parts, one a part or one a face, over all faces: [F, width]."""
     single_ndim = 0 if width == 1 else 1
     whole = [np.ndim(value) == single_ndim for value in values]
     blank = 0.0 if width == 1 else (0.0,) * width
@@ -119,19 +119,19 @@ def _outward_normals(corners: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def upright(mesh: Mesh, foot: np.ndarray) -> Mesh:
-    """Shift a mesh sideways so that the point foot [2] (x, z) is its origin."""
+    """Shifts a mesh sideways so that the point foot [2] (x, z) is its origin."""
     return replace(mesh, vertices=mesh.vertices - (foot[0], 0.0, foot[1]))
 
 
 def box(low: Point, high: Point, colour: Colour) -> Part:
-    """Build a box between two corners (x, up, z)."""
+    """Builds a box between two corners (x, up, z)."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     bottom = np.array([[x0, y0, z0], [x1, y0, z0], [x1, y0, z1], [x0, y0, z1]], dtype=float)
     return frustum(bottom, bottom + (0, y1 - y0, 0), colour)
 
 
-def frustum(bottom: np.ndarray, top: np.ndarray, colour, *, gloss: float = 0.0) -> Part:
-    """Build the solid between two loops of equally many corners [K, 3] (x, up, z)."""
+def frustum(bottom: np.ndarray, top: np.ndarray, colour: Colour, *, gloss: float = 0.0) -> Part:
+    """Builds the solid between two loops of equally many corners [K, 3] (x, up, z)."""
     vertices = np.concatenate([bottom, top])
     return Part(vertices, _frustum_faces(len(bottom)), colour, gloss, vertices.mean(axis=0))
 
@@ -143,13 +143,15 @@ def _frustum_faces(count: int) -> np.ndarray:
 
 
 def padded(faces: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """Make polygons [F, K] equally long by repeating their last index."""
+    """Makes polygons [F, K] equally long by repeating their last index."""
     longest = max(len(face) for face in faces)
     return np.array([face + (face[-1],) * (longest - len(face)) for face in faces])
 
 
-def limb(start: Point, end: Point, radii: tuple[float, float], colour, *, sides: int = 6) -> Part:
-    """Build a tapered rod from start to end (x, up, z) with the radius at either end."""
+def limb(
+    start: Point, end: Point, radii: tuple[float, float], colour: Colour, *, sides: int = 6
+) -> Part:
+    """Builds a tapered rod from start to end (x, up, z) with the radius at either end."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     axis = end - start
     x, y, z = axis / np.sqrt((axis**2).sum())
@@ -163,8 +165,8 @@ def limb(start: Point, end: Point, radii: tuple[float, float], colour, *, sides:
     return frustum(start + radii[0] * circle, end + radii[1] * circle, colour)
 
 
-def ball(centre: Point, radii: Point, colour, *, rings: int = 4, sides: int = 8) -> Part:
-    """Build an ellipsoid of quads around a centre (x, up, z)."""
+def ball(centre: Point, radii: Point, colour: Colour, *, rings: int = 4, sides: int = 8) -> Part:
+    """Builds an ellipsoid of quads around a centre (x, up, z)."""
     latitudes = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     # Caps at a small radius instead of a pole keep every face a proper polygon.
     latitudes[[0, -1]] *= 0.8
@@ -189,9 +191,14 @@ def _ball_faces(rings: int, sides: int) -> np.ndarray:
 
 
 def disc(
-    centre: Point, radius: float, half_width: float, colours: tuple[Colour, Colour], *, sides=12
+    centre: Point,
+    radius: float,
+    half_width: float,
+    colours: tuple[Colour, Colour],
+    *,
+    sides: int = 12,
 ) -> Part:
-    """Build a wheel about the z axis: colours of the tread and of the two flat sides."""
+    """Builds a wheel about the z axis: colours of the tread and of the two flat sides."""
     loop = _circle(centre, radius / np.cos(np.pi / sides), sides)
     shift = np.array([0.0, 0.0, half_width])
     part = frustum(loop - shift, loop + shift, colours[0])
@@ -206,7 +213,7 @@ def _circle(centre: Point, radius: float, sides: int) -> np.ndarray:
 
 
 def ring(centre: Point, radius: float, section: float, colour: Colour, *, sides: int = 14) -> Part:
-    """Build an open wheel about the z axis: a tyre of a square section of the given side."""
+    """Builds an open wheel about the z axis: a tyre of a square section of the given side."""
     half = np.array([0.0, 0.0, section / 2])
     outer = _circle(centre, radius / np.cos(np.pi / sides), sides)
     inner = _circle(centre, radius - section, sides)
@@ -230,9 +237,14 @@ def _ring_faces(sides: int) -> np.ndarray:
 
 
 def patch(
-    quad: np.ndarray, window: tuple[float, float, float, float], colour, *, inside, gloss=0.0
+    quad: np.ndarray,
+    window: tuple[float, float, float, float],
+    colour: Colour,
+    *,
+    inside: Point,
+    gloss: float = 0.0,
 ) -> Part:
-    """Build a thin panel that lies on part of a quad, a centimetre outside of it.
+    """Builds a thin panel that lies on part of a quad, a centimetre outside of it.
 
     Args:
         quad: [4, 3] corners (x, up, z) in order.
@@ -247,6 +259,13 @@ def patch(
     return panel(corners, colour, inside=inside, gloss=gloss)
 
 
-def panel(corners: np.ndarray, colour, *, inside, gloss=0.0, lift: float = 0.012) -> Part:
-    """Build one polygon [K, 3] (x, up, z), lifted off the surface that it lies on (metres)."""
+def panel(
+    corners: np.ndarray,
+    colour: Colour,
+    *,
+    inside: Point,
+    gloss: float = 0.0,
+    lift: float = 0.012,
+) -> Part:
+    """Builds one polygon [K, 3] (x, up, z), lifted off the surface that it lies on (metres)."""
     return Part(corners, np.arange(len(corners))[None], colour, gloss, inside, lift)

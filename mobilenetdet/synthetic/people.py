@@ -8,6 +8,7 @@ from mobilenetdet.synthetic.mesh import (
     Colour,
     Mesh,
     Part,
+    Point,
     assemble,
     ball,
     box,
@@ -50,7 +51,7 @@ def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
 
 
 def build_pedestrian(rng: np.random.Generator) -> Mesh:
-    """Build a walking or standing person, 1.5 to 1.95 m tall."""
+    """Builds a walking or standing person, 1.5 to 1.95 m tall."""
     height = float(np.clip(rng.normal(1.74, 0.09), 1.5, 1.95))
     stride = float(rng.uniform(0.03, 0.33))
     side = rng.choice((-1, 1))
@@ -86,7 +87,7 @@ def build_pedestrian(rng: np.random.Generator) -> Mesh:
 
 
 def build_cyclist(rng: np.random.Generator) -> Mesh:
-    """Build a person on a moving bicycle, about 1.75 m long and 1.7 m tall."""
+    """Builds a person on a moving bicycle, about 1.75 m long and 1.7 m tall."""
     top, trousers, skin = _pick(rng, _TOPS), _pick(rng, _TROUSERS), _pick(rng, _SKIN)
     scale = float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1))
     lean = float(rng.uniform(0.08, 0.38))
@@ -113,8 +114,8 @@ def build_cyclist(rng: np.random.Generator) -> Mesh:
     return assemble(parts)
 
 
-def _torso(hip, shoulder, colour: Colour) -> list[Part]:
-    """Chest and hips: an eight-sided loft from the hip point to the shoulder point."""
+def _torso(hip: Point, shoulder: Point, colour: Colour) -> list[Part]:
+    """Builds chest and hips: an eight-sided loft from the hip point to the shoulder point."""
     angles = (np.arange(8) + 0.5) * (np.pi / 4)
     unit = np.stack([np.cos(angles), 0 * angles, np.sin(angles)], axis=1)
     hip, shoulder = np.asarray(hip, dtype=float), np.asarray(shoulder, dtype=float)
@@ -125,7 +126,7 @@ def _torso(hip, shoulder, colour: Colour) -> list[Part]:
     return [frustum(low, middle, colour), frustum(middle, high, colour)]
 
 
-def _head(centre, height: float, skin: Colour, hair: Colour) -> list[Part]:
+def _head(centre: Point, height: float, skin: Colour, hair: Colour) -> list[Part]:
     size = height / 1.75
     centre = np.asarray(centre, dtype=float)
     neck = limb(centre - (0.02, 0.2 * size, 0), centre, (0.055, 0.05), skin)
@@ -135,7 +136,7 @@ def _head(centre, height: float, skin: Colour, hair: Colour) -> list[Part]:
 
 
 def _bicycle(rng: np.random.Generator) -> list[Part]:
-    """Wheels, frame, saddle and handlebar; the hubs are 1.04 m apart."""
+    """Builds wheels, frame, saddle and handlebar; the hubs are 1.04 m apart."""
     paint = tuple(rng.uniform(0.08, 0.7, 3))
     rear, front = (-0.52, 0.34, 0), (0.52, 0.34, 0)
     crank, seat, steer = (-0.05, 0.31, 0), (-0.19, 0.80, 0), (0.36, 0.84, 0)

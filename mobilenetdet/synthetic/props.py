@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from mobilenetdet.synthetic.mesh import Mesh, assemble, box, frustum, limb, upright
+from mobilenetdet.synthetic.mesh import Mesh, Part, assemble, box, frustum, limb, upright
 
 _STEEL = (0.42, 0.43, 0.44)
 _BARK = (0.26, 0.20, 0.15)
@@ -26,7 +27,7 @@ class Crown:
 
 @cache
 def build_trunk(height: float) -> Mesh:
-    """Build the trunk of a tree that is height metres tall."""
+    """Builds the trunk of a tree that is height metres tall."""
     thick = 0.018 * height
     top = 0.62 * height
     parts = [limb((0, 0, 0), (0, top, 0), (thick, 0.6 * thick), _BARK)]
@@ -38,7 +39,7 @@ def build_trunk(height: float) -> Mesh:
 
 @cache
 def build_lamp(*, side: int) -> Mesh:
-    """Build a street lamp whose arm reaches to one side (-1 left, +1 right of its heading)."""
+    """Builds a street lamp whose arm reaches to one side (-1 left, +1 right of its heading)."""
     reach = side * 1.3
     parts = [
         limb((0, 0, 0), (0, 6.2, 0), (0.09, 0.06), _STEEL),
@@ -50,7 +51,7 @@ def build_lamp(*, side: int) -> Mesh:
 
 @cache
 def build_sign(*, kind: int) -> Mesh:
-    """Build a traffic sign on a post, seen by who drives with us: kind 0..5."""
+    """Builds a traffic sign on a post, facing the camera: kind 0..5."""
     colour, corners = _SIGN_COLOURS[kind % 3], (4, 12)[kind // 3]
     angles = (np.arange(corners) + 0.5) * (2 * np.pi / corners)
     unit = np.stack([0 * angles, np.sin(angles), np.cos(angles)], axis=1)
@@ -61,8 +62,8 @@ def build_sign(*, kind: int) -> Mesh:
     return _on_post(parts)
 
 
-def _on_post(parts) -> Mesh:
-    """Keep the first part, a post that starts at the origin, over the origin."""
+def _on_post(parts: Sequence[Part]) -> Mesh:
+    """Keeps the first part, a post that starts at the origin, over the origin."""
     mesh = assemble(parts)
     post = mesh.vertices[: len(parts[0].vertices) // 2]
     return upright(mesh, post.mean(axis=0)[[0, 2]])

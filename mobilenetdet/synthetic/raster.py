@@ -12,9 +12,11 @@ from mobilenetdet.synthetic.camera import (
     IMAGE_HEIGHT,
     IMAGE_WIDTH,
     NEAR,
-    P2,
+    clip_faces,
     clip_to_near,
+    depth_planes,
     project_points,
+    rotation_about_y,
 )
 from mobilenetdet.synthetic.lighting import Lighting
 from mobilenetdet.synthetic.mesh import Mesh
@@ -26,7 +28,7 @@ _FIXED = 1 << _SHIFT
 
 @dataclass(frozen=True)
 class Silhouette:
-    """What one object covers, whoever stands before it.
+    """The pixels of one object, as if nothing stood in front of it.
 
     Attributes:
         object_id: its value in the id buffer.
@@ -43,12 +45,6 @@ class Silhouette:
     window: tuple[slice, slice] = (slice(0, 0), slice(0, 0))
 
 
-def rotation_about_y(angle: float) -> np.ndarray:
-    """Return KITTI's [3, 3] rotation by rotation_y: (1, 0, 0) goes to (cos, 0, -sin)."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
-
-
 class Canvas:
     """Draws meshes and sprites over a background, nearest surface first.
 
@@ -56,8 +52,8 @@ class Canvas:
     overlap comes out right for every sample and in any order of drawing.
     """
 
-    def __init__(self, background_rgb: np.ndarray):
-        """Start from an image uint8 [H, W, 3]."""
+    def __init__(self, background_rgb: np.ndarray) -> None:
+        """Starts from an image uint8 [H, W, 3]."""
         size = (IMAGE_WIDTH * SAMPLES, IMAGE_HEIGHT * SAMPLES)
         # The fourth channel holds ids; the conversion fills it with 255, the backdrop's id.
         rgba = cv2.cvtColor(background_rgb, cv2.COLOR_RGB2RGBA)
@@ -70,12 +66,12 @@ class Canvas:
         self._word_scratch = np.empty(self._words.size, np.int32)
 
     def image(self) -> np.ndarray:
-        """Return the picture, uint8 [H, W, 3], averaged over the samples of each pixel."""
+        """Returns the picture, uint8 [H, W, 3], averaged over the samples of each pixel."""
         averaged = cv2.resize(self._rgba, (IMAGE_WIDTH, IMAGE_HEIGHT), interpolation=cv2.INTER_AREA)
         return cv2.cvtColor(averaged, cv2.COLOR_RGBA2RGB)
 
     def visible_samples(self, silhouette: Silhouette) -> int:
-        """Count the samples of an object that nothing hides."""
+        """Counts the samples of an object that nothing hides."""
         ids = self._rgba[..., 3][silhouette.window]
         return int(np.count_nonzero(ids == silhouette.object_id))
 
@@ -89,7 +85,7 @@ class Canvas:
         object_id: int,
         measured: bool = True,
     ) -> Silhouette:
-        """Draw a mesh that stands at a location (metres, camera coordinates).
+        """Draws a mesh that stands at a location (metres, camera coordinates).
 
         Args:
             mesh: what to draw.
@@ -114,7 +110,7 @@ class Canvas:
             polygons, corners = pixels[mesh.faces[shown]], mesh.corners[shown]  # [F, K, 2], [F]
             full = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
         else:
-            polygons, corners, kept = _clip_faces(vertices, mesh, shown)
+            polygons, corners, kept = clip_faces(vertices, mesh, shown)
             shown = shown[kept]
             if len(shown) == 0:
                 return Silhouette(object_id, np.zeros(4))
@@ -123,15 +119,25 @@ class Canvas:
             return Silhouette(object_id, full)
         depths = np.maximum(first[shown, 2], NEAR)
         colours = lighting.shade(normals[shown], mesh.colours[shown], mesh.gloss[shown], depths)
-        planes = _depth_planes(normals[shown], distance[shown])
+        planes = depth_planes(normals[shown], distance[shown])
         limit = np.float32(1.0 / max(nearest, NEAR))
         words = _pack(colours, object_id)
         outline = Silhouette(object_id, full)
         covered = self._fill(polygons, corners, planes, words, limit, full, measured=measured)
         return outline if covered is None else _measured(outline, *covered)
 
-    def _fill(self, polygons, corners, planes, words, limit, bounds, *, measured: bool):
-        """Fill projected faces against the depth buffer.
+    def _fill(
+        self,
+        polygons: np.ndarray,
+        corners: np.ndarray,
+        planes: np.ndarray,
+        words: np.ndarray,
+        limit: float,
+        bounds: np.ndarray,
+        *,
+        measured: bool,
+    ) -> tuple[np.ndarray, tuple[int, int]] | None:
+        """Fills projected faces against the depth buffer.
 
         Args:
             polygons: [F, K, 2] pixels, padded.
@@ -169,8 +175,14 @@ class Canvas:
             self._write_closer(inverse, mask, words[i], (x0, y0, x1, y1))
         return (covered, (left, top)) if measured else None
 
-    def _write_closer(self, inverse: np.ndarray, mask: np.ndarray, word, window) -> None:
-        """Write depth and word where the mask (0 or 255) is set and nothing is nearer."""
+    def _write_closer(
+        self,
+        inverse: np.ndarray,
+        mask: np.ndarray,
+        word: int | None,
+        window: tuple[int, int, int, int],
+    ) -> None:
+        """Writes depth and word where the mask (0 or 255) is set and nothing is nearer."""
         x0, y0, x1, y1 = window
         depth = self._inverse_depth[y0:y1, x0:x1]
         closer = cv2.compare(inverse, depth, cv2.CMP_GT)
@@ -182,7 +194,7 @@ class Canvas:
             cv2.copyTo(words, closer, self._words[y0:y1, x0:x1])
 
     def hide_behind(self, polygon: np.ndarray) -> None:
-        """Let a planar polygon [N, 3] (metres), painted already, hide what lies behind it."""
+        """Lets a planar polygon [N, 3] (metres), painted already, hide what lies behind it."""
         clipped = clip_to_near(polygon)
         if len(clipped) < 3:
             return
@@ -196,7 +208,7 @@ class Canvas:
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_8, _SHIFT)
         normal = np.cross(polygon[1] - polygon[0], polygon[2] - polygon[0])
         distance = (polygon[0] - CAMERA_CENTRE) @ normal
-        plane = _depth_planes(normal[None], np.array([distance]))
+        plane = depth_planes(normal[None], np.array([distance]))
         along_x, along_y = _plane_terms(plane, (x0, y0, x1, y1))
         inverse = np.minimum(along_x[0] + along_y[0], np.float32(1 / clipped[:, 2].min()))
         self._write_closer(inverse, mask, None, (x0, y0, x1, y1))
@@ -204,7 +216,7 @@ class Canvas:
     def draw_sprite(
         self, texture_rgba: np.ndarray, rectangle_xyxy: np.ndarray, depth: float, *, object_id: int
     ) -> None:
-        """Draw an upright picture uint8 [h, w, 4] over a rectangle in pixels at one depth."""
+        """Draws an upright picture uint8 [h, w, 4] over a rectangle in pixels at one depth."""
         left, top, right, bottom = _sample_windows(rectangle_xyxy[None])[0].tolist()
         if left >= right or top >= bottom:
             return
@@ -229,28 +241,8 @@ class Canvas:
         cv2.copyTo(drawn.view(np.int32)[..., 0], mask, self._words[top:bottom, left:right])
 
 
-def _clip_faces(vertices: np.ndarray, mesh: Mesh, shown: np.ndarray):
-    """Cut faces at the near plane: pixels [M, K, 2], corners [M], and which faces remain [M]."""
-    clipped = [clip_to_near(vertices[mesh.faces[i, : mesh.corners[i]]]) for i in shown]
-    kept = [i for i, polygon in enumerate(clipped) if len(polygon) >= 3]
-    corners = np.array([len(clipped[i]) for i in kept], dtype=np.int64)
-    padded = np.empty((len(kept), max(corners, default=0), 2))
-    for row, i in enumerate(kept):
-        pixels = project_points(clipped[i])
-        padded[row, : len(pixels)], padded[row, len(pixels) :] = pixels, pixels[-1]
-    return padded, corners, kept
-
-
-def _depth_planes(normals: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Coefficients [F, 3] of 1 / depth = a * x + b * y + c over the image, in pixels."""
-    focal, centre_x, centre_y = P2[0, 0], P2[0, 2], P2[1, 2]
-    scaled = normals / distance[:, None]
-    a, b = scaled[:, 0] / focal, scaled[:, 1] / focal
-    return np.stack([a, b, scaled[:, 2] - a * centre_x - b * centre_y], axis=1)
-
-
 def _sample_windows(boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Samples [N, 4] left, top, right, bottom that boxes in pixels can touch on the canvas."""
+    """Returns the samples [N, 4] (left, top, right, bottom) that boxes in pixels can touch."""
     size = np.array([IMAGE_WIDTH, IMAGE_HEIGHT]) * SAMPLES
     low = np.maximum(np.floor(boxes_xyxy[:, :2] * SAMPLES) - 1, 0)
     high = np.minimum(np.ceil(boxes_xyxy[:, 2:] * SAMPLES) + 1, size)
@@ -262,8 +254,10 @@ def _is_on_canvas(box_xyxy: np.ndarray) -> bool:
     return bool(left < right and top < bottom)
 
 
-def _plane_terms(planes: np.ndarray, window) -> tuple[np.ndarray, np.ndarray]:
-    """Terms [F, w] and [F, h, 1] float32 whose sum is 1 / depth at the samples of a window."""
+def _plane_terms(
+    planes: np.ndarray, window: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns terms [F, w] and [F, h, 1], float32, whose sum is 1 / depth in a window."""
     left, top, right, bottom = window
     xs, ys = (np.arange(left, right) + 0.5) / SAMPLES, (np.arange(top, bottom) + 0.5) / SAMPLES
     along_x = planes[:, :1] * xs
@@ -271,8 +265,8 @@ def _plane_terms(planes: np.ndarray, window) -> tuple[np.ndarray, np.ndarray]:
     return along_x.astype(np.float32), along_y.astype(np.float32)[..., None]
 
 
-def _measured(outline: Silhouette, covered: np.ndarray, corner) -> Silhouette:
-    """Add what a coverage mask shows, whose first sample is at corner (left, top)."""
+def _measured(outline: Silhouette, covered: np.ndarray, corner: tuple[int, int]) -> Silhouette:
+    """Adds what a coverage mask shows, whose first sample is at corner (left, top)."""
     columns = np.flatnonzero(covered.any(axis=0))
     if len(columns) == 0:
         return outline
@@ -290,7 +284,7 @@ def _measured(outline: Silhouette, covered: np.ndarray, corner) -> Silhouette:
 
 
 def _pack(colours: np.ndarray, object_id: int) -> np.ndarray:
-    """Pack colours [F, 3] in 0..1 and the object id into words int32 [F]."""
+    """Packs colours [F, 3] in 0..1 and the object id into words int32 [F]."""
     rgba = np.full((len(colours), 4), object_id, np.uint8)
     rgba[:, :3] = np.rint(colours * 255)
     return rgba.view(np.int32)[:, 0]

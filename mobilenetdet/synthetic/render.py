@@ -1,13 +1,10 @@
-"""From a scene to a labelled frame."""
+"""Renders a scene to a labelled frame."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.synthetic import backdrop, textures
 from mobilenetdet.synthetic.camera import (
     CAMERA_HEIGHT,
@@ -15,32 +12,16 @@ from mobilenetdet.synthetic.camera import (
     IMAGE_WIDTH,
     P2,
     project_points,
+    rotation_about_y,
 )
-from mobilenetdet.synthetic.labelling import label_objects
-from mobilenetdet.synthetic.raster import Canvas, rotation_about_y
+from mobilenetdet.synthetic.labelling import RenderedFrame, label_objects
+from mobilenetdet.synthetic.raster import Canvas
 from mobilenetdet.synthetic.scene import Actor, Prop, Scene, sample_scene
 from mobilenetdet.synthetic.street import Street
 
 
-@dataclass(frozen=True)
-class RenderedFrame:
-    """A picture with its labels.
-
-    Attributes:
-        image_rgb: uint8 [375, 1242, 3].
-        objects: [N] labels, DontCare regions last.
-        p2: [3, 4] projection that the picture was made with.
-        visible_shares: [N] share 0..1 of each object's own silhouette that nothing hides.
-    """
-
-    image_rgb: np.ndarray
-    objects: KittiObjects
-    p2: np.ndarray
-    visible_shares: np.ndarray
-
-
 def render_frame(seed: int, index: int) -> RenderedFrame:
-    """Render frame number index of the data set of a seed; the same bytes on every call."""
+    """Renders frame number index of the data set of a seed; the same bytes on every call."""
     rng = np.random.default_rng([seed, index])
     scene = sample_scene(rng)
     frame = render_scene(scene)
@@ -48,7 +29,7 @@ def render_frame(seed: int, index: int) -> RenderedFrame:
 
 
 def render_scene(scene: Scene) -> RenderedFrame:
-    """Render a scene without the noise of a camera."""
+    """Renders a scene without the noise of a camera."""
     canvas = Canvas(_paint_backdrop(scene))
     _raise_corner_houses(canvas, scene.street)
     silhouettes = [
@@ -68,7 +49,7 @@ def render_scene(scene: Scene) -> RenderedFrame:
 
 
 def _paint_backdrop(scene: Scene) -> np.ndarray:
-    """Sky, ground with shadows, and houses, uint8 [H, W, 3]."""
+    """Paints sky, ground with shadows, and houses, uint8 [H, W, 3]."""
     shadows, contacts = [], []
     for thing in (*scene.actors, *scene.props):
         shadows.append(_cast_shadow(_standing_points(thing), scene.lighting.sun_direction))
@@ -86,7 +67,7 @@ def _paint_backdrop(scene: Scene) -> np.ndarray:
 
 
 def _raise_corner_houses(canvas: Canvas, street: Street) -> None:
-    """Let the houses before a side street hide what moves behind them."""
+    """Lets the houses before a side street hide what moves behind them."""
     for building in street.buildings:
         if street.side_street and building.start < street.side_street[0]:
             walls = backdrop.building_walls(building, street)
@@ -95,7 +76,7 @@ def _raise_corner_houses(canvas: Canvas, street: Street) -> None:
 
 
 def _standing_points(thing: Actor | Prop) -> np.ndarray:
-    """Vertices [V, 3] in camera coordinates, foliage included."""
+    """Returns the vertices [V, 3] in camera coordinates, foliage included."""
     rotation = rotation_about_y(thing.rotation_y)
     points = thing.mesh.vertices @ rotation.T + thing.location
     crown = getattr(thing, "crown", None)
@@ -110,13 +91,13 @@ def _standing_points(thing: Actor | Prop) -> np.ndarray:
 
 
 def _cast_shadow(points: np.ndarray, sun_direction: np.ndarray) -> np.ndarray:
-    """Polygon [N, 3] on the road that points [V, 3] keep the sun from."""
+    """Returns the shadow [N, 3] on the road of points [V, 3]."""
     rise = (CAMERA_HEIGHT - points[:, 1]) / max(-sun_direction[1], 0.12)
     return _ground_hull(points[:, [0, 2]] - rise[:, None] * sun_direction[[0, 2]])
 
 
 def _ground_hull(points_xz: np.ndarray) -> np.ndarray:
-    """Convex hull [N, 3] on the road of ground points [V, 2] (x, z)."""
+    """Returns the convex hull [N, 3] on the road of ground points [V, 2] (x, z)."""
     hull = cv2.convexHull(points_xz.astype(np.float32))[:, 0]
     return np.insert(hull.astype(np.float64), 1, CAMERA_HEIGHT, axis=1)
 
@@ -147,7 +128,7 @@ def _draw_prop(canvas: Canvas, prop: Prop, scene: Scene, number: int) -> None:
 
 
 def _expose(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add what a camera adds: a slight blur, contrast, and noise."""
+    """Adds what a camera adds: a slight blur, contrast, and noise."""
     blurred = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.65))
     grain = textures.film_grain()
     top, left = rng.integers(0, 256, 2)

@@ -1,4 +1,4 @@
-"""Traffic: which object stands where. Nothing intersects anything."""
+"""Traffic: which object stands where, without intersections."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _AHEAD = -np.pi / 2  # rotation_y of an object that drives away from the camera
 
 @cache
 def _shape(class_name: str, number: int) -> Mesh:
-    """Build shape number 0.._NUM_SHAPES - 1 of a class, once a process."""
+    """Builds shape number 0.._NUM_SHAPES - 1 of a class, once a process."""
     key = (_SHAPE_SEED, list(_BUILDERS).index(class_name), number)
     return _BUILDERS[class_name](np.random.default_rng(key))
 
 
 def _repainted(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """Return the mesh in slightly other colours."""
+    """Returns the mesh in slightly other colours."""
     tint = rng.uniform(0.85, 1.15) * rng.normal(1.0, 0.05, 3)
     return replace(mesh, colours=np.clip(mesh.colours * tint, 0.0, 1.0))
 
@@ -93,14 +93,14 @@ class Scene:
 
 
 def footprint(length: float, width: float, centre: np.ndarray, rotation_y: float) -> np.ndarray:
-    """Return the corners [4, 2] (x, z) of a rectangle on the ground, camera coordinates."""
+    """Returns the corners [4, 2] (x, z) of a rectangle on the ground, camera coordinates."""
     forward = np.array([np.cos(rotation_y), -np.sin(rotation_y)]) * (length / 2)
     aside = np.array([np.sin(rotation_y), np.cos(rotation_y)]) * (width / 2)
     return centre + np.array([forward + aside, forward - aside, -forward - aside, aside - forward])
 
 
 def footprints_overlap(first: np.ndarray, second: np.ndarray) -> bool:
-    """Tell whether two rectangles [4, 2] overlap (separating axes; touching is no overlap)."""
+    """Tells whether two rectangles [4, 2] overlap (separating axes; touching is no overlap)."""
     for corners in (first, second):
         axes = np.stack([corners[1] - corners[0], corners[2] - corners[1]])  # [2, 2]
         a, b = first @ axes.T, second @ axes.T  # [4, 2]
@@ -132,7 +132,7 @@ class _Placer:
         return True
 
     def add_actor(self, class_name: str, along: float, across: float, heading: float) -> float:
-        """Try to place an object; heading is against the street. Return its length in metres."""
+        """Tries to place an object; heading is against the street. Returns its length in metres."""
         mesh = _repainted(_shape(class_name, int(self.rng.integers(_NUM_SHAPES))), self.rng)
         location = self.street.points([(along, across)])[0]
         rotation_y = _wrap(_AHEAD + self.street.yaw + heading)
@@ -141,18 +141,19 @@ class _Placer:
         return float(mesh.dimensions_hwl[2])
 
     def add_prop(self, mesh: Mesh, along: float, across: float, crown: Crown | None = None) -> None:
-        """Try to place a thing without a label."""
+        """Tries to place a thing without a label."""
         location = self.street.points([(along, across)])[0]
         rotation_y = _wrap(_AHEAD + self.street.yaw)
         if len(self.props) < _MAX_PROPS and self._claim(mesh, location, rotation_y):
             self.props.append(Prop(mesh, location, rotation_y, crown))
 
     def vehicle(self) -> str:
+        """Draws the class of a vehicle, Car or Van."""
         return "Van" if self.rng.random() < _VAN_SHARE else "Car"
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """Draw a street, its light and its traffic."""
+    """Draws a street, its light and its traffic."""
     street, lighting = sample_street(rng), sample_lighting(rng)
     placer = _Placer(street, rng)
     # Our own car: nobody may stand in it or right before its bonnet.
@@ -175,7 +176,7 @@ def sample_scene(rng: np.random.Generator) -> Scene:
 
 
 def _wrap(angle: float) -> float:
-    """Return the same angle in [-pi, pi)."""
+    """Returns the same angle in [-pi, pi)."""
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
@@ -213,7 +214,7 @@ def _in_side_street(street: Street, along: float, margin: float) -> bool:
 
 
 def _place_crossing_traffic(placer: _Placer) -> None:
-    """Cars, and now and then a cyclist, on the side street, some of them turning."""
+    """Places cars, and now and then a cyclist, on the side street, some of them turning."""
     rng, street = placer.rng, placer.street
     if street.side_street is None:
         return
@@ -246,7 +247,7 @@ def _place_cyclists(placer: _Placer) -> None:
 
 
 def _place_pedestrians(placer: _Placer) -> None:
-    """Walkers on the pavements in ones to threes, and some who cross the road."""
+    """Places walkers on the pavements in ones to threes, and some who cross the road."""
     rng, street = placer.rng, placer.street
     crowd = rng.gamma(1.0, 1.9) if street.urban else 0.5
     for _ in range(rng.poisson(crowd)):
@@ -289,7 +290,7 @@ def _place_props(placer: _Placer) -> None:
 
 
 def _sample_hills(rng: np.random.Generator, size: float) -> np.ndarray:
-    """Height of the far tree line for each column, pixels."""
+    """Draws the height of the far tree line for each column, pixels."""
     columns = np.linspace(0, 1, 1242)
     line = np.zeros(1242)
     for waves, height in ((1.3, 5.0), (4.0, 2.5), (17.0, 1.2), (61.0, 0.6), (140.0, 0.4)):

@@ -6,13 +6,16 @@ Street coordinates are (along, across) in metres on the level road: the camera s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mobilenetdet.synthetic.camera import CAMERA_HEIGHT
 from mobilenetdet.synthetic.textures import NUM_FACADES
+
+# From where to where, metres.
+Span = tuple[float, float]
 
 _START, _END = -6.0, 420.0  # metres; how far strips reach
 _ASPHALT = np.array([0.36, 0.36, 0.37])
@@ -57,7 +60,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Street:
-    """Where things can be; lengths in metres, street coordinates.
+    """A street and the places for traffic on it; lengths in metres, street coordinates.
 
     Attributes:
         yaw: angle from the camera's z axis to the street, radians, positive to the right.
@@ -88,19 +91,19 @@ class Street:
     urban: bool
 
     def points(self, along_across: Sequence[tuple[float, float]]) -> np.ndarray:
-        """Return [N, 3] camera coordinates of points on the road."""
+        """Returns [N, 3] camera coordinates of points on the road."""
         along, across = np.asarray(along_across, dtype=np.float64).T
         cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
         x, z = across * cosine + along * sine, along * cosine - across * sine
         return np.stack([x, np.full_like(x, CAMERA_HEIGHT), z], axis=1)
 
     def direction(self, along: float, across: float) -> np.ndarray:
-        """Return a street direction as a [3] camera direction."""
+        """Returns a street direction as a [3] camera direction."""
         cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
         return np.array([across * cosine + along * sine, 0.0, along * cosine - across * sine])
 
     def polygon(self, strip: Strip) -> np.ndarray:
-        """Return the corners [4, 3] of a strip in camera coordinates."""
+        """Returns the corners [4, 3] of a strip in camera coordinates."""
         return self.points(
             [
                 (strip.start, strip.left),
@@ -112,7 +115,7 @@ class Street:
 
 
 def sample_street(rng: np.random.Generator) -> Street:
-    """Draw a street: residential, avenue or country road, perhaps with a side street."""
+    """Draws a street: residential, avenue or country road, perhaps with a side street."""
     kind = ("residential", "avenue", "country")[rng.choice(3, p=(0.5, 0.28, 0.22))]
     urban = kind != "country"
     width = rng.uniform(3.1, 3.6)
@@ -151,8 +154,15 @@ def sample_street(rng: np.random.Generator) -> Street:
     )
 
 
-def _lay_strips(edges, road, pavement: float, verge: float, side_street, shade: float):
-    """Surfaces from the outside in, and where pavements and verges lie."""
+def _lay_strips(
+    edges: Mapping[int, float],
+    road: Span,
+    pavement: float,
+    verge: float,
+    side_street: Span | None,
+    shade: float,
+) -> tuple[list[Strip], list[Span], list[Span]]:
+    """Lays the surfaces from the outside in, and says where pavements and verges lie."""
     strips, pavements, verges = [], [], []
 
     def lay(a: float, b: float, colour: np.ndarray, material: str) -> None:
@@ -189,8 +199,15 @@ def _lay_strips(edges, road, pavement: float, verge: float, side_street, shade: 
     return strips, pavements, verges
 
 
-def _paint_marks(centre: float, width: float, ours: int, theirs: int, side_street, rng):
-    """Dashed and solid lines, and a zebra crossing before some side streets."""
+def _paint_marks(
+    centre: float,
+    width: float,
+    ours: int,
+    theirs: int,
+    side_street: Span | None,
+    rng: np.random.Generator,
+) -> list[Strip]:
+    """Paints dashed and solid lines, and a zebra crossing before some side streets."""
     marks = []
     paint = _PAINT * rng.uniform(0.72, 1.0)
 
@@ -220,8 +237,10 @@ def _paint_marks(centre: float, width: float, ours: int, theirs: int, side_stree
     return marks
 
 
-def _sample_buildings(rng: np.random.Generator, outer, side_street) -> tuple[Building, ...]:
-    """Two rows of houses with gaps, none on the side street; far ones first."""
+def _sample_buildings(
+    rng: np.random.Generator, outer: Mapping[int, float], side_street: Span | None
+) -> tuple[Building, ...]:
+    """Draws two rows of houses with gaps, none on the side street; far ones first."""
     houses: list[Building] = []
     for side in (-1, 1):
         setback = rng.uniform(0.3, 6.0) if rng.random() < 0.6 else 0.2
@@ -242,7 +261,9 @@ def _sample_buildings(rng: np.random.Generator, outer, side_street) -> tuple[Bui
     return tuple(sorted(houses, key=lambda house: -house.start))
 
 
-def _sample_house(rng: np.random.Generator, span, place, height: float) -> Building:
+def _sample_house(
+    rng: np.random.Generator, span: Span, place: tuple[float, int], height: float
+) -> Building:
     front, side = place
     roof_colours = np.array([[0.45, 0.22, 0.16], [0.30, 0.28, 0.28], [0.38, 0.26, 0.2]])
     return Building(

@@ -5,6 +5,7 @@ All of them come from fixed random numbers, once per process, so that they depen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import cv2
@@ -24,7 +25,7 @@ def _rng(*key: int) -> np.random.Generator:
 
 
 def _periodic_noise(rng: np.random.Generator, size: int, cell: int) -> np.ndarray:
-    """Smooth noise float32 [size, size] in about -1..1 that repeats without a seam."""
+    """Returns smooth noise float32 [size, size] in about -1..1 that repeats without a seam."""
     grid = rng.standard_normal((size // cell, size // cell)).astype(np.float32)
     padded = np.pad(grid, 2, mode="wrap")
     large = cv2.resize(padded, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
@@ -32,13 +33,15 @@ def _periodic_noise(rng: np.random.Generator, size: int, cell: int) -> np.ndarra
     return large[margin : margin + size, margin : margin + size]
 
 
-def _fractal(rng: np.random.Generator, size: int, octaves: tuple[tuple[int, float], ...]):
+def _fractal(
+    rng: np.random.Generator, size: int, octaves: tuple[tuple[int, float], ...]
+) -> np.ndarray:
     return sum(weight * _periodic_noise(rng, size, cell) for cell, weight in octaves)
 
 
 @cache
 def ground_detail(material: str) -> np.ndarray:
-    """Return the brightness of 48 m x 48 m of ground, uint8 [3072, 3072]; 128 = no change.
+    """Returns the brightness of 48 m x 48 m of ground, uint8 [3072, 3072]; 128 = no change.
 
     It repeats a tile of 8 m: OpenCV looks a large picture up seven times faster than it wraps.
 
@@ -65,7 +68,7 @@ def ground_detail(material: str) -> np.ndarray:
 
 @cache
 def cloud_cover() -> np.ndarray:
-    """Return cloud density uint8 [3072, 3072], a tile of 1024 three times each way."""
+    """Returns cloud density uint8 [3072, 3072], a tile of 1024 three times each way."""
     density = _fractal(
         _rng(2), 1024, ((256, 1.0), (128, 0.7), (64, 0.45), (32, 0.28), (16, 0.16), (8, 0.1))
     )
@@ -75,7 +78,7 @@ def cloud_cover() -> np.ndarray:
 
 @cache
 def film_grain() -> np.ndarray:
-    """Return noise uint8 [256 + H, 256 + W, 3] to crop from: mean 128, standard deviation 24."""
+    """Returns noise uint8 [256 + H, 256 + W, 3] to crop from: mean 128, standard deviation 24."""
     noise = 128 + 24 * _rng(3).standard_normal((375 + 256, 1242 + 256, 3))
     return np.clip(np.rint(noise), 0, 255).astype(np.uint8)
 
@@ -100,7 +103,7 @@ _SHUTTERS = ((0.20, 0.28, 0.22), (0.34, 0.25, 0.19), (0.30, 0.35, 0.40), (0.40, 
 
 @cache
 def facade(index: int) -> tuple[np.ndarray, ...]:
-    """Return house front number index as mipmaps uint8 [h, w, 3], 40 pixels a metre at level 0."""
+    """Returns house front number index as mipmaps uint8 [h, w, 3], 40 pixels a metre at level 0."""
     rng = _rng(4, index)
     floors, bays = int(rng.integers(2, 5)), int(rng.integers(3, 6))
     cell_w, cell_h = 104, 116
@@ -132,11 +135,11 @@ def facade(index: int) -> tuple[np.ndarray, ...]:
 
 
 def facade_colour(index: int) -> np.ndarray:
-    """Return the [3] reflectance of the bare wall of a house front."""
+    """Returns the [3] reflectance of the bare wall of a house front."""
     return np.array(_PLASTER[index % len(_PLASTER)])
 
 
-def _scalar(colour) -> tuple[float, ...]:
+def _scalar(colour: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in colour)
 
 
@@ -149,8 +152,16 @@ def _draw_bricks(picture: np.ndarray, rng: np.random.Generator) -> None:
     np.clip(picture, 0, 1, out=picture)
 
 
-def _draw_window(picture, corner, frame, rng, *, shutters, door: bool) -> None:
-    """Draw one window, or a door, whose top centre is at corner."""
+def _draw_window(
+    picture: np.ndarray,
+    corner: tuple[int, int],
+    frame: Iterable[float],
+    rng: np.random.Generator,
+    *,
+    shutters: np.ndarray | None,
+    door: bool,
+) -> None:
+    """Draws one window, or a door, whose top centre is at corner."""
     x, y = corner
     half, tall = (20, 74) if not door else (24, 96)
     cv2.rectangle(picture, (x - half - 5, y - 5), (x + half + 5, y + tall + 5), _scalar(frame), -1)
@@ -180,7 +191,7 @@ def _draw_window(picture, corner, frame, rng, *, shutters, door: bool) -> None:
 
 @cache
 def tree_crown(index: int) -> tuple[np.ndarray, ...]:
-    """Return the crown of tree number index as mipmaps uint8 [h, w, 4]; alpha 0 = see through."""
+    """Returns the crown of tree number index as mipmaps uint8 [h, w, 4]; alpha 0 = see through."""
     rng = _rng(5, index)
     size = 512
     picture = np.zeros((size, size, 4), np.uint8)

@@ -72,13 +72,13 @@ _VAN = ((-0.485, 0.13), (-0.50, 0.20), (-0.50, 0.45), (-0.495, 0.93), (-0.465, 1
 
 
 def sample_paint(rng: np.random.Generator) -> Colour:
-    """Draw a body colour: mostly white, grey, silver and black, as on the road."""
+    """Draws a body colour: mostly white, grey, silver and black, as on the road."""
     base = np.array(PAINTS[rng.choice(len(PAINTS), p=_PAINT_SHARES)])
     return tuple(np.clip(base * rng.uniform(0.85, 1.15) + rng.normal(0, 0.015, 3), 0.03, 0.95))
 
 
 def build_car(rng: np.random.Generator) -> Mesh:
-    """Build a saloon, hatchback or estate of a random size and colour."""
+    """Builds a saloon, hatchback or estate of a random size and colour."""
     style = ("sedan", "hatchback", "estate")[rng.choice(3, p=(0.35, 0.4, 0.25))]
     longer = {"sedan": 0.35, "hatchback": -0.2, "estate": 0.25}[style]
     length = np.clip(rng.normal(4.0 + longer, 0.25), 3.3, 4.9)
@@ -93,7 +93,7 @@ def build_car(rng: np.random.Generator) -> Mesh:
 
 
 def build_van(rng: np.random.Generator) -> Mesh:
-    """Build a delivery van or minibus of a random size and colour."""
+    """Builds a delivery van or minibus of a random size and colour."""
     length = np.clip(rng.normal(5.0, 0.35), 4.3, 6.0)
     width = np.clip(rng.normal(1.9, 0.08), 1.7, 2.1)
     height = np.clip(rng.normal(2.2, 0.2), 1.9, 2.6)
@@ -106,7 +106,7 @@ def build_van(rng: np.random.Generator) -> Mesh:
 
 
 def _body_parts(outline: np.ndarray, size: np.ndarray, paint: Colour) -> list[Part]:
-    """Loft the outline over the width with chamfered flanks; add lights, plates and trim."""
+    """Lofts the outline over the width with chamfered flanks; add lights, plates and trim."""
     length, height, width = size
     side = width / 2 - 0.03  # the wheels stand out by 3 cm
     profile = outline * (length, height)  # [K, 2]
@@ -140,7 +140,7 @@ def _body_parts(outline: np.ndarray, size: np.ndarray, paint: Colour) -> list[Pa
 def _end_parts(
     outline: np.ndarray, size: np.ndarray, *, tail_light: tuple[float, float, float]
 ) -> list[Part]:
-    """Lights, grille and plates on the edges of the outline at the front and at the rear."""
+    """Builds lights, grille and plates on the edges of the outline at the front and at the rear."""
     half = 0.87 * (size[2] / 2 - 0.03)
     left, right = (np.insert(outline * size[:2], 2, z, axis=1) for z in (-half, half))
     inside = (0.0, size[1] / 2, 0.0)
@@ -162,7 +162,7 @@ def _end_parts(
 
 
 def _sill_parts(size: np.ndarray, side: float) -> list[Part]:
-    """Dark sills, door gaps and wheel arches on both flanks."""
+    """Builds dark sills, door gaps and wheel arches on both flanks."""
     length, height, _ = size
     radius = 0.33
     angles = np.linspace(0, np.pi, 9)
@@ -188,7 +188,7 @@ def _sill_parts(size: np.ndarray, side: float) -> list[Part]:
 
 
 def _cabin_parts(cabin: tuple[float, ...], size: np.ndarray, paint: Colour) -> list[Part]:
-    """Cabin with a domed roof and windows all round."""
+    """Builds a cabin with a domed roof and windows all round."""
     length, height, width = size
     rear, front, roof_rear, roof_front = np.array(cabin) * length
 

@@ -41,7 +41,7 @@ def synthesize(
     num_workers: int | None = None,
     on_frame: Callable[[int], None] | None = None,
 ) -> int:
-    """Render frames 0 to num_frames - 1 into OUTPUT_DIR/training/{image_2,label_2,calib}.
+    """Renders frames 0 to num_frames - 1 into OUTPUT_DIR/training/{image_2,label_2,calib}.
 
     Frame i of a seed has the same bytes whatever the number of frames and workers. Frames that are
     there already are kept, so a second call continues, or adds frames to a finished set.
@@ -80,7 +80,9 @@ def synthesize(
     return len(missing)
 
 
-def _check_arguments(num_frames: int, seed: int, image_format: str, num_workers) -> None:
+def _check_arguments(
+    num_frames: int, seed: int, image_format: str, num_workers: int | None
+) -> None:
     if not 1 <= num_frames <= _MAX_FRAMES:
         raise ValueError(f"num_frames is {num_frames}; choose 1 to {_MAX_FRAMES}")
     if seed < 0:
@@ -92,29 +94,40 @@ def _check_arguments(num_frames: int, seed: int, image_format: str, num_workers)
 
 
 def _claim_folder(layout: KittiLayout, *, num_frames: int, seed: int, image_format: str) -> None:
-    """Check that the folder is ours to continue, and write down what it holds."""
+    """Checks that the folder holds the same data set or nothing, and writes its manifest."""
     path = layout.root / MANIFEST_NAME
     manifest = {"version": VERSION, "seed": seed, "image_format": image_format}
     before = _read_manifest(path)
-    if before is None:
-        if layout.image_dir.is_dir() and any(
-            file.suffix in IMAGE_SUFFIXES for file in layout.image_dir.iterdir()
-        ):
+    for key, value in manifest.items() if before is not None else ():
+        if before.get(key) != value:
             raise ValueError(
-                f"{layout.image_dir} holds frames and {path} does not exist, so they were not "
-                "rendered; choose another output folder"
+                f"{path}: {key} is {before.get(key)!r} and {value!r} is asked for; frames of "
+                "both would mix: choose another output folder, or delete this one"
             )
-    else:
-        for key, value in manifest.items():
-            if before.get(key) != value:
-                raise ValueError(
-                    f"{path}: {key} is {before.get(key)!r} and {value!r} is asked for; frames of "
-                    "both would mix: choose another output folder, or delete this one"
-                )
+    num_before = before.get("num_frames", 0) if before else 0
+    if foreign := _foreign_files(layout, num_before):
+        raise ValueError(
+            f"{foreign[0]} is there and {path} does not count it, so it was not rendered "
+            f"({len(foreign)} such files); choose another output folder"
+        )
     # A call for fewer frames than are there takes none away.
-    manifest["num_frames"] = max(num_frames, before.get("num_frames", 0) if before else 0)
+    manifest["num_frames"] = max(num_frames, num_before)
     if manifest != before:
         _write_bytes(path, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def _foreign_files(layout: KittiLayout, num_frames: int) -> list[Path]:
+    """Returns images, labels and calibrations that are none of the first rendered frames."""
+    folders = (layout.image_dir, layout.label_dir, layout.calib_path("").parent)
+    own = {f"{index:06d}" for index in range(num_frames)}
+    return [
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.suffix in (*IMAGE_SUFFIXES, ".txt") and not path.name.startswith(".")
+        if path.stem not in own
+    ]
 
 
 def _read_manifest(path: Path) -> dict | None:
@@ -132,14 +145,14 @@ def _read_manifest(path: Path) -> dict | None:
 
 
 def _frame_paths(layout: KittiLayout, index: int, image_format: str) -> tuple[Path, Path, Path]:
-    """Image, calibration and label of a frame."""
+    """Returns the paths of image, calibration and label of a frame."""
     frame_id = f"{index:06d}"
     image = layout.image_dir / f"{frame_id}.{image_format}"
     return image, layout.calib_path(frame_id), layout.label_path(frame_id)
 
 
 def _write_frame(layout: KittiLayout, image_format: str, seed: int, index: int) -> None:
-    """Render one frame and write its three files."""
+    """Renders one frame and writes its three files."""
     frame = render_frame(seed, index)
     image, calib, label = _frame_paths(layout, index, image_format)
     for path in (image, calib, label):
@@ -159,7 +172,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 
 def _each(write: Callable[[int], None], indices: list[int], num_workers: int | None) -> Iterator:
-    """Write frames one after the other or in processes; yield after each."""
+    """Writes frames one after the other or in processes; yields after each."""
     workers = min(num_workers or os.cpu_count() or 1, len(indices))
     if workers <= 1:
         for index in indices:
@@ -177,6 +190,6 @@ def _each(write: Callable[[int], None], indices: list[int], num_workers: int | N
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and the cores to the other workers."""
+    """Ignores Ctrl-C, which the parent handles, and uses one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""What happens between the epochs of a run: validation, checkpoints, logs."""
+"""Callbacks at the end of an epoch: validation, checkpoints, logs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class Validation(keras.callbacks.Callback):
             self.latest = self.measurement.measure()
         figures = self.measurement.figures(self.latest)
         self.figures = {f"val/{name}": value for name, value in figures.items()}
-        if figures[self.measurement.monitor] > self.state.best:
+        # Of two equal measurements the later one is kept: it has seen more of the data.
+        if figures[self.measurement.monitor] >= self.state.best:
             self.state.best, self.best = figures[self.measurement.monitor], self.latest
             self.state.save_weights(BEST_WEIGHTS)
 
@@ -97,7 +98,7 @@ class StopOnNaN(keras.callbacks.Callback):
     """Ends a run whose loss is no longer a number, before its weights reach a checkpoint."""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Looks at the loss of the epoch so far.
+        """Stops if the mean loss of the epoch so far is NaN or infinite.
 
         Raises:
             ValueError: it is NaN or infinite.
@@ -150,7 +151,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:
-    """Writes one row an epoch; a figure that was not measured in an epoch is left empty."""
+    """Writes one row an epoch; a metric that was not measured in an epoch is left empty."""
     names = list(dict.fromkeys(name for row in history for name in row))
     with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)

@@ -1,4 +1,4 @@
-"""The state of a run on disk: what resuming needs, in one file, and the weights for users."""
+"""Checkpoints: the whole state of a run in one file for resuming, and weight files for users."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class RunState:
 
 @contextlib.contextmanager
 def _optimizer_aside(model: keras.Model) -> Iterator[None]:
-    """Hides the optimizer, whose variables Keras would save with the weights, and miss in files."""
+    """Detaches the optimizer, so that weight files are written and read without its variables."""
     optimizer, model.optimizer = model.optimizer, None
     try:
         yield

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which evaluates better than the last step does."""
+"""Exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EmaWeights(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Puts the averages into the model for the time of a `with` block."""
+        """Swaps the averages into the model inside the `with` block."""
         if not self.momentum:
             yield
             return
@@ -58,12 +58,12 @@ class EmaWeights(keras.callbacks.Callback):
             self._assign(weights)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What `restore` needs, as arrays."""
+        """Returns the averages and the step as arrays, for `restore`."""
         arrays = {f"ema_{i:04d}": average.copy() for i, average in enumerate(self.averages)}
         return {**arrays, "ema_step": np.array(self.step)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Goes on from what `state` gave."""
+        """Restores the averages and the step from `state`."""
         self.step = int(state["ema_step"])
         self.averages = [state[f"ema_{i:04d}"].copy() for i in range(len(self.averages))]
 

@@ -1,4 +1,4 @@
-"""The epochs of a run, whatever is trained."""
+"""The epochs of a run, of detectors and of classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in weight files and in the state of a run."""
+"""Contents of weight files and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, z
 
 @dataclass(frozen=True)
 class ArrayShape:
-    """An array without its values."""
+    """Shape and dtype of an array."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -40,13 +40,13 @@ class ArrayShape:
 
 @dataclass(frozen=True)
 class FileSummary:
-    """What a file holds.
+    """Contents of a weight file or checkpoint.
 
     Attributes:
         path: of the file.
         arrays: by layer (weight files), or by array (states of runs).
         epoch: complete epochs, None for weight files.
-        best: best validation figure so far, None for weight files.
+        best: best value of the validation metric so far, None for weight files.
     """
 
     path: Path
@@ -60,20 +60,20 @@ class FileSummary:
         return self.epoch is not None
 
     def part(self, prefix: str) -> dict[str, list[ArrayShape]]:
-        """The arrays of one of `STATE_PARTS`."""
+        """Returns the arrays of one of `STATE_PARTS`."""
         return {
             name: shapes for name, shapes in self.arrays.items() if name.startswith(f"{prefix}_")
         }
 
 
 def count_values(arrays: Mapping[str, Sequence[ArrayShape]]) -> tuple[int, int]:
-    """Number of values and of bytes of some arrays together."""
+    """Returns the number of values and of bytes of some arrays together."""
     shapes = [shape for group in arrays.values() for shape in group]
     return sum(s.count for s in shapes), sum(s.num_bytes for s in shapes)
 
 
 def find_checkpoints(path: Path) -> list[Path]:
-    """Lists the files of a run directory that hold weights; a file is itself.
+    """Lists the files of a run directory that hold weights; a file stands for itself.
 
     Raises:
         FileNotFoundError: nothing there.

@@ -64,7 +64,8 @@ def scale_learning_rate(
     """
     if isinstance(optimizer, YellowFin):
         raise ValueError("YellowFin tunes one rate for all variables; set train.backbone_rate to 1")
-    # TensorFlow hands over its own variables, which Keras' key stands for as well.
+    # TensorFlow hands over its own variables, under a strategy those of one replica. Only Keras'
+    # private `_var_key` finds the variable that they belong to; a test names it.
     slow = {optimizer._var_key(variable) for variable in variables}
     update = optimizer.update_step
 

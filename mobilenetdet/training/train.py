@@ -11,6 +11,7 @@ import keras
 from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.draw.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
@@ -52,9 +53,13 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     Raises:
         FileExistsError: the run directory has files of the names that training writes, and is no
             run.
-        ValueError: the run directory holds a run of another config.
+        ValueError: the run directory holds a run of another config, or no object of the training
+            records has one of the classes.
     """
+    check_training_classes(config)
     claim_run_dir(config, run_dir)
+    for line in config.eval_task().guesses():
+        print(line)
     steps = steps_per_epoch(config)
     detector = _compiled_detector(config.for_training(), steps, run_dir)
     ema = EmaWeights(detector, config.train.ema)
@@ -84,7 +89,7 @@ def _write(evaluation: Evaluation, run: RunDir) -> None:
 def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
     """Leaves the calibration of the scores in the run, and applies it."""
     config = evaluation.config
-    lines = fit_calibration(*evaluation.pairs(), config.data.classes, protocol=config.eval.protocol)
+    lines = fit_calibration(*evaluation.pairs(), config.eval_task(), protocol=config.eval.protocol)
     with atomic_write(run.calibration_file) as temporary:
         temporary.write_text(json.dumps(lines) + "\n")
     return calibrated(evaluation, lines)
@@ -115,7 +120,7 @@ def _fit(
         state,
         Measurement(
             measure=_make_measure(config, detector),
-            figures=lambda evaluation: flat_metrics(evaluation.ap.to_dict()),
+            figures=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
         every=config.train.eval_every,
@@ -139,7 +144,7 @@ def _make_measure(config: DetectionConfig, detector: Detector) -> Callable[[], E
         if measured is not detector:
             measured.set_weights(detector.get_weights())
         evaluation = evaluate_split(model, keep=_num_kept(config))
-        print("\n" + format_metrics(evaluation.ap.to_dict()))
+        print("\n" + format_metrics(evaluation.ap))
         return evaluation
 
     return measure

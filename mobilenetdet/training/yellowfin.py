@@ -1,9 +1,15 @@
-"""YellowFin: momentum SGD that tunes its own learning rate and momentum (arXiv 1706.03471)."""
+"""YellowFin: momentum SGD that tunes its own learning rate and momentum (arXiv 1706.03471).
+
+It measures all gradients of a step together, after accumulation, before any variable moves. Keras
+has no public hook for that: `apply` comes before accumulation, `update_step` sees one variable. So
+it overrides `_backend_update_step` and `_apply_weight_decay`, and calls `_get_variable_index`,
+`_use_weight_decay` and `_all_reduce_sum_gradients`; a test names them, should Keras rename one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -20,7 +26,7 @@ SLOW_START_WINDOWS = 10
 
 
 class Landscape(NamedTuple):
-    """What the gradients so far say about the objective, scalars.
+    """Estimates of the local objective from the gradients so far, scalars.
 
     Attributes:
         h_min: lower end of the curvature range; curvature is a squared gradient norm.
@@ -36,7 +42,7 @@ class Landscape(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What one update needs besides the gradient, scalars."""
+    """Hyperparameters of one update, scalars."""
 
     rate: Tensor
     momentum: Tensor
@@ -69,7 +75,7 @@ class YellowFin(keras.optimizers.Optimizer):
         name: str = "yellowfin",
         **options: Any,
     ) -> None:
-        """Describes the tuner.
+        """Takes the settings of the tuner.
 
         Args:
             learning_rate: factor of the tuned rate, or a schedule of it; 1 leaves it as it is.
@@ -99,7 +105,7 @@ class YellowFin(keras.optimizers.Optimizer):
         self.zero_debias, self.clip, self.slow_start = zero_debias, clip, slow_start
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Makes the state: two averages for each variable, a window and some scalars."""
+        """Creates the state: two averages for each variable, a window and some scalars."""
         if self.built:
             return
         super().build(variables)
@@ -144,7 +150,7 @@ class YellowFin(keras.optimizers.Optimizer):
         self.assign_add(variable, velocity)
 
     def get_config(self) -> dict[str, Any]:
-        """Everything that `__init__` needs."""
+        """Returns the arguments of `__init__`."""
         names = ("beta", "curvature_window", "zero_debias", "clip", "slow_start")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
@@ -167,10 +173,10 @@ class YellowFin(keras.optimizers.Optimizer):
 
         Keras does it again for the update, where they can no longer be seen together.
         """
-        reduce: Callable | None = getattr(self, "_all_reduce_sum_gradients", None)
-        if reduce is None:  # JAX
+        if keras.backend.backend() != "tensorflow":
             return grads
-        return [gradient for gradient, _ in reduce(list(zip(grads, variables, strict=True)))]
+        pairs = list(zip(grads, variables, strict=True))
+        return [gradient for gradient, _ in self._all_reduce_sum_gradients(pairs)]
 
     def _tune(self, grads: list[Tensor], variables: list[keras.Variable]) -> _Step:
         """Measures the gradients and chooses momentum and rate."""
@@ -232,7 +238,7 @@ class YellowFin(keras.optimizers.Optimizer):
     def _variance(
         self, grads: list[Tensor], variables: list[keras.Variable], scale: Tensor, step: Tensor
     ) -> Tensor:
-        """Mean square less square of the mean, summed over all parameters."""
+        """Returns the gradient variance, mean square less squared mean, over all parameters."""
         squared_mean = 0.0
         for gradient, variable in zip(grads, variables, strict=True):
             average = self._gradients[self._get_variable_index(variable)]
@@ -272,7 +278,7 @@ def tune_momentum(landscape: Landscape) -> Tensor:
 
 
 def solve_cubic(p: Tensor) -> Tensor:
-    """The real root x in (0, 1) of p x = (1 - x)^3, for p > 0.
+    """Returns the real root x in (0, 1) of p x = (1 - x)^3, for p > 0.
 
     With y = x - 1 that is y^3 + p y + p = 0, whose one real root Cardano's formula gives. Its
     hyperbolic form is used: the difference of cube roots cancels for large p in float32.
@@ -286,5 +292,5 @@ def solve_cubic(p: Tensor) -> Tensor:
 
 
 def _scale_to(limit: Tensor, squared_norm: Tensor) -> Tensor:
-    """Factor that brings a gradient to at most the norm sqrt(limit)."""
+    """Returns the factor that clips a gradient to the norm sqrt(limit)."""
     return ops.sqrt(ops.minimum(1.0, limit / ops.maximum(squared_norm, EPSILON)))

@@ -31,4 +31,4 @@ def test_too_few_objects_are_said(flawed_frames):
 def test_a_class_without_objects():
     odd = KittiObjects.from_detections(["Car"], [[0, 0, 100, 100]], [0.5])
     lines = advise(analyse([KittiObjects.empty()], [odd]))
-    assert lines[0] == "Car: no object counts at level moderate; the AP says nothing."
+    assert lines[0] == "Car: no object counts at difficulty moderate; the AP says nothing."

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.analysis.analyse import analyse, best_threshold, format_analysis
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.average_precision import PrecisionRecall, evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects
 
@@ -23,7 +24,7 @@ def test_counts_by_level_and_class(analysis):
 
 
 def test_costs_are_those_of_the_kinds(analysis, flawed_frames):
-    before = evaluate_detections(*flawed_frames)["Pedestrian"]["moderate"]["R40"]
+    before = evaluate_detections(*flawed_frames)["Pedestrian"].moderate.r40
     assert analysis.error_costs["Pedestrian"]["background"] == pytest.approx(100 - before)
     assert analysis.error_costs["Car"]["missed"] > 20
 
@@ -85,3 +86,41 @@ def test_no_frames_and_no_detections():
     assert analyse([], []).worst_frames(3) == []
     nothing = analyse([KittiObjects.empty()], [KittiObjects.empty(with_scores=True)])
     assert nothing.worst_frames(3) == [] and nothing.thresholds["Car"] == 0
+
+
+OWN = EvalTask.of(
+    ("Lorry", "Person", "Van", "Bus"), class_map={"Car": "Lorry", "Pedestrian": "Person"}
+)
+
+
+def test_own_classes_are_explained_as_kittis_are(flawed_frames, analysis):
+    """The lorries are the cars and the persons the pedestrians under another name."""
+    own = analyse(*flawed_frames, task=OWN)
+    assert own.thresholds["Lorry"] == analysis.thresholds["Car"]
+    for name, kitti in (("Lorry", "Car"), ("Person", "Pedestrian")):
+        assert own.error_counts["moderate"][name] == analysis.error_counts["moderate"][kitti]
+        recalls = [
+            [part.recall for part in a.parts["height"][n]]
+            for a, n in ((own, name), (analysis, kitti))
+        ]
+        assert recalls[0] == recalls[1]
+    assert own.curves["Bus"] is None and own.confusion.shape == (5, 5)
+    assert own.confusion[:2, :2].tolist() == analysis.confusion[:2, :2].tolist()
+    assert own.worst_frames(6) == analysis.worst_frames(6)
+
+
+def test_difficulties_are_those_of_the_class(flawed_frames):
+    limits = ((20, 0, 0.15), (20, 1, 0.3), (20, 3, 1.0))
+    easy = EvalTask.of(("Car", "Pedestrian"), difficulties={"Car": limits})
+    counts = analyse(*flawed_frames, task=easy).error_counts["easy"]
+    assert counts["Car"]["missed"] == 40  # the far car, 30 px high, is easy now
+    assert counts["Pedestrian"]["correct"] == 80
+
+
+@pytest.mark.parametrize("max_occlusion", [2, 3])
+def test_missed_objects_cost_what_they_cost_whatever_occlusion_counts(flawed_frames, max_occlusion):
+    limits = ((25, max_occlusion, 1.0),) * 3
+    task = EvalTask.of(("Car",), difficulties={"Car": limits})
+    before = evaluate_detections(*flawed_frames, task=task)["Car"].moderate.r40
+    costs = analyse(*flawed_frames, task=task).error_costs["Car"]
+    assert costs["missed"] == pytest.approx(100 - before)

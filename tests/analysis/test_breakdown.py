@@ -84,7 +84,7 @@ def test_one_part_with_everything_is_the_ap_of_all(frames):
     """Every car counts at level hard, so the heights together are the level."""
     labels, detections = frames
     near_only = [frame[1:] for frame in labels]
-    hard = evaluate_detections(near_only, detections)["Car"]["hard"]["R40"]
+    hard = evaluate_detections(near_only, detections)["Car"].hard.r40
     parts = {p.part.name: p.r40 for p in ap_by(near_only, detections, "height")["Car"]}
     assert parts["100-160 px"] >= hard
 

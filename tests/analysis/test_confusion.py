@@ -2,12 +2,8 @@ import numpy as np
 import pytest
 
 from mobilenetdet.analysis.confusion import confusion_matrix
-from mobilenetdet.kitti.labels import (
-    EVALUATED_CLASSES,
-    MODERATE,
-    KittiObjects,
-    parse_objects,
-)
+from mobilenetdet.config.classes import EVALUATED_CLASSES
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 LABEL = "{} 0 {} -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10"
 LABELS = parse_objects(
@@ -48,7 +44,7 @@ def matrix_of(labels, rows, threshold=0.5):
     )
     thresholds = dict.fromkeys(EVALUATED_CLASSES, threshold)
     return confusion_matrix(
-        [labels], [detections], difficulty=MODERATE, score_thresholds=thresholds
+        [labels], [detections], difficulty="moderate", score_thresholds=thresholds
     )
 
 
@@ -75,7 +71,7 @@ def test_frames_do_not_mix():
             KittiObjects.empty(with_scores=True),
             KittiObjects.from_detections(["Car"], [[0, 100, 100, 150]], [0.9]),
         ],
-        difficulty=MODERATE,
+        difficulty="moderate",
         score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.5),
     )
     assert found[0].tolist() == [0, 0, 0, 1] and found[3].tolist() == [1, 0, 0, 0]
@@ -83,6 +79,6 @@ def test_frames_do_not_mix():
 
 def test_nothing_at_all():
     found = confusion_matrix(
-        [], [], difficulty=MODERATE, score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.5)
+        [], [], difficulty="moderate", score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.5)
     )
     assert found.tolist() == np.zeros((4, 4)).tolist()

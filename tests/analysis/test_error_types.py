@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mobilenetdet.analysis.error_types import ERROR_KINDS, error_costs, find_errors
+from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES, HARD, KittiObjects, parse_objects
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 LABEL = "{} 0 {} -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10"
 
@@ -47,7 +48,7 @@ DETECTIONS = [  # with what becomes of each
 def errors_of(labels, rows, threshold=0.1):
     detections = detections_of(*rows)
     thresholds = dict.fromkeys(EVALUATED_CLASSES, threshold)
-    return find_errors([labels], [detections], difficulty=HARD, score_thresholds=thresholds)
+    return find_errors([labels], [detections], difficulty="hard", score_thresholds=thresholds)
 
 
 def test_every_kind_is_told_apart():
@@ -75,7 +76,7 @@ def test_frames_do_not_mix():
     apart = find_errors(
         [LABELS, KittiObjects.empty()],
         [empty, detections_of(*rows)],
-        difficulty=HARD,
+        difficulty="hard",
         score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.1),
     )["Car"]
     assert apart.counts()["missed"] == 3
@@ -84,7 +85,7 @@ def test_frames_do_not_mix():
 
 def test_nothing_labelled_and_nothing_found():
     found = find_errors(
-        [], [], difficulty=HARD, score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.1)
+        [], [], difficulty="hard", score_thresholds=dict.fromkeys(EVALUATED_CLASSES, 0.1)
     )
     assert all(set(errors.counts().values()) == {0} for errors in found.values())
 
@@ -114,8 +115,8 @@ def make_frames(row=None, *, shift=0.0):
 )
 def test_a_kind_costs_what_its_repair_gains(row, shift, kind, class_name):
     labels, detections = make_frames(row, shift=shift)
-    before = evaluate_detections(labels, detections)[class_name]["hard"]["R40"]
-    costs = error_costs(labels, detections, difficulty=HARD)
+    before = evaluate_detections(labels, detections)[class_name].hard.r40
+    costs = error_costs(labels, detections, difficulty="hard")
     assert before < 95
     assert costs[class_name][kind] == pytest.approx(100 - before)
     # Where boxes are off, their objects are missed, too.
@@ -128,15 +129,15 @@ def test_a_kind_costs_what_its_repair_gains(row, shift, kind, class_name):
 def test_of_repeated_detections_the_surest_stays():
     """Two boxes on each car, the better placed one less sure: mending must not cost anything."""
     labels, detections = make_frames(("Car", 14, 100, 114, 150))
-    before = evaluate_detections(labels, detections)["Car"]["hard"]["R40"]
-    costs = error_costs(labels, detections, difficulty=HARD)["Car"]
+    before = evaluate_detections(labels, detections)["Car"].hard.r40
+    costs = error_costs(labels, detections, difficulty="hard")["Car"]
     assert costs["repeated"] == pytest.approx(100 - before) and costs["repeated"] > 5
 
 
 def test_missed_objects_cost_what_lies_beyond_the_reached_recall():
     labels, detections = make_frames()
     detections[:60] = [frame[frame.types != "Car"] for frame in detections[:60]]
-    costs = error_costs(labels, detections, difficulty=HARD)["Car"]
+    costs = error_costs(labels, detections, difficulty="hard")["Car"]
     assert costs["missed"] == pytest.approx(50, abs=2.5)
     assert all(costs[kind] == 0 for kind in ERROR_KINDS if kind != "missed")
 
@@ -147,5 +148,5 @@ def test_a_wrong_class_is_given_to_the_object_that_misses_it():
         KittiObjects.from_detections(["Car", "Pedestrian"], frame.boxes_xyxy, frame.scores)
         for frame in detections
     ]
-    costs = error_costs(labels, detections, difficulty=HARD)
+    costs = error_costs(labels, detections, difficulty="hard")
     assert costs["Cyclist"]["classification"] == pytest.approx(100)

@@ -6,9 +6,9 @@ import pytest
 
 from mobilenetdet.analysis.learning_curve import fit_power_law
 from mobilenetdet.cli import learning_curve as command
+from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.kitti.labels import EVALUATED_CLASSES
 from mobilenetdet.records.shards import Manifest, Shard, manifest_path, write_manifest
 
 FRAMES = (100, 200, 400)
@@ -43,8 +43,9 @@ def runs(tmp_path):
         config = DetectionConfig()
         config = replace(config, data=replace(config.data, records_dir=str(records)))
         (run / "config.json").write_text(to_json(config))
-        ap = {"moderate": {"R40": 100 - 60 * (100 / frames) ** 0.5}}
-        metrics = dict.fromkeys(EVALUATED_CLASSES, ap)
+        r40 = 100 - 60 * (100 / frames) ** 0.5
+        ap = {name: {"R40": r40 * (name == "moderate")} for name in DIFFICULTY_NAMES}
+        metrics = {"protocol": "current", "frames": 9, **dict.fromkeys(EVALUATED_CLASSES, ap)}
         (run / "eval/metrics.json").write_text(json.dumps(metrics))
         folders.append(run)
     return folders
@@ -62,4 +63,13 @@ def test_runs_are_read_fitted_and_drawn(runs, capsys):
 def test_a_run_without_evaluation_is_named(runs):
     (runs[1] / "eval/metrics.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"run_200/eval/metrics.json.*mobilenetdet eval"):
+        command.main(["--run_dir", *map(str, runs)])
+
+
+def test_runs_of_other_classes_are_not_compared(runs):
+    path = runs[1] / "eval/metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["Cyclist"]
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match="runs of Car, Pedestrian, Cyclist and of Car, Pedestrian"):
         command.main(["--run_dir", *map(str, runs)])

@@ -49,7 +49,7 @@ def test_worst_frames_are_drawn_first_with_the_detections_that_count(two_frames)
     )
     assert asked == ["000004"]  # the other frame has no error
     ((caption, overlay),) = drawn
-    assert caption == "000004: 2 errors at level moderate"
+    assert caption == "000004: 2 errors at difficulty moderate"
     assert overlay.shape[0] > 70
     pixels = overlay[:70].reshape(-1, 3)
     for outcome in ("hit", "miss", "false_alarm"):

@@ -1,8 +1,10 @@
 import cv2
 import numpy as np
+import pytest
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.plots import draw_plots, write_plots
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.labels import KittiObjects
 
 
@@ -53,3 +55,12 @@ def test_histograms_count_every_detection(two_frames):
 def test_nothing_detected_at_all(tmp_path):
     nothing = analyse([KittiObjects.empty()], [KittiObjects.empty(with_scores=True)])
     assert len(write_plots(nothing, tmp_path)) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 20])
+def test_any_number_of_classes_has_its_panels(two_frames, count):
+    task = EvalTask.of(["Car", *(f"other_{index}" for index in range(count - 1))])
+    figures = draw_plots(analyse(*two_frames, task=task))
+    for name in ("precision_recall", "scores"):
+        assert [axes.get_title() for axes in figures[name].axes] == list(task.names)
+    assert len(figures["confusion"].axes[0].get_xticklabels()) == count + 1

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mobilenetdet.classification.convert import ClassConversionOptions, convert_classes
-from mobilenetdet.records.shard_writer import Listeners
+from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import shard_paths
 
 NAMES = ("n01", "n02", "n10", "n20")
@@ -25,10 +25,10 @@ def out(tmp_path):
     return tmp_path / "tfrecord"
 
 
-def convert(root, out, split="train", *, notes=None, listeners=None, **options):
+def convert(root, out, split="train", *, notes=None, progress=None, **options):
     options = ClassConversionOptions(**({"num_shards": 3, "num_workers": 2} | options))
     on_note = (lambda note: None) if notes is None else notes.append
-    return convert_classes(root, split, out, options, listeners=listeners, on_note=on_note)
+    return convert_classes(root, split, out, options, progress=progress, on_note=on_note)
 
 
 def read(out, split="train"):
@@ -123,13 +123,13 @@ def test_a_second_call_writes_nothing_and_an_interrupted_one_goes_on(root, out):
 
     counted = []
     with pytest.raises(KeyboardInterrupt):
-        convert(root, out, num_workers=1, listeners=Listeners(on_record=interrupt))
+        convert(root, out, num_workers=1, progress=Progress(on_record=interrupt))
     names = sorted(path.name for path in out.iterdir())
     assert names == ["labels.txt", "train.partial.json", "train_000.tfrecord", "train_001.tfrecord"]
     started = []
-    listeners = Listeners(on_start=started.append)
-    assert convert(root, out, listeners=listeners)[1] == 2
-    assert convert(root, out, listeners=listeners)[1] == 3
+    progress = Progress(on_start=started.append)
+    assert convert(root, out, progress=progress)[1] == 2
+    assert convert(root, out, progress=progress)[1] == 3
     assert started == [11, 0]
     assert len(read(out)) == 32
 
@@ -191,3 +191,26 @@ def test_what_is_no_colour_jpeg_is_reencoded_and_named(root, out):
         difference = np.abs(decoded.astype(int) - pixels).mean()
         assert difference < (60 if name == "n10_3.JPEG" else 12), name
         assert examples[name]["image/height"] == pixels.shape[0]
+
+
+def test_files_of_others_stay(root, out):
+    """No list of classes is replaced, and no JSON file renamed, that no conversion has written."""
+    out.mkdir()
+    (out / "notes.json").write_text("{}")
+    (out / "labels.txt").write_text("cat\ndog\n")
+    with pytest.raises(FileExistsError, match=r"labels\.txt lists other classes.*--overwrite"):
+        convert(root, out)
+    assert (out / "labels.txt").read_text() == "cat\ndog\n"
+    convert(root, out, overwrite=True)
+    assert (out / "labels.txt").read_text().startswith("n01\tn01\n")
+    shutil.rmtree(root / "train/n02")
+    convert(root, out)
+    assert (out / "notes.json").read_text() == "{}"
+
+
+def test_a_damaged_list_of_classes(root, out):
+    out.mkdir()
+    (out / "labels.txt").write_text("n01\n\n")
+    with pytest.raises(ValueError, match=r"labels\.txt:2: .*convert again with --overwrite"):
+        convert(root, out)
+    assert convert(root, out, overwrite=True)[0].num_frames == 32

@@ -20,7 +20,7 @@ def test_every_way_is_timed(label_dir, capsys):
     arguments = ["--label_dir", str(label_dir), "--num_detections", "5", "--repeats", "1"]
     assert main([*arguments, "--all"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "8 frames, 40 detections, 3 classes, 3 levels; best of 1"
+    assert lines[0] == "8 frames, 40 detections, 3 classes, 3 difficulties; best of 1"
     assert [line[:34].rstrip() for line in lines[2:-1]][:5] == [
         "AP from arrays, 2 frames",
         "AP from arrays, 4 frames",

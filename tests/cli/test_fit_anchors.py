@@ -27,6 +27,10 @@ def label_dir(tmp_path):
     return folder
 
 
+def of_folder(label_dir):
+    return ["--label_dir", str(label_dir), "--classes", "Car", "Cyclist"]
+
+
 def numbers_after(option, text):
     found = re.search(rf"{option} ([\d. ]+)", text).group(1)
     return [float(word) for word in found.split()]
@@ -34,7 +38,7 @@ def numbers_after(option, text):
 
 def test_shapes_coverage_and_options_are_printed(label_dir, tmp_path, capsys):
     picture = tmp_path / "shapes.png"
-    arguments = ["--label_dir", str(label_dir), "--num_shapes", "2", "--plot", str(picture)]
+    arguments = [*of_folder(label_dir), "--num_shapes", "2", "--plot", str(picture)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
     assert output.startswith("80 objects at 1248x384; without an anchor of IoU 0.5 or more:")
@@ -49,18 +53,18 @@ def test_the_printed_options_train(label_dir, capsys):
     from mobilenetdet.cli import options as command_line
     from mobilenetdet.cli.train import Options
 
-    main(["--label_dir", str(label_dir), "--num_shapes", "3", "--strides", "16"])
+    main([*of_folder(label_dir), "--num_shapes", "3", "--strides", "16"])
     line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 16" in x)
     config = command_line.parse(Options, line.split()).config
     assert config.model.strides == (16,) and len(config.model.anchors) == 3
-    main(["--label_dir", str(label_dir), "--num_shapes", "2", "3", "--strides", "8", "16"])
+    main([*of_folder(label_dir), "--num_shapes", "2", "3", "--strides", "8", "16"])
     line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 8 16" in x)
     model = command_line.parse(Options, line.split()).config.model
     assert [(stride, len(shapes)) for stride, shapes in model.levels()] == [(8, 2), (16, 3)]
 
 
 def test_small_shapes_go_to_the_fine_map(label_dir, capsys):
-    arguments = ["--label_dir", str(label_dir), "--strides", "8", "16", "--num_shapes", "1", "2"]
+    arguments = [*of_folder(label_dir), "--strides", "8", "16", "--num_shapes", "1", "2"]
     main(arguments)
     output = capsys.readouterr().out
     shapes = np.reshape(numbers_after("--model.anchors", output), (3, 2))
@@ -70,10 +74,20 @@ def test_small_shapes_go_to_the_fine_map(label_dir, capsys):
 
 def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
     arguments = ["--records_dir", str(small_kitti / "tfrecord"), "--num_shapes", "2"]
+    arguments += ["--classes", "Car", "Pedestrian"]
     main([*arguments, "--image_width", "192", "--image_height", "64"])
     output = capsys.readouterr().out
     shapes = np.reshape(numbers_after("--model.anchors", output), (2, 2))
     assert shapes.tolist() == [[14, 34], [44, 30]]
+
+
+def test_own_classes_and_mapped_types(label_dir, capsys):
+    options = ["--label_dir", str(label_dir), "--num_shapes", "2", "--classes", "Rider", "Tram"]
+    assert main([*options, "--class_map", "Cyclist", "Rider"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("80 objects") and re.search(r"^  Rider +", output, re.MULTILINE)
+    with pytest.raises(ValueError, match="of class Rider. There are: Car 41, Cyclist 40, Tram 40"):
+        main(options)
 
 
 def test_balance_weighs_the_classes():

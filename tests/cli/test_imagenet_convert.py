@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet.cli.imagenet_convert import main
+from mobilenetdet.cli.imagenet_convert import Options, main
+from mobilenetdet.records.shards import shard_paths
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/imagenet_convert.py"
 
@@ -22,6 +23,13 @@ def test_it_converts_and_says_what(class_folders, tmp_path, capsys):
     assert first.err == ""  # no bar where there is no terminal
     main(arguments(class_folders, tmp_path))
     assert capsys.readouterr().out.count("all complete and unchanged") == 2
+
+
+def test_the_records_follow_the_data_set(class_folders, tmp_path):
+    assert Options().records_dir == Path("data/imagenet/tfrecord")
+    (tmp_path / "train").symlink_to(class_folders / "train")
+    main(["--dataset_root", str(tmp_path), "--split", "train", "--num_shards", "2"])
+    assert len(shard_paths(tmp_path / "tfrecord", "train")) == 2
 
 
 def test_notes_follow_the_sum(class_folders, tmp_path, capsys):

@@ -55,7 +55,7 @@ def test_errors_are_printed_with_what_to_do(folders, capsys):
         (result_dir / f"{index:06d}.txt").write_text(RESULT.format("Car", 10 + index, 200, 9))
     assert main(arguments(folders, "--errors")) == 0
     output = capsys.readouterr().out
-    assert "Errors at level moderate" in output and "23 (+" in output
+    assert "Errors at difficulty moderate" in output and "23 (+" in output
     assert "Pedestrian: errors of kind missed cost most" in output
 
 
@@ -66,7 +66,7 @@ def test_report_holds_the_worst_frames(folders, tmp_path, capsys):
     write_image(images / "000004.png", np.zeros((300, 700, 3), np.uint8))
     report = tmp_path / "report.html"
     assert main(arguments(folders, "--report", report, "--image_dir", images)) == 0
-    assert "000004: 3 errors at level moderate" in report.read_text(encoding="utf-8")
+    assert "000004: 3 errors at difficulty moderate" in report.read_text(encoding="utf-8")
     assert str(report) in capsys.readouterr().out
     (images / "000004.png").unlink()
     with pytest.raises(FileNotFoundError, match="frame 000004 has no image"):

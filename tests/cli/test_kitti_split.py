@@ -66,6 +66,35 @@ def test_long_reports_are_cut_after_twenty_frames(root, capsys):
     assert "and 6 more" in output
 
 
+@pytest.mark.parametrize("name", ["train", "val", "trainval"])
+def test_lists_of_others_are_replaced_only_with_overwrite(root, name):
+    (root / "ImageSets").mkdir()
+    path = root / f"ImageSets/{name}.txt"
+    path.write_text("000004\n000002\n")
+    arguments = ["--kitti_root", str(root)]
+    with pytest.raises(FileExistsError, match=rf"{name}\.txt was not written .*--overwrite"):
+        main(arguments)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert path.read_text() == "000004\n000002\n"
+    main([*arguments, "--overwrite"])
+    assert len(read_sets(root)["trainval"]) == 9
+
+
+def test_own_lists_are_replaced_unless_edited(root):
+    arguments = ["--kitti_root", str(root), "--seed"]
+    main([*arguments, "0"])
+    first = read_sets(root)
+    (root / "ImageSets/kitti_split.json").unlink()
+    main([*arguments, "0"])  # the lists would stay as they are
+    main([*arguments, "1"])
+    assert read_sets(root) != first
+    (root / "ImageSets/val.txt").write_text("000004\n")
+    with pytest.raises(
+        FileExistsError, match=r"val\.txt was not written by this command, or edited"
+    ):
+        main([*arguments, "2"])
+
+
 def test_published_split_keeps_what_is_present(root, capsys):
     (root / "training/image_2/900000.jpg").touch()
     (root / "training/label_2/900000.txt").touch()

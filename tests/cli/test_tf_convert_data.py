@@ -20,19 +20,26 @@ def test_the_promised_defaults():
     options = Options()
     assert options.dataset_name == "kitti"
     assert options.dataset_root == Path("data/KITTI")
-    assert options.output_dir == Path("data/KITTI/tfrecord")
+    assert options.records_dir == Path("data/KITTI/tfrecord")
     assert options.split == ("train", "val")
 
 
 def test_it_converts_and_says_what(small_kitti, tmp_path, capsys):
     assert main(arguments(small_kitti, tmp_path, "--num_shards", "2")) == 0
     first = capsys.readouterr()
-    assert "train: 8 frames, 21 objects" in first.out and "in 2 shards" in first.out
+    assert "train: 8 frames, 22 objects" in first.out and "in 2 shards" in first.out
     assert "val: 4 frames" in first.out
     assert first.err == ""  # no bar where there is no terminal
     assert len(shard_paths(tmp_path, "train")) == len(shard_paths(tmp_path, "val")) == 2
     assert main(arguments(small_kitti, tmp_path, "--num_shards", "2")) == 0
     assert capsys.readouterr().out.count("all complete and unchanged") == 2
+
+
+def test_the_records_follow_the_data_set(small_kitti, tmp_path):
+    for folder in ("training", "ImageSets"):
+        (tmp_path / folder).symlink_to(small_kitti / folder)
+    main(["--dataset_root", str(tmp_path), "--split", "val"])
+    assert len(shard_paths(tmp_path / "tfrecord", "val")) == 4
 
 
 def test_one_split(small_kitti, tmp_path, capsys):

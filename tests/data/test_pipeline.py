@@ -159,7 +159,7 @@ def test_training_images_may_be_smaller_than_those_of_evaluation(records_dir):
 
 
 def test_the_same_seed_gives_the_same_run_whatever_else_is_seeded(records_dir):
-    config = make_config(records_dir, hue_saturation=0.2, safe_crop=0.2)
+    config = make_config(records_dir, hue_saturation=0.2, crop=0.2)
     tf.random.set_seed(1)
     first = [flatten(batch) for batch in run(config, num_epochs=2)]
     tf.random.set_seed(0)

@@ -11,7 +11,7 @@ from mobilenetdet.data.targets import Targets
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.records.detection_record import RecordFrame, decode_record, serialize_frame
 
-NAMES = ("flip", "crop", "safe_crop", "shift_scale", "colour", "hue_saturation")
+NAMES = ("flip", "crop", "shift_scale", "colour", "hue_saturation")
 GREY = 127
 
 

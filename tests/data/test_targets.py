@@ -127,3 +127,27 @@ def test_nothing_stays_nothing():
     result = targets()
     assert result.boxes_xyxy.shape == (0, 4)
     assert result.num_dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("type_name", "expected"),
+    [
+        ("car", (0, OBJECT)),
+        ("VAN", (0, OBJECT)),  # trained as a Car, so no longer ignored beside it
+        ("Scooter", (1, OBJECT)),
+        ("Moped", (1, OBJECT)),
+        ("bike", (0, IGNORED)),  # beside two classes: the first of them
+        ("Truck", (0, IGNORED)),
+        ("Tram", (-1, PADDING)),
+        ("DontCare", (-1, DONT_CARE)),
+    ],
+)
+def test_mapped_types_are_learnt_and_own_neighbours_ignored(type_name, expected):
+    config = DataConfig(
+        classes=("Car", "Scooter"),
+        class_map={"Van": "Car", "moped": "scooter"},
+        neighbours={"Scooter": ("Bike",), "Car": ("Truck", "Bike")},
+    )
+    line = f"{type_name} 0.00 0 -10 100 100 150 150 -1 -1 -1 -1000 -1000 -1000 -10"
+    index, status = assign_box_status(parse_objects(line, "x"), config)
+    assert (index[0], status[0]) == expected

@@ -33,7 +33,7 @@ def run_dir(tmp_path_factory, small_config: DetectionConfig) -> Path:
     (folder / "config.json").write_text(to_json(small_config))
     (folder / "eval").mkdir()
     labels, found = parse_objects(CAR, "a"), parse_objects(f"{CAR} 0.9", "b")
-    metrics = {"split": "val", **evaluate_detections([labels], [found])}
+    metrics = {"split": "val", **evaluate_detections([labels], [found]).to_dict()}
     (folder / "eval/metrics.json").write_text(json.dumps(metrics))
     return folder
 

@@ -4,6 +4,7 @@ import cv2
 import pytest
 
 from mobilenetdet.cli import plot_metrics
+from mobilenetdet.draw import history_plots
 
 
 def test_history_is_drawn_with_epochs_that_have_no_ap(tmp_path: Path):
@@ -49,3 +50,15 @@ def test_detectors_and_classifiers_are_not_compared(tmp_path: Path):
     classifier = write_run(tmp_path / "b", "epoch,accuracy,loss,val/top1\n1,0.2,2.0,30.0\n")
     with pytest.raises(ValueError, match="/a, .*/b are detectors and classifiers"):
         plot_metrics.main(["--run_dir", str(detector), str(classifier)])
+
+
+def test_classes_are_read_off_the_columns(tmp_path: Path, monkeypatch):
+    columns = [f"val/{name}/moderate/R40" for name in ("Van", "Tram", "mean")]
+    (tmp_path / "metrics.csv").write_text(
+        f"epoch,loss,learning_rate,{','.join(columns)}\n1,9.0,0.1,,,\n2,4.0,0.1,5.0,6.0,5.5\n"
+    )
+    drawn = []
+    monkeypatch.setattr(history_plots, "write_figure", lambda figure, path: drawn.append(figure))
+    history_plots.plot_history(tmp_path / "metrics.csv", tmp_path / "metrics.png")
+    legend = drawn[0].axes[1].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["Van", "Tram", "mean"]

@@ -9,8 +9,9 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.evaluation import coco_ap as coco
-from mobilenetdet.evaluation.coco_ap import FIGURES, coco_metrics, format_coco
+from mobilenetdet.evaluation.coco_ap import COCO_METRICS, coco_metrics, format_coco
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 LABEL = "{} 0 0 -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10"
@@ -97,7 +98,7 @@ def by_hand(labels, detections, folder):
 
 def assert_equal_figures(found, stats):
     """COCO's -1, for what has no object, is None here."""
-    values = [-0.01 if found[name] is None else found[name] / 100 for name in FIGURES]
+    values = [-0.01 if found[name] is None else found[name] / 100 for name in COCO_METRICS]
     np.testing.assert_allclose(np.where(stats < 0, -0.01, stats), values, rtol=1e-12)
 
 
@@ -158,3 +159,24 @@ def test_table_says_who_counted_and_nothing_else_is_printed(library, capsys):
     text = format_coco(found)
     assert f"by {library};" in text
     assert f"{found['classes']['Cyclist']['AP75']:.2f}" in text
+
+
+def test_own_classes_with_mapped_types_and_neighbours(library):
+    """A task of other names over renamed frames is KITTI's task over these."""
+    labels, detections = make_frames()
+    names = {"car": "Lorry", "van": "Bus", "pedestrian": "walker", "person_sitting": "Sitting"}
+
+    def renamed(frame):
+        types = [names.get(name.lower(), name) for name in frame.types.tolist()]
+        return KittiObjects(**(vars(frame) | {"types": np.array(types, str)}))
+
+    task = EvalTask.of(
+        ("Truck_", "Walker", "Cyclist"),
+        class_map={"lorry": "Truck_"},
+        neighbours={"Truck_": ["Bus"], "Walker": ["sitting"]},
+    )
+    own = coco_metrics(list(map(renamed, labels)), list(map(renamed, detections)), task)
+    kitti = coco_metrics(labels, detections)
+    assert list(own["classes"]) == ["Truck_", "Walker", "Cyclist"]
+    assert list(own["classes"].values()) == list(kitti["classes"].values())
+    assert own["AP"] == kitti["AP"]

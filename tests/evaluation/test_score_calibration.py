@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.evaluation.score_calibration import (
     Calibration,
     calibrate,
@@ -72,14 +73,14 @@ def frames() -> tuple[list[KittiObjects], list[KittiObjects]]:
 
 def test_of_detections_the_hits_rise_above_half_and_ap_stays():
     labels, found = frames()
-    car, tram = fit_calibration(labels, found, ("Car", "Tram"))
+    car, tram = fit_calibration(labels, found, EvalTask.of(("Car", "Tram")))
     assert tram == Calibration()
     mapped = [
         KittiObjects(**(vars(frame) | {"scores": calibrate(frame.scores, car)})) for frame in found
     ]
     assert all(frame.scores[0] > 0.5 > frame.scores[1] for frame in mapped)
     before, after = (evaluate_detections(labels, frames_) for frames_ in (found, mapped))
-    assert before["Car"]["moderate"] == after["Car"]["moderate"]
+    assert before["Car"].moderate == after["Car"].moderate
 
 
 def test_of_two_on_one_object_the_surest_is_right():
@@ -91,11 +92,11 @@ def test_of_two_on_one_object_the_surest_is_right():
         exact = CAR.format(x=left, y=left + 90)
         text = f"{sure} {0.80 + index / 100}\n{exact} {0.02 + index / 1000}\n"
         found[index] = parse_objects(text, "found", with_scores=True)
-    (line,) = fit_calibration(labels, found, ("Car",))
+    (line,) = fit_calibration(labels, found, EvalTask.of(("Car",)))
     scores = np.concatenate([frame.scores for frame in found]).reshape(-1, 2)
     assert (calibrate(scores[:, 0], line) > 0.5).all()
     assert (calibrate(scores[:, 1], line) < 0.5).all()
 
 
 def test_no_frame_leaves_the_scores_alone():
-    assert fit_calibration([], [], ("Car",)) == (Calibration(),)
+    assert fit_calibration([], [], EvalTask.of(("Car",))) == (Calibration(),)

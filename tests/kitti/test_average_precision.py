@@ -3,10 +3,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from fixtures.naive_ap import Witness, make_detections, make_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobilenetdet.kitti.assignment import assign_greedily, type_code
+from mobilenetdet.config.classes import (
+    DIFFICULTIES,
+    EVALUATED_CLASSES,
+)
+from mobilenetdet.kitti.assignment import assign_greedily, type_codes
 from mobilenetdet.kitti.average_precision import (
     evaluate_detections,
     match_frame,
@@ -14,35 +19,10 @@ from mobilenetdet.kitti.average_precision import (
     precision_recall,
     recall_thresholds,
 )
-from mobilenetdet.kitti.labels import (
-    DIFFICULTIES,
-    EASY,
-    EVALUATED_CLASSES,
-    HARD,
-    MODERATE,
-    KittiObjects,
-    parse_objects,
-)
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.kitti.protocol import PROTOCOLS
 
 CASES = ("dense64", "edge", "labels_as_detections", "rgb_detector_val", "ties")
-
-
-def make_labels(*rows) -> KittiObjects:
-    """Rows of (type, left, top, right, bottom[, occluded[, truncated]])."""
-    lines = [
-        f"{row[0]} {row[6] if len(row) > 6 else 0} {row[5] if len(row) > 5 else 0} -10 "
-        f"{' '.join(map(str, row[1:5]))} -1 -1 -1 -1000 -1000 -1000 -10"
-        for row in rows
-    ]
-    return parse_objects("\n".join(lines), "labels")
-
-
-def make_detections(*rows) -> KittiObjects:
-    """Rows of (type, left, top, right, bottom, score)."""
-    return KittiObjects.from_detections(
-        [row[0] for row in rows], [row[1:5] for row in rows], [row[5] for row in rows]
-    )
 
 
 # --- against the official program -------------------------------------------------------------
@@ -64,7 +44,7 @@ def test_official_program_gives_the_same(shared_dir, label_archive, case):
     detections = [parse_objects(t, i, with_scores=True) for t, i in zip(texts, frames, strict=True)]
     expected = json.loads((folder / "expected.json").read_text())
     for protocol in PROTOCOLS:
-        result = evaluate_detections(labels, detections, protocol=protocol)
+        result = evaluate_detections(labels, detections, protocol=protocol).to_dict()
         json.dumps(result, allow_nan=False)
         assert result["protocol"] == protocol
         assert result["frames"] == len(frames)
@@ -77,106 +57,6 @@ def test_official_program_gives_the_same(shared_dir, label_archive, case):
 
 
 # --- against a slow restatement, one frame, one threshold, one pair at a time -----------------
-
-
-class Witness:
-    """The protocol of one class and level in plain loops, after evaluate_object.cpp."""
-
-    def __init__(self, class_name, level, protocol):
-        self.name = class_name.lower()
-        self.neighbour = {"car": "van", "pedestrian": "person_sitting"}.get(self.name)
-        self.level, self.protocol = level, protocol
-        self.min_overlap = {"car": 0.7}.get(self.name, 0.5)
-
-    def gt_flag(self, frame, i):
-        """0 counts, 1 is ignored, -1 plays no part."""
-        name, box = frame.types[i].lower(), frame.boxes_xyxy[i]
-        too_hard = (
-            frame.occluded[i] > self.level.max_occlusion
-            or frame.truncated[i] > self.level.max_truncation
-            or box[3] - box[1] < self.level.min_height
-        )
-        if name == self.name:
-            return 1 if too_hard else 0
-        return 1 if name == self.neighbour else -1
-
-    def det_flag(self, frame, j):
-        box = frame.boxes_xyxy[j]
-        if self.protocol == "current" and int(abs(box[1] - box[3])) < self.level.min_height:
-            return 1
-        return 0 if frame.types[j].lower() == self.name else -1
-
-    @staticmethod
-    def overlap(a, b, of_first_only=False):
-        width = min(a[2], b[2]) - max(a[0], b[0])
-        height = min(a[3], b[3]) - max(a[1], b[1])
-        if width <= 0 or height <= 0:
-            return 0.0
-        area_a, area_b = ((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b))
-        shared = width * height
-        return shared / (area_a if of_first_only else area_a + area_b - shared)
-
-    def count(self, gt, det, threshold):
-        """Return hits' scores, false alarms, misses; a threshold of None looks for thresholds."""
-        gt_flags = [self.gt_flag(gt, i) for i in range(len(gt))]
-        det_flags = [self.det_flag(det, j) for j in range(len(det))]
-        low = [threshold is not None and s < threshold for s in det.scores]
-        used = [False] * len(det)
-        hits, misses = [], 0
-        for i in range(len(gt)):
-            if gt_flags[i] == -1:
-                continue
-            chosen = None
-            for j in range(len(det)):
-                if det_flags[j] == -1 or used[j] or low[j]:
-                    continue
-                overlap = self.overlap(det.boxes_xyxy[j], gt.boxes_xyxy[i])
-                if overlap <= self.min_overlap:
-                    continue
-                if threshold is None:
-                    key = (det.scores[j],)
-                else:
-                    key = (1, overlap) if det_flags[j] == 0 else (0, 0)
-                if chosen is None or key > chosen[0]:
-                    chosen = (key, j)
-            if chosen is None:
-                misses += gt_flags[i] == 0
-                continue
-            used[chosen[1]] = True
-            if gt_flags[i] == 0 and det_flags[chosen[1]] == 0:
-                hits.append(det.scores[chosen[1]])
-        false_alarms = 0
-        for j in range(len(det)):
-            if used[j] or det_flags[j] != 0 or low[j]:
-                continue
-            false_alarms += not any(
-                self.overlap(det.boxes_xyxy[j], gt.boxes_xyxy[i], True) > self.min_overlap
-                for i in range(len(gt))
-                if gt.types[i].lower() == "dontcare"
-            )
-        return hits, false_alarms, misses
-
-    def curve(self, labels, detections):
-        """Return the 41 precisions, and the recall at each threshold."""
-        frames = list(zip(labels, detections, strict=True))
-        num_gt = sum(self.gt_flag(gt, i) == 0 for gt in labels for i in range(len(gt)))
-        scores = [s for gt, det in frames for s in self.count(gt, det, None)[0]]
-        scores.sort(reverse=True)
-        thresholds, recall = [], 0.0
-        for i, score in enumerate(scores):
-            here, last = (i + 1) / num_gt, i == len(scores) - 1
-            if not last and (i + 2) / num_gt - recall < recall - here:
-                continue
-            thresholds.append(score)
-            recall += 1.0 / 40.0
-        result, recalls = [0.0] * 41, []
-        for t, threshold in enumerate(thresholds):
-            counts = [self.count(gt, det, threshold) for gt, det in frames]
-            hits = sum(len(count[0]) for count in counts)
-            found = hits + sum(count[1] for count in counts)
-            result[t] = hits / found if found else 0.0
-            recalls.append(hits / max(hits + sum(count[2] for count in counts), 1))
-        return [max(result[t:]) for t in range(41)], recalls
 
 
 # Overlaps of 0.5 and 0.7 exactly, and heights at which the rules change.
@@ -241,7 +121,7 @@ def test_frame_outcomes_agree_with_the_restatement(scene, protocol, threshold):
                     labels,
                     detections,
                     class_name=name,
-                    difficulty=level,
+                    difficulty=level.name,
                     score_threshold=threshold,
                     protocol=protocol,
                 )
@@ -296,7 +176,7 @@ def test_perfect_ap_of_few_objects(num_objects, r40, r11):
 def test_class_that_is_detected_nowhere_is_none():
     result = evaluate_detections(
         [make_labels(("Car", 0, 0, 50, 50))], [make_detections(("Cyclist", 0, 0, 50, 50, 1.0))]
-    )
+    ).to_dict()
     assert result["Car"] is None
     assert result["Pedestrian"] is None
     nothing = {"R11": 0.0, "R40": 0.0, "num_objects": 0, "precision41": [0.0] * 41}
@@ -306,9 +186,9 @@ def test_class_that_is_detected_nowhere_is_none():
 def test_class_that_begins_left_of_the_frame_only_is_not_detected_under_current_rules():
     labels = [make_labels(("Car", 0, 0, 50, 50))]
     detections = [make_detections(("Car", -0.5, 0, 50, 50, 1.0))]
-    assert evaluate_detections(labels, detections)["Car"] is None
+    assert not evaluate_detections(labels, detections)["Car"].detected
     result = evaluate_detections(labels, detections, protocol="pre2017")
-    assert result["Car"]["easy"]["precision41"][0] == 1.0
+    assert result["Car"].detected and result["Car"].easy.precisions[0] == 1.0
 
 
 @pytest.mark.parametrize("num_frames", [0, 1, 3])
@@ -316,7 +196,7 @@ def test_nothing_detected_at_all(num_frames):
     labels = [make_labels(("Car", 0, 0, 50, 50))] * num_frames
     for empty in (KittiObjects.empty(), KittiObjects.empty(with_scores=True)):
         result = evaluate_detections(labels, [empty] * num_frames)
-        assert result == {
+        assert result.to_dict() == {
             **{"protocol": "current", "frames": num_frames},
             **dict.fromkeys(EVALUATED_CLASSES),
         }
@@ -326,11 +206,11 @@ def test_frames_without_labels_or_with_dontcare_only():
     labels = [KittiObjects.empty(), make_labels(("DontCare", 0, 0, 100, 100))]
     inside = make_detections(("Car", 0, 0, 50, 50, 0.9))
     result = evaluate_detections(labels, [inside, inside])
-    assert result["Car"]["easy"]["R40"] == 0.0
+    assert result["Car"].easy.r40 == 0.0
     labels.append(make_labels(("Car", 0, 0, 50, 50)))
     result = evaluate_detections(labels, [inside] * 3)
     # One hit and the false alarm of the first frame; the one in DontCare does not count.
-    assert result["Car"]["easy"]["precision41"][0] == 0.5
+    assert result["Car"].easy.precisions[0] == 0.5
 
 
 BOX = (100, 100, 200, 150)
@@ -392,7 +272,7 @@ def test_outcomes_of_one_frame(labels, detections, label_outcomes, detection_out
         make_labels(*labels) if labels else KittiObjects.empty(),
         make_detections(*detections) if detections else KittiObjects.empty(),
         class_name="Car",
-        difficulty=MODERATE,
+        difficulty="moderate",
         score_threshold=0.5,
     )
     assert matches.label_outcomes.tolist() == label_outcomes.split()
@@ -406,7 +286,7 @@ def test_small_detections_are_false_alarms_before_2017():
             labels,
             small,
             class_name="Car",
-            difficulty=EASY,
+            difficulty="easy",
             score_threshold=0.0,
             protocol=protocol,
         ).detection_outcomes.tolist()
@@ -421,7 +301,7 @@ def test_match_names_the_object_that_took_a_detection():
         ("Car", 0, 0, 50, 50, 1), ("Car", *BOX, 1), ("Car", 9, 9, 99, 99, 1)
     )
     matches = match_frame(
-        labels, detections, class_name="Car", difficulty=HARD, score_threshold=0.5
+        labels, detections, class_name="Car", difficulty="hard", score_threshold=0.5
     )
     assert matches.detection_labels.tolist() == [1, 0, -1]
 
@@ -465,8 +345,9 @@ def test_greedy_assignment_uses_each_side_once_per_threshold():
 
 
 def test_type_codes():
-    assert type_code("car") == type_code("Car") == 0
-    assert type_code("Truck") == type_code("") == -1
+    codes = type_codes()
+    assert codes["car"] == codes["Car"] == 0
+    assert codes["Truck"] == codes[""] == -1
 
 
 @pytest.mark.parametrize(
@@ -486,7 +367,7 @@ def test_wrong_input_is_named(labels, detections, protocol, message):
 def test_unknown_class_is_named():
     empty = KittiObjects.empty()
     with pytest.raises(ValueError, match="unknown class 'pedestrians'.*'Pedestrian'"):
-        match_frame(empty, empty, class_name="pedestrians", difficulty=EASY, score_threshold=0.0)
+        match_frame(empty, empty, class_name="pedestrians", difficulty="easy", score_threshold=0.0)
 
 
 # --- the worked example of docs/evaluation.md ---------------------------------------------------

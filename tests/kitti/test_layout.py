@@ -1,6 +1,6 @@
 import pytest
 
-from mobilenetdet.kitti.layout import KittiLayout, parse_frame_ids
+from mobilenetdet.kitti.layout import KittiLayout, check_frame_id, parse_frame_ids
 
 
 @pytest.fixture
@@ -101,3 +101,16 @@ def test_real_frames_are_complete(shared_dir):
     report = KittiLayout(shared_dir / "kitti").check_frames()
     assert len(report.complete) == 860
     assert report.num_incomplete == 0
+
+
+@pytest.mark.parametrize(
+    "frame_id", ["../000000", "/etc/x", "a/b", "a\\b", "..", ".hidden", "a\0b"]
+)
+def test_ids_that_would_be_paths_are_refused(frame_id):
+    with pytest.raises(ValueError, match=r"^train\.txt:2: .* is no frame id"):
+        parse_frame_ids(f"000000\n{frame_id}\n", "train.txt")
+
+
+def test_an_empty_id_is_refused():
+    with pytest.raises(ValueError, match="a record: '' is no frame id"):
+        check_frame_id("", "a record")

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics, write_metrics
@@ -17,11 +18,12 @@ def test_class_detected_nowhere_counts_zero_in_the_mean():
         "Pedestrian": None,
         "Cyclist": None,
     }
-    flat = flat_metrics(metrics)
+    ap = AveragePrecision.from_dict(metrics)
+    flat = flat_metrics(ap)
     assert flat["Car/moderate/R40"] == 90.0
     assert flat["Pedestrian/easy/R11"] == 0.0
     assert flat["mean/moderate/R40"] == pytest.approx(30.0)
-    table = format_metrics(metrics)
+    table = format_metrics(ap)
     assert "3 frames" in table and table.count("(detected nowhere)") == 2
 
 
@@ -36,11 +38,11 @@ def test_figures_of_few_objects_say_what_they_can_reach():
         "Pedestrian": {"easy": level(0), "moderate": level(50), "hard": level(50)},
         "Cyclist": None,
     }
-    last = format_metrics(metrics).splitlines()[-1]
+    last = format_metrics(AveragePrecision.from_dict(metrics)).splitlines()[-1]
     assert last.endswith("R40 is at most: Car easy 15, moderate 97.5; Pedestrian easy 0")
     for name in ("Car", "Pedestrian"):
         metrics[name] = {"easy": level(41), "moderate": level(42), "hard": level(43)}
-    assert "at most" not in format_metrics(metrics)
+    assert "at most" not in format_metrics(AveragePrecision.from_dict(metrics))
 
 
 def test_what_perfect_detections_of_few_objects_reach():
@@ -54,10 +56,10 @@ def test_what_perfect_detections_of_few_objects_reach():
         KittiObjects.from_detections(o.types, o.boxes_xyxy, np.linspace(0.1, 0.9, 2))
         for o in labels
     ]
-    metrics = evaluate_detections(labels, detections)
-    found = metrics["Car"]["easy"]
-    assert found["num_objects"] == 8 and found["R40"] == pytest.approx(17.5)
-    assert "R40 is at most: Car easy 17.5" in format_metrics(metrics)
+    ap = evaluate_detections(labels, detections)
+    found = ap["Car"].easy
+    assert found.num_objects == 8 and found.r40 == pytest.approx(17.5)
+    assert "R40 is at most: Car easy 17.5" in format_metrics(ap)
 
 
 def test_metrics_are_written_whole(tmp_path):

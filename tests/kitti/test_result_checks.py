@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.kitti.result_checks import check_results
 from mobilenetdet.kitti.results import ResultSet
@@ -131,3 +132,13 @@ def test_labels_without_extent_do_not_stop_the_check():
         f"no frame has a {name} in its labels; its AP is 0 whatever is detected"
         for name in NAMES[1:]
     ]
+
+
+def test_own_classes_are_checked_by_their_task():
+    results = make_results(rename={"Car": "Lorry"})
+    task = EvalTask.of(("Lorry", "Pedestrian"), class_map={"Car": "Lorry"})
+    assert check_results(results, task) == []
+    findings = check_results(results, EvalTask.of(("Pedestrain", "Cyclist")))
+    absent = [f for f in findings if f.startswith("no frame has a Pedestrain in its labels")]
+    assert len(absent) == 1 and absent[0].endswith("did you mean Pedestrian?")
+    assert any("60 detections are of type 'Lorry', which is no class here" in f for f in findings)

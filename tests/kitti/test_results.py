@@ -1,6 +1,6 @@
 import pytest
 
-from mobilenetdet.kitti.results import name_some, read_labels, read_result_set
+from mobilenetdet.kitti.results import name_some, read_label_files, read_result_set
 
 LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
 RESULT = "Car -1 -1 -10 100.00 150.00 200.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.9000\n"
@@ -41,7 +41,7 @@ def test_by_default_the_frames_with_a_result_are_scored(folders):
 def test_labels_are_read_in_the_order_of_their_names(folders):
     label_dir, _ = folders
     (label_dir / "000001.txt").write_text(LABEL * 2)
-    assert [len(frame) for frame in read_labels(label_dir)] == [1, 2, 1, 1]
+    assert [len(frame) for frame in read_label_files(label_dir)] == [1, 2, 1, 1]
 
 
 def test_frames_without_label_are_named(folders):

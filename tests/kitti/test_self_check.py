@@ -1,7 +1,8 @@
 import pytest
 
+from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.labels import parse_objects
-from mobilenetdet.kitti.results import read_labels
+from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.kitti.self_check import check_labels
 
 LINE = "{} 0 0 -10 {} 100 {} 180 -1 -1 -1 -1000 -1000 -1000 -10"
@@ -41,7 +42,14 @@ def test_labels_that_get_in_each_others_way_are_told_apart():
 
 @pytest.mark.parametrize("protocol", ["current", "pre2017"])
 def test_labels_of_kitti_give_a_hundred(shared_dir, protocol):
-    labels = read_labels(shared_dir / "kitti/training/label_2")
+    labels = read_label_files(shared_dir / "kitti/training/label_2")
     lines = list(check_labels(labels, protocol=protocol))
     assert len(lines) == 10
     assert all(line.endswith("R40 100.00  R11 100.00") for line in lines[1:])
+
+
+def test_own_classes_are_scored_alone():
+    labels = [frame(("Van", 10 + i, 200 + i), ("Car", 300, 400)) for i in range(50)]
+    lines = list(check_labels(labels, task=EvalTask.of(["Van"])))
+    assert len(lines) == 4
+    assert all(line.startswith("Van") and "50 objects  R40 100.00" in line for line in lines[1:])

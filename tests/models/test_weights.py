@@ -1,16 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
+from fixtures.weight_files import write_h5
 
-from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig, TrainConfig
 from mobilenetdet.models import weights as weights_module
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.models.weights import (
     LoadReport,
     compare_h5_layers,
@@ -19,8 +17,6 @@ from mobilenetdet.models.weights import (
     load_h5_layers,
 )
 
-Layers = dict[str, list[np.ndarray]]
-
 
 @pytest.fixture
 def model() -> keras.Model:
@@ -28,32 +24,6 @@ def model() -> keras.Model:
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(inputs)
     return keras.Model(inputs, keras.layers.Dense(4, name="dense")(keras.layers.ReLU()(x)))
-
-
-@pytest.fixture
-def layers() -> Layers:
-    rng = np.random.default_rng(0)
-    shapes = {"conv": [(1, 1, 3, 2)], "dense": [(2, 4), (4,)]}
-    return {
-        name: [rng.normal(size=shape).astype(np.float32) for shape in of_layer]
-        for name, of_layer in shapes.items()
-    }
-
-
-def write_h5(path: Path, layers: Layers, *, group: str = "", as_bytes: bool = False) -> Path:
-    """Writes Keras' old .h5 layout, by hand."""
-    encode = str.encode if as_bytes else str
-    with h5py.File(path, "w") as file:
-        root = file.create_group(group) if group else file
-        root.attrs["layer_names"] = [encode(name) for name in [*layers, "relu"]]
-        root.create_group("relu").attrs["weight_names"] = []
-        for name, arrays in layers.items():
-            names = [f"{name}/variable_{index}:0" for index in range(len(arrays))]
-            of_layer = root.create_group(name)
-            of_layer.attrs["weight_names"] = [encode(n) for n in names]
-            for weight_name, array in zip(names, arrays, strict=True):
-                of_layer[weight_name] = array
-    return path
 
 
 @pytest.mark.parametrize(
@@ -127,33 +97,6 @@ def test_what_is_refused_changes_nothing(tmp_path, model, layers):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("source", ["classifier", "detector"])
-@pytest.mark.parametrize("target", ["backbone", "classifier"])
-def test_weights_move_between_classifier_and_detector(tmp_path, source, target):
-    models = {"classifier": classifier(), "detector": detector()}
-    path = tmp_path / "run.weights.h5"
-    models[source].save_weights(path)
-    if target == "backbone":
-        fresh = detector(seed=1).backbone
-        report = load_backbone_weights(fresh, str(path), alpha=0.25)
-    else:
-        fresh = classifier(seed=1, num_classes=5)
-        report = load_classifier_weights(fresh, str(path), alpha=0.25)
-    giver = models["classifier"] if source == "classifier" else models["detector"].backbone
-    assert {"conv1", "conv_dw_5", "conv_pw_5_bn"} <= set(report.loaded)
-    for name in report.loaded:
-        pairs = (model.get_layer(name).get_weights() for model in (giver, fresh))
-        for given, found in zip(*pairs, strict=True):
-            np.testing.assert_array_equal(given, found)
-    own = {layer.name for layer in fresh.layers if layer.weights}
-    head = {"conv_preds"} & own
-    beyond = {name for name in own if "_12" in name or "_13" in name}  # the detector stops at 11
-    listed = {text.split(" ")[0] for text in report.mismatched} | set(report.missing)
-    assert listed == (head if source == "classifier" else head | beyond)
-    assert ("prediction" in report.unused) == (source == "detector")
-    assert bool(report.mismatched) == (source == target == "classifier")
-
-
 def test_a_detector_begins_with_a_whole_detector(tmp_path):
     giver, path = detector(), tmp_path / "run.weights.h5"
     giver.save_weights(path)
@@ -194,11 +137,6 @@ def with_weights(
     )
 
 
-def classifier(*, seed: int = 0, num_classes: int = 3) -> keras.Model:
-    keras.utils.set_random_seed(seed)
-    return build_classifier((32, 32, 3), num_classes=num_classes, alpha=0.25)
-
-
 def detector(*, seed: int = 0) -> keras.Model:
     return build_detector(detector_config(seed))[0]
 
@@ -211,54 +149,13 @@ def detector_config(seed: int) -> DetectionConfig:
     )
 
 
-def test_the_detector_refuses_another_width(tmp_path):
-    path = tmp_path / "wide.weights.h5"
-    build_classifier((32, 32, 3), num_classes=3, alpha=0.5).save_weights(path)
-    with pytest.raises(ValueError, match="is alpha the same"):
-        load_backbone_weights(detector().backbone, str(path), alpha=0.25)
-    with pytest.raises(ValueError, match="is alpha the same"):
-        load_classifier_weights(classifier(), str(path), alpha=0.25)
-
-
-@pytest.mark.parametrize(
-    ("file", "alpha"),
-    [("mobilenet_2_5_224_tf_no_top.h5", 0.25), ("mobilenet_1_0_224_tf_no_top_partial.h5", 1.0)],
-)
-def test_published_backbone_weights_into_a_classifier(shared_dir, file, alpha):
-    path = shared_dir / "weights" / file
-    model = build_classifier((32, 32, 3), num_classes=10, alpha=alpha)
-    head = model.get_layer("conv_preds").get_weights()
-    report = load_classifier_weights(model, str(path), alpha=alpha)
-    assert (len(report.loaded), report.missing) == (54, ["conv_preds"])
-    assert not report.mismatched and not report.unused
-    stored = read_weight_file(path)
-    for name in report.loaded:
-        for array, found in zip(stored[name], model.get_layer(name).get_weights(), strict=True):
-            np.testing.assert_array_equal(array, found)
-    np.testing.assert_array_equal(head[0], model.get_layer("conv_preds").get_weights()[0])
-
-
 def test_none_loads_nothing(model):
     assert load_backbone_weights(model, "none", alpha=0.3) is None
-    assert load_classifier_weights(model, "none", alpha=0.3) is None
 
 
 def test_imagenet_weights_exist_for_four_widths(model):
     with pytest.raises(ValueError, match=r"alpha 0\.3; choose from 0\.25, 0\.5, 0\.75, 1\.0"):
         load_backbone_weights(model, "imagenet", alpha=0.3)
-
-
-@pytest.fixture
-def downloads(tmp_path, layers, monkeypatch) -> list[dict[str, str]]:
-    """What is asked of Keras' downloader, which gives a file of the model's layers."""
-    asked = []
-
-    def get_file(name: str, origin: str, cache_subdir: str) -> str:
-        asked.append({"name": name, "origin": origin, "cache_subdir": cache_subdir})
-        return str(write_h5(tmp_path / name, layers))
-
-    monkeypatch.setattr(weights_module.keras.utils, "get_file", get_file)
-    return asked
 
 
 def test_imagenet_weights_are_kerass_own_files(tmp_path, model, downloads):
@@ -267,28 +164,6 @@ def test_imagenet_weights_are_kerass_own_files(tmp_path, model, downloads):
     assert report == LoadReport(str(tmp_path / name), ["conv", "dense"])
     origin = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
     assert downloads == [{"name": name, "origin": origin + name, "cache_subdir": "models"}]
-
-
-@pytest.mark.parametrize(
-    ("shape", "num_classes", "alpha", "name"),
-    [
-        ((224, 224, 3), 1000, 1.0, "mobilenet_1_0_224_tf.h5"),
-        ((160, 160, 3), 1000, 0.5, "mobilenet_5_0_160_tf.h5"),
-        # Without a file of that size, the best one; without those classes, without their layer.
-        ((96, 96, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
-        ((160, 128, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
-        ((None, None, 3), 1000, 0.25, "mobilenet_2_5_224_tf.h5"),
-        ((128, 128, 3), 10, 0.75, "mobilenet_7_5_128_tf_no_top.h5"),
-    ],
-)
-def test_imagenet_weights_of_classifiers(downloads, shape, num_classes, alpha, name):
-    inputs = keras.Input(shape)
-    x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(inputs)
-    x = keras.layers.Dense(4, name="dense")(keras.layers.GlobalAveragePooling2D()(x))
-    model = keras.Model(inputs, keras.layers.Dense(num_classes, name="conv_preds")(x))
-    report = load_classifier_weights(model, "imagenet", alpha=alpha)
-    assert [asked["name"] for asked in downloads] == [name]
-    assert (report.loaded, report.missing) == (["conv", "dense"], ["conv_preds"])
 
 
 def test_imagenet_weights_exist_for_four_sizes():
@@ -303,3 +178,12 @@ def test_no_network_names_the_ways_out(monkeypatch):
     monkeypatch.setattr(weights_module.keras.utils, "get_file", get_file)
     with pytest.raises(FileNotFoundError, match=r"URL fetch failure.*--model\.weights none"):
         download_imagenet_weights(1.0)
+
+
+def test_the_detector_refuses_another_width(tmp_path):
+    path = tmp_path / "wide.weights.h5"
+    config = detector_config(0)
+    wide, _ = build_detector(replace(config, model=replace(config.model, alpha=0.5)))
+    wide.save_weights(path)
+    with pytest.raises(ValueError, match="is alpha the same"):
+        load_backbone_weights(detector().backbone, str(path), alpha=0.25)

@@ -1,10 +1,13 @@
 """Image headers against OpenCV's decoder, and every way a file may be damaged."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
-from mobilenetdet.records.encoded_image import ImageHeader, image_header
+from mobilenetdet.records.encoded_image import ImageHeader, decode_image, image_header
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (37, 53, 3)).astype(np.uint8)
 
@@ -32,7 +35,36 @@ PNG, JPEG = encode(".png"), encode(".jpg")
     ],
 )
 def test_format_and_size(encoded, expected):
-    assert image_header(encoded, "a") == expected
+    assert image_header(encoded, "a")[:3] == expected[:3]
+
+
+def save(suffix, mode, **parameters):
+    buffer = io.BytesIO()
+    Image.fromarray(IMAGE).convert(mode).save(buffer, suffix, **parameters)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg"])
+@pytest.mark.parametrize(
+    ("orientation", "sideways"), [(None, False), (1, False), (3, False), (6, True), (8, True)]
+)
+def test_an_orientation_that_swaps_the_sides(suffix, orientation, sideways):
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[ExifTags.Base.Orientation] = orientation
+    encoded = save(suffix, "RGB", exif=exif)
+    header = image_header(encoded, "a")
+    assert header[1:3] == (37, 53) and header.sideways == sideways
+    if suffix == "jpeg":  # OpenCV obeys the orientation of a JPEG
+        decoded = decode_image(encoded, "a").shape[:2]
+        assert (decoded != (37, 53)) == sideways
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"), [("jpeg", "L"), ("jpeg", "CMYK"), ("png", "L"), ("png", "RGBA")]
+)
+def test_colour_modes(suffix, mode):
+    assert image_header(save(suffix, mode), "a").mode == mode
 
 
 @pytest.mark.parametrize(
@@ -40,16 +72,16 @@ def test_format_and_size(encoded, expected):
     [
         (b"", "is empty"),
         (b"GIF89a....", "neither PNG nor JPEG"),
-        (PNG[:20], "damaged PNG header"),
-        (PNG[:8] + b"\0" * 40, "damaged PNG header"),
+        (PNG[:20], "damaged image header"),
+        (PNG[:8] + b"\0" * 40, "damaged image header"),
         (PNG[:-1], "PNG image is cut off"),
         (PNG[: len(PNG) // 2], "PNG image is cut off"),
-        (PNG[:16] + b"\0" * 8 + PNG[24:], "0x0 pixels"),
-        (JPEG[:2], "damaged JPEG header"),
-        (JPEG[:100], "damaged JPEG header"),
+        (PNG[:16] + b"\0" * 8 + PNG[24:], "damaged image header"),
+        (JPEG[:2], "damaged image header"),
+        (JPEG[:100], "damaged image header"),
         (JPEG[:-2], "JPEG image is cut off"),
         (JPEG[: len(JPEG) // 2], "JPEG image is cut off"),
-        (JPEG[:2] + b"\xff\xda\x00\x04" + JPEG[2:], "damaged JPEG header"),
+        (JPEG[:2] + b"\xff\xda\x00\x04" + JPEG[2:], "damaged image header"),
     ],
 )
 def test_damage_names_the_file(encoded, message):
@@ -62,4 +94,4 @@ def test_real_frames(shared_dir):
     for path in images[:4] + images[-4:]:
         encoded = path.read_bytes()
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-        assert image_header(encoded, path.name)[1:] == pixels.shape[:2]
+        assert image_header(encoded, path.name)[1:3] == pixels.shape[:2]

@@ -68,14 +68,44 @@ def test_single_values_and_a_large_image_keep_their_buffers():
     assert example.features.feature["image"].bytes_list.value[:] == [image]
 
 
+def test_the_bytes_do_not_depend_on_the_run():
+    """The fingerprint of records goes by them: entries stand in the order given."""
+    features = {f"key {index}": np.arange(index) for index in range(40)}
+    message = encode(features)
+    places = [message.index(key.encode()) for key in features]
+    assert places == sorted(places)
+
+
 def test_the_docstrings_example():
     assert len(encode({"a": b"x"})) == 14
 
 
-@pytest.mark.parametrize("message", [b"\x0a\xff", b"\x08\x01", b"\x0a\x04\x0a\x02\x0a", b"junk"])
-def test_what_is_no_example_is_refused(message):
+@pytest.mark.parametrize(
+    "message", [b"\x0a\xff", b"\x0a\x04\x0a\x02\x0a", b"junk", b"\x0a\x02\x0a"]
+)
+def test_what_tensorflow_refuses_is_no_example(message):
+    with pytest.raises(Exception, match="Error parsing message"):
+        tf.train.Example.FromString(message)
     with pytest.raises(ValueError, match=r"not a tf\.train\.Example"):
         decode_example(message)
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    """As protocol buffers have it, and TensorFlow with them."""
+    message = b"\x08\x01" + encode({"a": b"x"})
+    assert tf.train.Example.FromString(message).features.feature["a"].bytes_list.value == [b"x"]
+    assert decode_example(message) == {"a": [b"x"]}
+
+
+def test_images_may_stand_anywhere_among_the_features():
+    image, other = bytes(10_000), bytes(5_000)
+    features = {"first": image, "height": 3, "second": other, "name": b"x"}
+    keys = {key: tf.io.FixedLenFeature([], tf.string) for key in ("first", "second", "name")}
+    parsed = tf.io.parse_single_example(
+        encode(features), keys | {"height": tf.io.FixedLenFeature([], tf.int64)}
+    )
+    assert {key: value.numpy() for key, value in parsed.items()} == features
+    assert decode_example(encode(features))["second"] == [other]
 
 
 def test_files_are_tensorflows(tmp_path):

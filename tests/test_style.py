@@ -1,0 +1,152 @@
+"""Size, documentation and private names: what the house style asks of the whole package."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "mobilenetdet"
+SOURCES = {
+    str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))
+}
+MAX_FILE, MAX_FILES_IN_ROOM = 300, 16
+MAX_MEDIAN_FUNCTION, MAX_FUNCTION = 10, 45
+MIN_TEST_SHARE = 0.8
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Attributes of other packages that have no public counterpart; the modules say why they need them,
+# and `test_keras_still_has_its_private_names` breaks when Keras renames one.
+PRIVATE_OF_KERAS = {
+    "_all_reduce_sum_gradients",
+    "_apply_weight_decay",
+    "_backend_update_step",
+    "_get_variable_index",
+    "_use_weight_decay",
+    "_var_key",
+}
+# Public for all their underscore: methods of named tuples.
+DOCUMENTED = {"_replace", "_asdict", "_fields"}
+
+
+def functions(tree: ast.AST) -> list[Function]:
+    return [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+
+def body_length(function: Function, lines: list[str]) -> int:
+    """Lines of the body that are neither blank, nor a comment, nor part of the docstring."""
+    docstring = ast.get_docstring(function, clean=False) is not None
+    body = function.body[1:] if docstring else function.body
+    if not body:
+        return 0
+    of_body = lines[body[0].lineno - 1 : function.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in of_body)
+
+
+def public_nodes(tree: ast.AST) -> list[ast.ClassDef | Function]:
+    """Classes, functions and methods without underscore, and methods such as `__call__`."""
+    found: list[ast.ClassDef | Function] = []
+    waiting = list(ast.iter_child_nodes(tree))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.ClassDef | Function):
+            special = node.name.startswith("__") and node.name.endswith("__")
+            found += [node] if special or not node.name.startswith("_") else []
+        if not isinstance(node, Function):  # what stands inside functions is nobody's interface
+            private = isinstance(node, ast.ClassDef) and node.name.startswith("_")
+            waiting += [] if private else ast.iter_child_nodes(node)
+    return found
+
+
+def unannotated(function: Function) -> list[str]:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    named += [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
+    missing = [a.arg for a in named if a.annotation is None and a.arg not in ("self", "cls")]
+    return missing + (["return"] if function.returns is None else [])
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_is_short(name):
+    assert len(SOURCES[name].splitlines()) <= MAX_FILE
+
+
+def test_a_room_holds_few_files():
+    rooms = {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE, PACKAGE / "cli"}
+    counts = {room.name: len(list(room.glob("*.py"))) for room in rooms}
+    assert not {room: count for room, count in counts.items() if count > MAX_FILES_IN_ROOM}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_function_is_short(name):
+    lines = SOURCES[name].splitlines()
+    lengths = {f.name: body_length(f, lines) for f in functions(ast.parse(SOURCES[name]))}
+    assert not {name: length for name, length in lengths.items() if length > MAX_FUNCTION}
+
+
+def test_most_functions_are_shorter():
+    lengths = [
+        body_length(function, text.splitlines())
+        for text in SOURCES.values()
+        for function in functions(ast.parse(text))
+    ]
+    assert statistics.median(lengths) <= MAX_MEDIAN_FUNCTION
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_everything_public_is_documented_and_annotated(name):
+    tree = ast.parse(SOURCES[name])
+    assert ast.get_docstring(tree), "a module without docstring"
+    for node in public_nodes(tree):
+        assert ast.get_docstring(node), f"{node.name} has no docstring"
+        if not isinstance(node, ast.ClassDef):
+            assert not unannotated(node), f"{node.name} lacks annotations: {unannotated(node)}"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_docstrings_of_functions_are_in_the_third_person(name):
+    for function in functions(ast.parse(SOURCES[name])):
+        docstring = ast.get_docstring(function) or ""
+        assert not re.match(r"(Return|Read|Write|Yield|Make|Build|Draw|Print)\b", docstring), (
+            f"{function.name}: {docstring.splitlines()[0]}"
+        )
+
+
+def test_there_are_enough_tests():
+    def count(paths):
+        return sum(bool(line.strip()) for path in paths for line in path.read_text().splitlines())
+
+    assert count(TESTS.rglob("*.py")) >= MIN_TEST_SHARE * count(PACKAGE.rglob("*.py"))
+
+
+def own_names() -> set[str]:
+    """Names with an underscore that the package itself defines."""
+    names: set[str] = set()
+    for text in SOURCES.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef | Function):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+    return names
+
+
+def test_private_names_of_other_packages_are_few():
+    own = own_names() - PRIVATE_OF_KERAS
+    used = {
+        node.attr
+        for text in SOURCES.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr)
+    }
+    assert used - own - DOCUMENTED <= PRIVATE_OF_KERAS
+
+
+def test_keras_still_has_its_private_names():
+    import keras
+
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    names = PRIVATE_OF_KERAS - (set() if on_tensorflow else {"_all_reduce_sum_gradients"})
+    assert not {name for name in names if not hasattr(keras.optimizers.Optimizer, name)}
