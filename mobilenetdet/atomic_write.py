@@ -48,10 +48,10 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def temporary_path(path: Path) -> Path:
-    """Returns a name beside a path that no other writer uses; `remove_leftovers` knows it.
+    """Returns a name that no other writer uses, and that `remove_leftovers` knows.
 
     Args:
-        path: what the temporary file or folder is going to be.
+        path: what the temporary file or folder is going to be; it lies beside it.
     """
     owner = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
     return path.with_name(f".{path.name[:_MAX_NAME]}.{owner}.tmp")

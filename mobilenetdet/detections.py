@@ -1,52 +1,124 @@
-"""What a detector found in one image."""
+"""What was found in a picture: one type for prediction, drawing, evaluation and writing."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mobilenetdet.kitti.labels import KittiObjects
 
+# Of scores and of pixels in JSON.
+_SCORE_DECIMALS, _BOX_DECIMALS = 6, 2
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes, scores and classes of one image, the best score first.
+    """Boxes, scores and classes of one picture, as a rule the best score first.
 
     Attributes:
-        boxes_xyxy: float64 [N, 4], pixels of the original image, half-open.
+        boxes_xyxy: float64 [N, 4], pixels of the picture, half-open.
         scores: float64 [N], 0 to 1.
-        classes: int64 [N], index into the config's classes.
+        class_ids: int64 [N], places in `classes`.
+        classes: the names of all classes that the detector knows.
 
     Raises:
-        ValueError: the arrays do not fit together.
+        ValueError: the arrays do not fit together, or a class id is not one of the classes.
+
+    Example:
+        `found.above(0.5).class_names` are the names of the detections that score 0.5 or more.
     """
 
     boxes_xyxy: np.ndarray
     scores: np.ndarray
-    classes: np.ndarray
+    class_ids: np.ndarray
+    classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Checks the shapes."""
-        count = len(self.scores)
-        shapes = (self.boxes_xyxy.shape, self.scores.shape, self.classes.shape)
+        """Makes arrays of what was given, and checks them."""
+        for name, dtype in (("boxes_xyxy", float), ("scores", float), ("class_ids", np.int64)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        shapes = (self.boxes_xyxy.shape, self.scores.shape, self.class_ids.shape)
+        count = self.scores.shape[0] if self.scores.ndim else 0
         if shapes != ((count, 4), (count,), (count,)):
             raise ValueError(f"boxes, scores and classes have shapes {shapes}; want (N, 4), N, N")
+        wrong = self.class_ids[(self.class_ids < 0) | (self.class_ids >= len(self.classes))]
+        if len(wrong):
+            raise ValueError(
+                f"class id {wrong[0]} is none of the {len(self.classes)} classes "
+                f"{', '.join(self.classes)} (0 to {len(self.classes) - 1})"
+            )
+
+    @classmethod
+    def empty(cls, classes: Sequence[str]) -> Detections:
+        """Returns the detections of a picture in which nothing was found."""
+        return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), tuple(classes))
+
+    @classmethod
+    def from_kitti(cls, objects: KittiObjects, classes: Sequence[str] | None = None) -> Detections:
+        """Makes detections of the lines of a result file.
+
+        Args:
+            objects: with scores.
+            classes: names of the classes, compared in any case; by default the types of the
+                objects, in the order in which they occur.
+
+        Raises:
+            ValueError: the objects have no scores, or a type is none of the classes.
+        """
+        if objects.scores is None:
+            raise ValueError("labels have no scores; detections come from result files")
+        types = objects.types.tolist()
+        names = tuple(dict.fromkeys(types)) if classes is None else tuple(classes)
+        places = {name.lower(): place for place, name in enumerate(names)}
+        for name in types:
+            if name.lower() not in places:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise ValueError(f"type {name!r} is none of the classes {', '.join(names)}{hint}")
+        ids = [places[name.lower()] for name in types]
+        return cls(objects.boxes_xyxy, objects.scores, np.array(ids, np.int64), names)
+
+    @property
+    def class_names(self) -> np.ndarray:
+        """The class of each detection, str [N]."""
+        return np.array(self.classes, dtype=str)[self.class_ids]
 
     def __len__(self) -> int:
-        """Number of detections."""
+        """Returns the number of detections."""
         return len(self.scores)
 
-    def __getitem__(self, index: np.ndarray | slice) -> Detections:
-        """Selects detections by mask, slice or index array."""
-        return Detections(self.boxes_xyxy[index], self.scores[index], self.classes[index])
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> Detections:
+        """Returns the detections that a mask, a slice, an integer array or one integer selects."""
+        if isinstance(index, int | np.integer):
+            index = [index]
+        return Detections(
+            self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.classes
+        )
 
     def above(self, score: float) -> Detections:
-        """Keeps the detections with at least this score."""
+        """Returns the detections with at least this score."""
         return self[self.scores >= score]
 
+    def to_kitti(self) -> KittiObjects:
+        """Returns the lines of a result file."""
+        return KittiObjects.from_detections(self.class_names, self.boxes_xyxy, self.scores)
 
-def to_kitti(detections: Detections, classes: tuple[str, ...]) -> KittiObjects:
-    """Names the classes of detections, for result files and for scoring."""
-    types = np.array(classes)[detections.classes]
-    return KittiObjects.from_detections(types, detections.boxes_xyxy, detections.scores)
+    def to_json(self) -> list[dict[str, Any]]:
+        """Returns one dict a detection, of plain Python types.
+
+        Example: `[{"class": "Car", "score": 0.9, "box_xyxy": [1.0, 2.0, 30.0, 40.0]}]`.
+        """
+        return [
+            {"class": str(name), "score": round(float(score), _SCORE_DECIMALS), "box_xyxy": box}
+            for name, score, box in zip(
+                self.class_names,
+                self.scores,
+                self.boxes_xyxy.round(_BOX_DECIMALS).tolist(),
+                strict=True,
+            )
+        ]

@@ -19,6 +19,7 @@ pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
     "fixtures.own_classes",
+    "fixtures.red_finder",
     "fixtures.scenes",
     "fixtures.training",
     "fixtures.weight_files",

@@ -1,12 +1,18 @@
+import json
+
 import numpy as np
 import pytest
 
 from mobilenetdet.detections import Detections
+from mobilenetdet.kitti.labels import format_objects, parse_objects
+
+CLASSES = ("Car", "Pedestrian", "Cyclist")
 
 
 @pytest.fixture
 def detections() -> Detections:
-    return Detections(np.arange(12.0).reshape(3, 4), np.array([0.9, 0.5, 0.1]), np.array([2, 0, 1]))
+    boxes = np.arange(12.0).reshape(3, 4)
+    return Detections(boxes, np.array([0.9, 0.5, 0.1]), np.array([2, 0, 1]), CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -15,15 +21,26 @@ def detections() -> Detections:
         (np.array([True, False, True]), [2, 1]),
         (slice(1, None), [0, 1]),
         (np.array([2, 0]), [1, 2]),
+        ([2, 0], [1, 2]),
+        (1, [0]),
+        (np.int64(-1), [1]),
         (np.zeros(3, bool), []),
     ],
 )
 def test_selection_keeps_the_rows_together(detections, index, classes):
     selected = detections[index]
-    assert selected.classes.tolist() == classes
+    assert selected.class_ids.tolist() == classes
     assert len(selected) == len(classes)
-    np.testing.assert_array_equal(selected.boxes_xyxy, detections.boxes_xyxy[index])
-    np.testing.assert_array_equal(selected.scores, detections.scores[index])
+    rows = [index] if np.ndim(index) == 0 and not isinstance(index, slice) else index
+    np.testing.assert_array_equal(selected.boxes_xyxy, detections.boxes_xyxy[rows])
+    np.testing.assert_array_equal(selected.scores, detections.scores[rows])
+    assert selected.classes == CLASSES
+
+
+def test_names_go_by_the_vocabulary(detections):
+    assert detections.class_names.tolist() == ["Cyclist", "Car", "Pedestrian"]
+    assert detections.class_names.dtype.kind == "U"
+    assert Detections.empty([]).class_names.dtype.kind == "U"
 
 
 def test_above_keeps_equal_scores(detections):
@@ -32,9 +49,17 @@ def test_above_keeps_equal_scores(detections):
 
 
 def test_nothing_found():
-    nothing = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
-    assert len(nothing) == 0
-    assert len(nothing.above(0.0)) == 0
+    nothing = Detections.empty(CLASSES)
+    assert len(nothing) == len(nothing.above(0.0)) == len(nothing.to_kitti()) == 0
+    assert nothing.to_json() == [] and nothing.to_kitti().scores is not None
+    assert len(Detections.from_kitti(nothing.to_kitti(), CLASSES)) == 0
+
+
+def test_lists_become_arrays_of_fixed_types():
+    found = Detections([[1, 2, 3, 4]], [1], np.array([0], np.int32), ["Car"])
+    kinds = [found.boxes_xyxy.dtype, found.scores.dtype, found.class_ids.dtype]
+    assert kinds == [np.float64, np.float64, np.int64]
+    assert found.classes == ("Car",)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +70,51 @@ def test_nothing_found():
         ((3, 5), (3,), (3,)),
         ((3, 4), (3, 1), (3,)),
         ((0,), (0,), (0,)),  # np.array([]) has no four columns
+        ((4,), (), ()),  # one detection is a row as well
     ],
 )
 def test_arrays_that_do_not_fit_together(boxes, scores, classes):
     with pytest.raises(ValueError, match=r"want \(N, 4\), N, N"):
-        Detections(np.zeros(boxes), np.zeros(scores), np.zeros(classes, int))
+        Detections(np.zeros(boxes), np.zeros(scores), np.zeros(classes, int), CLASSES)
+
+
+@pytest.mark.parametrize("class_id", [-1, 3])
+def test_ids_outside_of_the_vocabulary(class_id):
+    with pytest.raises(ValueError, match=rf"class id {class_id} is none of the 3.*0 to 2"):
+        Detections(np.zeros((1, 4)), np.zeros(1), [class_id], CLASSES)
+
+
+def test_kitti_has_what_was_found_and_the_way_back_is_the_same(detections):
+    text = format_objects(detections.to_kitti())
+    assert text.splitlines()[0] == "Cyclist -1 -1 -10 0.00 1.00 2.00 3.00 -1 -1 -1 -1000 -1000 " + (
+        "-1000 -10 0.9000"
+    )
+    back = Detections.from_kitti(parse_objects(text, "file"), CLASSES)
+    assert back.class_ids.tolist() == [2, 0, 1]
+    np.testing.assert_array_equal(back.boxes_xyxy, detections.boxes_xyxy)
+    np.testing.assert_array_equal(back.scores, detections.scores)
+
+
+def test_types_are_the_vocabulary_where_none_is_given(detections):
+    back = Detections.from_kitti(detections.to_kitti())
+    assert back.classes == ("Cyclist", "Car", "Pedestrian")
+    assert back.class_ids.tolist() == [0, 1, 2]
+
+
+def test_types_compare_in_any_case_and_others_are_named(detections):
+    objects = detections.to_kitti()
+    assert Detections.from_kitti(objects, ["car", "cyclist", "PEDESTRIAN"]).class_ids[1] == 0
+    with pytest.raises(ValueError, match=r"'Cyclist' is none of.*did you mean Cyclists\?"):
+        Detections.from_kitti(objects, ["Car", "Pedestrian", "Cyclists"])
+
+
+def test_labels_are_no_detections():
+    label = "Car 0 0 0 0 0 100 50 1.5 1.6 4 0 1.6 10 0"
+    with pytest.raises(ValueError, match="labels have no scores"):
+        Detections.from_kitti(parse_objects(label, "file"))
+
+
+def test_json_is_plain_and_short():
+    found = Detections([[1 / 3, 2, 30.456, 40]], [2 / 3], [1], CLASSES)
+    entry = {"class": "Pedestrian", "score": 0.666667, "box_xyxy": [0.33, 2.0, 30.46, 40.0]}
+    assert json.loads(json.dumps(found.to_json())) == [entry]

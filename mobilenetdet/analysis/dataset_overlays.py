@@ -9,22 +9,28 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from mobilenetdet.analysis.overlays import choose_frames, write_pictures
+from mobilenetdet.analysis.overlays import write_pictures
 from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.box_status import OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
-from mobilenetdet.data.pipeline import train_batches
+from mobilenetdet.data.pipeline import count_frames, train_batches
 from mobilenetdet.draw import draw_labels, draw_matches
+from mobilenetdet.evaluation.evaluate import refuse_unknown_frames, spread_places
 from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import shard_paths
 
 
 def write_label_overlays(
-    config: DetectionConfig, split: str, folder: Path, *, frame_ids: Sequence[str] | None = None
+    config: DetectionConfig,
+    split: str,
+    folder: OutputFolder,
+    *,
+    frame_ids: Sequence[str] = (),
 ) -> Path:
     """Draws the objects of records over their images.
 
@@ -36,25 +42,31 @@ def write_label_overlays(
 
     Returns:
         The path of the montage.
+
+    Raises:
+        FileExistsError: a file of another is in the way.
+        ValueError: a frame is not in the split.
     """
-    paths = shard_paths(config.data.records_dir, split)
-    known = [frame.frame_id for frame in read_frames(paths)]
-    wanted = set(choose_frames(known, frame_ids, config.eval.num_overlays))
+    frames = read_frames(shard_paths(config.data.records_dir, split))
+    places = set(spread_places(count_frames(config, split), config.eval.num_overlays))
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:
         """The wanted frames, one at a time, so that few are in memory."""
-        for frame in read_frames(paths):
-            if frame.frame_id in wanted:
+        seen = set()
+        for place, frame in enumerate(frames):
+            seen.add(frame.frame_id)
+            if frame.frame_id in frame_ids or (not frame_ids and place in places):
                 image = decode_image(frame.encoded, f"frame {frame.frame_id}")
                 picture = draw_labels(
                     image, frame.objects, classes=config.data.classes, title=frame.frame_id
                 )
                 yield frame.frame_id, picture
+        refuse_unknown_frames(frame_ids, seen)
 
     return write_pictures(draw(), folder)
 
 
-def write_batch_overlays(config: DetectionConfig, folder: Path) -> Path:
+def write_batch_overlays(config: DetectionConfig, folder: OutputFolder) -> Path:
     """Draws `eval.num_overlays` augmented frames of the first epoch as the network gets them.
 
     Objects that are not learnt are hatched like DontCare regions.
@@ -74,7 +86,7 @@ def write_batch_overlays(config: DetectionConfig, folder: Path) -> Path:
     return write_pictures(draw(), folder)
 
 
-def write_match_overlays(config: DetectionConfig, folder: Path) -> Path:
+def write_match_overlays(config: DetectionConfig, folder: OutputFolder) -> Path:
     """Draws, over the same frames, which anchors learn which object; it needs no weights.
 
     Returns:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.draw.class_colours import plot_colours
 from mobilenetdet.draw.figure_style import write_figure
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.records.shards import manifest_path, read_manifest
+from mobilenetdet.runs import open_run
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
     Raises:
         FileNotFoundError: the run was not evaluated, or its records are gone.
     """
-    config = read_config(run_dir)
-    path = run_dir / "eval/metrics.json"
+    run = open_run(run_dir)
+    config, path = run.read_config(), run.metrics_file
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; scripts/eval.py --run_dir makes it")
+        raise FileNotFoundError(f"{path} does not exist; mobilenetdet eval --run_dir makes it")
     ap = AveragePrecision.from_dict(json.loads(path.read_text(encoding="utf-8")))
     aps = {name: of_class.moderate.r40 for name, of_class in ap.items()}
     records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)

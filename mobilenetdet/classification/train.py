@@ -25,9 +25,9 @@ from mobilenetdet.classification.evaluate import (
 from mobilenetdet.classification.loss import SmoothedCrossEntropy
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.draw.history_plots import plot_history
-from mobilenetdet.runs import claim_run_dir
+from mobilenetdet.runs import LAST_WEIGHTS, RunDir, claim_run_dir
 from mobilenetdet.training.callbacks import Measurement, Validation
-from mobilenetdet.training.checkpoint import LAST_WEIGHTS, STATE_FILE, RunState
+from mobilenetdet.training.checkpoint import RunState
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer
@@ -77,8 +77,9 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
                 _fit(config, images, state, measurement, steps=steps, verbose=verbose)
             state.load_weights(LAST_WEIGHTS)
             scores = measurement.measure()
-    write_class_scores(scores, images.class_names, run_dir / "eval")
-    plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
+    run = RunDir(run_dir)
+    write_class_scores(scores, images.class_names, run.evaluation_dir)
+    plot_history(run.history_file, run.history_plot)
     return scores
 
 
@@ -122,7 +123,7 @@ def compiled_classifier(
 
 def _is_begun(run_dir: Path) -> bool:
     # A checkpoint brings all weights; the file that the run began with may be gone by then.
-    return (run_dir / STATE_FILE).is_file()
+    return RunDir(run_dir).state_file.is_file()
 
 
 def _fit(

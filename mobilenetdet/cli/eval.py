@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
-from mobilenetdet.analysis.overlays import read_images, write_overlays
+from mobilenetdet.analysis.overlays import MONTAGE_NAME, read_images, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
+from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
-from mobilenetdet.runs import find_weights, load_detection_model
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import (
+    ANALYSIS_FILE,
+    DETECTIONS_DIR,
+    METRICS_FILE,
+    REPORT_FILE,
+    RunDir,
+    open_run,
+)
 
 
 @dataclass(frozen=True)
@@ -27,14 +36,17 @@ class Options:
     eval/analysis.json.
     """
 
-    # Run directory that scripts/train.py wrote.
+    # Run directory, or the name of weights that ship with the package: ssd_fpn.
     run_dir: Path = DEFAULT_RUN
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
-    # Where to write; by default the run directory.
+    # Where to write; by default the run directory, and runs/pretrained/NAME for weights that ship.
+    # Files of others in there stay as they are.
     output_dir: Path | None = None
+    # Replaces files of others that have the names of those to write.
+    overwrite: bool = False
     # Explains the AP in eval/report.html: errors, what they cost, which objects are found, the
     # worst frames.
     report: bool = False
@@ -47,50 +59,64 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
     config = options.overrides.apply(config)
+    run = open_run(options.run_dir)
+    output = run if options.output_dir is None else RunDir(options.output_dir)
+    # In the run itself these places are for nothing else.
+    overwrite = options.overwrite or options.output_dir is None
+    folder = OutputFolder(output.evaluation_dir, overwrite=overwrite)
+    pictures = OutputFolder(output.overlays_dir, overwrite=overwrite)
+    reports = [REPORT_FILE, ANALYSIS_FILE] if options.report else []
+    folder.refuse_foreign([METRICS_FILE, *reports])
+    pictures.refuse_foreign([MONTAGE_NAME] if config.eval.num_overlays else [])
+    model = load_detector(options.run_dir, weights=options.weights, config=config)
     split = options.split or config.data.val_split
-    model = load_detection_model(config, options.weights or find_weights(options.run_dir))
     with frame_progress(count_frames(config, split), "detecting") as progress:
-        evaluation = evaluate_split(model, config, split, progress=progress)
+        evaluation = evaluate_split(
+            model, split=split, keep=config.eval.num_overlays, progress=progress
+        )
     for line in config.eval_task().guesses():
         print(line)
-    print(format_metrics(evaluation.metrics))
-    coco = None
-    if options.coco:
-        coco = coco_metrics(*evaluation.pairs(), config.eval_task())
-        print("\n" + format_coco(coco))
-    output_dir = options.output_dir or options.run_dir
-    write_evaluation(evaluation, output_dir / "eval", coco=coco)
-    print(f"{output_dir}/eval/metrics.json and {output_dir}/eval/detections/")
+    print(format_metrics(evaluation.ap))
+    metrics = write_evaluation(evaluation, folder, more=_coco(evaluation) if options.coco else {})
+    print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
-        print(_write_report(evaluation, config, output_dir / "eval", options))
-    if config.eval.num_overlays:
-        print(write_overlays(evaluation, config, output_dir / "overlays"))
+        print(_write_report(evaluation, folder, run.name))
+    if evaluation.images:
+        print(write_overlays(evaluation, pictures))
     return 0
 
 
-def _write_report(
-    evaluation: Evaluation, config: DetectionConfig, folder: Path, options: Options
-) -> Path:
+def _coco(evaluation: Evaluation) -> dict[str, Any]:
+    """Measures and prints COCO's AP."""
+    metrics = coco_metrics(*evaluation.pairs(), evaluation.config.eval_task())
+    print("\n" + format_coco(metrics))
+    return {"coco": metrics}
+
+
+def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Path:
+    """Explains the AP; the images of the worst frames are read again, by their ids."""
     # Not at the top: matplotlib takes a second to import.
     from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
-    frame_ids = list(evaluation.labels)
+    config, frame_ids = evaluation.config, list(evaluation.labels)
     labels, detections = evaluation.pairs()
     analysis = analyse(labels, detections, task=config.eval_task(), protocol=config.eval.protocol)
     worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
-    images = dict(read_images(config, evaluation.split, worst))
-    write_report(
-        folder / "report.html",
-        analysis,
-        title=f"AP of {options.run_dir.resolve().name}",
-        facts={
-            "split": evaluation.split,
-            "records": config.data.records_dir,
-            "network input": f"{config.data.image_width}x{config.data.image_height}",
-        },
-        pictures=draw_worst_frames(
-            analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
-        ),
-    )
-    write_metrics(folder / "analysis.json", analysis.to_json(frame_ids))
-    return folder / "report.html"
+    images = dict(read_images(config.data.records_dir, evaluation.split, worst))
+    with folder.writing(REPORT_FILE) as path:
+        write_report(
+            path,
+            analysis,
+            title=f"AP of {name}",
+            facts={
+                "split": evaluation.split,
+                "records": config.data.records_dir,
+                "network input": f"{config.data.image_width}x{config.data.image_height}",
+            },
+            pictures=draw_worst_frames(
+                analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
+            ),
+        )
+    with folder.writing(ANALYSIS_FILE) as figures:
+        write_metrics(figures, analysis.to_json(frame_ids))
+    return path

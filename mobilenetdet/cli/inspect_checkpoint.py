@@ -13,9 +13,9 @@ import tyro
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import compare_h5_layers
+from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -42,7 +42,8 @@ class Options:
 
     # Weight files (.h5, .weights.h5), states (checkpoint.npz) or run directories.
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    # Model to compare with: the directory of a run, a preset of a detector, or "classifier".
+    # Model to compare with: a run directory, the name of weights that ship, a preset of a detector,
+    # or "classifier".
     into: str = ""
     # Width multiplier of that classifier.
     alpha: float = 1.0
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     if not options.paths:
         raise ValueError("name weight files, states or run directories; --help says more")
     target = _build_target(options) if options.into else None
-    files = [file for path in options.paths for file in find_checkpoints(path)]
+    files = [file for path in options.paths for file in _find_files(path)]
     for file in files:
         summary = summarize_checkpoint(file)
         print("\n".join(_describe(summary, options.layers)))
@@ -73,12 +74,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _find_files(path: Path) -> list[Path]:
+    """Files of a run, of weights that ship by their name, or the file itself."""
+    return find_checkpoints(open_run(path).path if is_run(path) else path)
+
+
 def _build_target(options: Options) -> keras.Model:
     """Builds the model of --into with fresh weights."""
     if options.into == _CLASSIFIER:
         return _build_classifier(options)
-    if Path(options.into).exists():
-        return _build_of_run(Path(options.into))
+    if is_run(options.into):
+        return _build_of_run(options.into)
     if options.into not in PRESETS:
         raise ValueError(
             f"--into {options.into!r} is neither a run directory nor {_CLASSIFIER!r} nor a preset "
@@ -96,10 +102,10 @@ def _build_classifier(options: Options) -> keras.Model:
     return build_classifier((None, None, 3), num_classes=options.num_classes, alpha=options.alpha)
 
 
-def _build_of_run(path: Path) -> keras.Model:
+def _build_of_run(path: str) -> keras.Model:
     """Builds the model of a run of either kind; of neither, says why it is no detector's."""
     try:
-        config = read_config(path)
+        config = open_run(path).read_config()
     except ValueError:
         classifier = _read_classifier_config(path)
         if classifier is None:
@@ -110,12 +116,12 @@ def _build_of_run(path: Path) -> keras.Model:
     return build_detector(config, load_weights=False)[0]
 
 
-def _read_classifier_config(path: Path) -> ClassifierConfig | None:
+def _read_classifier_config(path: str) -> ClassifierConfig | None:
     """Returns the config of a classifier's run; None if it is none, or the classifier is absent."""
     with contextlib.suppress(ModuleNotFoundError, ValueError):
         from mobilenetdet.classification.config import ClassifierConfig
 
-        return read_config(path, ClassifierConfig)
+        return open_run(path).read_config(ClassifierConfig)
     return None
 
 

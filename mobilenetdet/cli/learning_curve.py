@@ -9,6 +9,7 @@ import numpy as np
 
 from mobilenetdet.analysis.learning_curve import draw_learning_curve, fit_power_law, read_point
 from mobilenetdet.cli.options import parse
+from mobilenetdet.runs import LEARNING_CURVE_PLOT
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     frames = [num_frames for num_frames, _ in points]
     aps = {name: [ap[name] for _, ap in points] for name in _classes(points)}
     laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
-    output = options.output or options.run_dir[0] / "learning_curve.png"
+    output = options.output or options.run_dir[0] / LEARNING_CURVE_PLOT
     draw_learning_curve(output, frames, aps, laws, until=max(options.num_frames, *frames))
     print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
     for num_frames, of_run in points:

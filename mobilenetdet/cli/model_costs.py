@@ -1,4 +1,4 @@
-"""Print what models cost."""
+"""Parameters and multiply-adds of the models."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,14 +19,12 @@ from mobilenetdet.config.detection import (
     PostprocessConfig,
 )
 from mobilenetdet.config.presets import make_preset
-from mobilenetdet.config.storage import read_config
+from mobilenetdet.runs import is_run, open_run
 
 Options = TypeVar("Options")
 # What training starts from where no preset is named, and where that run goes.
 DEFAULT_PRESET = "ssd_fpn"
 DEFAULT_RUN = Path("runs") / DEFAULT_PRESET
-# The trained detector that comes with the project.
-_PRETRAINED = Path(__file__).resolve().parents[2] / "data/pretrained" / DEFAULT_PRESET
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,6 @@ class UseOverrides:
 
 # The field of a command's options for them: switches are spelled `--eval.x True`, as in training.
 Overrides = Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
-
-
-def pretrained_run() -> Path:
-    """Returns the run directory of the detector that comes with the project, as seen from here."""
-    return Path(os.path.relpath(_PRETRAINED))
 
 
 def parse(kind: type[Options], argv: list[str] | None, default: Options | None = None) -> Options:
@@ -119,14 +111,14 @@ def run_defaults(
         FileNotFoundError: the run directory has no config.
     """
     run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
-    exists = (run_dir / "config.json").is_file()
+    exists = is_run(run_dir)
     preset = peek(argv, "preset", "")
     if preset:
         config = make_preset(preset)
     else:
-        config = read_config(run_dir) if exists else DetectionConfig()
+        config = open_run(run_dir).read_config() if exists else DetectionConfig()
     # Parsed before the missing run is complained of, so that --help works without one.
     options = parse(kind, argv, kind(run_dir=run_dir, overrides=UseOverrides.of(config)))
     if not exists and run_needed(options):
-        read_config(run_dir)
+        open_run(run_dir)
     return config, options

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.cli.options import DEFAULT_RUN, parse, pretrained_run
+from mobilenetdet.cli.options import DEFAULT_RUN, parse
 from mobilenetdet.deploy.pack import pack_run
+from mobilenetdet.runs import open_run
 
 KITTI_LICENCE = (
     "trained on KITTI, which is published for non-commercial use "
@@ -23,10 +24,12 @@ class Options:
 
     # What it was trained and measured on, for the card.
     data: str
-    # Run directory that scripts/train.py wrote.
+    # Run directory that mobilenetdet train wrote.
     run_dir: Path = DEFAULT_RUN
-    # Where config.json, best.weights.h5 and README.md go.
-    output_dir: Path = field(default_factory=pretrained_run)
+    # Where config.json, best.weights.h5 and README.md go; by default RUN_DIR/packed.
+    output_dir: Path | None = None
+    # Replaces such files that are there already.
+    overwrite: bool = False
     # Licence of the weights, for the card.
     licence: str = KITTI_LICENCE
 
@@ -35,10 +38,19 @@ def main(argv: list[str] | None = None) -> int:
     """Packs and says where and how large; returns 0.
 
     Raises:
+        FileExistsError: there are such files in the output directory, or it is the run itself.
         FileNotFoundError: the run is not there, or was not evaluated.
     """
     options = parse(Options, argv)
-    card = pack_run(options.run_dir, options.output_dir, data=options.data, licence=options.licence)
-    size = sum(file.stat().st_size for file in options.output_dir.iterdir() if file.is_file())
+    run = open_run(options.run_dir)
+    output_dir = options.output_dir or run.packed_dir
+    card = pack_run(
+        run,
+        output_dir,
+        data=options.data,
+        licence=options.licence,
+        overwrite=options.overwrite,
+    )
+    size = sum(file.stat().st_size for file in output_dir.iterdir() if file.is_file())
     print(f"{card}: {size / 1e6:.1f} MB with weights and config")
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobilenetdet.cli.options import DEFAULT_RUN, parse
 from mobilenetdet.draw.history_plots import plot_comparison, plot_history
+from mobilenetdet.runs import COMPARISON_PLOT, RunDir
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Options:
     Of several runs, their losses and their mean AP (or top-1) in one picture.
     """
 
-    # Run directories that scripts/train.py or scripts/train_classifier.py wrote.
+    # Run directories that mobilenetdet train or train_classifier wrote.
     run_dir: tuple[Path, ...] = (DEFAULT_RUN,)
     # The picture; by default metrics.png, or comparison.png, in the (first) run directory.
     output: Path | None = None
@@ -25,12 +26,12 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Draws and says where; returns 0."""
     options = parse(Options, argv)
-    first, *others = options.run_dir
-    if others:
-        output = options.output or first / "comparison.png"
-        plot_comparison({str(run): run / "metrics.csv" for run in options.run_dir}, output)
+    runs = [RunDir(path) for path in options.run_dir]
+    if len(runs) > 1:
+        output = options.output or runs[0].path / COMPARISON_PLOT
+        plot_comparison({str(run.path): run.history_file for run in runs}, output)
     else:
-        output = options.output or first / "metrics.png"
-        plot_history(first / "metrics.csv", output)
+        output = options.output or runs[0].history_plot
+        plot_history(runs[0].history_file, output)
     print(output)
     return 0

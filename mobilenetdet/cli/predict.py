@@ -8,11 +8,13 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import Overrides, UseOverrides, pretrained_run, run_defaults
+from mobilenetdet.cli.options import Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import find_files, read_pictures
-from mobilenetdet.runs import find_weights, load_detection_model
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import DEFAULT_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,14 @@ class Options:
 
     # Images, videos, folders or globs.
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    # Where the predictions go.
+    # Where the predictions go; files of others in there stay as they are.
     output_dir: Path = Path("predictions")
+    # Replaces files of others that have the names of those to write.
+    overwrite: bool = False
     # What to write: overlay (pictures), kitti (result files), json (one file).
     format: tuple[Format, ...] = ("overlay",)
-    # Run directory that scripts/train.py wrote; by default the detector that comes with the
-    # project.
-    run_dir: Path = field(default_factory=pretrained_run)
+    # Run directory, or the name of weights that ship with the package.
+    run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     overrides: Overrides = field(default_factory=UseOverrides)
@@ -41,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """Detects, writes and says where; returns 0.
 
     Raises:
+        FileExistsError: a file of another is in the way.
         FileNotFoundError: nothing to detect in, or no run.
         ValueError: a file is neither image nor video, or cannot be decoded.
     """
@@ -49,19 +53,15 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("name images, folders, globs or videos to detect in; --help says more")
     config = options.overrides.apply(config)
     files = find_files(options.inputs)
-    model = load_detection_model(config, options.weights or find_weights(options.run_dir))
-    writer = PredictionWriter(
-        options.output_dir,
-        options.format,
-        draw_score=config.eval.overlay_score,
-        classes=config.data.classes,
-    )
+    folder = OutputFolder(options.output_dir, overwrite=options.overwrite)
+    writer = PredictionWriter(folder, options.format, draw_score=config.eval.overlay_score)
+    model = load_detector(options.run_dir, weights=options.weights, config=config)
     num_pictures = num_found = 0
     with frame_progress(None, "detecting") as progress:
-        for picture, objects in detect_pictures(model, config, read_pictures(files)):
-            writer.add(picture, objects)
+        for picture, found in detect_pictures(model, read_pictures(files)):
+            writer.add(picture, found)
             num_pictures += 1
-            num_found += int((objects.scores >= config.eval.overlay_score).sum())
+            num_found += len(found.above(config.eval.overlay_score))
             progress(num_pictures)
     writer.close()
     print(

@@ -14,6 +14,7 @@ from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek, preset_help
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.runs import DETECTIONS_DIR, RunDir
 from mobilenetdet.training.train import train
 
 
@@ -43,8 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
     evaluation = train(options.config, run_dir, verbose=verbose)
-    print(format_metrics(evaluation.metrics))
-    print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/detections")
+    print(format_metrics(evaluation.ap))
+    run = RunDir(run_dir)
+    print(f"{run.metrics_file}, {run.evaluation_dir / DETECTIONS_DIR}")
     if options.config.eval.num_overlays:
-        print(f"{run_dir}/overlays/{MONTAGE_NAME}")
+        print(run.overlays_dir / MONTAGE_NAME)
     return 0

@@ -13,7 +13,7 @@ from mobilenetdet.classification.config import ClassifierConfig, ClassifierModel
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.classification.train import train_classifier
 from mobilenetdet.cli.options import parse, peek, preset_help
-from mobilenetdet.runs import find_weights
+from mobilenetdet.runs import RunDir
 
 DEFAULT_PRESET = "cifar10"
 
@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     config = resolve(options, run_dir)
     # A log file gets a line an epoch, a terminal a bar.
     train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
-    print(f"{run_dir}/eval/metrics.json, {run_dir}/eval/confusion.png, {run_dir}/metrics.png")
+    run = RunDir(run_dir)
+    print(f"{run.metrics_file}, {run.evaluation_dir}/confusion.png, {run.history_plot}")
     return 0
 
 
@@ -96,5 +97,5 @@ def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
                 f"--pretrain_path {path} is the run itself; to go on with it leave out "
                 "--load_pretrain, for a new run that begins with its weights name another --run_dir"
             )
-        weights = str(find_weights(path) if path.is_dir() else path)
+        weights = str(RunDir(path).find_weights() if path.is_dir() else path)
     return replace(config, model=replace(config.model, weights=weights))

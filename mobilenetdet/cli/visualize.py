@@ -13,14 +13,16 @@ from mobilenetdet.analysis.dataset_overlays import (
     write_label_overlays,
     write_match_overlays,
 )
-from mobilenetdet.analysis.overlays import write_overlays
+from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.evaluation.evaluate import evaluate_split
-from mobilenetdet.runs import find_weights, load_detection_model
+from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 
 _PRESETS = f"one of {', '.join(PRESETS)}"
 
@@ -37,7 +39,7 @@ class Options:
 
     # What to draw.
     what: Literal["detections", "labels", "batches", "matches"] = "detections"
-    # Run directory that scripts/train.py wrote.
+    # Run directory, or the name of weights that ship with the package: ssd_fpn.
     run_dir: Path = DEFAULT_RUN
     # Config to draw batches and matches by, instead of that of a run.
     preset: Annotated[str | None, tyro.conf.arg(help_behavior_hint=_PRESETS)] = None
@@ -47,8 +49,11 @@ class Options:
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
     frames: tuple[str, ...] = ()
-    # Where the pictures go; by default a folder named after them in the run directory.
+    # Where the pictures go; by default a folder named after them in the run directory. Files of
+    # others in there stay as they are.
     output_dir: Path | None = None
+    # Replaces files of others that have the names of those to write.
+    overwrite: bool = False
     overrides: Overrides = field(default_factory=UseOverrides)
 
 
@@ -56,13 +61,14 @@ def main(argv: list[str] | None = None) -> int:
     """Draws and says where; returns 0.
 
     Raises:
+        FileExistsError: a file of another is in the way.
         FileNotFoundError: there is no such run, or no records.
         ValueError: a frame is not in the split.
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
     config = options.overrides.apply(config)
-    name = "overlays" if options.what == "detections" else options.what
-    folder = options.output_dir or options.run_dir / name
+    folder = _output_folder(options)
+    folder.refuse_foreign([MONTAGE_NAME])
     if options.what == "labels":
         split = options.split or config.data.val_split
         print(write_label_overlays(config, split, folder, frame_ids=options.frames))
@@ -79,9 +85,24 @@ def _needs_run(options: Options) -> bool:
     return options.what == "detections"
 
 
-def _draw_detections(config: DetectionConfig, options: Options, folder: Path) -> Path:
+def _output_folder(options: Options) -> OutputFolder:
+    """The folder of the pictures; in the run itself its place is for nothing else."""
+    if options.output_dir is not None:
+        return OutputFolder(options.output_dir, overwrite=options.overwrite)
+    is_there = is_run(options.run_dir)
+    run = open_run(options.run_dir) if is_there else RunDir(options.run_dir)
+    name = OVERLAYS_DIR if options.what == "detections" else options.what
+    return OutputFolder(run.output_dir / name, overwrite=True)
+
+
+def _draw_detections(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
     split = options.split or config.data.val_split
-    model = load_detection_model(config, options.weights or find_weights(options.run_dir))
+    model = load_detector(options.run_dir, weights=options.weights, config=config)
     with frame_progress(count_frames(config, split), "detecting") as progress:
-        evaluation = evaluate_split(model, config, split, progress=progress)
-    return write_overlays(evaluation, config, folder, frame_ids=options.frames)
+        evaluation = evaluate_split(
+            model,
+            split=split,
+            keep=options.frames or config.eval.num_overlays,
+            progress=progress,
+        )
+    return write_overlays(evaluation, folder)

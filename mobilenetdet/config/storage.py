@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from mobilenetdet.config.detection import DetectionConfig
-
-# Slope and offset of each class in a run directory, see PostprocessConfig.calibration.
-CALIBRATION_FILE = "calibration.json"
 
 # A frozen dataclass with the class attributes KIND and COMMAND, as `DetectionConfig` has them.
 Config = TypeVar("Config")
@@ -44,24 +42,41 @@ def from_json(text: str, source: str, kind: type[Config] = DetectionConfig) -> C
 
 
 def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Config:
-    """Reads the config of a run; `path` is the run directory or its config.json.
+    """Reads a config file; `runs.RunDir.read_config` reads that of a run directory.
 
-    That of a detector's run directory has the calibration which training has left there.
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: see `from_json`.
     """
     path = Path(path)
-    file = path / "config.json" if path.is_dir() else path
-    if not file.is_file():
+    if not path.is_file():
         raise FileNotFoundError(
-            f"{file} does not exist; give a run directory that {kind.COMMAND} has written"
+            f"{path} does not exist; give a run directory that {kind.COMMAND} has written"
         )
-    config = from_json(file.read_text(), str(file), kind)
-    calibration = path / CALIBRATION_FILE
-    if not (path.is_dir() and calibration.is_file()):
-        return config
-    lines = tuple(tuple(line) for line in json.loads(calibration.read_text()))
-    return dataclasses.replace(
-        config, postprocess=dataclasses.replace(config.postprocess, calibration=lines)
-    )
+    return from_json(path.read_text(encoding="utf-8"), str(path), kind)
+
+
+def with_changes(config: Config, changes: Mapping[str, Any], source: str = "overrides") -> Config:
+    """Returns a config with other values for some settings.
+
+    Args:
+        config: to begin with.
+        changes: dotted key to value.
+        source: of the changes, for error messages.
+
+    Raises:
+        ValueError: as `from_json`.
+
+    Example: `with_changes(config, {"train.epochs": 5})`.
+    """
+    tree = dataclasses.asdict(config)
+    for key, value in changes.items():
+        *groups, leaf = key.split(".")
+        section = tree
+        for group in groups:
+            section = section.setdefault(group, {})
+        section[leaf] = value
+    return from_json(json.dumps(tree), source, type(config))
 
 
 def config_keys(kind: type[Config] = DetectionConfig) -> list[str]:

@@ -31,7 +31,10 @@ _OUTPUTS = {
     "num_dropped": tf.int32,
 }
 _TARGETS = ("boxes", "classes", "box_status", "num_dropped")
-_EVALUATION = ("images", "image_info", "frame_ids", "boxes", "classes", "box_status")
+_EVALUATION = (
+    *("images", "image_info", "frame_ids", "payloads"),
+    *("boxes", "classes", "box_status"),
+)
 
 
 def num_workers() -> int:
@@ -102,8 +105,8 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
 
     Returns:
         Dicts of images uint8 [B, H, W, 3] RGB, image_info float32 [B, 5] (`Letterbox.from_array`),
-        frame_ids string [B], boxes, classes and box_status as in `train_batches`. The last batch
-        may be smaller.
+        frame_ids string [B], payloads string [B] (the records), boxes, classes and box_status as in
+        `train_batches`. The last batch may be smaller.
 
     Raises:
         FileNotFoundError: the split is not converted.
@@ -113,6 +116,7 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
     records = records.enumerate().batch(config.eval.batch_size)
     records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
     batches = _prepare(records, config, training=False)
+    # Labels and encoded images are still in the records, and so need no reading of their own.
     batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
     return batches.prefetch(_PREFETCH_BATCHES)
 
@@ -147,10 +151,11 @@ def _prepare(
         """Runs the Python preprocessing of a batch, and sets the static shapes of its results."""
         values = tf.numpy_function(run, inputs, list(_OUTPUTS.values()), stateful=False)
         shapes = _shapes(config)
-        return {
+        batch = {
             key: tf.ensure_shape(value, shapes[key])
             for key, value in zip(_OUTPUTS, values, strict=True)
         }
+        return batch if training else batch | {"payloads": inputs[2]}
 
     batches = records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
     return batches.with_options(untuned())

@@ -12,45 +12,70 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.runs import find_weights
+from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, RunDir
 
-WEIGHTS, CONFIG, METRICS = "best.weights.h5", "config.json", "eval/metrics.json"
-CARD = "README.md"
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
 _OPTIMIZER = "optimizer"
 
 
-def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Path:
+def pack_run(
+    run: RunDir, output_dir: Path, *, data: str, licence: str, overwrite: bool = False
+) -> Path:
     """Packs the best weights of a run with its config, and writes a card that says what they are.
 
     The folder is a run directory: eval, visualize, predict and export read it like any other. The
     records are no longer where the run had them; its config names their default place.
 
     Args:
-        run_dir: a run that was evaluated.
+        run: was evaluated.
         output_dir: gets config.json, best.weights.h5 and README.md.
         data: what it was trained and measured on, for the card.
         licence: of the weights, for the card.
+        overwrite: replaces such files that are there already.
 
     Returns:
         The path of the card.
 
     Raises:
+        FileExistsError: one of the three files is there, or the output is the run itself.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
     """
-    config, metrics_path = read_config(run_dir), run_dir / METRICS
-    if not metrics_path.is_file():
+    config = run.read_config()
+    if not run.metrics_file.is_file():
         raise FileNotFoundError(
-            f"{metrics_path} does not exist; measure the run first: "
-            f"python scripts/eval.py --run_dir {run_dir}"
+            f"{run.metrics_file} does not exist; measure the run first: "
+            f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
         )
-    metrics = json.loads(metrics_path.read_text())
-    halve_weights(find_weights(run_dir), output_dir / WEIGHTS)
+    metrics, weights = json.loads(run.metrics_file.read_text()), run.find_weights()
+    _refuse_existing(run, output_dir, overwrite=overwrite)
+    halve_weights(weights, output_dir / BEST_WEIGHTS)
+    with atomic_write(output_dir / CONFIG_FILE) as temporary:
+        temporary.write_text(to_json(_packed_config(config)))
+    with atomic_write(output_dir / CARD_FILE) as temporary:
+        temporary.write_text(_card(config, metrics, data=data, licence=licence))
+    return output_dir / CARD_FILE
+
+
+def _refuse_existing(run: RunDir, output_dir: Path, *, overwrite: bool) -> None:
+    if output_dir.resolve() == run.path.resolve():
+        raise FileExistsError(
+            f"{output_dir} is the run itself, whose weights would be lost; name another folder "
+            "with --output_dir"
+        )
+    for name in (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE):
+        if (output_dir / name).exists() and not overwrite:
+            raise FileExistsError(
+                f"{output_dir / name} is there; name another folder with --output_dir, or replace "
+                "it with --overwrite"
+            )
+
+
+def _packed_config(config: DetectionConfig) -> DetectionConfig:
     defaults = DetectionConfig()
-    packed = dataclasses.replace(
+    return dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, records_dir=defaults.data.records_dir),
         # Where the files lay that training began from is nobody's business.
@@ -62,11 +87,6 @@ def pack_run(run_dir: Path, output_dir: Path, *, data: str, licence: str) -> Pat
         # Half-precision arithmetic is a choice of the machine that trains.
         train=dataclasses.replace(config.train, precision=defaults.train.precision),
     )
-    with atomic_write(output_dir / CONFIG) as temporary:
-        temporary.write_text(to_json(packed))
-    with atomic_write(output_dir / CARD) as temporary:
-        temporary.write_text(_card(config, metrics, data=data, licence=licence))
-    return output_dir / CARD
 
 
 def halve_weights(source: Path, target: Path) -> None:
@@ -118,8 +138,8 @@ def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licenc
     return f"""# Weights of a detector
 
 Best weights of a training run, kernels in half precision, and its config. The folder is a run
-directory: `--run_dir` of `scripts/eval.py`, `scripts/visualize.py` and `scripts/predict.py` takes
-it, and `scripts/predict.py` does by default.
+directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes it, and so does
+`mobilenetdet.load` in Python.
 
 - Network: MobileNetV1 (alpha {model.alpha:g}), head {model.head} at strides {strides}, pyramid of
   {model.pyramid_channels} channels, input {size} ({of_training} in training).

@@ -13,6 +13,7 @@ import numpy as np
 
 from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.detections import Detections
 from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
 from mobilenetdet.draw.class_colours import overlay_colours
 from mobilenetdet.draw.tags import Colour
@@ -48,10 +49,9 @@ def draw_labels(
 
 def draw_detections(
     image_rgb: np.ndarray,
-    detections: KittiObjects,
+    detections: Detections,
     *,
     ground_truth: KittiObjects | None = None,
-    classes: Sequence[str] = EVALUATED_CLASSES,
     title: str = "",
 ) -> np.ndarray:
     """Draws detections in the colours of their classes, over dashed ground truth if there is any.
@@ -60,14 +60,14 @@ def draw_detections(
         image_rgb: uint8 [H, W, 3]; it is not changed.
         detections: pixels of this image; those to be seen, so choose by score before.
         ground_truth: labelled objects.
-        classes: names in the order of the task; their places decide about the colours.
         title: stands at the right of the strip below the image.
 
     Returns:
         uint8 [H + strip, W, 3].
     """
     truth = KittiObjects.empty() if ground_truth is None else ground_truth
-    marks = [*_class_marks(truth, classes, dashed=True), *_class_marks(detections, classes)]
+    marks = _class_marks(truth, detections.classes, dashed=True)
+    marks += _class_marks(detections.to_kitti(), detections.classes)
     return render(image_rgb, marks, title, _GROUPS)
 
 

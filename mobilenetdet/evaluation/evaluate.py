@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,105 +11,161 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.detections import to_kitti
+from mobilenetdet.data.pipeline import count_frames
+from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
-from mobilenetdet.inference.detect import Progress, detect_split
-from mobilenetdet.inference.detection_model import DetectionModel
+from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
+from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.metric_table import write_metrics
-from mobilenetdet.records.detection_record import read_frames
-from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import DETECTIONS_DIR, METRICS_FILE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a detector made of a split.
 
     Attributes:
+        config: it was measured with.
         split: such as "val".
-        metrics: average precision of each class.
+        ap: KITTI's average precision.
         labels: ground truth by frame id.
-        results: detections by frame id, with class names.
+        detections: what was found, by frame id.
+        images: encoded images of the frames that were kept for drawing, by frame id.
     """
 
+    config: DetectionConfig
     split: str
-    metrics: AveragePrecision
+    ap: AveragePrecision
     labels: dict[str, KittiObjects]
-    results: dict[str, KittiObjects]
+    detections: dict[str, Detections]
+    images: dict[str, bytes]
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
-        """Returns labels and detections of the frames, both in the order of the labels."""
-        return list(self.labels.values()), [self.results[frame_id] for frame_id in self.labels]
-
-
-def read_labels(config: DetectionConfig, split: str) -> dict[str, KittiObjects]:
-    """Reads the ground truth of a split from its records, by frame id."""
-    paths = shard_paths(config.data.records_dir, split)
-    return {frame.frame_id: frame.objects for frame in read_frames(paths)}
+        """Returns labels and detections of the frames as KITTI's files have them, in one order."""
+        return list(self.labels.values()), [
+            self.detections[frame_id].to_kitti() for frame_id in self.labels
+        ]
 
 
 def evaluate_split(
-    model: DetectionModel,
-    config: DetectionConfig,
-    split: str,
+    model: LoadedDetector,
+    records_dir: str | os.PathLike[str] | None = None,
+    split: str | None = None,
     *,
-    labels: dict[str, KittiObjects] | None = None,
+    keep: int | Sequence[str] = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Detects in a split and measures the official AP.
+    """Detects in a split and measures the official AP, in one pass over the records.
 
     Args:
-        model: from `detect.make_detection_model`.
-        config: says where the records are and which protocol counts.
-        split: such as "val".
-        labels: ground truth from `read_labels`, if it was read already.
+        model: the detector; its config says which protocol counts.
+        records_dir: folder of the records; by default `data.records_dir` of the model's config.
+        split: such as "val"; by default `data.val_split`.
+        keep: frames whose images are kept for drawing: their ids, or how many, evenly spread.
         progress: called with the number of frames that are done.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: a frame to keep is not in the split.
     """
-    labels = labels or read_labels(config, split)
-    found = detect_split(model, config, split, progress)
-    results = {frame: to_kitti(found[frame], config.data.classes) for frame in labels}
-    metrics = evaluate_detections(
+    config = with_records(model.config, records_dir)
+    split = split or config.data.val_split
+    kept = _FramesToKeep.of(keep, count_frames(config, split))
+    labels, detections, images = {}, {}, {}
+    for index, (frame, found) in enumerate(
+        detect_records(model, config.data.records_dir, split, progress=progress)
+    ):
+        labels[frame.frame_id], detections[frame.frame_id] = frame.objects, found
+        if index in kept.places or frame.frame_id in kept.frame_ids:
+            images[frame.frame_id] = frame.encoded
+    refuse_unknown_frames(kept.frame_ids, labels)
+    ap = evaluate_detections(
         list(labels.values()),
-        list(results.values()),
+        [found.to_kitti() for found in detections.values()],
         task=config.eval_task(),
         protocol=config.eval.protocol,
     )
-    return Evaluation(split, metrics, labels, results)
+    return Evaluation(config, split, ap, labels, detections, images)
 
 
-def calibrated(evaluation: Evaluation, by_class: Mapping[str, Calibration]) -> Evaluation:
-    """Returns an evaluation with calibrated scores; AP looks at their order alone, and stays."""
-    results = {}
-    for frame_id, objects in evaluation.results.items():
-        scores = objects.scores.copy()
-        for name, calibration in by_class.items():
-            own = objects.types == name
+def spread_places(num_frames: int, count: int) -> list[int]:
+    """Returns up to `count` places among so many frames at equal distances, the first included.
+
+    Example: 2 of 4 are 0 and 2.
+    """
+    count = min(count, num_frames)
+    return [index * num_frames // count for index in range(count)]
+
+
+def refuse_unknown_frames(asked: Collection[str], known: Collection[str]) -> None:
+    """Checks that frames are in a split.
+
+    Raises:
+        ValueError: one is not; names all of them.
+    """
+    if unknown := sorted(set(asked) - set(known)):
+        raise ValueError(f"not in the records of this split: frames {', '.join(unknown)}")
+
+
+@dataclass(frozen=True)
+class _FramesToKeep:
+    """Frames by their place in the records, or by their id."""
+
+    places: frozenset[int] = frozenset()
+    frame_ids: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, keep: int | Sequence[str], num_frames: int) -> _FramesToKeep:
+        if isinstance(keep, int):
+            return cls(places=frozenset(spread_places(num_frames, keep)))
+        return cls(frame_ids=frozenset(keep))
+
+
+def calibrated(evaluation: Evaluation, by_class: Sequence[Calibration]) -> Evaluation:
+    """Returns an evaluation with calibrated scores; AP looks at their order alone, and stays.
+
+    Args:
+        evaluation: with the scores as the detector gives them.
+        by_class: a calibration a class, in the order of the class ids.
+    """
+    detections = {}
+    for frame_id, found in evaluation.detections.items():
+        scores = found.scores.copy()
+        for class_id, calibration in enumerate(by_class):
+            own = found.class_ids == class_id
             scores[own] = calibrate(scores[own], calibration)
         order = np.argsort(-scores, kind="stable")
-        results[frame_id] = replace(objects, scores=scores)[order]
-    return replace(evaluation, results=results)
+        detections[frame_id] = replace(found, scores=scores)[order]
+    return replace(evaluation, detections=detections)
 
 
 def write_evaluation(
-    evaluation: Evaluation, folder: Path, *, coco: dict[str, Any] | None = None
-) -> None:
-    """Writes metrics.json and detections/NNNNNN.txt; the old ones stay until all is written.
+    evaluation: Evaluation, folder: OutputFolder, *, more: Mapping[str, Any] | None = None
+) -> Path:
+    """Writes detections/NNNNNN.txt and metrics.json.
 
     Args:
         evaluation: what to write.
-        folder: gets the files.
-        coco: COCO's metrics, if they were measured, too.
+        folder: result files of an earlier evaluation in it are replaced when all are written;
+            files of others stay.
+        more: further figures for metrics.json, by name.
+
+    Returns:
+        The path of metrics.json.
+
+    Raises:
+        FileExistsError: a file of another is in the way; nothing has changed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".detections.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    for frame_id, objects in evaluation.results.items():
-        write_objects(temporary / f"{frame_id}.txt", objects)
-    target = folder / "detections"
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
-    figures = {"split": evaluation.split, **evaluation.metrics.to_dict()}
-    write_metrics(folder / "metrics.json", figures | ({} if coco is None else {"coco": coco}))
+    folder.refuse_foreign([METRICS_FILE])
+    with folder.replacing(f"{DETECTIONS_DIR}/*") as staging:
+        (staging / DETECTIONS_DIR).mkdir()
+        for frame_id, found in evaluation.detections.items():
+            write_objects(staging / DETECTIONS_DIR / f"{frame_id}.txt", found.to_kitti())
+    metrics = {"split": evaluation.split, **evaluation.ap.to_dict(), **(more or {})}
+    with folder.writing(METRICS_FILE) as path:
+        write_metrics(path, metrics)
+    return path

@@ -1,15 +1,12 @@
-"""A detector with its post-processing: from images to detections in the pixels of the originals."""
+"""A detector with its post-processing: from images to boxes in the pixels of the network input."""
 
 from __future__ import annotations
 
 import keras
-import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
-from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import PostprocessConfig
-from mobilenetdet.detections import Detections
 from mobilenetdet.models.anchor_head import Predictions
 from mobilenetdet.models.postprocess import select_detections
 
@@ -69,25 +66,3 @@ class DetectionModel(keras.Model):
             mirrored = self.detector(ops.flip(images, axis=2), training=False)
             predictions = average_mirrored(predictions, mirrored, self.mirror_order)
         return detect(self.detector, predictions, self.postprocess)
-
-
-def to_detections(outputs: dict[str, np.ndarray], image_info: np.ndarray) -> list[Detections]:
-    """Brings a batch of outputs back to the pixels of the original images.
-
-    Args:
-        outputs: what `select_detections` gives, as numpy arrays.
-        image_info: float32 [B, 5], see `Letterbox.to_array`.
-
-    Returns:
-        One `Detections` an image, clipped to it.
-    """
-    results = []
-    for boxes, scores, classes, info in zip(
-        outputs["boxes"], outputs["scores"], outputs["classes"], image_info, strict=True
-    ):
-        found = classes >= 0
-        boxes_xyxy = Letterbox.from_array(info).undo(boxes[found].astype(np.float64))
-        results.append(
-            Detections(boxes_xyxy, scores[found].astype(np.float64), classes[found].astype(int))
-        )
-    return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from mobilenetdet.records.encoded_image import decode_image
 
+# A path, or RGB uint8 [H, W, 3].
+Photo = str | os.PathLike[str] | np.ndarray
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
@@ -29,6 +32,26 @@ class Picture:
     name: str
     source: Path
     image: np.ndarray
+
+
+def read_photo(photo: Photo) -> np.ndarray:
+    """Returns a photo as RGB uint8 [H, W, 3].
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file cannot be decoded, or an array has another type or shape.
+    """
+    if not isinstance(photo, np.ndarray):
+        path = Path(photo)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist, or is a folder; give image files")
+        return decode_image(path.read_bytes(), str(path))
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise ValueError(
+            f"an array of shape {photo.shape} and {photo.dtype} was given; a photo is RGB uint8 "
+            "[H, W, 3], and several are a list"
+        )
+    return photo
 
 
 def find_files(inputs: Sequence[str]) -> list[Path]:

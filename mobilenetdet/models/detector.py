@@ -26,6 +26,7 @@ from mobilenetdet.models.weights import (
     load_backbone_weights,
     load_detector_weights,
 )
+from mobilenetdet.runs import find_detector_weights
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -194,7 +195,8 @@ def build_detector(
     report = None
     model = config.model
     if load_weights and model.detector_weights:
-        report = load_detector_weights(detector, model.detector_weights)
+        path = find_detector_weights(model.detector_weights)
+        report = load_detector_weights(detector, path)
     elif load_weights:
         report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
     return detector, report

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, RunState
+from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
+from mobilenetdet.training.checkpoint import RunState
 from mobilenetdet.training.optimizers import FIGURES, figures_of
 
 Result = TypeVar("Result")

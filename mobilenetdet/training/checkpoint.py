@@ -13,11 +13,8 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.runs import STATE_FILE
 from mobilenetdet.training.ema import EmaWeights
-
-STATE_FILE = "checkpoint.npz"
-BEST_WEIGHTS = "best.weights.h5"
-LAST_WEIGHTS = "last.weights.h5"
 
 
 class RunState:

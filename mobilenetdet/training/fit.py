@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import (
     Checkpoint,
     Drawing,
@@ -35,12 +36,13 @@ def fit_epochs(
         draw: makes pictures of a measurement for TensorBoard.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
     """
+    run = RunDir(state.run_dir)
     callbacks = [
         StopOnNaN(),
         state.ema,
         validation,
-        Checkpoint(state, validation, state.run_dir / "metrics.csv"),
-        TensorBoardLog(state.run_dir / "tensorboard", validation, draw),
+        Checkpoint(state, validation, run.history_file),
+        TensorBoardLog(run.events_dir, validation, draw),
     ]
     state.model.fit(
         batches,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.models.weight_file import read_weight_file
-from mobilenetdet.training.checkpoint import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
+from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
 
 # Parts of a run's state, by how the names of their arrays begin.
 STATE_PARTS = {"model": "weights", "optimizer": "optimizer", "ema": "averages"}

@@ -11,7 +11,6 @@ import keras
 from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.storage import CALIBRATION_FILE
 from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
 from mobilenetdet.draw.history_plots import plot_history
@@ -19,16 +18,17 @@ from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     calibrated,
     evaluate_split,
-    read_labels,
     write_evaluation,
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
-from mobilenetdet.inference.detect import make_detection_model
+from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
+from mobilenetdet.inference.runtimes import KerasRuntime
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.runs import claim_run_dir, load_detection_model
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import RunDir, claim_run_dir
 from mobilenetdet.training.callbacks import Measurement, Validation
-from mobilenetdet.training.checkpoint import BEST_WEIGHTS, RunState
+from mobilenetdet.training.checkpoint import RunState
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
@@ -43,15 +43,16 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
 
     Args:
         config: the whole config.
-        run_dir: where everything goes: config.json, metrics.csv and .png, tensorboard/, best and
-            last weights, eval/, overlays/. If it holds an unfinished run of the same config, that
-            is resumed after its last complete epoch.
+        run_dir: where everything goes, see `runs.py`. If it holds an unfinished run of the same
+            config, that is resumed after its last complete epoch.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Returns:
         The evaluation of the best weights on the validation split.
 
     Raises:
+        FileExistsError: the run directory has files of the names that training writes, and is no
+            run.
         ValueError: the run directory holds a run of another config, or no object of the training
             records has one of the classes.
     """
@@ -65,32 +66,38 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     state = RunState(detector, ema, run_dir)
     if state.restore():
         print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
-    evaluation = None
+    evaluation, run = None, RunDir(run_dir)
     if state.epoch < config.train.epochs:
         evaluation = _fit(config, detector, state, steps, verbose)
     if evaluation is None:  # the best epoch was before the interruption
-        model = load_detection_model(config, run_dir / BEST_WEIGHTS)
-        evaluation = evaluate_split(model, config, config.data.val_split)
-    evaluation = _calibrate(evaluation, config, run_dir)
-    write_evaluation(evaluation, run_dir / "eval")
-    plot_history(run_dir / "metrics.csv", run_dir / "metrics.png")
-    if config.eval.num_overlays:
-        write_overlays(evaluation, config, run_dir / "overlays")
+        model = load_detector(run_dir, weights=run.best_weights, config=config)
+        evaluation = evaluate_split(model, keep=_num_kept(config))
+    evaluation = _calibrate(evaluation, run)
+    _write(evaluation, run)
     return evaluation
 
 
-def _calibrate(evaluation: Evaluation, config: DetectionConfig, run_dir: Path) -> Evaluation:
+def _write(evaluation: Evaluation, run: RunDir) -> None:
+    """Writes what was measured; the places are the run's own, so it may replace what is there."""
+    write_evaluation(evaluation, OutputFolder(run.evaluation_dir, overwrite=True))
+    plot_history(run.history_file, run.history_plot)
+    if count := evaluation.config.eval.num_overlays:
+        folder = OutputFolder(run.overlays_dir, overwrite=True)
+        write_overlays(evaluation, folder, count=count)
+
+
+def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
     """Leaves the calibration of the scores in the run, and applies it."""
-    classes = config.data.classes
+    config = evaluation.config
     lines = fit_calibration(*evaluation.pairs(), config.eval_task(), protocol=config.eval.protocol)
-    with atomic_write(run_dir / CALIBRATION_FILE) as temporary:
+    with atomic_write(run.calibration_file) as temporary:
         temporary.write_text(json.dumps(lines) + "\n")
-    return calibrated(evaluation, dict(zip(classes, lines, strict=True)))
+    return calibrated(evaluation, lines)
 
 
 def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> Detector:
     # A checkpoint brings all weights; the file of the backbone may be gone by then.
-    resuming = (run_dir / "checkpoint.npz").is_file()
+    resuming = RunDir(run_dir).state_file.is_file()
     detector, report = build_detector(config, load_weights=not resuming)
     if report is not None:
         print(report)
@@ -107,20 +114,19 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
 def _fit(
     config: DetectionConfig, detector: Detector, state: RunState, steps: int, verbose: int
 ) -> Evaluation | None:
+    """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
     epochs = config.train.epochs
     validation = Validation(
         state,
         Measurement(
             measure=_make_measure(config, detector),
-            figures=lambda evaluation: flat_metrics(evaluation.metrics),
+            figures=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
         every=config.train.eval_every,
         epochs=epochs,
     )
-    draw = None
-    if config.train.tensorboard_images:
-        draw = lambda evaluation: tensorboard_overlays(evaluation, config)  # noqa: E731
+    draw = tensorboard_overlays if config.train.tensorboard_images else None
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
     fit_epochs(batches, state, validation, steps=steps, draw=draw, verbose=verbose)
     return validation.best
@@ -128,18 +134,22 @@ def _fit(
 
 def _make_measure(config: DetectionConfig, detector: Detector) -> Callable[[], Evaluation]:
     """Measures the weights of a detector at the size of `config`, which may not be its own."""
-    labels = read_labels(config, config.data.val_split)
     measured = detector
     if detector.image_size != config.image_size:
         measured, _ = build_detector(config, load_weights=False)
-    model = make_detection_model(measured)
+    model = LoadedDetector(KerasRuntime(measured), config)
 
     def measure() -> Evaluation:
         """Detects, and prints AP."""
         if measured is not detector:
             measured.set_weights(detector.get_weights())
-        evaluation = evaluate_split(model, config, config.data.val_split, labels=labels)
-        print("\n" + format_metrics(evaluation.metrics))
+        evaluation = evaluate_split(model, keep=_num_kept(config))
+        print("\n" + format_metrics(evaluation.ap))
         return evaluation
 
     return measure
+
+
+def _num_kept(config: DetectionConfig) -> int:
+    """Number of images to keep for overlays and for TensorBoard."""
+    return max(config.eval.num_overlays, config.train.tensorboard_images)

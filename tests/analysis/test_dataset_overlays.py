@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from mobilenetdet.analysis.dataset_overlays import (
     write_batch_overlays,
@@ -12,23 +13,34 @@ from mobilenetdet.analysis.dataset_overlays import (
     write_match_overlays,
 )
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.output_folder import OutputFolder
 
 
 def test_labels_and_batches(small_config: DetectionConfig, tmp_path: Path):
-    write_label_overlays(small_config, "train", tmp_path / "labels", frame_ids=["000003"])
+    write_label_overlays(
+        small_config, "train", OutputFolder(tmp_path / "labels"), frame_ids=["000003"]
+    )
     assert (tmp_path / "labels/000003.jpg").is_file()  # the frame without objects
-    write_batch_overlays(small_config, tmp_path / "batches")
-    assert sorted(p.name for p in (tmp_path / "batches").iterdir()) == [
+    write_batch_overlays(small_config, OutputFolder(tmp_path / "batches"))
+    assert sorted(p.name for p in (tmp_path / "batches").glob("*.jpg")) == [
         "batch_000.jpg",
         "batch_001.jpg",
         "montage.jpg",
     ]
 
 
+def test_labels_of_an_unknown_frame_are_refused(small_config: DetectionConfig, tmp_path: Path):
+    with pytest.raises(ValueError, match="split: frames 000003, 999999"):
+        write_label_overlays(
+            small_config, "val", OutputFolder(tmp_path), frame_ids=["000008", "999999", "000003"]
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_frames_are_drawn_at_the_size_of_training(small_config: DetectionConfig, tmp_path: Path):
     config = replace(small_config, train=replace(small_config.train, image_scale=0.5))
     for write, folder in ((write_batch_overlays, "batches"), (write_match_overlays, "matches")):
-        write(config, tmp_path / folder)
+        write(config, OutputFolder(tmp_path / folder))
         assert cv2.imread(str(tmp_path / folder / "batch_000.jpg")).shape[1] == 96
 
 
@@ -36,7 +48,8 @@ def test_matches_show_the_anchors_of_the_objects(small_config: DetectionConfig, 
     drawn = {}
     for stride in (8, 16):
         model = replace(small_config.model, strides=(stride,))
-        write_match_overlays(replace(small_config, model=model), tmp_path / str(stride))
+        folder = OutputFolder(tmp_path / str(stride))
+        write_match_overlays(replace(small_config, model=model), folder)
         drawn[stride] = cv2.imread(str(tmp_path / str(stride) / "batch_000.jpg")).astype(int)
     # The same frame, and other anchors on it.
     difference = np.abs(drawn[8] - drawn[16]).max(axis=2)

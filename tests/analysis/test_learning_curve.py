@@ -62,7 +62,7 @@ def test_runs_are_read_fitted_and_drawn(runs, capsys):
 
 def test_a_run_without_evaluation_is_named(runs):
     (runs[1] / "eval/metrics.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"run_200/eval/metrics.json.*scripts/eval.py"):
+    with pytest.raises(FileNotFoundError, match=r"run_200/eval/metrics.json.*mobilenetdet eval"):
         command.main(["--run_dir", *map(str, runs)])
 
 

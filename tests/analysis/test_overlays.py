@@ -1,60 +1,85 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.overlays import (
-    spread_frames,
-    tensorboard_overlays,
-    write_overlays,
-)
+from mobilenetdet.analysis.overlays import read_images, tensorboard_overlays, write_overlays
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.evaluation.evaluate import Evaluation, read_labels
+from mobilenetdet.detections import Detections
+from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
 from mobilenetdet.kitti.ap_result import AveragePrecision
-from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.shards import shard_paths
 
 
 @pytest.fixture()
 def evaluation(small_config: DetectionConfig) -> Evaluation:
     """Perfect detections of the validation frames."""
-    labels = read_labels(small_config, "val")
-    results = {}
-    for frame_id, objects in labels.items():
-        real = objects[objects.types != "DontCare"]
-        results[frame_id] = KittiObjects.from_detections(
-            real.types, real.boxes_xyxy, np.full(len(real), 0.8)
+    frames = list(read_frames(shard_paths(small_config.data.records_dir, "val")))
+    found = {}
+    for frame in frames:
+        real = frame.objects[frame.objects.types != "DontCare"]
+        ids = [small_config.data.classes.index(name) for name in real.types]
+        scores = np.full(len(real), 0.8)
+        found[frame.frame_id] = Detections(
+            real.boxes_xyxy, scores, np.array(ids, int), small_config.data.classes
         )
-    return Evaluation("val", AveragePrecision({}, "current", 4), labels, results)
+    return Evaluation(
+        small_config,
+        "val",
+        AveragePrecision({}, "current", len(frames)),
+        {frame.frame_id: frame.objects for frame in frames},
+        found,
+        {frame.frame_id: frame.encoded for frame in frames},
+    )
 
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [(0, []), (1, ["a"]), (2, ["a", "c"]), (4, ["a", "b", "c", "d"]), (9, ["a", "b", "c", "d"])],
+    [(0, []), (1, [0]), (2, [0, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])],
 )
-def test_spread_frames(count: int, expected: list[str]):
-    assert spread_frames(list("abcd"), count) == expected
+def test_spread_places(count: int, expected: list[int]):
+    assert spread_places(4, count) == expected
 
 
-def test_overlays_and_montage(evaluation, small_config: DetectionConfig, tmp_path: Path):
+def test_overlays_and_montage(evaluation, tmp_path: Path):
     folder = tmp_path / "overlays"
     folder.mkdir()
-    (folder / "old.jpg").write_text("of an older evaluation")
-    path = write_overlays(evaluation, small_config, folder)
+    (folder / "mine.jpg").write_text("of a user")
+    write_overlays(evaluation, OutputFolder(folder), count=1)
+    path = write_overlays(evaluation, OutputFolder(folder), count=2)
+    (folder / MANIFEST_FILE).unlink()
     names = sorted(p.name for p in folder.iterdir())
-    assert names == ["000008.jpg", "000010.jpg", "montage.jpg"]
+    assert names == ["000008.jpg", "000010.jpg", "mine.jpg", "montage.jpg"]
     assert [p.name for p in tmp_path.iterdir()] == ["overlays"]
     assert cv2.imread(str(path)).shape[1] > 1000
     overlay = cv2.imread(str(folder / "000008.jpg"))
     assert overlay.shape[1] == 192 and overlay.shape[0] > 64
 
 
-def test_unknown_frame_is_named(evaluation, small_config: DetectionConfig, tmp_path: Path):
-    with pytest.raises(ValueError, match="000000"):
-        write_overlays(evaluation, small_config, tmp_path / "o", frame_ids=["000008", "000000"])
+def test_pictures_of_an_older_evaluation_go(evaluation, tmp_path: Path):
+    write_overlays(evaluation, OutputFolder(tmp_path))
+    write_overlays(evaluation, OutputFolder(tmp_path), count=1)
+    assert sorted(p.name for p in tmp_path.glob("*.jpg")) == ["000008.jpg", "montage.jpg"]
 
 
-def test_tensorboard_pictures_have_one_size(evaluation, small_config: DetectionConfig):
-    pictures = tensorboard_overlays(evaluation, small_config)
+def test_images_are_read_by_id(small_config: DetectionConfig):
+    records = small_config.data.records_dir
+    read = list(read_images(records, "val", ["000010", "000009"]))
+    assert [frame_id for frame_id, _ in read] == ["000009", "000010"]
+    assert read[0][1].shape == (64, 192, 3)
+
+
+def test_an_evaluation_without_images_is_refused(evaluation, tmp_path: Path):
+    bare = replace(evaluation, images={})
+    with pytest.raises(ValueError, match="kept no image"):
+        write_overlays(bare, OutputFolder(tmp_path))
+
+
+def test_tensorboard_pictures_have_one_size(evaluation):
+    pictures = tensorboard_overlays(evaluation)
     assert pictures.shape == (4, 64, 192, 3)
     assert pictures.dtype == np.uint8

@@ -62,7 +62,7 @@ def test_faults_name_the_kind_and_the_nearest_of_its_keys():
 
 def test_a_run_without_config_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="mobilenetdet train_classifier"):
-        read_config(tmp_path, ClassifierConfig)
+        read_config(tmp_path / "config.json", ClassifierConfig)
 
 
 IMAGENET = {"dataset": "imagenet"}

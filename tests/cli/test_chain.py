@@ -9,8 +9,8 @@ import pytest
 
 from mobilenetdet.cli import eval as eval_command
 from mobilenetdet.cli import predict, train, visualize
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.runs import open_run
 
 SMALL = (
     "--train.epochs 1 --train.warmup_epochs 0.5 --train.eval_every 0 --model.alpha 0.25 "
@@ -28,7 +28,7 @@ def run_dir(small_kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_train_leaves_config_weights_and_ap(run_dir: Path):
-    assert read_config(run_dir).model.alpha == 0.25
+    assert open_run(run_dir).read_config().model.alpha == 0.25
     assert (run_dir / "eval/metrics.json").is_file()
     assert (run_dir / "best.weights.h5").is_file()
 

@@ -5,18 +5,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mobilenetdet.cli.options import DEFAULT_PRESET, pretrained_run
+from mobilenetdet.cli.options import DEFAULT_PRESET
 from mobilenetdet.cli.predict import main
 from mobilenetdet.config.presets import make_preset
-from mobilenetdet.config.storage import read_config
+from mobilenetdet.runs import open_run
 
 
 def test_it_is_small_and_says_what_it_is():
-    folder = pretrained_run()
+    run = open_run("ssd_fpn")
+    folder = run.path
     assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
     card = (folder / "README.md").read_text()
     assert "non-commercial" in card and "R40 moderate" in card and "split val" in card
-    config = read_config(folder)
+    config = run.read_config()
     assert config.model.anchors == make_preset(DEFAULT_PRESET).model.anchors
     assert len(config.postprocess.calibration) == config.num_classes
 

@@ -15,7 +15,7 @@ from mobilenetdet.config.detection import (
     TrainConfig,
 )
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.config.storage import config_keys, from_json, read_config, to_json
+from mobilenetdet.config.storage import config_keys, from_json, read_config, to_json, with_changes
 
 SECTIONS = {
     "data": DataConfig,
@@ -235,16 +235,24 @@ def test_text_that_is_no_config(text):
         from_json(text, "runs/a/config.json")
 
 
-def test_read_config_of_a_run_or_a_file(tmp_path):
+def test_read_config_of_a_file(tmp_path):
     config = DetectionConfig(train=TrainConfig(epochs=7))
     (tmp_path / "config.json").write_text(to_json(config))
-    assert read_config(tmp_path) == config
+    assert read_config(tmp_path / "config.json") == config
     assert read_config(str(tmp_path / "config.json")) == config
+
+
+def test_settings_change_by_their_keys():
+    config = with_changes(DetectionConfig(), {"train.epochs": 7, "data.image_width": 640})
+    assert (config.train.epochs, config.data.image_width) == (7, 640)
+    assert config.augment == DetectionConfig().augment
+    with pytest.raises(ValueError, match="did you mean train.epochs"):
+        with_changes(config, {"train.epoch": 7})
 
 
 def test_missing_config_names_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json does not exist.*mobilenetdet train"):
-        read_config(tmp_path)
+        read_config(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(

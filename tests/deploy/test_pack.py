@@ -11,12 +11,13 @@ import pytest
 
 from mobilenetdet.cli.pack_run import main
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.config.storage import to_json
 from mobilenetdet.deploy.pack import halve_weights, pack_run
+from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.runs import find_weights, load_detection_model
+from mobilenetdet.runs import RunDir, open_run
 
 CAR = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50"
 
@@ -39,15 +40,13 @@ def run_dir(tmp_path_factory, small_config: DetectionConfig) -> Path:
 
 @pytest.fixture
 def packed(run_dir: Path, tmp_path: Path) -> Path:
-    pack_run(run_dir, tmp_path / "packed", data="twelve frames", licence="none at all")
+    pack_run(RunDir(run_dir), tmp_path / "packed", data="twelve frames", licence="none at all")
     return tmp_path / "packed"
 
 
 def test_the_packed_weights_are_those_of_the_run(run_dir: Path, packed: Path):
-    config = read_config(packed)
     first, second = (
-        load_detection_model(config, find_weights(folder)).detector.get_weights()
-        for folder in (run_dir, packed)
+        load_detector(folder).runtime.detector.get_weights() for folder in (run_dir, packed)
     )
     for values, halved in zip(first, second, strict=True):
         assert halved.dtype == np.float32
@@ -69,7 +68,7 @@ def test_kernels_are_half_as_large_and_vectors_as_they_were(run_dir: Path, packe
 def test_the_config_keeps_what_counts_and_no_path_of_the_machine(
     packed: Path, small_config: DetectionConfig
 ):
-    config = read_config(packed)
+    config = open_run(packed).read_config()
     assert (config.model, config.postprocess) == (small_config.model, small_config.postprocess)
     assert config.data.records_dir == "data/KITTI/tfrecord"
 
@@ -86,8 +85,8 @@ def test_the_weights_that_training_began_from_are_named_without_their_folder(
     (run / "config.json").write_text(
         to_json(replace(small_config, model=replace(small_config.model, **began)))
     )
-    card = pack_run(run, tmp_path / "packed", data="twelve frames", licence="none at all")
-    model = read_config(tmp_path / "packed").model
+    card = pack_run(RunDir(run), tmp_path / "packed", data="twelve frames", licence="none at all")
+    model = open_run(tmp_path / "packed").read_config().model
     assert (model.weights, model.detector_weights) == ("imagenet.h5", "last.weights.h5")
     assert "begun with the weights of a whole detector" in card.read_text()
 
@@ -107,8 +106,8 @@ def test_the_card_says_data_licence_and_ap(packed: Path):
 
 def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):
     (tmp_path / "config.json").write_text((run_dir / "config.json").read_text())
-    with pytest.raises(FileNotFoundError, match=r"measure the run first: python scripts/eval.py"):
-        pack_run(tmp_path, tmp_path / "packed", data="", licence="")
+    with pytest.raises(FileNotFoundError, match=r"measure the run first: mobilenetdet eval"):
+        pack_run(RunDir(tmp_path), tmp_path / "packed", data="", licence="")
     assert not (tmp_path / "packed").exists()
 
 
@@ -124,3 +123,32 @@ def test_the_command_says_how_large_it_is(run_dir: Path, tmp_path: Path, capsys)
     options = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / "out")]
     assert main([*options, "--data", "twelve frames"]) == 0
     assert f"{tmp_path}/out/README.md: 0.2 MB" in capsys.readouterr().out
+
+
+def test_the_output_follows_the_run_and_nothing_is_lost(run_dir: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    options = ["--run_dir", str(run), "--data", "twelve frames"]
+    assert main(options) == 0
+    assert {path.name for path in (run / "packed").iterdir()} == {
+        "README.md",
+        "best.weights.h5",
+        "config.json",
+    }
+    with pytest.raises(FileExistsError, match=r"packed/best\.weights\.h5 is there.*--overwrite"):
+        main(options)
+    assert main([*options, "--overwrite"]) == 0
+    for overwrite in ([], ["--overwrite"]):
+        with pytest.raises(FileExistsError, match="is the run itself"):
+            main([*options, "--output_dir", str(run), *overwrite])
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_the_weights_that_ship_are_not_replaced(run_dir: Path):
+    shipped = open_run("ssd_fpn")
+    before = shipped.best_weights.read_bytes()
+    options = ["--run_dir", str(run_dir), "--data", "twelve frames"]
+    with pytest.raises(FileExistsError, match="is there"):
+        main([*options, "--output_dir", str(shipped.path)])
+    assert shipped.best_weights.read_bytes() == before

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mobilenetdet.detections import Detections
 from mobilenetdet.draw import PALETTE, draw_comparison, draw_detections, draw_labels
 from mobilenetdet.kitti.labels import KittiObjects
 
@@ -25,6 +26,10 @@ TYPES = ["Car", "Pedestrian", "DontCare", "cyclist", "Elk", "Van"]
 
 def objects(types=TYPES, boxes=BOXES):
     return KittiObjects.from_detections(types, boxes, np.linspace(1, 0, len(types)))
+
+
+def detections(types=TYPES, boxes=BOXES):
+    return Detections.from_kitti(objects(types, boxes))
 
 
 def labels(types=TYPES, boxes=BOXES):
@@ -50,7 +55,7 @@ def test_any_box_on_any_image_and_the_image_is_not_changed(size, grey):
     outcomes = ["hit", "miss", "ignored"] * 2
     for drawn in (
         draw_labels(image, labels(), title="000000"),
-        draw_detections(image, objects(), ground_truth=labels(), title="000000"),
+        draw_detections(image, detections(), ground_truth=labels(), title="000000"),
         compare(image, labels(), objects(), outcomes, ["hit", "false_alarm", "ignored"] * 2),
     ):
         assert drawn.dtype == np.uint8
@@ -69,7 +74,7 @@ def test_without_boxes_the_image_stays_and_the_strip_is_added():
 def test_outlines_lie_where_the_boxes_are():
     image = np.zeros((375, 1242, 3), np.uint8)
     box = np.array([[100, 50, 300, 150]], float)
-    drawn = draw_detections(image, objects(["Elk"], box))[:375]
+    drawn = draw_detections(image, detections(["Elk"], box))[:375]
     rows, columns = np.nonzero(drawn[60:].any(-1))  # below the tag
     # A line of 3 pixels, and its dark casing (which is black here), around the first and last.
     assert abs(columns.min() - 100) <= 1 and abs(columns.max() - 299) <= 1
@@ -123,7 +128,7 @@ def test_lines_grow_with_the_image():
     def line_width(height, width):
         image = np.zeros((height, width, 3), np.uint8)
         box = np.array([[0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height]])
-        row = draw_detections(image, objects(["Elk"], box))[int(0.7 * height)]
+        row = draw_detections(image, detections(["Elk"], box))[int(0.7 * height)]
         return np.count_nonzero(row.any(-1)) / 2
 
     assert line_width(375, 1242) == 3

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
     ModelConfig,
     PostprocessConfig,
 )
-from mobilenetdet.inference.detection_model import DetectionModel, average_mirrored, to_detections
+from mobilenetdet.inference.detection_model import DetectionModel, average_mirrored
 from mobilenetdet.models.detector import Detector, build_detector
 
 HEIGHT, WIDTH = 64, 128
@@ -95,34 +94,6 @@ def test_anchors_without_a_mirror_image_are_refused(images):
     with pytest.raises(ValueError, match=r"stride 256.*data\.image_width a multiple of 256"):
         DetectionModel(detector, PostprocessConfig(mirror=True))
     assert isinstance(DetectionModel(detector, PostprocessConfig()), keras.Model)
-
-
-def test_detections_come_back_to_the_original_image():
-    infos = [Letterbox.fit(size, (HEIGHT, WIDTH)) for size in ((375, 1242), (100, 50))]
-    original = np.array([[[100.0, 50, 300, 200]], [[10, 20, 30, 80]]])
-    outputs = {
-        "boxes": np.stack([i.apply(b) for i, b in zip(infos, original, strict=True)]),
-        "scores": np.array([[0.9], [0.4]]),
-        "classes": np.array([[2], [0]]),
-    }
-    # A second place of each image is empty.
-    outputs = {name: np.repeat(value, 2, axis=1) for name, value in outputs.items()}
-    outputs["classes"][:, 1] = -1
-    detections = to_detections(outputs, np.stack([info.to_array() for info in infos]))
-    for found, boxes, score, index in zip(detections, original, (0.9, 0.4), (2, 0), strict=True):
-        np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=1e-3)
-        assert found.boxes_xyxy.dtype == np.float64
-        assert (found.scores.tolist(), found.classes.tolist()) == ([score], [index])
-
-
-def test_detections_of_an_empty_image():
-    outputs = {
-        "boxes": np.zeros((1, 4, 4)),
-        "scores": np.zeros((1, 4)),
-        "classes": np.full((1, 4), -1),
-    }
-    (found,) = to_detections(outputs, Letterbox.fit((10, 10), (HEIGHT, WIDTH)).to_array()[None])
-    assert len(found) == 0
 
 
 class TwoBoxes(keras.Model):

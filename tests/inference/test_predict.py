@@ -1,83 +1,72 @@
 """Detections of pictures that are no records, with a model that finds what is red."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fixtures.red_finder import red_image
 
-from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.detections import Detections
 from mobilenetdet.inference.predict import PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import Picture
-from mobilenetdet.kitti.labels import KittiObjects, read_objects
+from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])
 
 
-class RedFinder:
-    """Stands in for a detection model: the box around all red pixels is a Car of score 0.9."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[int, ...]] = []
-
-    def predict_on_batch(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Detects in uint8 [B, H, W, 3]; boxes are in pixels of these images."""
-        self.batches.append(images.shape)
-        boxes = np.zeros((len(images), 1, 4), np.float32)
-        for row, image in zip(boxes, images, strict=True):
-            y, x = np.nonzero((image[..., 0] > 180) & (image[..., 1] < 80))
-            if len(x):
-                row[0] = x.min(), y.min(), x.max() + 1, y.max() + 1
-        found = boxes[..., 2] > 0
-        return {
-            "boxes": boxes,
-            "scores": np.where(found, 0.9, 0.0).astype(np.float32),
-            "classes": np.where(found, 0, -1).astype(np.int32),
-        }
-
-
 def picture(name: str, size: tuple[int, int], box: np.ndarray | None) -> Picture:
     """A grey picture of (height, width) with a red box."""
-    image = np.full((*size, 3), 120, np.uint8)
-    if box is not None:
-        left, top, right, bottom = box.astype(int)
-        image[top:bottom, left:right] = (255, 0, 0)
-    return Picture(name, Path(f"{name}.png"), image)
+    return Picture(name, Path(f"{name}.png"), red_image(size, box))
 
 
-def detection(score: float) -> KittiObjects:
-    return KittiObjects.from_detections(["Car"], BOX[None], [score])
+def detection(score: float) -> Detections:
+    return Detections(BOX[None], [score], [0], ("Car",))
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 8])
-def test_boxes_are_in_pixels_of_the_picture(small_config: DetectionConfig, batch_size: int):
-    config = replace(small_config, eval=replace(small_config.eval, batch_size=batch_size))
+@pytest.mark.parametrize(("batch_size", "sizes"), [(1, {1}), (3, {3}), (8, {4})])
+def test_boxes_are_in_pixels_of_the_picture(red_finder, batch_size: int, sizes: set[int]):
     given = [
         picture("wide", (64, 400), BOX),
         picture("tall", (300, 100), BOX),
         picture("empty", (64, 192), None),
         picture("large", (640, 1920), BOX * 10),
     ]
-    model = RedFinder()
-    found = list(detect_pictures(model, config, given))
+    model = red_finder(batch_size=batch_size)
+    found = list(detect_pictures(model, iter(given)))
     assert [each.name for each, _ in found] == ["wide", "tall", "empty", "large"]
-    for each, objects in found:
+    for each, detections in found:
         if each.name == "empty":
-            assert len(objects) == 0
+            assert len(detections) == 0
             continue
         expected = BOX * (10 if each.name == "large" else 1)
-        assert list(objects.types) == ["Car"]
+        assert list(detections.class_names) == ["Car"]
         # One pixel of the network is so many of the picture.
         pixel = max(each.image.shape[0] / 64, each.image.shape[1] / 192)
-        np.testing.assert_allclose(objects.boxes_xyxy[0], expected, atol=1.01 * pixel)
-    # Every batch is full, so that one shape is compiled.
-    assert set(model.batches) == {(batch_size, 64, 192, 3)}
+        np.testing.assert_allclose(detections.boxes_xyxy[0], expected, atol=1.01 * pixel)
+    # Every batch is as large as the first, so that one shape is compiled.
+    assert set(model.runtime.batches) == {(size, 64, 192, 3) for size in sizes}
+
+
+def test_no_more_pictures_are_read_than_a_batch_needs(red_finder):
+    """A video may be longer than memory."""
+    read = []
+
+    def pictures():
+        for index in range(10):
+            read.append(index)
+            yield picture(str(index), (64, 192), BOX)
+
+    found = detect_pictures(red_finder(batch_size=2), pictures())
+    for _ in range(3):
+        next(found)
+    assert len(read) == 4
 
 
 def test_files_of_each_format(tmp_path: Path):
-    writer = PredictionWriter(tmp_path, ["overlay", "kitti", "json"], draw_score=0.5)
+    writer = PredictionWriter(OutputFolder(tmp_path), ["overlay", "kitti", "json"], draw_score=0.5)
     for name, score in (("sure", 0.9), ("unsure", 0.2)):
         writer.add(picture(name, (64, 192), None), detection(score))
     assert not (tmp_path / "detections.json").exists()  # not before it is whole
@@ -101,7 +90,23 @@ def test_files_of_each_format(tmp_path: Path):
 
 
 def test_only_what_is_asked_for_is_written(tmp_path: Path):
-    writer = PredictionWriter(tmp_path / "out", ["kitti"], draw_score=0.5)
+    writer = PredictionWriter(OutputFolder(tmp_path / "out"), ["kitti"], draw_score=0.5)
     writer.add(picture("one", (64, 192), None), detection(0.9))
     writer.close()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["kitti"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"kitti", MANIFEST_FILE}
+
+
+def test_files_of_others_stay_and_are_not_written_over(tmp_path: Path):
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays/mine.jpg").write_text("mine")
+    (tmp_path / "detections.json").write_text("of another program")
+    with pytest.raises(FileExistsError, match=r"detections\.json is there.*--overwrite"):
+        PredictionWriter(OutputFolder(tmp_path), ["json"], draw_score=0.5)
+    for _ in range(2):  # the second call replaces what the first has written
+        writer = PredictionWriter(OutputFolder(tmp_path), ["overlay"], draw_score=0.5)
+        writer.add(picture("one", (64, 192), None), detection(0.9))
+        with pytest.raises(FileExistsError, match=r"mine\.jpg"):
+            writer.add(picture("mine", (64, 192), None), detection(0.9))
+    assert (tmp_path / "overlays/mine.jpg").read_text() == "mine"
+    assert (tmp_path / "overlays/one.jpg").is_file()

@@ -9,9 +9,8 @@ import pytest
 from fixtures.own_classes import with_classes
 
 from mobilenetdet.cli import kitti_eval
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.evaluation.evaluate import evaluate_split
-from mobilenetdet.runs import find_weights, load_detection_model
+from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.training.train import train
 
 
@@ -27,16 +26,15 @@ def run(request, own_classes_config, tmp_path_factory):
 
 def test_every_class_is_found_and_the_best_epoch_is_kept(run):
     classes, folder, evaluation, _ = run
-    assert tuple(evaluation.metrics) == classes
-    assert all(ap.moderate.r40 > 0 for ap in evaluation.metrics.values())
+    assert tuple(evaluation.ap) == classes
+    assert all(ap.moderate.r40 > 0 for ap in evaluation.ap.values())
     with (folder / "metrics.csv").open() as file:
         column = [row["val/mean/moderate/R40"] for row in csv.DictReader(file)]
     measured = [float(value) for value in column if value]
     assert len(measured) == 3
-    assert evaluation.metrics.mean.moderate.r40 == pytest.approx(max(measured))
-    config = read_config(folder)
-    again = evaluate_split(load_detection_model(config, find_weights(folder)), config, "val")
-    assert again.metrics.mean.moderate.r40 == pytest.approx(max(measured), abs=1e-6)
+    assert evaluation.ap.mean.moderate.r40 == pytest.approx(max(measured))
+    again = evaluate_split(load_detector(folder), split="val")
+    assert again.ap.mean.moderate.r40 == pytest.approx(max(measured), abs=1e-6)
 
 
 def test_the_result_files_are_scored_by_the_command(run, own_classes_root, tmp_path, capsys):
@@ -50,7 +48,7 @@ def test_the_result_files_are_scored_by_the_command(run, own_classes_root, tmp_p
     assert printed.count(guess) == (classes[0] != "Car")
     measured = json.loads(out.read_text())
     assert list(measured) == ["protocol", "frames", classes[0]]
-    expected = evaluation.metrics[classes[0]].moderate.r40
+    expected = evaluation.ap[classes[0]].moderate.r40
     assert measured[classes[0]]["moderate"]["R40"] == pytest.approx(expected) and expected > 0
 
 

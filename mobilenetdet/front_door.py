@@ -1,0 +1,150 @@
+"""The Python API: load, detect, draw, evaluate and train in a line each; see docs/python.md.
+
+Nothing here imports TensorFlow or Keras before it is called.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mobilenetdet.config.detection import DetectionConfig
+    from mobilenetdet.detections import Detections
+    from mobilenetdet.inference.loaded_detector import LoadedDetector, Photo
+    from mobilenetdet.kitti.ap_result import AveragePrecision
+
+# `draw` leaves out what scores less, unless told otherwise.
+_DRAW_SCORE = 0.5
+
+
+def load(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedDetector:
+    """Loads a trained detector.
+
+    No global seed and no global dtype policy is set.
+
+    Args:
+        source: a run directory, or the name of weights that ship with the package; by default
+            those, `ssd_fpn`.
+        weights: a weight file; by default the best of the run, or the last if none was measured.
+        overrides: settings to change, by dotted key: `{"postprocess.mirror": True}`.
+
+    Raises:
+        FileNotFoundError: there is no such run, or it has no weights; says how to come by one.
+        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+    """
+    from mobilenetdet.inference.loaded_detector import load_detector
+    from mobilenetdet.runs import DEFAULT_WEIGHTS
+
+    name = DEFAULT_WEIGHTS if source is None else source
+    return load_detector(name, weights=weights, overrides=overrides)
+
+
+def draw(
+    photo: Photo, found: Detections, *, min_score: float = _DRAW_SCORE, title: str = ""
+) -> np.ndarray:
+    """Draws detections over a photo.
+
+    Args:
+        photo: a path, or RGB uint8 [H, W, 3]; it is not changed.
+        found: in pixels of this photo.
+        min_score: detections below it are left out.
+        title: stands in the strip below the photo, which counts what was drawn.
+
+    Returns:
+        RGB uint8 [H + strip, W, 3].
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file cannot be decoded, or an array is not RGB uint8.
+    """
+    from mobilenetdet.draw.overlays import draw_detections
+    from mobilenetdet.inference.sources import read_photo
+
+    return draw_detections(read_photo(photo), found.above(min_score), title=title)
+
+
+def evaluate(
+    model: LoadedDetector,
+    records_dir: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> AveragePrecision:
+    """Measures KITTI's official 2D average precision of a detector.
+
+    Args:
+        model: from `load`.
+        records_dir: folder of the TFRecords; by default where the run had them.
+        split: such as "val"; by default the run's validation split.
+        progress: called with the number of frames that are done.
+
+    Raises:
+        FileNotFoundError: the split is not converted; names the command.
+    """
+    from mobilenetdet.evaluation.evaluate import evaluate_split
+
+    return evaluate_split(model, records_dir, split, progress=progress).ap
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What training left behind.
+
+    Attributes:
+        dir: the run directory.
+        ap: KITTI's average precision of the best weights on the validation split.
+    """
+
+    dir: Path
+    ap: AveragePrecision
+
+    def load(self) -> LoadedDetector:
+        """Loads the best weights."""
+        return load(self.dir)
+
+
+def train(
+    preset: str | DetectionConfig,
+    *,
+    run_dir: str | os.PathLike[str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    verbose: int = 1,
+) -> TrainedRun:
+    """Trains a detector, or goes on with a run that was interrupted.
+
+    Args:
+        preset: the name of one, or a whole config.
+        run_dir: where everything goes; by default runs/PRESET.
+        overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+
+    Raises:
+        FileExistsError: the run directory has files of others in the way.
+        FileNotFoundError: there are no records; names the command.
+        ValueError: no such preset or setting, or the directory holds a run of another config.
+    """
+    from mobilenetdet.config.presets import make_preset
+    from mobilenetdet.config.storage import with_changes
+    from mobilenetdet.training.train import train as run_training
+
+    if isinstance(preset, str):
+        config, run_dir = make_preset(preset), run_dir or Path("runs") / preset
+    else:
+        config = preset
+    if run_dir is None:
+        raise ValueError("train with a whole config needs run_dir, where the run goes")
+    if overrides:
+        config = with_changes(config, overrides)
+    evaluation = run_training(config, Path(run_dir), verbose=verbose)
+    return TrainedRun(Path(run_dir), evaluation.ap)

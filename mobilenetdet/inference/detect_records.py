@@ -1,0 +1,66 @@
+"""Running a detector over a split of records, each of them read and decoded once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.pipeline import eval_batches
+from mobilenetdet.detections import Detections
+from mobilenetdet.inference.loaded_detector import LoadedDetector
+from mobilenetdet.records.detection_record import RecordFrame, decode_record
+
+# Called with the number of frames that are done.
+Progress = Callable[[int], None]
+
+
+class DetectedFrame(NamedTuple):
+    """A frame of the records (its image as it is encoded, its labels) and what was found in it."""
+
+    frame: RecordFrame
+    detections: Detections
+
+
+def detect_records(
+    model: LoadedDetector,
+    records_dir: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Iterator[DetectedFrame]:
+    """Detects in every frame of a split, in the order of the records.
+
+    Args:
+        model: the detector.
+        records_dir: folder of the records; by default `data.records_dir` of the model's config.
+        split: such as "val"; by default `data.val_split`.
+        progress: called after each batch with the frames done so far.
+
+    Yields:
+        Each frame with its detections, in pixels of its image.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+    """
+    config = with_records(model.config, records_dir)
+    done, size = 0, 0
+    for batch in eval_batches(config, split or config.data.val_split).as_numpy_iterator():
+        size = max(size, len(batch["images"]))
+        found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)
+        for payload, detections in zip(batch["payloads"], found, strict=True):
+            yield DetectedFrame(decode_record(payload), detections)
+        done += len(found)
+        if progress is not None:
+            progress(done)
+
+
+def with_records(
+    config: DetectionConfig, records_dir: str | os.PathLike[str] | None
+) -> DetectionConfig:
+    """Returns a config with other records; None leaves it as it is."""
+    if records_dir is None:
+        return config
+    return replace(config, data=replace(config.data, records_dir=str(records_dir)))

@@ -1,0 +1,197 @@
+"""A trained detector, ready to use: its network, and all that has to be known beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import keras
+import numpy as np
+
+from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import with_changes
+from mobilenetdet.data.letterbox_image import letterbox_image
+from mobilenetdet.detections import Detections
+from mobilenetdet.inference.runtimes import KerasRuntime, RawDetections, Runtime
+from mobilenetdet.inference.sources import Photo, read_photo
+from mobilenetdet.models.detector import Detector
+from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedDetector:
+    """A trained detector.
+
+    Attributes:
+        runtime: runs the network.
+        config: everything that decides what the detector is, and the defaults for using it: batch
+            size, records, split, protocol, calibration of the scores.
+        source: the run directory, or the name of weights that ship.
+    """
+
+    runtime: Runtime
+    config: DetectionConfig
+    source: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that are detected."""
+        return self.runtime.classes
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the network input, pixels; any picture is fitted into it."""
+        return self.runtime.image_size
+
+    @property
+    def calibration(self) -> tuple[tuple[float, float], ...]:
+        """Slope and offset by which the scores of each class are calibrated; empty for none."""
+        return self.config.postprocess.calibration
+
+    def __repr__(self) -> str:
+        """Says where it comes from, what it detects and at which size."""
+        height, width = self.image_size
+        return f"LoadedDetector({self.source!r}, {', '.join(self.classes)}, {width}x{height})"
+
+    @overload
+    def detect(self, photos: Photo) -> Detections:
+        """Detects in one photo."""
+        ...
+
+    @overload
+    def detect(self, photos: Sequence[Photo]) -> list[Detections]:
+        """Detects in each photo of a list."""
+        ...
+
+    def detect(self, photos: Photo | Sequence[Photo]) -> Detections | list[Detections]:
+        """Detects in one photo, or in each of a list.
+
+        Every detection down to `postprocess.score_threshold` is returned; `found.above(0.5)` are
+        the likely ones.
+
+        Args:
+            photos: a path, RGB uint8 [H, W, 3], or a list of either.
+
+        Returns:
+            Detections in pixels of the photo, the best score first; a list for a list.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: a file cannot be decoded, or an array is not RGB uint8.
+        """
+        if isinstance(photos, str | os.PathLike | np.ndarray):
+            return next(self.detect_images([read_photo(photos)]))
+        return list(self.detect_images(map(read_photo, photos)))
+
+    def detect_images(self, images: Iterable[np.ndarray]) -> Iterator[Detections]:
+        """Detects in images of any size, uint8 [H, W, 3] RGB, `eval.batch_size` at a time."""
+        images, size = iter(images), 0
+        while batch := list(islice(images, self.config.eval.batch_size)):
+            fitted = [self.letterbox(image) for image in batch]
+            size = max(size, len(fitted))
+            info = np.stack([letterbox.to_array() for _, letterbox in fitted])
+            yield from self.detect_batch(np.stack([i for i, _ in fitted]), info, fill_to=size)
+
+    def letterbox(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
+        """Fits uint8 [H, W, 3] into the network input; returns the transform as well."""
+        return letterbox_image(image, self.image_size)
+
+    def detect_batch(
+        self, images: np.ndarray, image_info: np.ndarray, *, fill_to: int = 0
+    ) -> list[Detections]:
+        """Detects in one batch of letterboxed images.
+
+        Args:
+            images: uint8 [B, *image_size, 3], RGB.
+            image_info: float32 [B, 5], see `Letterbox.to_array`.
+            fill_to: a smaller batch is filled up to this size with its last image. Each size that
+                occurs is compiled, which takes longer than the images that are too many.
+
+        Returns:
+            B detections in pixels of the original images.
+        """
+        missing = max(0, fill_to - len(images))
+        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        raw = RawDetections(*(array[: len(images)] for array in self.runtime.run(filled)))
+        return to_detections(raw, image_info, self.classes)
+
+
+def load_detector(
+    source: str | os.PathLike[str] = DEFAULT_WEIGHTS,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    config: DetectionConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedDetector:
+    """Loads a trained detector. Keras' dtype policy and all global seeds stay as they are.
+
+    Args:
+        source: the name of weights that ship, or a run directory.
+        weights: a weight file; by default the best of the run, or the last if none was measured.
+        config: to use instead of that of the run.
+        overrides: settings to change, by dotted key: `{"postprocess.mirror": True}`.
+
+    Raises:
+        FileNotFoundError: there is no such run, or no weights.
+        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+    """
+    run = open_run(source)
+    config = run.read_config() if config is None else config
+    if overrides:
+        config = with_changes(config, overrides)
+    path = run.find_weights() if weights is None else Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"weight file {path} does not exist")
+    detector = _build(config)
+    try:
+        detector.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"{path} does not fit the config of the run: {error}") from None
+    return LoadedDetector(KerasRuntime(detector), config, str(source))
+
+
+def to_detections(
+    raw: RawDetections, image_info: np.ndarray, classes: Sequence[str]
+) -> list[Detections]:
+    """Brings a batch of raw detections back to the pixels of the original images.
+
+    Args:
+        raw: what a runtime gave.
+        image_info: float32 [B, 5], see `Letterbox.to_array`.
+        classes: names by class index.
+
+    Returns:
+        One `Detections` an image, clipped to it.
+    """
+    results = []
+    for boxes, scores, ids, info in zip(*raw, image_info, strict=True):
+        found = ids >= 0
+        boxes_xyxy = Letterbox.from_array(info).undo(boxes[found].astype(np.float64))
+        results.append(Detections(boxes_xyxy, scores[found], ids[found], tuple(classes)))
+    return results
+
+
+def _build(config: DetectionConfig) -> Detector:
+    with _globals_kept():
+        keras.config.set_dtype_policy(config.train.precision)
+        detector = Detector(config)
+        detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))  # makes variables
+    return detector
+
+
+@contextlib.contextmanager
+def _globals_kept() -> Iterator[None]:
+    """Brings Keras' dtype policy and Python's random numbers, which initialisers draw, back."""
+    policy, state = keras.config.dtype_policy(), random.getstate()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        random.setstate(state)
