@@ -19,6 +19,7 @@ pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
     "fixtures.scenes",
+    "fixtures.small_layout",
     "fixtures.training",
     "fixtures.weight_files",
 )
