@@ -21,6 +21,7 @@ pytest_plugins = (
     "fixtures.own_classes",
     "fixtures.red_finder",
     "fixtures.scenes",
+    "fixtures.small_layout",
     "fixtures.training",
     "fixtures.weight_files",
 )

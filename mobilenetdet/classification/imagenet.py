@@ -23,7 +23,7 @@ from mobilenetdet.data.epoch_order import (
 from mobilenetdet.records.shards import manifest_path, read_manifest, shard_paths
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
 
-_CONVERTER = "imagenet_convert.py"
+_CONVERTER = "imagenet_convert"
 # Names of the test split: this project's and the tutorial's.
 _TEST_SPLITS = ("val", "validation")
 _CENTRAL_SHARE = 0.875
@@ -198,7 +198,7 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
     except tf.errors.InvalidArgumentError:
         raise ValueError(
             f"{where} ({name}) holds {len(encoded)} bytes that are no whole JPEG; convert the "
-            "records again (tools/imagenet_convert.py finds and names such images)"
+            "records again (mobilenetdet imagenet_convert finds and names such images)"
         ) from None
 
 

@@ -35,7 +35,7 @@ class Options:
     each stage takes of a frame. Run it on a machine that does nothing else.
     """
 
-    # Folder of the TFRecord shards that tools/tf_convert_data.py writes.
+    # Folder of the TFRecord shards that `mobilenetdet tf_convert_data` writes.
     records_dir: str = "data/KITTI/tfrecord"
     # Split to read.
     split: str = "train"
@@ -170,7 +170,7 @@ def describe_limit(stages: dict[str, float], share: float, png_percent: int) -> 
     if name == "decode" and png_percent >= _MANY_PNG_PERCENT:
         lines.append(
             f"{png_percent} % of the images are PNG. JPEG decodes several times faster: "
-            "tools/tf_convert_data.py --jpeg_quality 95."
+            "mobilenetdet tf_convert_data --jpeg_quality 95."
         )
     return "\n".join(lines)
 

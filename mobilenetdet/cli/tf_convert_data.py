@@ -32,7 +32,7 @@ class Options:
     dataset_root: Path = Path("data/KITTI")
     # Folder for the records; by default the folder tfrecord in the dataset root.
     output_dir: Path | None = None
-    # Lists of frames under ImageSets, without .txt; tools/kitti_split.py makes train and val.
+    # Lists of frames under ImageSets, without .txt; `mobilenetdet kitti_split` makes train and val.
     split: tuple[str, ...] = ("train", "val")
     # Files per split; by default 8, or more of about 256 MB.
     num_shards: int | None = None

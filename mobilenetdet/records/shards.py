@@ -18,7 +18,7 @@ from mobilenetdet.atomic_write import atomic_write
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
-_REMEDY = "run `python tools/{converter} --split {split} --output_dir {records_dir}`"
+_REMEDY = "run `mobilenetdet {converter} --split {split} --output_dir {records_dir}`"
 
 
 @dataclass(frozen=True)
@@ -187,14 +187,14 @@ def refuse_foreign_shards(records_dir: Path, names: Iterable[str]) -> None:
 
 
 def shard_paths(
-    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data.py"
+    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
 ) -> list[Path]:
     """Returns the TFRecord files of a split in the order of its frames.
 
     Args:
         records_dir: folder of the records.
         split: train, val, ...
-        converter: the tool that writes them, for messages.
+        converter: the command that writes them, for messages.
 
     Raises:
         FileNotFoundError: the split was not converted, or not to the end, or a shard is gone.

@@ -66,7 +66,7 @@ class Mesh:
 
 
 def assemble(parts: Sequence[Part]) -> Mesh:
-    """Joins parts into a mesh, find the normals, and stand it on the ground."""
+    """Joins parts into a mesh, finds the normals, and stands it on the ground."""
     vertices = np.concatenate([part.vertices for part in parts])
     longest = max(part.faces.shape[1] for part in parts)
     starts = np.cumsum([0] + [len(part.vertices) for part in parts])

@@ -106,7 +106,7 @@ def build_van(rng: np.random.Generator) -> Mesh:
 
 
 def _body_parts(outline: np.ndarray, size: np.ndarray, paint: Colour) -> list[Part]:
-    """Lofts the outline over the width with chamfered flanks; add lights, plates and trim."""
+    """Lofts the outline over the width with chamfered flanks; adds lights, plates and trim."""
     length, height, width = size
     side = width / 2 - 0.03  # the wheels stand out by 3 cm
     profile = outline * (length, height)  # [K, 2]

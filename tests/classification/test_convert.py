@@ -155,8 +155,8 @@ def test_a_damaged_image_is_named_with_the_remedy(root, out, how):
     with pytest.raises(ValueError, match=r"n10_4\.JPEG: .*or leave it out with --skip_damaged"):
         convert(root, out)
     assert not [path for path in out.iterdir() if path.suffix == ".tmp"]
-    with pytest.raises(FileNotFoundError, match=r"imagenet_convert\.py"):
-        shard_paths(out, "train", converter="imagenet_convert.py")
+    with pytest.raises(FileNotFoundError, match=r"mobilenetdet imagenet_convert"):
+        shard_paths(out, "train", converter="imagenet_convert")
 
 
 def test_damaged_images_left_out_are_counted_also_after_an_interruption(root, out):

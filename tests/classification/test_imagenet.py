@@ -198,7 +198,9 @@ def test_another_number_of_classes_is_refused(class_records, tmp_path, class_bat
 
 
 def test_missing_records_name_the_command(class_records, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no records of train.*imagenet_convert\.py"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no records of train.*mobilenetdet imagenet_convert"
+    ):
         open_images(make_config(tmp_path))
     shutil.copytree(class_records, tmp_path / "copy")
     (tmp_path / "copy/val.json").unlink()

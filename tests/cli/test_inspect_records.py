@@ -30,5 +30,5 @@ def test_no_montage(small_kitti, tmp_path, capsys):
 
 
 def test_no_records(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"tf_convert_data\.py"):
+    with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
         main(["--records_dir", str(tmp_path)])

@@ -38,7 +38,7 @@ def test_it_prints_rates_stages_and_the_limit(records_dir, capsys):
 
 
 def test_records_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="tf_convert_data.py"):
+    with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
         main(["--records_dir", str(tmp_path)])
 
 

@@ -254,5 +254,5 @@ def test_records_that_are_not_there_are_named(tmp_path):
         lambda: eval_batches(config, "val"),
         lambda: steps_per_epoch(config),
     ):
-        with pytest.raises(FileNotFoundError, match="tf_convert_data.py"):
+        with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
             call()

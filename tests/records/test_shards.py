@@ -39,7 +39,9 @@ def test_a_complete_set(tmp_path):
 
 
 def test_nothing_there_names_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no records of val.*tf_convert_data\.py --split"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no records of val.*mobilenetdet tf_convert_data --split"
+    ):
         shard_paths(tmp_path, "val")
 
 
