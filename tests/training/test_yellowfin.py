@@ -1,134 +1,26 @@
+"""YellowFin against the paper, step by step."""
+
 import json
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from fixtures.numpy_yellowfin import (
+    SHAPES,
+    NumpyYellowFin,
+    compiled_step,
+    make_variables,
+    numbers,
+    random_gradients,
+)
 from keras import ops
 
 from mobilenetdet.config.detection import TrainConfig
-from mobilenetdet.training.optimizers import figures_of, make_optimizer
+from mobilenetdet.training.optimizers import make_optimizer
 from mobilenetdet.training.schedules import WarmupSchedule
 from mobilenetdet.training.yellowfin import Landscape, YellowFin, solve_cubic, tune_momentum
-
-BACKEND = keras.backend.backend()
-SHAPES = ((3, 4), (5,), (2, 2, 2))
-EPSILON = 1e-6
-
-
-class NumpyYellowFin:
-    """The paper's algorithms 1 to 4 in float64, written from the text; the cubic by np.roots."""
-
-    def __init__(self, values: list[np.ndarray], *, decay: float = 0.0, **options) -> None:
-        defaults = {"beta": 0.999, "curvature_window": 20, "zero_debias": True}
-        self.options = defaults | {"clip": True, "slow_start": True} | options
-        self.values = [v.astype(np.float64) for v in values]
-        self.previous = [v.copy() for v in self.values]
-        self.decay = decay
-        self.history: list[float] = []  # squared norms
-        self.averages: dict[str, float | np.ndarray] = {}
-        self.rate = self.momentum = self.clipped_norm = 0.0
-
-    def average(self, name: str, value: float | np.ndarray) -> float | np.ndarray:
-        beta = self.options["beta"]
-        self.averages[name] = beta * self.averages.get(name, 0.0) + (1 - beta) * value
-        return self.averages[name] / self.weight()
-
-    def weight(self) -> float:
-        return 1 - self.options["beta"] ** self.step if self.options["zero_debias"] else 1.0
-
-    def update(self, gradients: list[np.ndarray], factor: float = 1.0) -> None:
-        raw = gradients
-        norm = math.sqrt(sum((g**2).sum() for g in gradients))
-        if self.history:  # no gradient counts for more than ten times the largest norms so far
-            largest = 10 * math.sqrt(math.exp(self.averages["log_h_max"] / self.weight()))
-            gradients = [g * min(1.0, largest / norm) for g in gradients]
-        squared = sum((g**2).sum() for g in gradients)
-        self.history.append(squared)
-        self.step = len(self.history)
-        window = np.log(np.array(self.history[-self.options["curvature_window"] :]) + EPSILON)
-        h_min = math.exp(self.average("log_h_min", window.min()))
-        h_max = math.exp(self.average("log_h_max", window.max()))
-        means = [self.average(f"mean_{i}", g) for i, g in enumerate(gradients)]
-        # Algorithm 3: element by element, then summed.
-        squares = [self.average(f"square_{i}", g**2) for i, g in enumerate(gradients)]
-        variance = sum((s - m**2).sum() for s, m in zip(squares, means, strict=True))
-        variance = max(variance, EPSILON)
-        self.average("norm", math.sqrt(squared))
-        self.average("squared", squared)
-        ratio = self.averages["norm"] / (self.averages["squared"] + EPSILON)
-        distance = self.average("distance", ratio)
-        self.momentum = self.single_step(h_min, h_max, variance, distance)
-        self.rate = factor * (1 - math.sqrt(self.momentum)) ** 2 / h_min
-        if self.options["slow_start"]:
-            self.rate *= min(1.0, self.step / (10 * self.options["curvature_window"]))
-        scale = min(1.0, math.sqrt(h_max) / norm) if self.options["clip"] else 1.0
-        self.clipped_norm = scale * norm
-        self.move([g * scale for g in raw])
-
-    @staticmethod
-    def single_step(h_min: float, h_max: float, variance: float, distance: float) -> float:
-        # d/dx of x^2 D^2 + (1 - x)^4 C / h_min^2, over 2 C / h_min^2 and negated.
-        p = distance**2 * h_min**2 / (2 * variance)
-        roots = np.roots([-1.0, 3.0, -(3.0 + p), 1.0])
-        real = roots[np.abs(roots.imag) < 1e-5].real
-        (root,) = real[(real > 0) & (real < 1)]
-        condition = math.sqrt(h_max / h_min)
-        return max(root**2, ((condition - 1) / (condition + 1)) ** 2)
-
-    def move(self, gradients: list[np.ndarray]) -> None:
-        """Polyak's heavy ball, x + momentum (x - x_before) - rate g; decay gains no momentum."""
-        for i, gradient in enumerate(gradients):
-            velocity = self.momentum * (self.values[i] - self.previous[i]) - self.rate * gradient
-            decayed = self.values[i] * (1 - self.rate * self.decay)
-            self.previous[i] = decayed
-            self.values[i] = decayed + velocity
-
-
-def make_variables(seed: int = 0, shapes: tuple = SHAPES) -> list[keras.Variable]:
-    rng = np.random.default_rng(seed)
-    return [keras.Variable(rng.normal(size=s).astype(np.float32), name="kernel") for s in shapes]
-
-
-def numbers(variables: list) -> list[np.ndarray]:
-    return [np.array(ops.convert_to_numpy(v)) for v in variables]
-
-
-def compiled_step(
-    optimizer: YellowFin, variables: list[keras.Variable]
-) -> Callable[[list[np.ndarray]], None]:
-    """Gives a function that takes one step with some gradients, compiled as `fit` does it."""
-    optimizer.build(variables)
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        apply = tf.function(lambda gradients: optimizer.apply(gradients, variables))
-        return lambda gradients: apply([ops.convert_to_tensor(g, "float32") for g in gradients])
-    import jax
-
-    apply = jax.jit(optimizer.stateless_apply)
-
-    def step(gradients: list[np.ndarray]) -> None:
-        state = [v.value for v in optimizer.variables]
-        gradients = [ops.convert_to_tensor(g, "float32") for g in gradients]
-        values, state = apply(state, gradients, [v.value for v in variables])
-        for variable, value in zip(
-            [*variables, *optimizer.variables], [*values, *state], strict=True
-        ):
-            variable.assign(value)
-
-    return step
-
-
-def random_gradients(count: int, shapes: tuple = SHAPES) -> Iterator[list[np.ndarray]]:
-    """Gradients with a mean that drifts, noise, and norms over two orders of magnitude."""
-    rng = np.random.default_rng(1)
-    means = [rng.normal(size=shape) for shape in shapes]
-    for step in range(count):
-        size = 10 ** rng.uniform(-1, 1) / (1 + 0.05 * step)
-        yield [(size * (m + rng.normal(size=m.shape))).astype(np.float32) for m in means]
 
 
 @pytest.mark.parametrize(
@@ -342,68 +234,3 @@ def test_values_out_of_range(options):
     name, value = next(iter(options.items()))
     with pytest.raises(ValueError, match=f"{name} is {value}"):
         YellowFin(**options)
-
-
-def toy_problem() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(256, 8)).astype(np.float32)
-    return x, np.tanh(x @ rng.normal(size=(8, 2))).astype(np.float32)
-
-
-def toy_model(**options) -> keras.Model:
-    keras.utils.set_random_seed(4)
-    model = keras.Sequential(
-        [keras.Input((8,)), keras.layers.Dense(16, "tanh"), keras.layers.Dense(2, dtype="float32")]
-    )
-    model.compile(YellowFin(**options), "mse", jit_compile=BACKEND == "jax")
-    return model
-
-
-def fit_losses(model: keras.Model, epochs: int = 8) -> list[float]:
-    return model.fit(*toy_problem(), batch_size=32, epochs=epochs, verbose=0).history["loss"]
-
-
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_fit(policy):
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        model = toy_model()
-        losses = fit_losses(model)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-    scaled = isinstance(model.optimizer, keras.mixed_precision.LossScaleOptimizer)
-    assert scaled == (policy == "mixed_float16")
-    assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
-    tuner = model.optimizer.inner_optimizer if scaled else model.optimizer
-    figures = figures_of(model.optimizer)
-    assert figures == {"learning_rate": tuner.tuned_rate, "momentum": tuner.tuned_momentum}
-    assert 0 < figures["learning_rate"] != 1 and 0 < figures["momentum"] < 1
-
-
-def test_gradient_accumulation():
-    """Two steps that each see half of a batch are one that sees all of it."""
-    whole, halves = make_variables(), make_variables()
-    optimizer = YellowFin()
-    accumulating = YellowFin(gradient_accumulation_steps=2)
-    for gradients in random_gradients(6):
-        optimizer.apply([ops.convert_to_tensor(g) for g in gradients], whole)
-        for scale in (0.5, 1.5):
-            accumulating.apply([ops.convert_to_tensor(scale * g) for g in gradients], halves)
-    for found, expected in zip(numbers(halves), numbers(whole), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="about TensorFlow's strategies")
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-def test_mirrored_strategy_changes_nothing(policy):
-    import tensorflow as tf
-
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        plain = fit_losses(toy_model(), epochs=2)
-        with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
-            model = toy_model()
-        distributed = fit_losses(model, epochs=2)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-    np.testing.assert_allclose(distributed, plain, rtol=0.02 if "16" in policy else 1e-4)
