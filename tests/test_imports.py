@@ -29,6 +29,7 @@ FLOORS = (
     "front_door",
     "benchmark",
     "cli",
+    "__main__",
 )
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {

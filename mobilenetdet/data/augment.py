@@ -188,7 +188,6 @@ def _build(config: AugmentConfig) -> A.Compose:
             fill=BORDER_GREY,
             p=config.shift_scale,
         ),
-        FrameCrop(config.crop_min_scale, keep_whole=True, p=config.safe_crop),
         FrameCrop(config.crop_min_scale, p=config.crop),
         A.HorizontalFlip(p=config.flip),
         ObjectCutout(config.cutout_size, p=config.cutout),

@@ -15,7 +15,6 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.augment import Augmenter
 from mobilenetdet.data.letterbox_image import letterbox_image
-from mobilenetdet.data.mosaic import add_mosaics
 from mobilenetdet.data.targets import Targets, assign_box_status, make_targets
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.encoded_image import decode_image
@@ -118,11 +117,6 @@ class FramePreparer:
             for payload, seed, image in zip(payloads, seeds, images, strict=True)
         ]
         targets = [frame.targets for frame in frames]
-        if self._augmenter is not None and self._config.augment.mosaic:
-            min_height = self._config.data.min_object_height
-            targets = add_mosaics(
-                images, targets, seeds, self._config.augment, min_height=min_height
-            )
         return {
             "images": images,
             "image_info": np.stack([frame.letterbox.to_array() for frame in frames]),

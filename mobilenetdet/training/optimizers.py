@@ -52,7 +52,7 @@ def make_optimizer(
 def scale_learning_rate(
     optimizer: keras.optimizers.Optimizer, variables: Iterable[keras.Variable], factor: float
 ) -> None:
-    """Gives some variables a lower learning rate than the others; their weight decay stays.
+    """Scales the learning rate of some variables; their weight decay stays.
 
     Args:
         optimizer: any but YellowFin, which tunes one rate for all.
@@ -64,7 +64,8 @@ def scale_learning_rate(
     """
     if isinstance(optimizer, YellowFin):
         raise ValueError("YellowFin tunes one rate for all variables; set train.backbone_rate to 1")
-    # TensorFlow hands over its own variables, which Keras' key stands for as well.
+    # A private name of Keras, because it alone finds the Keras variable behind what TensorFlow
+    # hands over: its own variable or, on several devices, a copy. A test of the moves guards it.
     slow = {optimizer._var_key(variable) for variable in variables}
     update = optimizer.update_step
 
