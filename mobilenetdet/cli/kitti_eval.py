@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tyro
 
 from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
+from mobilenetdet.cli.options import parse
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image, parse_frame_ids
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: a folder or a label is missing.
         ValueError: a file is damaged, or with --strict anything that looks wrong.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     frame_ids = None
     if options.frames is not None:
         text = options.frames.read_text(encoding="utf-8")

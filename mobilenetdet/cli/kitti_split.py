@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
+from mobilenetdet.cli.options import parse
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
@@ -55,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
         ValueError: a fraction or a number is out of range, or one side would be empty.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     layout = KittiLayout(options.kitti_root)
     frame_ids = _complete_frames(layout)
     mapping = _find_mapping(options)

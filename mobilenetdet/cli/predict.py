@@ -8,7 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import Overrides, UseOverrides, pretrained_run, run_defaults
+from mobilenetdet.cli.options import (
+    ForPrediction,
+    PredictOverrides,
+    pretrained_run,
+    run_defaults,
+)
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import find_files, read_pictures
@@ -34,7 +39,7 @@ class Options:
     run_dir: Path = field(default_factory=pretrained_run)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    overrides: Overrides = field(default_factory=UseOverrides)
+    overrides: ForPrediction = field(default_factory=PredictOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:
