@@ -1,4 +1,4 @@
-"""`python -m mobilenetdet COMMAND ...`."""
+"""`python -m mobilenetdet COMMAND` is the console command `mobilenetdet COMMAND`."""
 
 from mobilenetdet.cli.main import main
 

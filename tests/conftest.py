@@ -11,7 +11,9 @@ from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
     EvalConfig,
+    LevelConfig,
     ModelConfig,
+    SqueezeDetHeadConfig,
     TrainConfig,
 )
 
@@ -98,11 +100,9 @@ def small_config(small_kitti: Path) -> DetectionConfig:
         model=ModelConfig(
             alpha=0.25,
             weights="none",
-            strides=(8,),
-            anchors=((44.0, 30.0), (14.0, 34.0)),
-            head_blocks=1,
-            head_channels=32,
+            levels=(LevelConfig(8, ((44.0, 30.0), (14.0, 34.0))),),
         ),
+        head=SqueezeDetHeadConfig(blocks=1, channels=32),
         train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
         eval=EvalConfig(num_overlays=2),
     )

@@ -28,7 +28,10 @@ _REMEDIES = {
         "be real objects without a label; then more varied frames, or a higher weight of anchors "
         "without an object"
     ),
-    REPEATED: "one object is found several times: a lower IoU threshold in NMS",
+    REPEATED: (
+        "one object is found several times: stronger suppression, in greedy NMS by a lower "
+        "postprocess.suppression.max_iou, in soft-NMS by a lower postprocess.suppression.sigma"
+    ),
     MISSED: (
         "objects are not found at any score: see which parts are missing, and whether an anchor "
         "fits them"

@@ -93,7 +93,7 @@ def write_match_overlays(config: DetectionConfig, folder: OutputFolder) -> Path:
         The path of the montage.
     """
     image_size = config.for_training().image_size
-    grid = AnchorGrid(image_size, config.model.levels())
+    grid = AnchorGrid(image_size, config.model.anchor_levels)
     anchors = grid.boxes_xyxy()  # [A, 4]
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:

@@ -1,16 +1,17 @@
-"""The config of a classifier, made like that of a detector; see `config.py`."""
+"""The config of a classifier, made like that of a detector; see `config/detection.py`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, ClassVar
 
 from mobilenetdet.classification.config_sections import (
     ClassifierModelConfig,
     ClassifierTrainConfig,
     ImageDataConfig,
 )
-from mobilenetdet.config.validation import STRICT
+from mobilenetdet.config.validation import section
 
 __all__ = [
     "ClassifierConfig",
@@ -20,9 +21,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@section("")
 class ClassifierConfig:
-    """Everything that decides what a classifier is and how it came about."""
+    """Everything that decides what a classifier is and how it was trained."""
 
     data: ImageDataConfig = field(default_factory=ImageDataConfig)
     model: ClassifierModelConfig = field(default_factory=ClassifierModelConfig)
@@ -30,8 +31,12 @@ class ClassifierConfig:
 
     KIND: ClassVar[str] = "classifier"
     COMMAND: ClassVar[str] = "mobilenetdet train_classifier"
+    FORMAT: ClassVar[int] = 1
 
-    __pydantic_config__ = STRICT
+    @staticmethod
+    def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
+        """Returns the tree as it is: there is no other format yet."""
+        return dict(tree)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

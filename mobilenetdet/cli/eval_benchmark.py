@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.cli.options import parse
 from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.evaluation.coco_ap import coco_metrics
 from mobilenetdet.kitti.average_precision import evaluate_detections
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileNotFoundError: there are no labels.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     frame_ids = None
     if options.frames is not None:
         frame_ids = parse_frame_ids(options.frames.read_text("utf-8"), str(options.frames))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from mobilenetdet.boxes.anchor_fitting import best_grid_ious, fit_shapes
 from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.cli.config_options import format_level
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
-from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS
+from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
 from mobilenetdet.data.class_counts import refuse_absent_classes
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.results import read_label_files
@@ -176,20 +177,12 @@ def _share(flags: np.ndarray) -> str:
 
 
 def _snippet(levels: Sequence[Level]) -> Iterator[str]:
-    strides = [stride for stride, _ in levels]
-    counts = [len(shapes) for _, shapes in levels]
-    shapes = np.concatenate([shapes for _, shapes in levels])
-    several = len(levels) > 1
+    configs = [
+        LevelConfig(stride, tuple((float(w), float(h)) for w, h in shapes.round(1)))
+        for stride, shapes in levels
+    ]
     yield "\nfor the train command:"
-    yield f"  --model.strides {_words(strides)} --model.anchors {_words(shapes.ravel())}" + (
-        f" --model.anchors_per_stride {_words(counts)} --model.head ssd" if several else ""
-    )
-    pairs = ", ".join(f"({width:.1f}, {height:.1f})" for width, height in shapes)
+    words = " ".join(map(format_level, configs))
+    yield f"  --model.levels {words}" + (" --head.kind ssd" if len(levels) > 1 else "")
     yield "for a preset:"
-    yield f"  strides={tuple(strides)}, anchors=({pairs})" + (
-        f", anchors_per_stride={tuple(counts)}" if several else ""
-    )
-
-
-def _words(numbers: Iterable[float]) -> str:
-    return " ".join(f"{number:g}" for number in numbers)
+    yield "  levels=(" + " ".join(f"LevelConfig({c.stride}, {c.anchors})," for c in configs) + ")"

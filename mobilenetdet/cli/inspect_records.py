@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
+from mobilenetdet.cli.options import parse
 from mobilenetdet.draw import montage, write_image
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: a split is not converted.
         ValueError: a shard is damaged.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     console = Console()
     pictures: list[np.ndarray] = []
     for split in options.split:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cli.options import parse
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
@@ -64,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         FileExistsError: a list is there that this command has not written.
         ValueError: a fraction or a number is out of range, or one side would be empty.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     layout = KittiLayout(options.kitti_root)
     frame_ids = _complete_frames(layout)
     mapping = _find_mapping(options)

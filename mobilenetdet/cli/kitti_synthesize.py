@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
+from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.synthetic import synthesize
 
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = tyro.cli(Options, use_underscores=True, args=argv)
+    options = parse(Options, argv)
     started = time.monotonic()
     with frame_progress(options.num_frames, "rendering") as progress:
         rendered = synthesize(

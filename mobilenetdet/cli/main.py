@@ -1,4 +1,4 @@
-"""How every command begins and ends."""
+"""The program `mobilenetdet`: runs a command, and tells its errors."""
 
 from __future__ import annotations
 
@@ -9,32 +9,9 @@ import re
 import sys
 from typing import NoReturn
 
+import mobilenetdet
+from mobilenetdet.cli.commands import COMMANDS, overview
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
-
-# The commands with what they do, and whether they need TensorFlow; mobilenetdet.cli.NAME has the
-# `main` of each.
-COMMANDS = {
-    "kitti_synthesize": ("render a stand-in data set in KITTI's format", False),
-    "kitti_split": ("divide KITTI's frames into train and val", False),
-    "tf_convert_data": ("convert a KITTI folder to TFRecords", False),
-    "imagenet_convert": ("convert ImageNet or any class folders to TFRecords", False),
-    "inspect_records": ("say what is in the records", False),
-    "train": ("train a detector", True),
-    "train_classifier": ("train MobileNetV1 as a classifier on CIFAR-10 or ImageNet", True),
-    "eval": ("measure a run's AP", True),
-    "visualize": ("draw overlays of a run, of labels or of training batches", True),
-    "predict": ("detect in images, folders and videos", True),
-    "kitti_eval": ("score any detector's result files", False),
-    "fit_anchors": ("fit anchor shapes to the boxes of a data set", False),
-    "pack_run": ("pack a run to give it away: small weights, config, card", True),
-    "inspect_checkpoint": ("say what is in weight files and checkpoints", True),
-    "model_costs": ("print parameters and multiply-adds of the models", True),
-    "plot_metrics": ("draw the losses and the AP of a run", False),
-    "learning_curve": ("fit AP over the number of training frames", False),
-    "pipeline_benchmark": ("time the input pipeline", True),
-    "eval_benchmark": ("time the evaluation", False),
-    "time_benchmark": ("time training and inference", True),
-}
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
@@ -48,9 +25,8 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         command: one of `COMMANDS`.
         argv: its arguments, by default those of the program.
     """
-    _, needs_tensorflow = COMMANDS[command]
     try:
-        if needs_tensorflow:
+        if COMMANDS[command].needs_tensorflow:
             import_tensorflow_quietly()
         # Not at the top: each command imports what it needs and no more.
         module = importlib.import_module(f"mobilenetdet.cli.{command}")
@@ -101,19 +77,36 @@ def _message_of_pipeline(text: str) -> str | None:
 def main() -> NoReturn:
     """The console command: `mobilenetdet COMMAND ...`."""
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help"):
-        width = max(map(len, COMMANDS))
-        print("usage: mobilenetdet COMMAND [OPTIONS]; COMMAND --help says more\n")
-        print("\n".join(f"  {name:{width}}  {what}" for name, (what, _) in COMMANDS.items()))
+    first = arguments[0] if arguments else "--help"
+    if first in ("-h", "--help"):
+        print(overview())
         sys.exit(0)
-    command = arguments[0]
-    if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
+    if first == "--version":
+        print(f"mobilenetdet {mobilenetdet.__version__}")
+        sys.exit(0)
+    if first.replace("_", "-") == "--print-completion":
+        sys.exit(_print_completion(arguments[1:]))
+    if first not in COMMANDS:
+        near = difflib.get_close_matches(first, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         print(
-            f"error: unknown command {command!r}; {hint}mobilenetdet --help lists all",
+            f"error: unknown command {first!r}; {hint}mobilenetdet --help lists all",
             file=sys.stderr,
         )
         sys.exit(2)
-    sys.argv = [f"mobilenetdet {command}", *arguments[1:]]
-    run(command)
+    sys.argv = [f"mobilenetdet {first}", *arguments[1:]]
+    run(first)
+
+
+def _print_completion(arguments: list[str]) -> int:
+    """Prints the script for a shell, bash unless named; returns the exit code."""
+    # Not at the top: it imports every command.
+    import_tensorflow_quietly()
+    from mobilenetdet.cli.completion import SHELLS, completion_script
+
+    shell = arguments[0] if arguments else SHELLS[0]
+    if shell not in SHELLS:
+        print(f"error: shell {shell!r}; there are {', '.join(SHELLS)}", file=sys.stderr)
+        return 2
+    print(completion_script(shell))
+    return 0

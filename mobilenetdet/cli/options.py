@@ -3,76 +3,178 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from mobilenetdet.cli.mappings import mappings
-from mobilenetdet.config.detection import (
-    DataConfig,
-    DetectionConfig,
-    EvalConfig,
-    PostprocessConfig,
+from mobilenetdet.cli.commands import COMMANDS, examples_text
+from mobilenetdet.cli.config_options import (
+    TYRO_MARKERS,
+    config_rules,
+    default_config,
+    present_options,
 )
-from mobilenetdet.config.presets import make_preset
+from mobilenetdet.cli.mappings import mappings
+from mobilenetdet.config.detection import DetectionConfig, EvalConfig, PostprocessConfig
+from mobilenetdet.config.presets import expected_result, make_preset
+from mobilenetdet.config.schema import config_keys
 from mobilenetdet.runs import is_run, open_run
 
 Options = TypeVar("Options")
+Config = TypeVar("Config")
 # What training starts from where no preset is named, and where that run goes.
 DEFAULT_PRESET = "ssd_fpn"
 DEFAULT_RUN = Path("runs") / DEFAULT_PRESET
+# Most columns of a help page.
+_WIDTH = 100
+# The field of a command's options for --config.
+CONFIG_FILE = Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")]
 
 
 @dataclass(frozen=True)
-class UseOverrides:
-    """The parts of a run's config that may change after training."""
+class InputSize:
+    """What the network sees."""
 
-    data: DataConfig = field(default_factory=DataConfig)
+    # Height of the network input, pixels, a multiple of 32; any will do, that of training is best.
+    image_height: int = 384
+    # Width of the network input, pixels, a multiple of 32.
+    image_width: int = 1248
+
+
+@dataclass(frozen=True)
+class InputRecords(InputSize):
+    """Where the records are, and what the network sees of them."""
+
+    # Folder of the TFRecord shards.
+    records_dir: str = "data/KITTI/tfrecord"
+    # Name of the training split.
+    train_split: str = "train"
+    # Name of the split that AP is measured on.
+    val_split: str = "val"
+
+
+@dataclass(frozen=True)
+class PredictionDisplay:
+    """How detections are drawn and counted."""
+
+    # Lowest score of a detection that is drawn and counted, 0 to 1.
+    overlay_score: float = 0.5
+    # Images a step, 1 or more; 1 takes the least memory.
+    batch_size: int = 4
+
+
+class _Overrides:
+    """Parts of the config of a run that may change after training; base of those of a command."""
+
+    @classmethod
+    def of(cls, config: DetectionConfig) -> _Overrides:
+        """Takes the parts out of a config."""
+        parts = {}
+        for item in fields(cls):
+            if item.name != "config_file":
+                part, section = type(getattr(cls(), item.name)), getattr(config, item.name)
+                values = {each.name: getattr(section, each.name) for each in fields(part)}
+                parts[item.name] = part(**values)
+        return cls(**parts)
+
+    def apply(self, config: DetectionConfig) -> DetectionConfig:
+        """Puts the parts into a config. Any input size will do: all layers are convolutions."""
+        sections = {}
+        for item in fields(self):
+            if item.name != "config_file":
+                part, section = getattr(self, item.name), getattr(config, item.name)
+                values = {each.name: getattr(part, each.name) for each in fields(part)}
+                sections[item.name] = replace(section, **values)
+        return replace(config, **sections)
+
+
+@dataclass(frozen=True)
+class UseOverrides(_Overrides):
+    """What eval and visualize may change of the config of a run."""
+
+    # File with some of these settings, JSON or YAML, by section as in config.json; options win.
+    config_file: CONFIG_FILE = None
+
+    data: InputRecords = field(default_factory=InputRecords)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
 
-    @classmethod
-    def of(cls, config: DetectionConfig) -> UseOverrides:
-        """Takes the parts out of a config."""
-        return cls(config.data, config.postprocess, config.eval)
 
-    def apply(self, config: DetectionConfig) -> DetectionConfig:
-        """Puts the parts into a config. Any input size will do: all layers are convolutions.
+@dataclass(frozen=True)
+class PredictOverrides(_Overrides):
+    """What predict may change of the config of a run."""
 
-        Raises:
-            ValueError: the classes differ from those that were trained.
-        """
-        trained, asked = config.data.classes, self.data.classes
-        if trained != asked:
-            raise ValueError(f"data.classes is {asked!r}, but the run was trained on {trained!r}")
-        return replace(config, data=self.data, postprocess=self.postprocess, eval=self.eval)
+    # File with some of these settings, JSON or YAML, by section as in config.json; options win.
+    config_file: CONFIG_FILE = None
+
+    data: InputSize = field(default_factory=InputSize)
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    eval: PredictionDisplay = field(default_factory=PredictionDisplay)
 
 
-# The field of a command's options for them: switches are spelled `--eval.x True`, as in training.
+# The fields of a command's options for them: switches are spelled `--eval.x True`, as in training.
 Overrides = Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
+ForPrediction = Annotated[PredictOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
 
 
-def parse(kind: type[Options], argv: list[str] | None, default: Options | None = None) -> Options:
+def parse(
+    kind: type[Options],
+    argv: list[str] | None,
+    default: Options | None = None,
+    *,
+    presets: Mapping[str, Callable[[], Any]] | None = None,
+) -> Options:
     """Parses a command line; a mistake ends the program with the nearest option named.
 
     Args:
         kind: dataclass whose fields are the options, its docstring and comments the help.
         argv: arguments, by default those of the program.
         default: values of the options that are not given.
+        presets: to list in the help.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
-    with mappings():
+    with config_rules(), mappings():
         return tyro.cli(
             kind,
             args=argv,
+            description=_description(kind, presets or {}),
             use_underscores=True,
-            config=(tyro.conf.SuppressFixed,),
+            config=TYRO_MARKERS,
             **options,
         )
+
+
+def parse_with_config(
+    kind: type[Options],
+    argv: list[str] | None,
+    config: Config,
+    default: Callable[[Config], Options],
+    *,
+    presets: Mapping[str, Callable[[], Config]],
+) -> Options:
+    """Parses a command line that may change any setting of a config.
+
+    Args:
+        kind: dataclass of the options, with a config among them.
+        argv: arguments, by default those of the program.
+        config: of the preset.
+        default: makes the options of a config.
+        presets: to list in the help.
+
+    Raises:
+        FileNotFoundError: the file of --config does not exist.
+        ValueError: an unknown key or kind, or a value out of range.
+    """
+    if isinstance(config, DetectionConfig):
+        argv = present_options(argv)
+    return parse(kind, argv, default(default_config(config, argv)), presets=presets)
 
 
 def peek(argv: list[str] | None, name: str, default: str) -> str:
@@ -81,12 +183,6 @@ def peek(argv: list[str] | None, name: str, default: str) -> str:
     parser.add_argument(f"--{name}", default=default)
     known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     return getattr(known, name)
-
-
-def preset_help(presets: Mapping[str, Callable[[], Any]]) -> str:
-    """Describes presets by the first lines of their docstrings."""
-    lines = [f"{name}: {preset.__doc__.splitlines()[0]}" for name, preset in presets.items()]
-    return "Named config to start from. " + " ".join(lines)
 
 
 def run_defaults(
@@ -100,7 +196,8 @@ def run_defaults(
     Where `kind` has the field preset, that names another config to take them from.
 
     Args:
-        kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides).
+        kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides or
+            PredictOverrides).
         argv: arguments, by default those of the program.
         run_needed: whether these options work without a run, on the defaults of the package.
 
@@ -108,7 +205,8 @@ def run_defaults(
         The config of the run as trained, and the options.
 
     Raises:
-        FileNotFoundError: the run directory has no config.
+        FileNotFoundError: the run directory has no config, or there is no file of --config.
+        ValueError: an option or the file changes what was fixed in training.
     """
     run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
     exists = is_run(run_dir)
@@ -117,8 +215,51 @@ def run_defaults(
         config = make_preset(preset)
     else:
         config = open_run(run_dir).read_config() if exists else DetectionConfig()
+    argv = present_options(argv)
+    changed = default_config(config, argv)
+    overrides = type(kind().overrides).of(changed)
+    _refuse_fixed(config, changed, overrides, argv)
     # Parsed before the missing run is complained of, so that --help works without one.
-    options = parse(kind, argv, kind(run_dir=run_dir, overrides=UseOverrides.of(config)))
+    options = parse(kind, argv, kind(run_dir=run_dir, overrides=overrides))
     if not exists and run_needed(options):
         open_run(run_dir)
     return config, options
+
+
+def _refuse_fixed(
+    config: DetectionConfig, changed: DetectionConfig, overrides: _Overrides, argv: list[str]
+) -> None:
+    """Refuses to change what the weights depend on."""
+    may_change = {
+        key for key in config_keys(DetectionConfig) if key.startswith(("postprocess.", "eval."))
+    } | {f"data.{item.name}" for item in fields(InputRecords)}
+    for key in set(config_keys(DetectionConfig)) - may_change:
+        if any(word.partition("=")[0].replace("-", "_") == f"__{key}" for word in argv):
+            raise ValueError(f"{key} is fixed by training; train another run to change it")
+    if overrides.apply(config) != changed:
+        raise ValueError(
+            f"the file {peek(argv, 'config', '')} changes settings that are fixed by training or "
+            "not used here; --help lists those that may change"
+        )
+
+
+def _description(kind: type, presets: Mapping[str, Callable[[], Any]]) -> str:
+    """The docstring of a command's options, its presets and examples."""
+    summary, *paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
+    blocks = ["\n".join([summary, *map(_wrapped, paragraphs)])]
+    if presets:
+        width = max(map(len, presets))
+        lines = [f"  {name:{width}}  {expected_result(make)}" for name, make in presets.items()]
+        blocks.append("\n".join(["Presets, and what to expect of them:", *lines]))
+    name = kind.__module__.rpartition(".")[2]
+    if name in COMMANDS:
+        blocks.append(f"Examples:\n{examples_text(name)}")
+    return "\n\n".join(blocks)
+
+
+def _wrapped(paragraph: str) -> str:
+    """Fills the lines of a paragraph, indented: tyro joins those that begin with a letter."""
+    width = min(_WIDTH, shutil.get_terminal_size().columns)
+    return textwrap.fill(
+        paragraph, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import Overrides, UseOverrides, run_defaults
+from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
@@ -37,7 +37,7 @@ class Options:
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    overrides: Overrides = field(default_factory=UseOverrides)
+    overrides: ForPrediction = field(default_factory=PredictOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
 from mobilenetdet.cli.conversion import describe_conversion
+from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
@@ -62,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: a list of frames is missing, or frames lack an image or a label.
         ValueError: a damaged file, or an option out of range.
     """
-    options = tyro.cli(Options, args=argv, use_underscores=True)
+    options = parse(Options, argv)
     layout = KittiLayout(options.dataset_root)
     conversion = ConversionOptions(
         num_shards=options.num_shards,

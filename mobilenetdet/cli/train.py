@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME
-from mobilenetdet.cli.options import DEFAULT_PRESET, parse, peek, preset_help
+from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, parse_with_config, peek
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics
@@ -28,18 +28,28 @@ class Options:
     epoch.
     """
 
-    preset: Annotated[str, tyro.conf.arg(help=preset_help(PRESETS))] = DEFAULT_PRESET
+    # Preset to start from.
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = DEFAULT_PRESET
+    # File with settings to put over the preset, JSON or YAML, by section as in config.json; options
+    # win.
+    config_file: CONFIG_FILE = None
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
     config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
-        default_factory=DetectionConfig
+        default_factory=lambda: make_preset(DEFAULT_PRESET)
     )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Trains, evaluates the best weights and prints AP; returns 0."""
     name = peek(argv, "preset", DEFAULT_PRESET)
-    options = parse(Options, argv, Options(preset=name, config=make_preset(name)))
+    options = parse_with_config(
+        Options,
+        argv,
+        make_preset(name),
+        lambda config: Options(preset=name, config=config),
+        presets=PRESETS,
+    )
     run_dir = options.run_dir or Path("runs") / name
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2

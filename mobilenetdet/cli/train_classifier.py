@@ -12,7 +12,7 @@ import tyro
 from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.classification.train import train_classifier
-from mobilenetdet.cli.options import parse, peek, preset_help
+from mobilenetdet.cli.options import CONFIG_FILE, parse_with_config, peek
 from mobilenetdet.runs import RunDir
 
 DEFAULT_PRESET = "cifar10"
@@ -28,7 +28,11 @@ class Options:
     Ctrl-C, goes on after the last complete epoch.
     """
 
-    preset: Annotated[str, tyro.conf.arg(help=preset_help(CLASSIFIER_PRESETS))] = DEFAULT_PRESET
+    # Preset to start from.
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME")] = DEFAULT_PRESET
+    # File with settings to put over the preset, JSON or YAML, by section as in config.json; options
+    # win.
+    config_file: CONFIG_FILE = None
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
     # Short for --train.learning_rate.
@@ -43,7 +47,7 @@ class Options:
     # Another run's directory, or a Keras weight file.
     pretrain_path: Path | None = None
     config: Annotated[ClassifierConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = (
-        field(default_factory=ClassifierConfig)
+        field(default_factory=lambda: make_classifier_preset(DEFAULT_PRESET))
     )
 
 
@@ -55,7 +59,13 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: an option is out of range or does not fit the others.
     """
     name = peek(argv, "preset", DEFAULT_PRESET)
-    options = parse(Options, argv, Options(preset=name, config=make_classifier_preset(name)))
+    options = parse_with_config(
+        Options,
+        argv,
+        make_classifier_preset(name),
+        lambda config: Options(preset=name, config=config),
+        presets=CLASSIFIER_PRESETS,
+    )
     run_dir = options.run_dir or Path("runs") / name
     config = resolve(options, run_dir)
     # A log file gets a line an epoch, a terminal a bar.

@@ -34,21 +34,12 @@ KITTI_ANCHORS = (
     (290.0, 178.0),
 )
 # Five shapes for stride 8, four for 16 and three for 32, fitted to all labels of KITTI by
-# `tools/fit_anchors.py --strides 8 16 32 --num_shapes 5 4 3`: 1.4 % of the Cars, 4.2 % of the
+# `mobilenetdet fit_anchors --strides 8 16 32 --num_shapes 5 4 3`: 1.4 % of the Cars, 4.2 % of the
 # Pedestrians and 6.1 % of the Cyclists have no anchor of IoU 0.5.
-KITTI_PYRAMID_ANCHORS = (
-    (11.7, 30.6),
-    (28.0, 21.1),
-    (19.4, 50.5),
-    (43.1, 30.8),
-    (31.6, 75.4),
-    (59.2, 48.0),
-    (83.4, 35.8),
-    (50.5, 115.3),
-    (112.7, 62.1),
-    (83.7, 173.3),
-    (180.2, 99.0),
-    (283.4, 177.7),
+KITTI_PYRAMID_LEVELS = (
+    (8, ((11.7, 30.6), (28.0, 21.1), (19.4, 50.5), (43.1, 30.8), (31.6, 75.4))),
+    (16, ((59.2, 48.0), (83.4, 35.8), (50.5, 115.3), (112.7, 62.1))),
+    (32, ((83.7, 173.3), (180.2, 99.0), (283.4, 177.7))),
 )
 
 

@@ -1,55 +1,82 @@
 """The one detection config that train, eval, visualize, predict and export share.
 
-A tree of frozen dataclasses. Every field has a type, a unit where it has one, and a restriction
-that is checked when the object is made. Presets (`presets.py`) are functions that return a tree;
-the command line overrides single leaves; the resolved tree is written into the run directory as
-`config.json` and read back from there by every later command.
+A tree of frozen sections. Every field has a type, a unit where it has one, and a range that is
+checked when the section is made. Presets (`presets.py`) are functions that return a tree; files and
+the command line change single leaves; the resolved tree is written into the run directory as
+`config.json` and read back from there by every later command (`storage.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar
 
+from mobilenetdet.config.anchor_shapes import SQUEEZEDET_ANCHORS
 from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.config.data import AugmentConfig, DataConfig
 from mobilenetdet.config.evaluation import EvalConfig
-from mobilenetdet.config.model import SQUEEZEDET_ANCHORS, ModelConfig, PostprocessConfig
-from mobilenetdet.config.training import LossConfig, MatchingConfig, Precision, TrainConfig
-from mobilenetdet.config.validation import STRICT, require
+from mobilenetdet.config.heads import (
+    AddonsFocalLoss,
+    FocalLoss,
+    Head,
+    QualityFocalLoss,
+    SoftmaxLoss,
+    SqueezeDetHeadConfig,
+    SsdHeadConfig,
+)
+from mobilenetdet.config.model import (
+    GreedyNms,
+    LevelConfig,
+    ModelConfig,
+    PostprocessConfig,
+    SoftNms,
+)
+from mobilenetdet.config.training import MatchingConfig, Precision, TrainConfig
+from mobilenetdet.config.upgrade import upgrade_detection
+from mobilenetdet.config.validation import require, section
 
 __all__ = [
     "SQUEEZEDET_ANCHORS",
+    "AddonsFocalLoss",
     "AugmentConfig",
     "DataConfig",
     "DetectionConfig",
     "EvalConfig",
-    "LossConfig",
+    "FocalLoss",
+    "GreedyNms",
+    "LevelConfig",
     "MatchingConfig",
     "ModelConfig",
     "PostprocessConfig",
     "Precision",
+    "QualityFocalLoss",
+    "SoftNms",
+    "SoftmaxLoss",
+    "SqueezeDetHeadConfig",
+    "SsdHeadConfig",
     "TrainConfig",
 ]
 
 
-@dataclass(frozen=True)
+@section("")
 class DetectionConfig:
-    """Everything that decides what a detector is and how it came about."""
+    """Everything that decides what a detector is and how it was trained."""
 
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    head: Head = field(default_factory=SqueezeDetHeadConfig)
     matching: MatchingConfig = field(default_factory=MatchingConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
 
     KIND: ClassVar[str] = "detection"
     COMMAND: ClassVar[str] = "mobilenetdet train"
+    # 1 had the settings of the heads in the sections model and loss.
+    FORMAT: ClassVar[int] = 2
 
-    __pydantic_config__ = STRICT
+    upgrade = staticmethod(upgrade_detection)
 
     def __post_init__(self) -> None:
         """Checks what two sections have to agree on."""
@@ -61,6 +88,10 @@ class DetectionConfig:
             self.eval_task()
         except ValueError as error:  # the data section is sound by itself
             raise ValueError(f"eval.{error}") from None
+        several = len(self.model.levels) > 1
+        rule = "a single level for the head squeezedet; several go with --head.kind ssd"
+        one_map = isinstance(self.head, SqueezeDetHeadConfig)
+        require(not (several and one_map), "model.levels", self.model.strides, rule)
 
     @property
     def image_size(self) -> tuple[int, int]:

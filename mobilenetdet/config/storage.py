@@ -1,4 +1,4 @@
-"""Configs on disk: written as JSON beside every run, read back strictly."""
+"""Configs on disk and changes to them: written as JSON beside every run, read back strictly."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.schema import (
+    TAG,
+    config_keys,
+    field_types,
+    section_keys,
+    tagged_unions,
+    without_tags,
+)
+from mobilenetdet.config.validation import fault_text
 
-# A frozen dataclass with the class attributes KIND and COMMAND, as `DetectionConfig` has them.
+# The entry of a config file that says which version of the layout it has.
+_FORMAT = "format"
+
+# A section with the class attributes KIND, COMMAND, FORMAT and `upgrade`, as `DetectionConfig` has
+# them.
 Config = TypeVar("Config")
 
 
 def to_json(config: Config) -> str:
     """Writes a config as indented JSON; `from_json` reads it back equal."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    return json.dumps({_FORMAT: config.FORMAT, **dataclasses.asdict(config)}, indent=2) + "\n"
 
 
 def from_json(text: str, source: str, kind: type[Config] = DetectionConfig) -> Config:
-    """Reads a config.
+    """Reads a config, of today's layout or an earlier one.
 
     Args:
         text: what `to_json` wrote. Leaves that are absent take their defaults.
@@ -34,11 +48,7 @@ def from_json(text: str, source: str, kind: type[Config] = DetectionConfig) -> C
         ValueError: unknown keys (with the nearest known one), wrong types, values out of range;
             every fault is named, not just the first.
     """
-    try:
-        return TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        faults = "\n".join(f"  {_describe(fault, kind)}" for fault in error.errors())
-        raise ValueError(f"{source} is not a {kind.KIND} config:\n{faults}") from None
+    return _validated(_upgraded(_parsed(text, source, kind), source, kind), source, kind)
 
 
 def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Config:
@@ -56,45 +66,127 @@ def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Confi
     return from_json(path.read_text(encoding="utf-8"), str(path), kind)
 
 
+def read_changes(path: str | Path, kind: type[Config] = DetectionConfig) -> dict[str, Any]:
+    """Reads a file with some settings of a config, for `with_changes`.
+
+    Args:
+        path: JSON, or YAML where the name ends in .yaml or .yml; sections as in config.json.
+        kind: of the config.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is not a mapping of sections.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config file {path} does not exist")
+    return _parsed(path.read_text(encoding="utf-8"), str(path), kind)
+
+
 def with_changes(config: Config, changes: Mapping[str, Any], source: str = "overrides") -> Config:
     """Returns a config with other values for some settings.
 
     Args:
         config: to begin with.
-        changes: dotted key to value.
+        changes: dotted key to value, or section name to a mapping, of today's layout or an earlier
+            one. Another kind of head, loss or suppression begins with the defaults of that kind.
         source: of the changes, for error messages.
 
     Raises:
         ValueError: as `from_json`.
 
-    Example: `with_changes(config, {"train.epochs": 5})`.
+    Example: `with_changes(config, {"train.epochs": 5, "head": {"kind": "ssd"}})`.
     """
-    tree = dataclasses.asdict(config)
+    kind = type(config)
+    tree = _upgraded(_nested(changes), source, kind, whole=False)
+    merged = _merged(dataclasses.asdict(config), tree, section_keys(kind))
+    return _validated(merged, source, kind)
+
+
+def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
+    """Parses JSON, or YAML by the name of the source, and takes the format out of it."""
+    is_yaml = Path(source).suffix in (".yaml", ".yml")
+    try:
+        tree = yaml.safe_load(text) if is_yaml else json.loads(text)
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise ValueError(f"{source} is not a {kind.KIND} config: {error}") from None
+    if not isinstance(tree, dict):
+        raise ValueError(
+            f"{source} is not a {kind.KIND} config: it must be a mapping of sections, not "
+            f"{type(tree).__name__}"
+        )
+    version = tree.pop(_FORMAT, 1)
+    if not isinstance(version, int) or not 1 <= version <= kind.FORMAT:
+        raise ValueError(
+            f"{source} has format {version!r}; this version of mobilenetdet reads 1 to "
+            f"{kind.FORMAT}: update it"
+        )
+    return tree
+
+
+def _upgraded(
+    tree: Mapping[str, Any], source: str, kind: type[Config], *, whole: bool = True
+) -> dict[str, Any]:
+    try:
+        return kind.upgrade(tree, whole=whole)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+def _validated(tree: Mapping[str, Any], source: str, kind: type[Config]) -> Config:
+    try:
+        return TypeAdapter(kind).validate_python(tree)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_describe(fault, kind)}" for fault in error.errors())
+        raise ValueError(f"{source} is not a {kind.KIND} config:\n{faults}") from None
+
+
+def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes mappings of dotted keys: {"a.b": 1} is {"a": {"b": 1}}."""
+    tree: dict[str, Any] = {}
     for key, value in changes.items():
         *groups, leaf = key.split(".")
-        section = tree
+        inner = tree
         for group in groups:
-            section = section.setdefault(group, {})
-        section[leaf] = value
-    return from_json(json.dumps(tree), source, type(config))
+            inner = inner.setdefault(group, {})
+        if isinstance(value, Mapping) and isinstance(inner.get(leaf), dict):
+            inner[leaf].update(value)
+        else:
+            inner[leaf] = dict(value) if isinstance(value, Mapping) else value
+    return tree
 
 
-def config_keys(kind: type[Config] = DetectionConfig) -> list[str]:
-    """Lists every leaf of a config by its dotted name, as overrides spell it."""
-    tree = dataclasses.asdict(kind())
-    return [f"{section}.{leaf}" for section, leaves in tree.items() for leaf in leaves]
+def _merged(
+    base: Mapping[str, Any], changes: Mapping[str, Any], sections: set[str], prefix: str = ""
+) -> dict[str, Any]:
+    """Puts changes into a tree; a section of another kind replaces the one that was there."""
+    merged = dict(base)
+    for name, value in changes.items():
+        old, key = base.get(name), prefix + name
+        if not (key in sections and isinstance(value, Mapping) and isinstance(old, Mapping)):
+            merged[name] = value
+        elif value.get(TAG, old.get(TAG)) != old.get(TAG):
+            merged[name] = dict(value)
+        else:
+            merged[name] = _merged(old, value, sections, f"{key}.")
+    return merged
 
 
 def _describe(fault: dict[str, Any], kind: type[Config]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        near = difflib.get_close_matches(key, config_keys(kind) + _sections(kind), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"unknown key {key}{hint}"
-    if fault["type"] == "value_error":  # from __post_init__; it names the key and the value
-        return fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {fault['msg']}, not {fault['input']!r}" if key else fault["msg"]
+    location = without_tags(kind, fault["loc"])
+    text = fault_text(fault | {"loc": location})
+    if fault["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
+        return text
+    key = ".".join(str(part) for part in location)
+    keys = [*config_keys(kind), *sorted(section_keys(kind))]
+    if key in keys:
+        group = key.rpartition(".")[0]
+        return f"{key} is no setting of this {group}.{TAG}; it belongs to {_owners(key, kind)}"
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f"{text}; did you mean {near[0]}?" if near else text
 
 
-def _sections(kind: type[Config]) -> list[str]:
-    return [item.name for item in dataclasses.fields(kind)]
+def _owners(key: str, kind: type[Config]) -> str:
+    group, _, leaf = key.rpartition(".")
+    kinds = tagged_unions(kind).get(group, {})
+    return " or ".join(name for name, section in kinds.items() if leaf in field_types(section))

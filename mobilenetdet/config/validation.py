@@ -1,20 +1,106 @@
-"""How every section checks its fields when it is made."""
+"""How the parts of a config are checked when they are made, and how faults are told."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
-# A key that a section does not have is refused.
-STRICT = ConfigDict(extra="forbid")
+Section = TypeVar("Section")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+# A share that may not be all of it: momentum, dropout.
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+ImageSide = Annotated[int, Field(gt=0, multiple_of=32)]
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+# Rules of pydantic in the words of a user: type of the error, and what the value must be.
+_RULES = {
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "finite_number": "a finite number",
+}
+
+
+def section(key: str) -> Callable[[type[Section]], type[Section]]:
+    """Decorates a class: a frozen dataclass whose fields pydantic checks on construction.
+
+    Unknown keys are refused, too.
+
+    Args:
+        key: dotted name of the section in its config, "" for a whole config; begins the names in
+            error messages.
+
+    Returns:
+        The decorator. What it makes raises ValueError with one line a fault.
+    """
+
+    def make(cls: type[Section]) -> type[Section]:
+        """Makes the dataclass."""
+        made = dataclass(cls, frozen=True, config=_STRICT)
+        validate = made.__init__
+
+        @functools.wraps(validate)
+        def __init__(self: Section, *args: Any, **values: Any) -> None:
+            """Checks and sets the fields."""
+            try:
+                validate(self, *args, **values)
+            except ValidationError as error:
+                names = [item.name for item in dataclasses.fields(made)]
+                lines = [fault_text(fault, key, names) for fault in error.errors()]
+                raise ValueError("\n".join(lines)) from None
+
+        made.__init__ = __init__
+        return made
+
+    return make
 
 
 def require(holds: bool, key: str, value: Any, rule: str) -> None:
-    """Refuses a value.
+    """Refuses a value by a rule that involves several fields; others are the field's `Field`.
 
     Raises:
         ValueError: the rule does not hold; names the key, the value and the rule.
     """
     if not holds:
         raise ValueError(f"{key} is {value!r}; it must be {rule}")
+
+
+def fault_text(fault: dict[str, Any], key: str = "", names: list[str] | None = None) -> str:
+    """Says in one line what is wrong: key, value and rule.
+
+    Args:
+        fault: one of `ValidationError.errors()`.
+        key: dotted name of the section that was validated.
+        names: of its fields, which stand for positional arguments; not needed for a tree.
+    """
+    parts = list(fault["loc"])
+    if names and parts and isinstance(parts[0], int):
+        parts[0] = names[parts[0]]
+    path = ".".join(str(part) for part in [key, *parts] if part != "")
+    kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
+    if kind == "value_error":  # from __post_init__; it names the key and the value
+        return fault["msg"].removeprefix("Value error, ")
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"unknown key {path}"
+    if kind == "union_tag_invalid":
+        return f"{path}.kind is {context['tag']!r}; it must be one of {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"{path}.kind is missing; it says which settings {path} has"
+    if kind == "missing":
+        return f"{path} is missing"
+    if kind in _RULES:
+        return f"{path} is {value!r}; it must be {_RULES[kind].format(**context)}"
+    return f"{path}: {fault['msg']}, not {value!r}" if path else fault["msg"]

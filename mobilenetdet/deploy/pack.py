@@ -132,6 +132,7 @@ def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licenc
         "{1}x{0}".format(*each.image_size) for each in (config, config.for_training())
     )
     strides = ", ".join(map(str, model.strides))
+    head = config.head.kind
     start = "from random weights" if model.weights == "none" else "with a pretrained backbone"
     if model.detector_weights:
         start = "with the weights of a whole detector"
@@ -141,7 +142,7 @@ Best weights of a training run, kernels in half precision, and its config. The f
 directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes it, and so does
 `mobilenetdet.load` in Python.
 
-- Network: MobileNetV1 (alpha {model.alpha:g}), head {model.head} at strides {strides}, pyramid of
+- Network: MobileNetV1 (alpha {model.alpha:g}), head {head} at strides {strides}, pyramid of
   {model.pyramid_channels} channels, input {size} ({of_training} in training).
 - Classes: {", ".join(config.data.classes)}.
 - Data: {data}

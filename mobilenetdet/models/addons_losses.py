@@ -1,4 +1,4 @@
-"""Losses of tensorflow-addons, to choose instead of our own or to check them against."""
+"""Losses of tensorflow-addons: selectable, and the reference that ours are tested against."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def load_addons() -> ModuleType:
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "the losses of tensorflow-addons need KERAS_BACKEND=tensorflow; with "
-            f"{keras.backend.backend()} choose --loss.box_loss giou and --loss.class_loss focal"
+            f"{keras.backend.backend()} choose --head.box_loss giou and "
+            "--head.class_loss.kind focal"
         )
     try:
         with warnings.catch_warnings():

@@ -1,9 +1,9 @@
-"""What the heads have in common: boxes from deltas, and the loss of the boxes."""
+"""Base class of the heads: boxes from deltas, and the loss of the boxes."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import ops
@@ -12,21 +12,22 @@ from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.gather import PositiveAnchors, batched_gather
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
-from mobilenetdet.config.detection import LossConfig
-from mobilenetdet.models.box_losses import LearntBoxes, positive_box_losses
+from mobilenetdet.config.detection import DetectionConfig, SqueezeDetHeadConfig, SsdHeadConfig
+from mobilenetdet.models.box_losses import PositiveBoxes, positive_box_losses
 
 Predictions = dict[str, Tensor]
+HeadConfig = SqueezeDetHeadConfig | SsdHeadConfig
 # How the names of a head's last layers end, whose shapes go with the classes and the anchors.
 PREDICTION_LAYER = "prediction"
 
 
 class ClassificationTargets(NamedTuple):
-    """What the scores of a batch are to learn.
+    """Inputs of the classification loss.
 
     Attributes:
-        matches: what each anchor learns.
+        matches: object or background of each anchor.
         gt_classes: int [B, N].
-        rows: the P anchors that learn an object.
+        rows: the P anchors with an object.
         boxes: their boxes, predicted and true.
         num_positive: scalar, how many they are, at least 1.
     """
@@ -34,15 +35,24 @@ class ClassificationTargets(NamedTuple):
     matches: AnchorMatches
     gt_classes: Tensor
     rows: PositiveAnchors
-    boxes: LearntBoxes
+    boxes: PositiveBoxes
     num_positive: Tensor
 
 
 class AnchorHead(keras.layers.Layer):
-    """A layer that predicts "deltas" [B, A, 4] and something that scores come from."""
+    """A layer that predicts "deltas" [B, A, 4] and something that scores come from.
+
+    A new head is a module with a subclass and its loss, a section in `config/heads.py`, and an
+    entry in `heads.HEADS`.
+    """
 
     # Names of the parts of the loss.
     loss_parts: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def from_detection_config(cls, config: DetectionConfig, **options: Any) -> AnchorHead:
+        """Makes the head of a detector; `options` are those of `keras.layers.Layer`."""
 
     @abstractmethod
     def scores(self, predictions: Predictions) -> Tensor:
@@ -50,9 +60,9 @@ class AnchorHead(keras.layers.Layer):
 
     @abstractmethod
     def score_losses(
-        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
+        self, predictions: Predictions, targets: ClassificationTargets, config: HeadConfig
     ) -> dict[str, Tensor]:
-        """The parts of the loss that are not of the boxes, weighted and normalised, scalars."""
+        """The parts of the loss beside the box loss, weighted and normalised, scalars."""
 
     def boxes(self, predictions: Predictions, anchors_xyxy: Tensor, index: Tensor = None) -> Tensor:
         """Boxes xyxy, pixels of the network input, not clipped.
@@ -77,19 +87,19 @@ class AnchorHead(keras.layers.Layer):
         matches: AnchorMatches,
         gt_boxes: Tensor,
         gt_classes: Tensor,
-        config: LossConfig,
+        config: HeadConfig,
     ) -> dict[str, Tensor]:
         """The parts of the loss, weighted, each a scalar; the loss is their sum.
 
-        That of the boxes is divided by the number of anchors with an object.
+        The box loss is divided by the number of anchors with an object.
 
         Args:
             predictions: from `call`.
             anchors_xyxy: [A, 4], pixels.
-            matches: what each anchor learns.
+            matches: object or background of each anchor.
             gt_boxes: [B, N, 4], pixels of the network input.
             gt_classes: int [B, N].
-            config: the weights of the parts.
+            config: of the head: its losses and their weights.
         """
         rows = PositiveAnchors(matches.positive)
         boxes = positive_box_losses(
@@ -101,10 +111,10 @@ class AnchorHead(keras.layers.Layer):
             gt_boxes=gt_boxes,
         )
         num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
-        lesson = ClassificationTargets(matches, gt_classes, rows, boxes, num_positive)
+        targets = ClassificationTargets(matches, gt_classes, rows, boxes, num_positive)
         return {
-            "box_loss": config.box * rows.sum(boxes.losses) / num_positive,
-            **self.score_losses(predictions, lesson, config),
+            "box_loss": config.box_weight * rows.sum(boxes.losses) / num_positive,
+            **self.score_losses(predictions, targets, config),
         }
 
 

@@ -1,4 +1,4 @@
-"""The loss of predicted boxes, by its name in the config."""
+"""The box loss, by its name in the config."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _OVERLAPS = {"giou": giou, "ciou": ciou, "tfa_giou": tfa_giou}
 _DELTA_LOSSES = {"squared": squared_error, "smooth_l1": smooth_l1}
 
 
-class LearntBoxes(NamedTuple):
-    """The boxes of the P anchors that learn an object.
+class PositiveBoxes(NamedTuple):
+    """Boxes of the P anchors with an object, and their losses.
 
     Attributes:
         losses: [P].
@@ -40,15 +40,15 @@ def positive_box_losses(
     anchors_xyxy: Tensor,
     matches: AnchorMatches,
     gt_boxes: Tensor,
-) -> LearntBoxes:
-    """Compares the boxes of the anchors that learn an object with it.
+) -> PositiveBoxes:
+    """Box loss of each anchor with an object.
 
     Args:
         kind: "squared", "smooth_l1", "giou", "ciou" or "tfa_giou".
-        rows: the anchors that learn an object.
+        rows: the anchors with an object.
         deltas: [B, A, 4], as predicted.
         anchors_xyxy: [A, 4], pixels.
-        matches: what each anchor learns.
+        matches: object or background of each anchor.
         gt_boxes: [B, N, 4], pixels.
     """
     anchors = rows.take(ops.broadcast_to(anchors_xyxy, ops.shape(deltas)))  # [P, 4]
@@ -59,4 +59,4 @@ def positive_box_losses(
         losses = 1 - _OVERLAPS[kind](boxes, targets)
     else:
         losses = _DELTA_LOSSES[kind](deltas, encode(targets, anchors))
-    return LearntBoxes(losses, boxes, targets)
+    return PositiveBoxes(losses, boxes, targets)

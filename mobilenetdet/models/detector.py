@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.models.addons_losses import load_addons
-from mobilenetdet.models.anchor_head import AnchorHead, Predictions
+from mobilenetdet.config.detection import DetectionConfig, ModelConfig, Precision
+from mobilenetdet.config.storage import from_json, to_json
+from mobilenetdet.models.anchor_head import Predictions
 from mobilenetdet.models.extra_layers import build_extra_layers
+from mobilenetdet.models.heads import make_head
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
     build_mobilenet_v1,
@@ -19,14 +25,15 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
-from mobilenetdet.models.squeezedet_head import SqueezeDetHead
-from mobilenetdet.models.ssd_head import SsdHead
 from mobilenetdet.models.weights import (
     LoadReport,
     load_backbone_weights,
     load_detector_weights,
 )
 from mobilenetdet.runs import find_detector_weights
+
+# The coarsest map of the backbone.
+_COARSEST = max(TAP_BLOCKS)
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -38,29 +45,36 @@ class Detector(keras.Model):
     """
 
     def __init__(self, config: DetectionConfig) -> None:
-        """Builds the network with fresh weights; see `load_backbone_weights`."""
+        """Makes the layers; `build_detector` gives them weights.
+
+        Args:
+            config: the whole config. Precision and seed are those of Keras; `build_detector` scopes
+                them.
+        """
         super().__init__(name="detector")
-        self.config = config
-        self.image_size = config.image_size
+        # === Layers ===
         model = config.model
         self.backbone = build_mobilenet_v1(
             (*config.image_size, 3),
             alpha=model.alpha,
-            strides=self._backbone_strides(),
+            strides=_backbone_strides(model),
             batch_norm_momentum=model.batch_norm_momentum,
         )
-        self.pyramid = self._build_pyramid()
-        self.extra_layers = self._build_extra_layers()
-        if "tfa_" in config.loss.box_loss + config.loss.class_loss:
-            load_addons()  # says at once what is missing
-        self.head = _build_head(config)
-        self.anchor_grid = AnchorGrid(config.image_size, model.levels())
-        self.anchors = self.anchor_grid.boxes_xyxy()  # [A, 4]
-        self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
-        self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
         freeze_blocks(self.backbone, model.frozen_blocks)
         if model.freeze_batch_norm:
             freeze_batch_norm(self.backbone)
+        self.pyramid = _pyramid(model, self.backbone)
+        self.extra_layers = _extra_layers(model, self.backbone)
+        self.head = make_head(config)
+        # === Anchors ===
+        self.anchor_grid = AnchorGrid(config.image_size, model.anchor_levels)
+        self.anchors = self.anchor_grid.boxes_xyxy()  # [A, 4]
+        # === Metrics ===
+        self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
+        self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
+        # === Config ===
+        self.config = config
+        self.image_size = config.image_size
 
     def call(self, images: Tensor, training: bool | None = None) -> Predictions:
         """Predicts for every anchor.
@@ -75,13 +89,11 @@ class Detector(keras.Model):
         pixels = ops.cast(images, self.compute_dtype) / 127.5 - 1.0
         maps = dict(self.backbone(pixels, training=training))
         if self.extra_layers is not None:
-            coarsest = maps[f"stride_{max(TAP_BLOCKS)}"]
-            maps |= self.extra_layers(coarsest, training=training)
+            maps |= self.extra_layers(maps[f"stride_{_COARSEST}"], training=training)
         if self.pyramid is not None:
             maps = self.pyramid(maps, training=training)
         features = [maps[f"stride_{stride}"] for stride in self.config.model.strides]
-        several = self.config.model.head == "ssd"
-        return self.head(features if several else features[0], training=training)
+        return self.head(features, training=training)
 
     def compute_loss(
         self,
@@ -105,7 +117,7 @@ class Detector(keras.Model):
             raise ValueError("Detector takes no sample_weight; use box_status to ignore objects")
         matches = match_anchors(self.anchor_grid, y["boxes"], y["box_status"], self.config.matching)
         parts = self.head.losses_by_part(
-            y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.loss
+            y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.head
         )
         for tracker in self.part_trackers:
             tracker.update_state(parts[tracker.name])
@@ -119,79 +131,42 @@ class Detector(keras.Model):
         """The loss, its parts and the boxes that augmentation dropped, over the epoch so far."""
         return self.get_metrics_result()
 
-    def _backbone_strides(self) -> tuple[int, ...]:
-        """Strides of the maps that the backbone gives."""
-        model = self.config.model
-        if model.pyramid_channels:
-            return tuple(stride for stride in TAP_BLOCKS if stride >= min(model.strides))
-        own = {stride for stride in model.strides if stride in TAP_BLOCKS}
-        # The extra layers begin at the coarsest map.
-        extra = {max(TAP_BLOCKS)} if len(own) < len(model.strides) else set()
-        return tuple(sorted(own | extra))
+    def get_config(self) -> dict[str, Any]:
+        """The whole config as JSON, which `from_config` reads."""
+        return {"config": to_json(self.config)}
 
-    def _build_pyramid(self) -> keras.Model | None:
-        model = self.config.model
-        if model.pyramid_channels == 0:
-            return None
-        strides = self._backbone_strides()
-        return build_pyramid(
-            {s: self.backbone.output[f"stride_{s}"].shape[1:] for s in strides},
-            strides=model.strides,
-            channels=model.pyramid_channels,
-            batch_norm_momentum=model.batch_norm_momentum,
-        )
-
-    def _build_extra_layers(self) -> keras.Model | None:
-        model = self.config.model
-        strides = [stride for stride in model.strides if stride not in TAP_BLOCKS]
-        if not strides:
-            return None
-        coarsest = max(TAP_BLOCKS)
-        return build_extra_layers(
-            self.backbone.output[f"stride_{coarsest}"].shape[1:],
-            stride=coarsest,
-            strides=strides,
-            batch_norm_momentum=model.batch_norm_momentum,
-        )
-
-
-def _build_head(config: DetectionConfig) -> AnchorHead:
-    model = config.model
-    options = {
-        "num_blocks": model.head_blocks,
-        "channels": model.head_channels,
-        "dropout": model.dropout,
-        "batch_norm_momentum": model.batch_norm_momentum,
-        "name": "head",
-    }
-    if model.head == "squeezedet":
-        return SqueezeDetHead(config.num_classes, len(model.anchors), **options)
-    return SsdHead(
-        config.num_classes,
-        [len(shapes) for _, shapes in model.levels()],
-        background=config.loss.class_loss == "softmax",
-        **options,
-    )
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:
+        """Makes the layers of a detector again; weights are fresh."""
+        return cls(from_json(config["config"], "config of a saved detector"))
 
 
 def build_detector(
-    config: DetectionConfig, *, load_weights: bool = True
+    config: DetectionConfig,
+    *,
+    load_weights: bool = True,
+    precision: Precision | None = None,
+    seed: int | None = None,
 ) -> tuple[Detector, LoadReport | None]:
     """Builds a detector and fills its backbone, or all of it.
 
+    Keras' global policy and all global seeds stay as they are.
+
     Args:
-        config: the whole config; `train.seed` seeds the fresh weights, and `train.precision`
-            becomes Keras' global policy.
+        config: the whole config.
         load_weights: whether to load `model.detector_weights` or, where there are none,
             `model.weights`; not needed before a checkpoint is loaded.
+        precision: policy of the layers, by default `train.precision`.
+        seed: of the fresh weights and of dropout, by default `train.seed`.
 
     Returns:
         The detector, built, and what was loaded.
     """
-    keras.utils.set_random_seed(config.train.seed)
-    keras.mixed_precision.set_global_policy(config.train.precision)
-    detector = Detector(config)
-    detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))  # makes the variables
+    precision = config.train.precision if precision is None else precision
+    with _policy(precision), _seed(config.train.seed if seed is None else seed):
+        detector = Detector(config)
+        # Makes the variables.
+        detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))
     report = None
     model = config.model
     if load_weights and model.detector_weights:
@@ -200,3 +175,62 @@ def build_detector(
     elif load_weights:
         report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
     return detector, report
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Sets Keras' policy for the layers that are made in the `with` block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def _seed(seed: int) -> Iterator[None]:
+    """Seeds the layers that are made in the `with` block.
+
+    Layers and initializers without a seed of their own draw one from Python's generator.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def _backbone_strides(model: ModelConfig) -> tuple[int, ...]:
+    """Strides of the maps that the backbone gives."""
+    if model.pyramid_channels:
+        return tuple(stride for stride in TAP_BLOCKS if stride >= min(model.strides))
+    own = {stride for stride in model.strides if stride in TAP_BLOCKS}
+    # The extra layers begin at the coarsest map.
+    extra = {_COARSEST} if len(own) < len(model.strides) else set()
+    return tuple(sorted(own | extra))
+
+
+def _pyramid(model: ModelConfig, backbone: keras.Model) -> keras.Model | None:
+    if model.pyramid_channels == 0:
+        return None
+    strides = _backbone_strides(model)
+    return build_pyramid(
+        {stride: backbone.output[f"stride_{stride}"].shape[1:] for stride in strides},
+        strides=model.strides,
+        channels=model.pyramid_channels,
+        batch_norm_momentum=model.batch_norm_momentum,
+    )
+
+
+def _extra_layers(model: ModelConfig, backbone: keras.Model) -> keras.Model | None:
+    strides = [stride for stride in model.strides if stride not in TAP_BLOCKS]
+    if not strides:
+        return None
+    return build_extra_layers(
+        backbone.output[f"stride_{_COARSEST}"].shape[1:],
+        stride=_COARSEST,
+        strides=strides,
+        batch_norm_momentum=model.batch_norm_momentum,
+    )

@@ -9,9 +9,9 @@ from keras import ops
 
 from mobilenetdet.boxes.gather import batched_gather, top_k_anchors
 from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
-from mobilenetdet.config.detection import PostprocessConfig
+from mobilenetdet.config.detection import GreedyNms, PostprocessConfig, SoftNms
 
-# Votes below this in all say nothing about a place.
+# A sum of votes below this leaves a box where it is.
 _NO_VOTES = 1e-6
 
 
@@ -52,14 +52,29 @@ def select_detections(
     if config.vote_sigma:
         boxes = vote(boxes, scores, ious, config.vote_sigma)
     most = min(config.max_detections, num_classes * count)
-    if config.soft_nms_sigma:
-        sigma, rounds = config.soft_nms_sigma, config.soft_nms_rounds
-        scores = soft_nms(ious, scores, sigma, config.score_threshold, rounds)
-    else:
-        scores = ops.where(greedy_nms(ious, config.nms_iou), scores, 0.0)
+    scores = suppress(ious, scores, config.suppression, config.score_threshold)
     flat = (-1, num_classes * count)
     best = _best(ops.reshape(boxes, (*flat, 4)), ops.reshape(scores, flat), count, most)
     return _calibrate(best, config.calibration) if config.calibration else best
+
+
+def suppress(
+    ious: Tensor, scores: Tensor, suppression: GreedyNms | SoftNms, min_score: float
+) -> Tensor:
+    """Scores after suppression of duplicates, 0 for boxes that are dropped.
+
+    Args:
+        ious: [..., K, K], of boxes sorted by falling score.
+        scores: [..., K]; 0 for boxes that are none.
+        suppression: greedy or soft, with its numbers.
+        min_score: boxes that soft-NMS lowers below this are dropped.
+
+    Returns:
+        [..., K].
+    """
+    if isinstance(suppression, SoftNms):
+        return soft_nms(ious, scores, suppression.sigma, min_score, suppression.rounds)
+    return ops.where(greedy_nms(ious, suppression.max_iou), scores, 0.0)
 
 
 def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tensor:
@@ -88,9 +103,9 @@ def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tens
 def greedy_nms(ious: Tensor, max_iou: float) -> Tensor:
     """Which of the boxes, sorted by falling score, survive greedy suppression.
 
-    A box goes if a surviving better one overlaps it by more than `max_iou`. Instead of one box
-    after the other all are decided at once, again and again until nothing changes; what stands
-    then is the greedy result, usually after a handful of rounds.
+    A box is dropped if a surviving better one overlaps it by more than `max_iou`. Each round
+    decides all boxes at once by the survivors of the round before; the fixed point, usually reached
+    after a handful of rounds, is the greedy result.
 
     Args:
         ious: [..., K, K], of the boxes.
@@ -125,8 +140,8 @@ def soft_nms(
     """Lowers scores where better boxes overlap (arXiv 1704.04503, the Gaussian variant).
 
     The best box is taken, the scores of the others fall by exp(-IoU^2 / sigma), and so on. Each
-    round takes every box that is better than all that overlap it, since one after the other would
-    come to it before them: a handful of rounds instead of one a box.
+    round fixes all local maxima, boxes that no overlapping box outscores: a handful of rounds
+    instead of one a box, with the same result.
 
     Args:
         ious: [..., K, K], of the boxes.

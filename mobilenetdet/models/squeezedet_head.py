@@ -1,14 +1,15 @@
-"""SqueezeDet's head: from a feature map to raw predictions for every anchor, and their losses."""
+"""SqueezeDet's head: raw predictions for every anchor of one feature map, and their losses."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
-from mobilenetdet.config.detection import LossConfig
+from mobilenetdet.config.detection import DetectionConfig, SqueezeDetHeadConfig
 from mobilenetdet.models.anchor_head import (
     PREDICTION_LAYER,
     AnchorHead,
@@ -19,8 +20,8 @@ from mobilenetdet.models.anchor_head import (
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
 
-# Share of anchors with an object that the confidence starts from; without it the many negatives
-# drown the first steps.
+# Prior probability that sets the initial bias of the confidence; without it the loss of the many
+# background anchors dominates the first steps.
 _PRIOR = 0.01
 
 
@@ -82,18 +83,34 @@ class SqueezeDetHead(AnchorHead):
             name=PREDICTION_LAYER,
         )
 
-    def call(self, features: Tensor, training: bool | None = None) -> Predictions:
+    @classmethod
+    def from_detection_config(cls, config: DetectionConfig, **options: object) -> SqueezeDetHead:
+        """Makes the head of a detector with a single level."""
+        (level,) = config.model.levels
+        return cls(
+            config.num_classes,
+            len(level.anchors),
+            num_blocks=config.head.blocks,
+            channels=config.head.channels,
+            dropout=config.head.dropout,
+            batch_norm_momentum=config.model.batch_norm_momentum,
+            **options,
+        )
+
+    def call(
+        self, features: Tensor | Sequence[Tensor], training: bool | None = None
+    ) -> Predictions:
         """Predicts for every anchor of a map.
 
         Args:
-            features: [B, H, W, F].
+            features: [B, H, W, F], or a sequence of this one map.
             training: switches dropout and batch statistics.
 
         Returns:
             float32 "class_logits" [B, A, C], "confidence_logits" [B, A] and "deltas" [B, A, 4],
             with A = H * W * K in the order of `grid_anchors`.
         """
-        x = features
+        (x,) = features if isinstance(features, (list, tuple)) else (features,)
         for layer in self.blocks:
             x = layer(x) if isinstance(layer, keras.layers.ReLU) else layer(x, training=training)
         x = self.prediction(self.dropout(x, training=training))  # [B, H, W, K * (C + 5)]
@@ -116,19 +133,24 @@ class SqueezeDetHead(AnchorHead):
         return softmax_by_class(predictions["class_logits"]) * confidences[:, None]
 
     def score_losses(
-        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
+        self,
+        predictions: Predictions,
+        targets: ClassificationTargets,
+        config: SqueezeDetHeadConfig,
     ) -> dict[str, Tensor]:
         """The losses of the confidence and of the classes (section 3.3 of the paper)."""
-        matches, rows, num_positive = lesson.matches, lesson.rows, lesson.num_positive
-        boxes = lesson.boxes
+        matches, rows, num_positive = targets.matches, targets.rows, targets.num_positive
+        boxes = targets.boxes
         overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)
         confidence_logits = predictions["confidence_logits"]  # [B, A]
         confidence_losses = squared_confidence_error(rows.take(confidence_logits), overlaps)
-        cls_targets = rows.take_objects(matches.gt_index, lesson.gt_classes)
+        cls_targets = rows.take_objects(matches.gt_index, targets.gt_classes)
         class_losses = cross_entropy(rows.take(predictions["class_logits"]), cls_targets)
         parts = {
-            "confidence_positive_loss": config.confidence_positive * rows.sum(confidence_losses),
-            "class_loss": config.classification * rows.sum(class_losses),
+            "confidence_positive_loss": (
+                config.confidence_positive_weight * rows.sum(confidence_losses)
+            ),
+            "class_loss": config.class_weight * rows.sum(class_losses),
         }
         parts = {name: value / num_positive for name, value in parts.items()}
         negative = ops.cast(matches.negative, "float32")
@@ -136,7 +158,7 @@ class SqueezeDetHead(AnchorHead):
         negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
         at_negative = ops.sum(squared_confidence_error(confidence_logits, 0.0) * negative)
         parts["confidence_negative_loss"] = (
-            config.confidence_negative * at_negative / negative_normaliser
+            config.confidence_negative_weight * at_negative / negative_normaliser
         )
         return parts
 

@@ -9,8 +9,14 @@ import keras
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, iou
-from mobilenetdet.boxes.matching import AnchorMatches
-from mobilenetdet.config.detection import LossConfig
+from mobilenetdet.config.detection import (
+    AddonsFocalLoss,
+    DetectionConfig,
+    FocalLoss,
+    QualityFocalLoss,
+    SoftmaxLoss,
+    SsdHeadConfig,
+)
 from mobilenetdet.models.addons_losses import tfa_focal
 from mobilenetdet.models.anchor_head import (
     PREDICTION_LAYER,
@@ -82,6 +88,21 @@ class SsdHead(AnchorHead):
             for index, count in enumerate(self.num_shapes)
         ]
 
+    @classmethod
+    def from_detection_config(cls, config: DetectionConfig, **options: object) -> SsdHead:
+        """Makes the head of a detector with one or more levels."""
+        head = config.head
+        return cls(
+            config.num_classes,
+            [len(level.anchors) for level in config.model.levels],
+            background=isinstance(head.class_loss, SoftmaxLoss),
+            num_blocks=head.blocks,
+            channels=head.channels,
+            dropout=head.dropout,
+            batch_norm_momentum=config.model.batch_norm_momentum,
+            **options,
+        )
+
     def call(self, maps: Sequence[Tensor], training: bool | None = None) -> Predictions:
         """Predicts for every anchor of every map.
 
@@ -119,16 +140,18 @@ class SsdHead(AnchorHead):
         return ops.sigmoid(ops.transpose(logits, (0, 2, 1)))
 
     def score_losses(
-        self, predictions: Predictions, lesson: ClassificationTargets, config: LossConfig
+        self, predictions: Predictions, targets: ClassificationTargets, config: SsdHeadConfig
     ) -> dict[str, Tensor]:
-        """The loss of the classes, divided by the number of anchors with an object."""
-        logits = predictions["class_logits"]
-        if config.class_loss == "quality_focal":
-            of_classes = self._quality_loss(logits, lesson, config)
-        else:
-            classify = self._softmax_loss if self.background else self._focal_loss
-            of_classes = classify(logits, lesson.matches, lesson.gt_classes, config)
-        return {"class_loss": config.classification * of_classes / lesson.num_positive}
+        """The class loss, divided by the number of anchors with an object."""
+        class_losses = {
+            FocalLoss: _focal_loss,
+            AddonsFocalLoss: _focal_loss,
+            QualityFocalLoss: _quality_focal_loss,
+            SoftmaxLoss: _softmax_loss,
+        }
+        class_loss = class_losses[type(config.class_loss)]
+        total = class_loss(predictions["class_logits"], targets, config.class_loss)
+        return {"class_loss": config.class_weight * total / targets.num_positive}
 
     def get_config(self) -> dict[str, object]:
         """Everything that `__init__` needs."""
@@ -142,54 +165,6 @@ class SsdHead(AnchorHead):
             "dropout": self.dropout_rate,
             "batch_norm_momentum": self.batch_norm_momentum,
         }
-
-    def _focal_loss(
-        self, logits: Tensor, matches: AnchorMatches, gt_classes: Tensor, config: LossConfig
-    ) -> Tensor:
-        """Sigmoid focal loss, summed over all anchors that learn something."""
-        classes = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
-        classes = ops.where(matches.positive, classes, -1)  # a row of zeros
-        targets = ops.one_hot(ops.cast(classes, "int32"), self.num_classes, dtype="float32")
-        focal = tfa_focal if config.class_loss == "tfa_focal" else sigmoid_focal
-        losses = focal(
-            logits, targets, alpha=config.focal_alpha, gamma=config.focal_gamma
-        )  # [B, A, C]
-        learns = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")
-        return ops.sum(ops.sum(losses, axis=-1) * learns)
-
-    def _quality_loss(
-        self, logits: Tensor, lesson: ClassificationTargets, config: LossConfig
-    ) -> Tensor:
-        """Quality focal loss, summed: the score of an object is to be the overlap of its box."""
-        rows, boxes = lesson.rows, lesson.boxes
-        overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)  # [P]
-        classes = rows.take_objects(lesson.matches.gt_index, lesson.gt_classes)
-        targets = ops.one_hot(ops.cast(classes, "int32"), self.num_classes, dtype="float32")
-        of_objects = quality_focal(
-            rows.take(logits), targets * overlaps[:, None], beta=config.focal_gamma
-        )  # [P, C]
-        of_background = background_focal(logits, beta=config.focal_gamma)
-        negative = ops.cast(lesson.matches.negative, "float32")
-        return rows.sum(ops.sum(of_objects, axis=-1)) + ops.sum(
-            ops.sum(of_background, axis=-1) * negative
-        )
-
-    def _softmax_loss(
-        self, logits: Tensor, matches: AnchorMatches, gt_classes: Tensor, config: LossConfig
-    ) -> Tensor:
-        """Cross-entropy of anchors with an object and of each image's hardest negatives."""
-        classes = ops.take_along_axis(gt_classes, matches.gt_index, axis=1)  # [B, A]
-        targets = ops.where(matches.positive, classes + 1, 0)
-        losses = cross_entropy(logits, targets)  # [B, A]
-        positive = ops.cast(matches.positive, "float32")
-        negative_losses = ops.where(matches.negative, ops.stop_gradient(losses), -1.0)
-        # The rank of each negative among those of its image, the hardest first.
-        ranks = ops.argsort(ops.argsort(-negative_losses, axis=1), axis=1)
-        # An image without objects teaches as many as one with a single one.
-        num_wanted = config.hard_negatives * ops.maximum(ops.sum(positive, axis=1), 1.0)
-        is_hard = ops.cast(ranks, "float32") < num_wanted[:, None]
-        hard = ops.cast(ops.logical_and(is_hard, matches.negative), "float32")
-        return ops.sum(losses * (positive + hard))
 
     def _tower(self, name: str) -> keras.layers.Layer:
         momentum = self.batch_norm_momentum
@@ -216,3 +191,51 @@ class SsdHead(AnchorHead):
         else:
             one = [-math.log(1 / _PRIOR - 1)] * self.num_classes
         return ops.convert_to_tensor(one * (shape[0] // len(one)), dtype=dtype)
+
+
+def _focal_loss(
+    logits: Tensor, targets: ClassificationTargets, config: FocalLoss | AddonsFocalLoss
+) -> Tensor:
+    """Sigmoid focal loss, summed over the anchors with an object and those on background."""
+    matches = targets.matches
+    classes = ops.take_along_axis(targets.gt_classes, matches.gt_index, axis=1)  # [B, A]
+    classes = ops.where(matches.positive, classes, -1)  # a row of zeros
+    one_hot = ops.one_hot(ops.cast(classes, "int32"), logits.shape[-1], dtype="float32")
+    focal = tfa_focal if isinstance(config, AddonsFocalLoss) else sigmoid_focal
+    losses = focal(logits, one_hot, alpha=config.alpha, gamma=config.gamma)  # [B, A, C]
+    counts = ops.cast(ops.logical_or(matches.positive, matches.negative), "float32")
+    return ops.sum(ops.sum(losses, axis=-1) * counts)
+
+
+def _quality_focal_loss(
+    logits: Tensor, targets: ClassificationTargets, config: QualityFocalLoss
+) -> Tensor:
+    """Quality focal loss, summed; the target of an object's score is the IoU of its box."""
+    rows, boxes = targets.rows, targets.boxes
+    overlaps = iou(ops.stop_gradient(boxes.boxes_xyxy), boxes.targets_xyxy)  # [P]
+    classes = rows.take_objects(targets.matches.gt_index, targets.gt_classes)
+    one_hot = ops.one_hot(ops.cast(classes, "int32"), logits.shape[-1], dtype="float32")
+    of_objects = quality_focal(
+        rows.take(logits), one_hot * overlaps[:, None], beta=config.gamma
+    )  # [P, C]
+    of_background = background_focal(logits, beta=config.gamma)
+    negative = ops.cast(targets.matches.negative, "float32")
+    return rows.sum(ops.sum(of_objects, axis=-1)) + ops.sum(
+        ops.sum(of_background, axis=-1) * negative
+    )
+
+
+def _softmax_loss(logits: Tensor, targets: ClassificationTargets, config: SoftmaxLoss) -> Tensor:
+    """Cross-entropy of anchors with an object and of each image's hardest negatives."""
+    matches = targets.matches
+    classes = ops.take_along_axis(targets.gt_classes, matches.gt_index, axis=1)  # [B, A]
+    losses = cross_entropy(logits, ops.where(matches.positive, classes + 1, 0))  # [B, A]
+    positive = ops.cast(matches.positive, "float32")
+    negative_losses = ops.where(matches.negative, ops.stop_gradient(losses), -1.0)
+    # The rank of each negative among those of its image, the hardest first.
+    ranks = ops.argsort(ops.argsort(-negative_losses, axis=1), axis=1)
+    # An image without objects counts as one with a single object.
+    num_wanted = config.hard_negatives * ops.maximum(ops.sum(positive, axis=1), 1.0)
+    is_hard = ops.cast(ranks, "float32") < num_wanted[:, None]
+    hard = ops.cast(ops.logical_and(is_hard, matches.negative), "float32")
+    return ops.sum(losses * (positive + hard))

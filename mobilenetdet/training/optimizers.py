@@ -52,7 +52,7 @@ def make_optimizer(
 def scale_learning_rate(
     optimizer: keras.optimizers.Optimizer, variables: Iterable[keras.Variable], factor: float
 ) -> None:
-    """Gives some variables a lower learning rate than the others; their weight decay stays.
+    """Scales the learning rate of some variables; their weight decay stays.
 
     Args:
         optimizer: any but YellowFin, which tunes one rate for all.

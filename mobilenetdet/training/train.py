@@ -96,6 +96,7 @@ def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
 
 
 def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> Detector:
+    keras.utils.set_random_seed(config.train.seed)
     # A checkpoint brings all weights; the file of the backbone may be gone by then.
     resuming = RunDir(run_dir).state_file.is_file()
     detector, report = build_detector(config, load_weights=not resuming)

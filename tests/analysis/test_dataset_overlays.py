@@ -47,7 +47,8 @@ def test_frames_are_drawn_at_the_size_of_training(small_config: DetectionConfig,
 def test_matches_show_the_anchors_of_the_objects(small_config: DetectionConfig, tmp_path: Path):
     drawn = {}
     for stride in (8, 16):
-        model = replace(small_config.model, strides=(stride,))
+        (level,) = small_config.model.levels
+        model = replace(small_config.model, levels=(replace(level, stride=stride),))
         folder = OutputFolder(tmp_path / str(stride))
         write_match_overlays(replace(small_config, model=model), folder)
         drawn[stride] = cv2.imread(str(tmp_path / str(stride) / "batch_000.jpg")).astype(int)

@@ -8,11 +8,19 @@ from keras import ops
 from mobilenetdet.benchmark.detector import random_batch, time_detector, time_inference
 from mobilenetdet.benchmark.timing import Rounds
 from mobilenetdet.boxes.box_status import OBJECT
-from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig, TrainConfig
+from mobilenetdet.config.detection import (
+    DataConfig,
+    DetectionConfig,
+    LevelConfig,
+    ModelConfig,
+    SqueezeDetHeadConfig,
+    TrainConfig,
+)
 
 CONFIG = DetectionConfig(
     data=DataConfig(image_height=64, image_width=64, classes=("Car", "Pedestrian")),
-    model=ModelConfig(alpha=0.25, weights="none", anchors=((32.0, 20.0),), head_blocks=0),
+    model=ModelConfig(alpha=0.25, weights="none", levels=(LevelConfig(16, ((32.0, 20.0),)),)),
+    head=SqueezeDetHeadConfig(blocks=0),
     train=TrainConfig(batch_size=2, precision="mixed_bfloat16"),
 )
 

@@ -3,7 +3,14 @@ import pytest
 
 from mobilenetdet.benchmark.model_cost import ModelCost, measure_classifiers, measure_cost
 from mobilenetdet.classification.model import build_classifier
-from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig
+from mobilenetdet.config.detection import (
+    DataConfig,
+    DetectionConfig,
+    LevelConfig,
+    ModelConfig,
+    SqueezeDetHeadConfig,
+    SsdHeadConfig,
+)
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.layers import DepthwiseConv2D, PointwiseConv2D
 from mobilenetdet.models.mobilenet_v1 import BLOCK_CHANNELS, STRIDES
@@ -106,20 +113,22 @@ def test_each_kind_of_layer_and_each_call_counts():
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("head", "strides", "options"),
     [
-        {},
-        {"frozen_blocks": 3},
-        {"strides": (8,), "pyramid_channels": 16},
-        {"head": "ssd", "strides": (16, 32, 64), "anchors_per_stride": (1, 1, 1)},
+        (SqueezeDetHeadConfig, (16,), {}),
+        (SqueezeDetHeadConfig, (16,), {"frozen_blocks": 3}),
+        (SqueezeDetHeadConfig, (8,), {"pyramid_channels": 16}),
+        (SsdHeadConfig, (16, 32, 64), {}),
     ],
     ids=str,
 )
-def test_detectors(tensorflow_only, options):
+def test_detectors(tensorflow_only, head, strides, options):
     anchors = ((12.0, 20.0), (12.0, 28.0), (32.0, 20.0))
+    levels = tuple(LevelConfig(stride, anchors) for stride in strides)
     config = DetectionConfig(
         data=DataConfig(image_height=64, image_width=128),
-        model=ModelConfig(weights="none", alpha=0.25, anchors=anchors, head_channels=8, **options),
+        model=ModelConfig(weights="none", alpha=0.25, levels=levels, **options),
+        head=head(channels=8),
     )
     detector, _ = build_detector(config)
     cost = measure_cost(detector, config.image_size)

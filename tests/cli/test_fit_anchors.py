@@ -5,7 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
+from mobilenetdet.cli.config_options import parse_level
 from mobilenetdet.cli.fit_anchors import class_weights, main
+from mobilenetdet.cli.options import parse_with_config
+from mobilenetdet.cli.train import Options
+from mobilenetdet.config.presets import PRESETS, make_preset
 
 LABEL = "{} 0 0 -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10\n"
 
@@ -31,9 +35,10 @@ def of_folder(label_dir):
     return ["--label_dir", str(label_dir), "--classes", "Car", "Cyclist"]
 
 
-def numbers_after(option, text):
-    found = re.search(rf"{option} ([\d. ]+)", text).group(1)
-    return [float(word) for word in found.split()]
+def printed_shapes(text):
+    """The anchors of all levels in the options for the train command."""
+    words = re.search(r"--model.levels ((?:\d+:[\d.x,]+ ?)+)", text).group(1).split()
+    return [shape for word in words for shape in parse_level(word).anchors]
 
 
 def test_shapes_coverage_and_options_are_printed(label_dir, tmp_path, capsys):
@@ -43,33 +48,40 @@ def test_shapes_coverage_and_options_are_printed(label_dir, tmp_path, capsys):
     output = capsys.readouterr().out
     assert output.startswith("80 objects at 1248x384; without an anchor of IoU 0.5 or more:")
     assert re.search(r"^  Car +0\.0 % +- +0\.0 %", output, re.MULTILINE)
-    shapes = np.reshape(numbers_after("--model.anchors", output), (2, 2))
+    shapes = np.array(printed_shapes(output))
     # 1242x375 is enlarged by 1.0048.
     np.testing.assert_allclose(shapes, [[20, 50.2], [60.3, 30.1]], rtol=0.04)
     assert cv2.imread(str(picture)).std() > 5
 
 
-def test_the_printed_options_train(label_dir, capsys):
-    from mobilenetdet.cli import options as command_line
-    from mobilenetdet.cli.train import Options
+def parsed_config(preset, line):
+    config = make_preset(preset)
+    options = parse_with_config(
+        Options, line.split(), config, lambda config: Options(config=config), presets=PRESETS
+    )
+    return options.config
 
+
+def test_the_printed_options_train(label_dir, capsys):
     main([*of_folder(label_dir), "--num_shapes", "3", "--strides", "16"])
-    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 16" in x)
-    config = command_line.parse(Options, line.split()).config
-    assert config.model.strides == (16,) and len(config.model.anchors) == 3
+    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.levels 16:" in x)
+    (level,) = parsed_config("squeezedet", line).model.levels
+    assert level.stride == 16 and len(level.anchors) == 3
     main([*of_folder(label_dir), "--num_shapes", "2", "3", "--strides", "8", "16"])
-    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.strides 8 16" in x)
-    model = command_line.parse(Options, line.split()).config.model
-    assert [(stride, len(shapes)) for stride, shapes in model.levels()] == [(8, 2), (16, 3)]
+    line = next(x for x in capsys.readouterr().out.splitlines() if "--model.levels 8:" in x)
+    # From either head: several levels come with the option for SSD's.
+    for preset in ("ssd_fpn", "squeezedet"):
+        levels = parsed_config(preset, line).model.levels
+        assert [(level.stride, len(level.anchors)) for level in levels] == [(8, 2), (16, 3)]
 
 
 def test_small_shapes_go_to_the_fine_map(label_dir, capsys):
     arguments = [*of_folder(label_dir), "--strides", "8", "16", "--num_shapes", "1", "2"]
     main(arguments)
     output = capsys.readouterr().out
-    shapes = np.reshape(numbers_after("--model.anchors", output), (3, 2))
+    shapes = np.array(printed_shapes(output))
     assert shapes[0].prod() <= shapes[1:].prod(1).min()
-    assert "strides=(8, 16)" in output and "anchors_per_stride=(1, 2)" in output
+    assert "levels=(LevelConfig(8, ((" in output and " LevelConfig(16, ((" in output
 
 
 def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
@@ -77,7 +89,7 @@ def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
     arguments += ["--classes", "Car", "Pedestrian"]
     main([*arguments, "--image_width", "192", "--image_height", "64"])
     output = capsys.readouterr().out
-    shapes = np.reshape(numbers_after("--model.anchors", output), (2, 2))
+    shapes = np.array(printed_shapes(output))
     assert shapes.tolist() == [[14, 34], [44, 30]]
 
 

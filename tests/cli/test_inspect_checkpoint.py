@@ -10,7 +10,12 @@ import pytest
 from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classification.model import build_classifier
 from mobilenetdet.cli.inspect_checkpoint import main
-from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig
+from mobilenetdet.config.detection import (
+    DataConfig,
+    DetectionConfig,
+    ModelConfig,
+    SqueezeDetHeadConfig,
+)
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.training.checkpoint import RunState
@@ -23,7 +28,8 @@ def run_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     config = DetectionConfig(
         data=DataConfig(image_height=32, image_width=64),
-        model=ModelConfig(weights="none", alpha=0.25, head_blocks=1, head_channels=8),
+        model=ModelConfig(weights="none", alpha=0.25),
+        head=SqueezeDetHeadConfig(blocks=1, channels=8),
     )
     (folder / "config.json").write_text(to_json(config))
     detector, _ = build_detector(config)

@@ -18,7 +18,7 @@ def test_it_is_small_and_says_what_it_is():
     card = (folder / "README.md").read_text()
     assert "non-commercial" in card and "R40 moderate" in card and "split val" in card
     config = run.read_config()
-    assert config.model.anchors == make_preset(DEFAULT_PRESET).model.anchors
+    assert config.model.levels == make_preset(DEFAULT_PRESET).model.levels
     assert len(config.postprocess.calibration) == config.num_classes
 
 

@@ -8,27 +8,42 @@ from keras import ops
 from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
+    LevelConfig,
     ModelConfig,
     PostprocessConfig,
+    SqueezeDetHeadConfig,
+    SsdHeadConfig,
 )
 from mobilenetdet.inference.detection_model import DetectionModel, average_mirrored
 from mobilenetdet.models.detector import Detector, build_detector
 
 HEIGHT, WIDTH = 64, 128
-SQUEEZEDET = ModelConfig(
-    alpha=0.25,
-    weights="none",
-    anchors=((32.0, 20.0), (12.0, 28.0)),
-    head_blocks=1,
-    head_channels=16,
-    batch_norm_momentum=0.01,
+SHAPES = ((32.0, 20.0), (12.0, 28.0))
+SQUEEZEDET = DetectionConfig(
+    data=DataConfig(image_height=HEIGHT, image_width=WIDTH),
+    model=ModelConfig(
+        alpha=0.25,
+        weights="none",
+        levels=(LevelConfig(16, SHAPES),),
+        batch_norm_momentum=0.01,
+    ),
+    head=SqueezeDetHeadConfig(blocks=1, channels=16),
 )
-SSD = replace(SQUEEZEDET, head="ssd", strides=(16, 32), anchors_per_stride=(1, 1))
 
 
-def make_detector(model: ModelConfig, images: np.ndarray) -> Detector:
+def ssd(*strides: int, **data: int) -> DetectionConfig:
+    """The same with SSD's head and one shape a level."""
+    levels = tuple(LevelConfig(stride, SHAPES[i % 2 :][:1]) for i, stride in enumerate(strides))
+    return replace(
+        SQUEEZEDET,
+        data=replace(SQUEEZEDET.data, **data),
+        model=replace(SQUEEZEDET.model, levels=levels),
+        head=SsdHeadConfig(blocks=1, channels=16),
+    )
+
+
+def make_detector(config: DetectionConfig, images: np.ndarray) -> Detector:
     """A detector that predicts something else at every cell, unlike a fresh one."""
-    config = DetectionConfig(data=DataConfig(image_height=HEIGHT, image_width=WIDTH), model=model)
     detector, _ = build_detector(config)
     rng = np.random.default_rng(0)
     for weight in detector.head.weights:
@@ -49,9 +64,9 @@ def images() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("model", [SQUEEZEDET, SSD], ids=["squeezedet", "ssd"])
-def test_the_mirror_image_has_the_mirrored_detections(images, model):
-    detector = make_detector(model, images)
+@pytest.mark.parametrize("config", [SQUEEZEDET, ssd(16, 32)], ids=["squeezedet", "ssd"])
+def test_the_mirror_image_has_the_mirrored_detections(images, config):
+    detector = make_detector(config, images)
     found = detect(detector, images, mirror=True)
     mirrored = detect(detector, images[:, :, ::-1], mirror=True)
     real = found["scores"] > 0
@@ -87,11 +102,8 @@ def test_each_anchor_is_averaged_with_its_mirror_image():
 
 
 def test_anchors_without_a_mirror_image_are_refused(images):
-    model = replace(
-        SSD, strides=(32, 64, 128, 256), anchors=((32.0, 20.0),) * 4, anchors_per_stride=(1,) * 4
-    )
-    detector = make_detector(model, images)
-    with pytest.raises(ValueError, match=r"stride 256.*data\.image_width a multiple of 256"):
+    detector = make_detector(ssd(32, 64, image_width=96), images[:, :, :96])
+    with pytest.raises(ValueError, match=r"stride 64.*data\.image_width a multiple of 64"):
         DetectionModel(detector, PostprocessConfig(mirror=True))
     assert isinstance(DetectionModel(detector, PostprocessConfig()), keras.Model)
 

@@ -11,6 +11,7 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.geometry import giou
+from mobilenetdet.config.detection import AddonsFocalLoss, DetectionConfig, FocalLoss
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.models.addons_losses import load_addons, tfa_focal, tfa_giou
 from mobilenetdet.models.detector import Detector
@@ -57,26 +58,29 @@ def test_focal_loss_is_theirs(addons, alpha, gamma):
     np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=1e-6)
 
 
-def small_config(**loss: str):
+OURS = {"box_loss": "giou", "class_loss": FocalLoss()}
+THEIRS = {"box_loss": "tfa_giou", "class_loss": AddonsFocalLoss()}
+
+
+def small_config(**loss: object) -> DetectionConfig:
     config = make_preset("ssd_fpn")
     data = replace(config.data, image_height=32, image_width=64)
     model = replace(config.model, alpha=0.25, weights="none")
-    return replace(config, data=data, model=model, loss=replace(config.loss, **loss))
+    return replace(config, data=data, model=model, head=replace(config.head, **loss))
 
 
 def test_a_detector_learns_by_them(addons, pack_targets):
     y = pack_targets([[(0, 1, 2, (4, 4, 30, 24))], []], 8)
     images = np.zeros((2, 32, 64, 3), np.uint8)
     losses = []
-    ours = {"box_loss": "giou", "class_loss": "focal"}
-    for names in (ours, {name: f"tfa_{loss}" for name, loss in ours.items()}):
+    for settings in (OURS, THEIRS):
         keras.utils.set_random_seed(0)
-        detector = Detector(small_config(**names))
+        detector = Detector(small_config(**settings))
         losses.append(float(detector.compute_loss(y=y, y_pred=detector(images))))
     assert losses[0] == pytest.approx(losses[1], rel=1e-4) and losses[0] > 0
 
 
-@pytest.mark.parametrize("loss", [{"box_loss": "tfa_giou"}, {"class_loss": "tfa_focal"}])
+@pytest.mark.parametrize("loss", [{name: loss} for name, loss in THEIRS.items()], ids=str)
 def test_without_them_the_detector_says_how_to_get_them(monkeypatch, tensorflow_only, loss):
     monkeypatch.setitem(sys.modules, "tensorflow_addons", None)
     with pytest.raises(ValueError, match=r"pip install -e '.\[addons\]' with Python 3.10 or 3.11"):

@@ -1,7 +1,7 @@
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +15,16 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
-    LossConfig,
+    FocalLoss,
+    LevelConfig,
     ModelConfig,
+    SoftmaxLoss,
+    SqueezeDetHeadConfig,
+    SsdHeadConfig,
     TrainConfig,
 )
 from mobilenetdet.inference.detection_model import DetectionModel, to_detections
+from mobilenetdet.models import detector as detector_module
 from mobilenetdet.models.detector import Detector, build_detector
 
 BACKEND = keras.backend.backend()
@@ -29,12 +34,11 @@ CONFIG = DetectionConfig(
     model=ModelConfig(
         alpha=0.25,
         weights="none",
-        anchors=((32.0, 20.0), (12.0, 28.0)),
-        head_blocks=1,
-        head_channels=64,
+        levels=(LevelConfig(16, ((32.0, 20.0), (12.0, 28.0))),),
         # The running statistics follow within the few steps that a test has.
         batch_norm_momentum=0.9,
     ),
+    head=SqueezeDetHeadConfig(blocks=1, channels=64),
 )
 # image, class, box: each is drawn in a colour of its own.
 OBJECTS = [
@@ -102,8 +106,10 @@ def test_predictions_fit_the_anchors(detector, predictions):
 
 
 def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
-    model = replace(CONFIG.model, strides=(8,), pyramid_channels=16, head_blocks=0)
-    detector, _ = build_detector(replace(CONFIG, model=model))
+    (level,) = CONFIG.model.levels
+    model = replace(CONFIG.model, levels=(replace(level, stride=8),), pyramid_channels=16)
+    head = replace(CONFIG.head, blocks=0)
+    detector, _ = build_detector(replace(CONFIG, model=model, head=head))
     assert set(detector.backbone.output) == {"stride_8", "stride_16", "stride_32"}
     detector.compile(optimizer=keras.optimizers.Adam(5e-3), run_eagerly=True)
     before = {v.path: v.numpy().copy() for v in detector.trainable_variables}
@@ -115,32 +121,31 @@ def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
     assert detector.predict_on_batch(batch[0])["deltas"].shape == (2, count, 4)
 
 
-SSD = {
-    "head": "ssd",
-    "anchors": ((12.0, 20.0), (12.0, 28.0), (32.0, 20.0), (40.0, 30.0)),
-    "anchors_per_stride": (2, 1, 1),
-    "head_channels": 32,
-}
+# Of three levels, finest first.
+SHAPES = (((12.0, 20.0), (12.0, 28.0)), ((32.0, 20.0),), ((40.0, 30.0),))
 
 
 @pytest.mark.parametrize(
-    ("model", "loss"),
+    ("strides", "pyramid_channels", "loss"),
     [
-        ({"strides": (8, 16, 32), "pyramid_channels": 32}, {"class_loss": "focal", "box": 2.0}),
-        ({"strides": (16, 32, 64)}, {"class_loss": "softmax", "box": 1.0}),
+        ((8, 16, 32), 32, {"class_loss": FocalLoss(), "box_weight": 2.0}),
+        ((16, 32, 64), 0, {"class_loss": SoftmaxLoss(), "box_weight": 1.0}),
     ],
     ids=["pyramid, focal", "extra layers, softmax"],
 )
-def test_ssd_finds_the_objects_of_a_batch(tensorflow_only, batch, model, loss, tmp_path):
+def test_ssd_finds_the_objects_of_a_batch(
+    tensorflow_only, batch, strides, pyramid_channels, loss, tmp_path
+):
+    levels = tuple(map(LevelConfig, strides, SHAPES))
     config = replace(
         CONFIG,
-        model=replace(CONFIG.model, **SSD, **model),
-        loss=LossConfig(box_loss="giou", classification=1.0, **loss),
+        model=replace(CONFIG.model, levels=levels, pyramid_channels=pyramid_channels),
+        head=SsdHeadConfig(blocks=1, channels=32, box_loss="giou", class_weight=1.0, **loss),
     )
     detector, _ = build_detector(config)
     counts = [
-        -(-HEIGHT // stride) * -(-WIDTH // stride) * len(shapes)
-        for stride, shapes in config.model.levels()
+        -(-HEIGHT // level.stride) * -(-WIDTH // level.stride) * len(level.anchors)
+        for level in levels
     ]
     assert detector.anchors.shape == (sum(counts), 4)
     detector.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=False)
@@ -274,16 +279,51 @@ def test_weights_load_on_the_other_backend(detector, batch, tmp_path):
             np.testing.assert_allclose(outputs[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
 
 
-@pytest.fixture
-def restored_policy() -> Iterator[None]:
-    """Building a detector sets Keras' global policy; this puts it back."""
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
+def test_building_leaves_the_state_of_the_process_as_it_is():
+    config = replace(CONFIG, train=TrainConfig(precision="mixed_bfloat16", seed=5))
+    keras.utils.set_random_seed(3)
+    policy, state = (
+        keras.config.dtype_policy(),
+        (random.getstate(), np.random.get_state()[1].copy()),
+    )
+    expected = ops.convert_to_numpy(keras.random.normal((4,)))  # of Keras' global generator
+    keras.utils.set_random_seed(3)
+    detector, _ = build_detector(config)
+    assert keras.config.dtype_policy() is policy
+    assert random.getstate() == state[0]
+    np.testing.assert_array_equal(np.random.get_state()[1], state[1])
+    np.testing.assert_array_equal(ops.convert_to_numpy(keras.random.normal((4,))), expected)
+    assert detector.head.dtype_policy.name == "mixed_bfloat16" == detector.dtype_policy.name
+
+
+def test_building_that_fails_leaves_it_too(monkeypatch):
+    before = keras.config.dtype_policy(), random.getstate()
+    monkeypatch.setattr(detector_module, "make_head", lambda config: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        build_detector(CONFIG, precision="mixed_bfloat16", seed=9)
+    assert (keras.config.dtype_policy(), random.getstate()) == before
+
+
+def test_precision_and_seed_may_be_given(tensorflow_only):
+    given, _ = build_detector(CONFIG, precision="mixed_bfloat16", seed=1)
+    of_config, _ = build_detector(
+        replace(CONFIG, train=TrainConfig(precision="mixed_bfloat16", seed=1))
+    )
+    assert given.dtype_policy == of_config.dtype_policy
+    for a, b in zip(given.get_weights(), of_config.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_detector_comes_back_from_its_config(detector):
+    again = Detector.from_config(detector.get_config())
+    assert again.config == detector.config
+    assert [layer.name for layer in again.head.blocks] == [
+        layer.name for layer in detector.head.blocks
+    ]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_steps_like_float32(tensorflow_only, restored_policy, batch, precision):
+def test_half_precision_steps_like_float32(tensorflow_only, batch, precision):
     features = []
     for name in ("float32", precision):
         detector, _ = build_detector(replace(CONFIG, train=TrainConfig(precision=name)))

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.geometry import pairwise_iou
-from mobilenetdet.config.detection import PostprocessConfig
+from mobilenetdet.config.detection import GreedyNms, PostprocessConfig, SoftNms
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.models.postprocess import greedy_nms, select_detections
 
@@ -39,9 +39,8 @@ def naive_soft_nms(boxes: np.ndarray, scores: np.ndarray, config: PostprocessCon
         best = max(left, key=left.get)
         taken[best] = left.pop(best)
         for other in left:
-            left[other] *= np.exp(
-                -(naive_iou(boxes[best], boxes[other]) ** 2) / config.soft_nms_sigma
-            )
+            overlap = naive_iou(boxes[best], boxes[other])
+            left[other] *= np.exp(-(overlap**2) / config.suppression.sigma)
     return taken
 
 
@@ -69,11 +68,11 @@ def naive_detections(
     for index in range(scores.shape[1]):
         order = np.argsort(-scores[:, index], kind="stable")[: config.max_candidates]
         candidates, own_scores = boxes[order], scores[order, index]
-        if config.soft_nms_sigma:
+        if config.suppression.kind == "soft":
             own_scores = naive_soft_nms(candidates, own_scores, config)
             keep = own_scores > 0
         else:
-            keep = naive_nms(candidates, config.nms_iou)
+            keep = naive_nms(candidates, config.suppression.max_iou)
         placed = naive_votes(candidates, scores[order, index], config)
         found += [
             (own_scores[i], index, tuple(placed[i]))
@@ -151,7 +150,7 @@ def test_overlap_of_exactly_the_threshold_stays(nms):
     [
         {},
         {"score_threshold": 0.5, "max_detections": 12},
-        {"max_candidates": 6, "max_detections": 4, "nms_iou": 0.2},
+        {"max_candidates": 6, "max_detections": 4, "suppression": GreedyNms(max_iou=0.2)},
         {"max_candidates": 1000, "max_detections": 1000, "score_threshold": 0.0},
     ],
 )
@@ -188,7 +187,7 @@ def test_soft_suppression_is_the_naive_one(select, sigma, options):
     rng = np.random.default_rng(2)
     boxes = random_boxes(rng, 2, 30)
     scores = rng.permutation(2 * 30 * 2).reshape(2, 30, 2).astype(np.float32) / 120 + 1e-3
-    options = {**options, "soft_nms_sigma": sigma, "soft_nms_rounds": 0}
+    options = {**options, "suppression": SoftNms(sigma=sigma, rounds=0)}
     found = select(boxes, scores, **options)
     compare_with_loop(found, boxes, scores, options, atol=0)
 
@@ -196,9 +195,9 @@ def test_soft_suppression_is_the_naive_one(select, sigma, options):
 @pytest.mark.parametrize(
     "options",
     [
-        {"vote_sigma": 0.05, "nms_iou": 0.3},
+        {"vote_sigma": 0.05, "suppression": GreedyNms(max_iou=0.3)},
         {"vote_sigma": 0.5, "score_threshold": 0.3, "max_candidates": 20, "max_detections": 20},
-        {"vote_sigma": 0.1, "soft_nms_sigma": 0.3, "soft_nms_rounds": 0},
+        {"vote_sigma": 0.1, "suppression": SoftNms(sigma=0.3, rounds=0)},
     ],
 )
 def test_boxes_vote_as_in_a_loop(select, options):
@@ -217,7 +216,7 @@ def test_soft_suppression_keeps_what_the_hard_one_drops(select):
     boxes = np.array([[[0, 0, 20, 20], [0, 0, 20, 10]]], np.float32)  # IoU 0.5
     scores = np.array([[[0.9], [0.8]]], np.float32)
     assert (select(boxes, scores)["scores"][0] > 0).sum() == 1
-    soft = select(boxes, scores, soft_nms_sigma=0.5)["scores"][0]
+    soft = select(boxes, scores, suppression=SoftNms(sigma=0.5))["scores"][0]
     np.testing.assert_allclose(soft[:2], [0.9, 0.8 * np.exp(-0.25 / 0.5)], rtol=1e-5)
 
 
@@ -225,9 +224,10 @@ def test_rounds_of_soft_suppression_end_early(select):
     """Of a pile of equal boxes each round takes one and lowers the others by exp(-1 / sigma)."""
     boxes = np.tile(np.array([10, 10, 30, 30], np.float32), (1, 5, 1))
     scores = np.array([[[0.9], [0.8], [0.7], [0.6], [0.5]]], np.float32)
-    options = {"soft_nms_sigma": 1.0, "score_threshold": 1e-4}
     for rounds, powers in ((0, range(5)), (2, [0, 1, 2, 2, 2]), (5, range(5)), (9, range(5))):
-        found = select(boxes, scores, soft_nms_rounds=rounds, **options)["scores"][0, :5]
+        suppression = SoftNms(sigma=1.0, rounds=rounds)
+        found = select(boxes, scores, suppression=suppression, score_threshold=1e-4)
+        found = found["scores"][0, :5]
         expected = scores[0, :, 0] * np.exp(-np.array(powers, float))
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 

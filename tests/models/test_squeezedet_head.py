@@ -11,7 +11,7 @@ from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.coding import encode
 from mobilenetdet.boxes.geometry import ciou, giou
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config.detection import LossConfig, MatchingConfig
+from mobilenetdet.config.detection import MatchingConfig, SqueezeDetHeadConfig
 from mobilenetdet.models.losses import smooth_l1
 from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 
@@ -19,7 +19,9 @@ ROWS, COLUMNS, CLASSES = 4, 8, 3
 SHAPES = [(32.0, 20.0), (12.0, 28.0)]
 GRID = AnchorGrid((ROWS * 16, COLUMNS * 16), [(16, SHAPES)])
 ANCHORS = GRID.boxes_xyxy()  # [64, 4]
-LOSS = LossConfig(box=10.0, confidence_positive=75.0, confidence_negative=25.0)
+LOSS = SqueezeDetHeadConfig(
+    box_weight=10.0, confidence_positive_weight=75.0, confidence_negative_weight=25.0
+)
 MATCHING = MatchingConfig(positive_iou=0.6, ignore_iou=0.5)
 PARTS = ["box_loss", "confidence_positive_loss", "confidence_negative_loss", "class_loss"]
 BOX_LOSSES = ["squared", "smooth_l1", "giou", "ciou"]
@@ -56,11 +58,11 @@ def targets(pack_targets) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def loss_function(head) -> Callable[[LossConfig], Callable]:
+def loss_function(head) -> Callable[[SqueezeDetHeadConfig], Callable]:
     """Gives the parts of the loss as a function of raw predictions and targets, by config."""
 
     @functools.cache
-    def make(config: LossConfig) -> Callable:
+    def make(config: SqueezeDetHeadConfig) -> Callable:
         def parts(*arrays):
             *raw, boxes, classes, box_status = arrays
             matches = match_anchors(GRID, boxes, box_status, MATCHING)
@@ -80,7 +82,9 @@ def arrays_of(predictions: dict, targets: dict) -> list[np.ndarray]:
 
 @pytest.fixture
 def losses(loss_function, compiled) -> Callable[..., dict[str, float]]:
-    def run(predictions: dict, targets: dict, config: LossConfig = LOSS) -> dict[str, float]:
+    def run(
+        predictions: dict, targets: dict, config: SqueezeDetHeadConfig = LOSS
+    ) -> dict[str, float]:
         found = compiled(loss_function(config))(*arrays_of(predictions, targets))
         return {name: float(found[name]) for name in PARTS}
 
@@ -88,9 +92,9 @@ def losses(loss_function, compiled) -> Callable[..., dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def whole_loss(loss_function) -> Callable[[LossConfig], Callable]:
+def whole_loss(loss_function) -> Callable[[SqueezeDetHeadConfig], Callable]:
     @functools.cache
-    def make(config: LossConfig) -> Callable:
+    def make(config: SqueezeDetHeadConfig) -> Callable:
         return lambda *arrays: sum(loss_function(config)(*arrays).values())
 
     return make
@@ -100,7 +104,9 @@ def whole_loss(loss_function) -> Callable[[LossConfig], Callable]:
 def loss_gradients(whole_loss, gradients) -> Callable[..., dict[str, np.ndarray]]:
     """Of the whole loss with respect to each raw prediction."""
 
-    def run(predictions: dict, targets: dict, config: LossConfig = LOSS) -> dict[str, np.ndarray]:
+    def run(
+        predictions: dict, targets: dict, config: SqueezeDetHeadConfig = LOSS
+    ) -> dict[str, np.ndarray]:
         found = gradients(whole_loss(config), *arrays_of(predictions, targets))
         return dict(zip(RAW, found, strict=False))  # the gradient of the boxes is of no use
 
@@ -166,12 +172,12 @@ def test_scores_are_class_probability_times_confidence(head, predictions):
 def test_losses_are_those_of_a_loop_over_anchors(
     head, losses, match, predictions, targets, normaliser
 ):
-    config = LossConfig(
-        box=2.0,
-        confidence_positive=3.0,
-        confidence_negative=5.0,
+    config = SqueezeDetHeadConfig(
+        box_weight=2.0,
+        confidence_positive_weight=3.0,
+        confidence_negative_weight=5.0,
         negative_normaliser=normaliser,
-        classification=7.0,
+        class_weight=7.0,
     )
     found = losses(predictions, targets, config)
     boxes = ops.convert_to_numpy(head.boxes(predictions, ANCHORS))
@@ -180,7 +186,7 @@ def test_losses_are_those_of_a_loop_over_anchors(
 
 
 def naive_losses(
-    predictions: dict, boxes: np.ndarray, targets: dict, matches: list, config: LossConfig
+    predictions: dict, boxes: np.ndarray, targets: dict, matches: list, config: SqueezeDetHeadConfig
 ) -> dict[str, float]:
     index, positive, negative = matches
     boxes = boxes.astype(np.float64)
@@ -209,12 +215,12 @@ def naive_losses(
         sums["confidence_negative_loss"] += confidence**2
     by_negatives = config.negative_normaliser == "negatives"
     weights = {
-        "box_loss": config.box / positive.sum(),
-        "confidence_positive_loss": config.confidence_positive / positive.sum(),
+        "box_loss": config.box_weight / positive.sum(),
+        "confidence_positive_loss": config.confidence_positive_weight / positive.sum(),
         "confidence_negative_loss": (
-            config.confidence_negative / (negative if by_negatives else positive).sum()
+            config.confidence_negative_weight / (negative if by_negatives else positive).sum()
         ),
-        "class_loss": config.classification / positive.sum(),
+        "class_loss": config.class_weight / positive.sum(),
     }
     return {name: weight * sums[name] for name, weight in weights.items()}
 
@@ -234,7 +240,7 @@ def test_box_losses_are_chosen_by_name(
     objects = np.take_along_axis(targets["boxes"], index[..., None], axis=1)
     wanted, boxes = encode(objects, ANCHORS), head.boxes(predictions, ANCHORS)
     each = ops.convert_to_numpy(formula(predictions["deltas"], wanted, boxes, objects))
-    found = losses(predictions, targets, replace(LOSS, box_loss=box_loss, box=2.0))
+    found = losses(predictions, targets, replace(LOSS, box_loss=box_loss, box_weight=2.0))
     assert found["box_loss"] == pytest.approx(2 * each[positive].mean(), rel=1e-5)
 
 
@@ -255,7 +261,7 @@ def test_only_what_is_known_is_learnt(loss_gradients, match, predictions, target
 
 def test_the_confidence_does_not_move_the_boxes(loss_gradients, predictions, targets):
     # It learns their overlap as it is.
-    found = loss_gradients(predictions, targets, LossConfig(box=0.0))
+    found = loss_gradients(predictions, targets, SqueezeDetHeadConfig(box_weight=0.0))
     assert not found["deltas"].any()
     assert found["confidence_logits"].any()
 

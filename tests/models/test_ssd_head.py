@@ -9,7 +9,13 @@ from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.boxes.geometry import giou, iou
 from mobilenetdet.boxes.matching import match_anchors
-from mobilenetdet.config.detection import LossConfig, MatchingConfig
+from mobilenetdet.config.detection import (
+    FocalLoss,
+    MatchingConfig,
+    QualityFocalLoss,
+    SoftmaxLoss,
+    SsdHeadConfig,
+)
 from mobilenetdet.models.ssd_head import SsdHead
 
 CLASSES, SIZE = 3, (32, 64)
@@ -17,7 +23,8 @@ CLASSES, SIZE = 3, (32, 64)
 LEVELS = ((8, [(10.0, 14.0), (18.0, 12.0)]), (16, [(30.0, 20.0)]))
 GRID = AnchorGrid(SIZE, LEVELS)
 ANCHORS = GRID.boxes_xyxy()
-LOSS = LossConfig(box_loss="giou", box=2.0, classification=3.0)
+LOSS = SsdHeadConfig(box_loss="giou", box_weight=2.0, class_weight=3.0, class_loss=FocalLoss())
+SOFTMAX = replace(LOSS, class_loss=SoftmaxLoss())
 MATCHING = MatchingConfig()
 
 
@@ -107,7 +114,7 @@ def test_focal_loss_is_the_formula(targets):
 
 def test_quality_focal_loss_wants_the_overlap_as_the_score(targets):
     head, predictions = make_head(), make_predictions(CLASSES)
-    loss = replace(LOSS, class_loss="quality_focal")
+    loss = replace(LOSS, class_loss=QualityFocalLoss())
     parts, matches = find_losses(head, predictions, targets, loss)
     positive, negative, index = (
         ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
@@ -129,7 +136,7 @@ def test_quality_focal_loss_wants_the_overlap_as_the_score(targets):
 def test_softmax_learns_objects_and_the_hardest_negatives(targets):
     head = make_head(background=True)
     predictions = make_predictions(CLASSES + 1)
-    parts, matches = find_losses(head, predictions, targets)
+    parts, matches = find_losses(head, predictions, targets, SOFTMAX)
     positive, negative, index = (
         ops.convert_to_numpy(x) for x in (matches.positive, matches.negative, matches.gt_index)
     )
@@ -172,7 +179,8 @@ def test_box_loss_is_that_of_the_config(targets):
 def test_images_without_an_object_give_a_finite_loss(targets, background, kind):
     head = make_head(background=background)
     targets["box_status"][:] = kind
-    parts, _ = find_losses(head, make_predictions(CLASSES + background), targets)
+    loss = SOFTMAX if background else LOSS
+    parts, _ = find_losses(head, make_predictions(CLASSES + background), targets, loss)
     assert parts["box_loss"] == 0 and np.isfinite(parts["class_loss"])
     assert parts["class_loss"] > 0 or kind != PADDING
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from fixtures.weight_files import write_h5
 
-from mobilenetdet.config.detection import DataConfig, DetectionConfig, ModelConfig, TrainConfig
+from mobilenetdet.config.detection import (
+    DataConfig,
+    DetectionConfig,
+    ModelConfig,
+    SqueezeDetHeadConfig,
+    TrainConfig,
+)
 from mobilenetdet.models import weights as weights_module
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import (
@@ -144,7 +150,8 @@ def detector(*, seed: int = 0) -> keras.Model:
 def detector_config(seed: int) -> DetectionConfig:
     return DetectionConfig(
         data=DataConfig(image_height=32, image_width=64),
-        model=ModelConfig(weights="none", alpha=0.25, head_blocks=1, head_channels=8),
+        model=ModelConfig(weights="none", alpha=0.25),
+        head=SqueezeDetHeadConfig(blocks=1, channels=8),
         train=TrainConfig(seed=seed),
     )
 

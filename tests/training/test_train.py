@@ -29,7 +29,9 @@ def _config(small_kitti: Path) -> DetectionConfig:
         AugmentConfig,
         DataConfig,
         EvalConfig,
+        LevelConfig,
         ModelConfig,
+        SqueezeDetHeadConfig,
         TrainConfig,
     )
 
@@ -41,12 +43,9 @@ def _config(small_kitti: Path) -> DetectionConfig:
         model=ModelConfig(
             alpha=0.25,
             weights="none",
-            strides=(8,),
-            anchors=((44.0, 30.0), (14.0, 34.0)),
-            head_blocks=1,
-            head_channels=16,
-            dropout=0.2,
+            levels=(LevelConfig(8, ((44.0, 30.0), (14.0, 34.0))),),
         ),
+        head=SqueezeDetHeadConfig(blocks=1, channels=16, dropout=0.2),
         train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
         eval=EvalConfig(num_overlays=2),
     )

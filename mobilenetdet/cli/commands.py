@@ -1,0 +1,198 @@
+"""The commands: what each does and examples of it, for the help pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Columns of the help.
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command; `mobilenetdet.cli.NAME` has its `main`.
+
+    Attributes:
+        summary: what it does, a few words.
+        examples: what follows `mobilenetdet NAME`, each with what it does.
+        needs_tensorflow: whether TensorFlow is imported before the command.
+    """
+
+    summary: str
+    examples: tuple[tuple[str, str], ...]
+    needs_tensorflow: bool = False
+
+
+# Group of commands to its commands by name, in the order of the help.
+GROUPS: dict[str, dict[str, Command]] = {
+    "use a detector": {
+        "predict": Command(
+            "detect in images, folders and videos",
+            (
+                ("photo.jpg", "draws predictions/overlays/photo.jpg"),
+                (
+                    "clips/*.mp4 --run_dir runs/ssd_fpn --format overlay json",
+                    "by your own run",
+                ),
+                ("photo.jpg --postprocess.mirror True", "more AP for twice the time"),
+            ),
+            needs_tensorflow=True,
+        ),
+        "eval": Command(
+            "measure a run's AP",
+            (
+                ("--run_dir runs/ssd_fpn", "AP on the validation split"),
+                ("--run_dir runs/ssd_fpn --report", "and what it is made of: eval/report.html"),
+                ("--data.image_height 384 --data.image_width 1248", "at another input size"),
+            ),
+            needs_tensorflow=True,
+        ),
+        "visualize": Command(
+            "draw detections, labels, training batches or anchor matches",
+            (
+                ("--run_dir runs/ssd_fpn", "hits, misses and false alarms"),
+                ("--what batches --preset ssd_fpn", "augmented frames as training sees them"),
+            ),
+            needs_tensorflow=True,
+        ),
+        "kitti_eval": Command(
+            "score any detector's result files",
+            (
+                ("--result_dir runs/ssd_fpn/eval/detections", "KITTI's official AP"),
+                ("--result_dir results --report report.html", "and what it is made of"),
+            ),
+        ),
+        "pack_run": Command(
+            "pack a run to give it away: small weights, config, card",
+            (
+                (
+                    "--run_dir runs/ssd_fpn --output_dir packed --data 'KITTI, 7,481 frames'",
+                    "weights in half precision, the config and a card",
+                ),
+            ),
+            needs_tensorflow=True,
+        ),
+    },
+    "prepare data": {
+        "kitti_synthesize": Command(
+            "render a data set in KITTI's format",
+            (("--num_frames 800", "800 rendered frames with exact labels"),),
+        ),
+        "kitti_split": Command(
+            "divide KITTI's frames into train and val",
+            (
+                ("", "random halves of data/KITTI"),
+                ("--method published", "the 3,712 and 3,769 frames that most papers use"),
+            ),
+        ),
+        "tf_convert_data": Command(
+            "convert a KITTI folder to TFRecords",
+            (("--dataset_root data/KITTI", "data/KITTI/tfrecord"),),
+        ),
+        "imagenet_convert": Command(
+            "convert ImageNet or any class folders to TFRecords",
+            (("--dataset_root data/imagenet", "data/imagenet/tfrecord"),),
+        ),
+        "inspect_records": Command(
+            "count and draw what is in the records",
+            (("--records_dir data/KITTI/tfrecord", "objects of each class, by split"),),
+        ),
+        "fit_anchors": Command(
+            "fit anchor shapes to the boxes of a data set",
+            (("--strides 8 16 32 --num_shapes 5 4 3", "shapes for three levels"),),
+        ),
+    },
+    "train": {
+        "train": Command(
+            "train a detector",
+            (
+                ("--preset quickstart", "in minutes on a laptop, on rendered frames"),
+                ("--train.epochs 60 --train.batch_size 8", "the default preset, for longer"),
+                ("--config my.yaml --train.epochs 5", "settings from a file; options win"),
+                ("--preset squeezedet --head.box_loss ciou", "another box loss"),
+                ("--head.class_loss.kind softmax", "another class loss, with its defaults"),
+            ),
+            needs_tensorflow=True,
+        ),
+        "train_classifier": Command(
+            "train MobileNetV1 as a classifier on CIFAR-10 or ImageNet",
+            (
+                ("--preset cifar10 --load_pretrain --lr 0.05 --epochs 8", "from ImageNet weights"),
+                ("--preset imagenet --batch_size 256", "from scratch, after imagenet_convert"),
+            ),
+            needs_tensorflow=True,
+        ),
+        "plot_metrics": Command(
+            "draw the losses and the AP of a run",
+            (
+                ("--run_dir runs/ssd_fpn", "runs/ssd_fpn/metrics.png"),
+                ("--run_dir runs/a runs/b", "two runs compared"),
+            ),
+        ),
+        "learning_curve": Command(
+            "fit AP over the number of training frames",
+            (("--run_dir runs/n_100 runs/n_200 runs/n_400", "what more frames would give"),),
+        ),
+    },
+    "look and time": {
+        "inspect_checkpoint": Command(
+            "list what is in weight files and checkpoints",
+            (("runs/ssd_fpn", "names and shapes of the weights of a run"),),
+            needs_tensorflow=True,
+        ),
+        "model_costs": Command(
+            "print parameters and multiply-adds of the models",
+            (("", "of every width, resolution and preset"),),
+            needs_tensorflow=True,
+        ),
+        "time_benchmark": Command(
+            "time training and inference",
+            (("", "milliseconds of a step and of a detection"),),
+            needs_tensorflow=True,
+        ),
+        "pipeline_benchmark": Command(
+            "time the input pipeline",
+            (("--records_dir data/KITTI/tfrecord", "frames a second, stage by stage"),),
+            needs_tensorflow=True,
+        ),
+        "eval_benchmark": Command(
+            "time the evaluation",
+            (("", "seconds for a split as large as KITTI's"),),
+        ),
+    },
+}
+COMMANDS: dict[str, Command] = {
+    name: command for group in GROUPS.values() for name, command in group.items()
+}
+
+
+def examples_text(name: str) -> str:
+    """Formats the examples of a command, each behind a comment that says what it does."""
+    pairs = [
+        (f"  mobilenetdet {name} {words}".rstrip(), f"# {what}")
+        for words, what in COMMANDS[name].examples
+    ]
+    width = max(len(line) for line, _ in pairs)
+    if width + 2 + max(len(what) for _, what in pairs) <= _WIDTH:
+        return "\n".join(f"{line:{width}}  {what}" for line, what in pairs)
+    return "\n".join(f"  {what}\n{line}" for line, what in pairs)
+
+
+def overview() -> str:
+    """Formats the help page of the program: all commands, in groups."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: mobilenetdet COMMAND [OPTIONS]", ""]
+    for group, commands in GROUPS.items():
+        lines += [f"{group}:"]
+        lines += [f"  {name:{width}}  {command.summary}" for name, command in commands.items()]
+        lines += [""]
+    return "\n".join(
+        [
+            *lines,
+            "mobilenetdet COMMAND --help explains a command; --version prints the version.",
+            "To complete commands and options with the Tab key:",
+            "  mobilenetdet --print-completion bash > \\",
+            "      ~/.local/share/bash-completion/completions/mobilenetdet",
+            "  mobilenetdet --print-completion zsh > _mobilenetdet    # into a folder of $fpath",
+        ]
+    )
