@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
-import keras
 import numpy as np
 
 from mobilenetdet.boxes.letterbox import Letterbox
@@ -21,7 +18,7 @@ from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.runtimes import KerasRuntime, RawDetections, Runtime
 from mobilenetdet.inference.sources import Photo, read_photo
-from mobilenetdet.models.detector import Detector
+from mobilenetdet.models.detector import build_detector
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
 
 
@@ -145,7 +142,7 @@ def load_detector(
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
-    detector = _build(config)
+    detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
@@ -172,22 +169,3 @@ def to_detections(
         boxes_xyxy = Letterbox.from_array(info).undo(boxes[found].astype(np.float64))
         results.append(Detections(boxes_xyxy, scores[found], ids[found], tuple(classes)))
     return results
-
-
-def _build(config: DetectionConfig) -> Detector:
-    with _globals_kept():
-        keras.config.set_dtype_policy(config.train.precision)
-        detector = Detector(config)
-        detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))  # makes variables
-    return detector
-
-
-@contextlib.contextmanager
-def _globals_kept() -> Iterator[None]:
-    """Brings Keras' dtype policy and Python's random numbers, which initialisers draw, back."""
-    policy, state = keras.config.dtype_policy(), random.getstate()
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-        random.setstate(state)

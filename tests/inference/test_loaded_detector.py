@@ -23,11 +23,17 @@ CLASSES = ("Car", "Pedestrian", "Cyclist")
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run as training leaves it, without the training, in another precision than the default."""
-    from mobilenetdet.config.detection import DataConfig, ModelConfig, TrainConfig
+    from mobilenetdet.config.detection import (
+        DataConfig,
+        ModelConfig,
+        SqueezeDetHeadConfig,
+        TrainConfig,
+    )
 
     config = DetectionConfig(
         data=DataConfig(image_height=HEIGHT, image_width=WIDTH),
-        model=ModelConfig(alpha=0.25, weights="none", head_channels=16),
+        model=ModelConfig(alpha=0.25, weights="none"),
+        head=SqueezeDetHeadConfig(channels=16),
         train=TrainConfig(precision="mixed_bfloat16"),
     )
     folder = tmp_path_factory.mktemp("run")

@@ -23,7 +23,8 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
-from mobilenetdet.inference.detection_model import DetectionModel, to_detections
+from mobilenetdet.inference.loaded_detector import to_detections
+from mobilenetdet.inference.runtimes import KerasRuntime
 from mobilenetdet.models import detector as detector_module
 from mobilenetdet.models.detector import Detector, build_detector
 
@@ -219,7 +220,7 @@ def test_overfits_a_batch(detector, batch):
     assert after < 0.1 * before
     found = detections(detector, batch[0])
     for image, index, box in OBJECTS:
-        best = found[image][found[image].classes == index]
+        best = found[image][found[image].class_ids == index]
         assert best.scores[0] > 0.5
         np.testing.assert_allclose(best.boxes_xyxy[0], box, atol=4)
         assert overlap(best.boxes_xyxy[0], box) > 0.7
@@ -228,11 +229,9 @@ def test_overfits_a_batch(detector, batch):
 
 def detections(detector: Detector, images: np.ndarray) -> list:
     """In the pixels of the images, which are as large as the network input."""
-    model = DetectionModel(detector, detector.config.postprocess)
-    model.compile(jit_compile=BACKEND == "jax")
-    outputs = model.predict_on_batch(images)
+    raw = KerasRuntime(detector).run(images)
     info = np.stack([Letterbox.fit((HEIGHT, WIDTH), (HEIGHT, WIDTH)).to_array()] * len(images))
-    return to_detections({k: ops.convert_to_numpy(v) for k, v in outputs.items()}, info)
+    return to_detections(raw, info, detector.config.data.classes)
 
 
 def overlap(first: np.ndarray, second: tuple[float, ...]) -> float:
