@@ -53,11 +53,17 @@ def public_nodes(tree: ast.AST) -> list[ast.ClassDef | Function]:
         node = waiting.pop()
         if isinstance(node, ast.ClassDef | Function):
             special = node.name.startswith("__") and node.name.endswith("__")
-            found += [node] if special or not node.name.startswith("_") else []
+            public = special or not node.name.startswith("_")
+            found += [node] if public and not is_overload(node) else []
         if not isinstance(node, Function):  # what stands inside functions is nobody's interface
             private = isinstance(node, ast.ClassDef) and node.name.startswith("_")
             waiting += [] if private else ast.iter_child_nodes(node)
     return found
+
+
+def is_overload(node: ast.ClassDef | Function) -> bool:
+    """A signature for type checkers; what it belongs to has the docstring."""
+    return any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
 
 
 def unannotated(function: Function) -> list[str]:

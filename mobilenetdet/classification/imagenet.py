@@ -198,7 +198,7 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
     except tf.errors.InvalidArgumentError:
         raise ValueError(
             f"{where} ({name}) holds {len(encoded)} bytes that are no whole JPEG; convert the "
-            "records again (tools/imagenet_convert.py finds and names such images)"
+            "records again (mobilenetdet imagenet_convert finds and names such images)"
         ) from None
 
 

@@ -61,14 +61,10 @@ class LoadedDetector:
         return f"LoadedDetector({self.source!r}, {', '.join(self.classes)}, {width}x{height})"
 
     @overload
-    def detect(self, photos: Photo) -> Detections:
-        """Detects in one photo."""
-        ...
+    def detect(self, photos: Photo) -> Detections: ...
 
     @overload
-    def detect(self, photos: Sequence[Photo]) -> list[Detections]:
-        """Detects in each photo of a list."""
-        ...
+    def detect(self, photos: Sequence[Photo]) -> list[Detections]: ...
 
     def detect(self, photos: Photo | Sequence[Photo]) -> Detections | list[Detections]:
         """Detects in one photo, or in each of a list.
