@@ -36,7 +36,7 @@ class Options:
     eval/analysis.json.
     """
 
-    # Run directory, or the name of weights that ship with the package: ssd_fpn.
+    # Run directory, or the name of weights that ship: ssd_fpn.
     run_dir: Path = DEFAULT_RUN
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
