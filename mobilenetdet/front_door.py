@@ -68,7 +68,7 @@ def draw(
         FileNotFoundError: no such file.
         ValueError: the file cannot be decoded, or an array is not RGB uint8.
     """
-    from mobilenetdet.draw.overlays import draw_detections
+    from mobilenetdet.drawing.overlays import draw_detections
     from mobilenetdet.inference.sources import read_photo
 
     return draw_detections(read_photo(photo), found.above(min_score), title=title)

@@ -15,13 +15,13 @@ else
     root=data/rendered run=runs/quickstart
     preset=(--preset quickstart)
     step "rendering a data set in KITTI's format"
-    "$PYTHON" tools/kitti_synthesize.py --output_dir $root --num_frames 800 --seed 0
+    "$PYTHON" -m mobilenetdet kitti_synthesize --output_dir $root --num_frames 800 --seed 0
 fi
 step "splitting $root"
-[ -f $root/ImageSets/train.txt ] || "$PYTHON" tools/kitti_split.py --kitti_root $root \
+[ -f $root/ImageSets/train.txt ] || "$PYTHON" -m mobilenetdet kitti_split --kitti_root $root \
     $([ $root = data/rendered ] && echo --val_fraction 0.15)
 step "converting to TFRecords"
-"$PYTHON" tools/tf_convert_data.py --dataset_root $root --output_dir $root/tfrecord
+"$PYTHON" -m mobilenetdet tf_convert_data --dataset_root $root --output_dir $root/tfrecord
 step "training, evaluating and drawing"
-"$PYTHON" scripts/train.py "${preset[@]}" --run_dir $run "$@"
+"$PYTHON" -m mobilenetdet train "${preset[@]}" --run_dir $run "$@"
 step "done: AP in $run/eval/metrics.json, pictures in $run/overlays/"

@@ -16,7 +16,7 @@ FLOORS = (
     "kitti",
     "detections",
     "boxes",
-    "draw",
+    "drawing",
     "synthetic",
     "records",
     "models",
@@ -41,7 +41,7 @@ LIBRARIES = {
     "kitti": {"numpy", "pandas"},
     "detections": {"numpy"},
     "boxes": {"numpy", "keras"},
-    "draw": {"numpy", "cv2", "matplotlib"},
+    "drawing": {"numpy", "cv2", "matplotlib"},
     "synthetic": {"numpy", "cv2"},
 }
 

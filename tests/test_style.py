@@ -51,9 +51,10 @@ def public_nodes(tree: ast.AST) -> list[ast.ClassDef | Function]:
     waiting = list(ast.iter_child_nodes(tree))
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.ClassDef | Function) and not is_overload(node):
+        if isinstance(node, ast.ClassDef | Function):
             special = node.name.startswith("__") and node.name.endswith("__")
-            found += [node] if special or not node.name.startswith("_") else []
+            public = special or not node.name.startswith("_")
+            found += [node] if public and not is_overload(node) else []
         if not isinstance(node, Function):  # what stands inside functions is nobody's interface
             private = isinstance(node, ast.ClassDef) and node.name.startswith("_")
             waiting += [] if private else ast.iter_child_nodes(node)

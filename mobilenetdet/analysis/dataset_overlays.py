@@ -16,7 +16,7 @@ from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.data.pipeline import count_frames, train_batches
-from mobilenetdet.draw import draw_labels, draw_matches
+from mobilenetdet.drawing import draw_labels, draw_matches
 from mobilenetdet.evaluation.evaluate import refuse_unknown_frames, spread_places
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.output_folder import OutputFolder

@@ -8,7 +8,7 @@ import numpy as np
 
 from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
 from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
-from mobilenetdet.draw import draw_comparison
+from mobilenetdet.drawing import draw_comparison
 from mobilenetdet.kitti.average_precision import IGNORED_OUTCOME, match_frame
 from mobilenetdet.kitti.labels import KittiObjects
 

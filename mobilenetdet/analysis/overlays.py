@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mobilenetdet.analysis.match_overlays import draw_match_overlay
-from mobilenetdet.draw import montage, write_image
+from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames

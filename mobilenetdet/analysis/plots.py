@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
 from mobilenetdet.analysis.breakdown import PartAp
 from mobilenetdet.analysis.confusion import NOTHING
-from mobilenetdet.draw.class_colours import plot_colours
-from mobilenetdet.draw.figure_style import draw_counts, write_figure
+from mobilenetdet.drawing.class_colours import plot_colours
+from mobilenetdet.drawing.figure_style import draw_counts, write_figure
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, Curves
 
 _KIND_COLOURS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
-from mobilenetdet.draw import draw_labels
+from mobilenetdet.drawing import draw_labels
 from mobilenetdet.records.detection_record import RecordFrame
 from mobilenetdet.records.encoded_image import decode_image
 

@@ -18,8 +18,8 @@ from mobilenetdet.analysis.error_types import CORRECT, ERROR_KINDS, MISSED
 from mobilenetdet.analysis.plots import draw_plots
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.classes import DIFFICULTY_NAMES
-from mobilenetdet.draw import encode_jpeg
-from mobilenetdet.draw.figure_style import to_png
+from mobilenetdet.drawing import encode_jpeg
+from mobilenetdet.drawing.figure_style import to_png
 from mobilenetdet.kitti.average_precision import summarise_curves
 from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 

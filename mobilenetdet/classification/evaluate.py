@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.draw.figure_style import draw_counts, write_figure
+from mobilenetdet.drawing.figure_style import draw_counts, write_figure
 from mobilenetdet.kitti.metric_table import write_metrics
 
 # From images uint8 [B, H, W, 3] to logits [B, C].

@@ -24,7 +24,7 @@ from mobilenetdet.classification.evaluate import (
 )
 from mobilenetdet.classification.loss import SmoothedCrossEntropy
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
-from mobilenetdet.draw.history_plots import plot_history
+from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir, claim_run_dir
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunState

@@ -42,13 +42,11 @@ class Options:
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
-    # Where to write; by default the run directory, and runs/pretrained/NAME for weights that ship.
-    # Files of others in there stay as they are.
+    # Where to write, beside files of others; by default the run directory.
     output_dir: Path | None = None
-    # Replaces files of others that have the names of those to write.
+    # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html: errors, what they cost, which objects are found, the
-    # worst frames.
+    # Explains the AP in eval/report.html: errors and their costs, parts, worst frames.
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False

@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(_snippet(fitted)))
     if options.plot is not None:
         # Not at the top: matplotlib takes a second to import.
-        from mobilenetdet.draw.anchor_plot import write_shapes
+        from mobilenetdet.drawing.anchor_plot import write_shapes
 
         write_shapes(options.plot, sizes, class_names, fitted, classes=options.classes)
         print(options.plot)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
 from mobilenetdet.cli.options import parse
-from mobilenetdet.draw import montage, write_image
+from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 

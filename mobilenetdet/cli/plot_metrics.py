@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import DEFAULT_RUN, parse
-from mobilenetdet.draw.history_plots import plot_comparison, plot_history
+from mobilenetdet.drawing.history_plots import plot_comparison, plot_history
 from mobilenetdet.runs import COMPARISON_PLOT, RunDir
 
 

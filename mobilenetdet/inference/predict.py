@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.detections import Detections
-from mobilenetdet.draw import draw_detections, write_image
+from mobilenetdet.drawing import draw_detections, write_image
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.sources import Picture
 from mobilenetdet.kitti.labels import write_objects

@@ -13,7 +13,7 @@ from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
-from mobilenetdet.draw.history_plots import plot_history
+from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     calibrated,

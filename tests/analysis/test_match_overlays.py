@@ -2,7 +2,7 @@ import numpy as np
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.match_overlays import combined_outcomes, draw_worst_frames
-from mobilenetdet.draw import PALETTE
+from mobilenetdet.drawing import PALETTE
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 

@@ -25,8 +25,7 @@ from mobilenetdet.classification.model import build_classifier
 from mobilenetdet.classification.train import compiled_classifier, train_classifier
 from mobilenetdet.cli import train_classifier as command
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.runs import RunDir
-from mobilenetdet.training.checkpoint import LAST_WEIGHTS
+from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 
 SMALL = ClassifierModelConfig(alpha=0.25, small_images=True, dropout=0.2, batch_norm_momentum=0.8)
 

@@ -1,6 +1,7 @@
 """The commands one after the other, as a user gives them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -121,6 +122,90 @@ def test_predict_writes_every_format_in_pixels_of_the_picture(run_dir: Path, tmp
     assert len(objects) == len(entries[1]["detections"]) > 0
     assert objects.boxes_xyxy[:, 2].max() <= 100 and objects.boxes_xyxy[:, 3].max() <= 300
     assert np.all(np.diff(objects.scores) <= 0)
+
+
+FOREIGN = (
+    "notes.txt",
+    "mine.jpg",
+    ".hidden",
+    "best.weights.h5",
+    "deep/er/data.bin",
+    "eval/mine.txt",
+)
+
+
+@pytest.fixture
+def folder_of_a_user(tmp_path: Path) -> Path:
+    """Files of every kind, in places where commands write as well, an empty folder and a link."""
+    root = tmp_path / "mine"
+    for name in FOREIGN:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"mine: {name}")
+    (root / "empty").mkdir()
+    (root / "link").symlink_to(tmp_path)
+    return root
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("command", ["eval", "predict", "visualize"])
+def test_a_folder_of_a_user_keeps_what_is_in_it(command, run_dir, folder_of_a_user, small_kitti):
+    before = contents(folder_of_a_user)
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(folder_of_a_user)]
+    photo = small_kitti / "training/image_2/000009.png"
+    calls = {
+        "eval": (eval_command, [*arguments, "--report"], "eval/metrics.json"),
+        "predict": (predict, [str(photo), *arguments], "overlays/000009.jpg"),
+        "visualize": (visualize, [*arguments, "--what", "labels"], "montage.jpg"),
+    }
+    module, call, written = calls[command]
+    for _ in range(2):  # what the first call wrote is replaced by the second
+        assert module.main(call) == 0
+        assert (folder_of_a_user / written).is_file()
+        after = contents(folder_of_a_user)
+        assert {path: after[path] for path in before} == before
+    assert (folder_of_a_user / "empty").is_dir() and (folder_of_a_user / "link").is_symlink()
+    # A name that the program would write, with a content that it has not written.
+    (folder_of_a_user / written).write_text("of a user")
+    with pytest.raises(FileExistsError, match=f"{Path(written).name} is there.*--overwrite"):
+        module.main(call)
+    assert (folder_of_a_user / written).read_text() == "of a user"
+    assert module.main([*call, "--overwrite"]) == 0
+    assert (folder_of_a_user / written).read_bytes() != b"of a user"
+
+
+@pytest.mark.parametrize("what", ["detections", "labels"])
+def test_a_run_directory_as_output_keeps_its_weights(run_dir: Path, tmp_path: Path, what: str):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    before = contents(run)
+    arguments = ["--run_dir", str(run), "--output_dir", str(run)]
+    assert visualize.main([*arguments, "--what", what, "--eval.num_overlays", "1"]) == 0
+    assert eval_command.main([*arguments, "--eval.num_overlays", "1"]) == 0
+    after = contents(run)
+    for name in ("best.weights.h5", "last.weights.h5", "checkpoint.npz", "config.json"):
+        assert after[run / name] == before[run / name]
+    assert (run / "montage.jpg").is_file() and (run / "overlays/montage.jpg").is_file()
+
+
+def test_weights_that_ship_go_by_name_and_are_not_written_to(small_kitti, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = open_run("ssd_fpn").path
+    before = contents(shipped)
+    records = ["--data.records_dir", str(small_kitti / "tfrecord")]
+    size = ["--data.image_height", "64", "--data.image_width", "192", "--eval.num_overlays", "1"]
+    assert eval_command.main(["--run_dir", "ssd_fpn", *records, *size]) == 0
+    assert contents(shipped) == before
+    assert (tmp_path / "runs/pretrained/ssd_fpn/eval/metrics.json").is_file()
+
+
+def test_the_old_place_of_the_weights_names_the_new_one():
+    with pytest.raises(
+        FileNotFoundError, match="moved into the package; its name will do: ssd_fpn"
+    ):
+        eval_command.main(["--run_dir", "data/pretrained/ssd_fpn"])
 
 
 def test_predict_without_inputs_says_so(run_dir: Path):

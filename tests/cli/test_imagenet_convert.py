@@ -9,7 +9,8 @@ import pytest
 from mobilenetdet.cli.imagenet_convert import Options, main
 from mobilenetdet.records.shards import shard_paths
 
-COMMAND = "from mobilenetdet.cli.main import run; run('imagenet_convert')"
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ("-m", "mobilenetdet", "imagenet_convert")
 
 
 def arguments(root, out, *more):
@@ -50,9 +51,8 @@ def test_notes_follow_the_sum(class_folders, tmp_path, capsys):
 
 
 def test_the_command_starts_without_tensorflow_and_ends_with_one_line(tmp_path):
-    command = [sys.executable, "-X", "importtime", "-c", COMMAND]
-    command += arguments(tmp_path, tmp_path)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-X", "importtime", *COMMAND, *arguments(tmp_path, tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == ""
     imports = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert not any(line.endswith(("| tensorflow", "| keras")) for line in imports)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mobilenetdet.cli.kitti_eval import main
-from mobilenetdet.draw import write_image
+from mobilenetdet.drawing import write_image
 
-TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_eval.py"
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ("-m", "mobilenetdet", "kitti_eval")
 LABEL = "{} 0.00 0 -1.50 {}.00 150.00 {}.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
 RESULT = "{} -1 -1 -10 {}.00 150.00 {}.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.{}\n"
 
@@ -110,8 +111,8 @@ def test_damaged_files_end_with_one_line(folders):
     _, result_dir = folders
     path = result_dir / "000001.txt"
     path.write_text(RESULT.format("Car", 10, "x", 5))
-    command = [sys.executable, str(TOOL), *arguments(folders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, *COMMAND, *arguments(folders)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr == f"error: {path}:1: right is 'x.00', expected a finite number\n"
 

@@ -6,7 +6,8 @@ import pytest
 
 from mobilenetdet.cli.kitti_synthesize import main
 
-TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_synthesize.py"
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ("-m", "mobilenetdet", "kitti_synthesize")
 
 
 def arguments(folder, **changes) -> list[str]:
@@ -44,7 +45,8 @@ def test_unknown_option_is_refused(tmp_path, capsys):
 def test_tool_reports_another_seed_in_one_line(tmp_path):
     main(arguments(tmp_path, num_frames=1))
     result = subprocess.run(
-        [sys.executable, str(TOOL), *arguments(tmp_path, seed=5)],
+        [sys.executable, *COMMAND, *arguments(tmp_path, seed=5)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -56,6 +58,6 @@ def test_tool_reports_another_seed_in_one_line(tmp_path):
 
 
 def test_tool_renders_in_parallel(tmp_path):
-    command = [sys.executable, str(TOOL), *arguments(tmp_path, num_frames=3, num_workers=2)]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, *COMMAND, *arguments(tmp_path, num_frames=3, num_workers=2)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert len(list((tmp_path / "training/label_2").iterdir())) == 3

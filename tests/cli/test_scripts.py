@@ -45,9 +45,9 @@ def calls(tmp_path):
 @pytest.mark.parametrize(
     ("script", "command"),
     [
-        ("train_mobilenet_on_cifar10.sh", "scripts/train_classifier.py --preset cifar10"),
-        ("train_mobilenet_on_imagenet.sh", "scripts/train_classifier.py --preset imagenet"),
-        ("train_mobilenetdet_on_kitti.sh", "scripts/train.py"),
+        ("train_mobilenet_on_cifar10.sh", "-m mobilenetdet train_classifier --preset cifar10"),
+        ("train_mobilenet_on_imagenet.sh", "-m mobilenetdet train_classifier --preset imagenet"),
+        ("train_mobilenetdet_on_kitti.sh", "-m mobilenetdet train"),
     ],
 )
 def test_arguments_go_to_the_training_not_to_the_installer(calls, script, command):
@@ -61,4 +61,4 @@ def test_an_environment_is_made_once(calls):
     first = calls("train_mobilenet_on_cifar10.sh")
     again = calls("train_mobilenet_on_cifar10.sh", "--preset", "cifar10_original")
     assert [call.split()[0] for call in again[len(first) :]] == ["python"]
-    assert again[-1].split()[2:] == ["--preset", "cifar10_original"]
+    assert again[-1].split()[4:] == ["--preset", "cifar10_original"]

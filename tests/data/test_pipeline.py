@@ -218,6 +218,7 @@ def test_evaluation_sees_every_frame_in_order(records_dir, batch_size):
         "images",
         "image_info",
         "frame_ids",
+        "payloads",
         "boxes",
         "classes",
         "box_status",

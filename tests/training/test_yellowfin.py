@@ -172,7 +172,7 @@ def test_no_gradient_at_all():
 
 
 def test_config_round_trip():
-    schedule = Warmup(CosineDecay(1.0, 10))
+    schedule = Warmup(CosineDecay(1.0, 10), 2)
     optimizer = YellowFin(
         schedule, beta=0.9, curvature_window=7, clip=False, slow_start=False, weight_decay=1e-3
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.config.classes import EVALUATED_CLASSES
-from mobilenetdet.draw.class_colours import overlay_colours, plot_colours
+from mobilenetdet.drawing.class_colours import overlay_colours, plot_colours
 
 TWENTY = tuple(f"class_{index}" for index in range(20))
 # Two patches of one size are told apart from about 2.3 on; a thin line on a photograph needs more.

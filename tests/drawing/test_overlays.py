@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.detections import Detections
-from mobilenetdet.draw import PALETTE, draw_comparison, draw_detections, draw_labels
+from mobilenetdet.drawing import PALETTE, draw_comparison, draw_detections, draw_labels
 from mobilenetdet.kitti.labels import KittiObjects
 
 SIZES = [(375, 1242), (1080, 1920), (64, 192), (12, 9), (1, 1)]

@@ -4,7 +4,7 @@ import cv2
 import pytest
 
 from mobilenetdet.cli import plot_metrics
-from mobilenetdet.draw import history_plots
+from mobilenetdet.drawing import history_plots
 
 
 def test_history_is_drawn_with_epochs_that_have_no_ap(tmp_path: Path):

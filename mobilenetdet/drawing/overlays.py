@@ -14,9 +14,9 @@ import numpy as np
 from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.detections import Detections
-from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
-from mobilenetdet.draw.class_colours import overlay_colours
-from mobilenetdet.draw.tags import Colour
+from mobilenetdet.drawing.box_style import PALETTE, THICK, THIN, Look, Mark, render
+from mobilenetdet.drawing.class_colours import overlay_colours
+from mobilenetdet.drawing.tags import Colour
 from mobilenetdet.kitti.labels import KittiObjects
 
 _UNKNOWN_TYPE = (240, 240, 240)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mobilenetdet.draw import PALETTE, draw_matches
-from mobilenetdet.draw.anchor_matches import _COLOURS
+from mobilenetdet.drawing import PALETTE, draw_matches
+from mobilenetdet.drawing.anchor_matches import _COLOURS
 from mobilenetdet.kitti.labels import KittiObjects
 
 IMAGE = np.full((375, 1242, 3), 90, np.uint8)

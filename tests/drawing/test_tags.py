@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobilenetdet.draw.tags import Tag, draw_tags, ink_on, text_size
+from mobilenetdet.drawing.tags import Tag, draw_tags, ink_on, text_size
 
 
 def drawn_pixels(tags, size=(375, 1242)):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.draw.tags import draw_text, text_size
+from mobilenetdet.drawing.tags import draw_text, text_size
 
 _BACKGROUND, _CAPTION_INK = (14, 16, 20), (200, 206, 214)
 _GAP = 6

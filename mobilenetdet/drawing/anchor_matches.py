@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
-from mobilenetdet.draw.box_style import PALETTE, THICK, THIN, Look, Mark, render
-from mobilenetdet.draw.tags import Colour
+from mobilenetdet.drawing.box_style import PALETTE, THICK, THIN, Look, Mark, render
+from mobilenetdet.drawing.tags import Colour
 from mobilenetdet.kitti.labels import KittiObjects
 
 # Neighbours in an image should not look alike; with more objects the colours begin again.

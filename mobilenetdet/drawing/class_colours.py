@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES, same
-from mobilenetdet.draw.tags import Colour
+from mobilenetdet.drawing.tags import Colour
 
 Shade = TypeVar("Shade", Colour, str)
 

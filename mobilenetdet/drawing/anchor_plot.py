@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mobilenetdet.draw.class_colours import plot_colours
-from mobilenetdet.draw.figure_style import write_figure
+from mobilenetdet.drawing.class_colours import plot_colours
+from mobilenetdet.drawing.figure_style import write_figure
 
 _MARKERS = "sD^vP"
 _MAX_DOTS = 4000

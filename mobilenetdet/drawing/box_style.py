@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
-from mobilenetdet.draw.tags import Colour, Rect, Tag, draw_tags, draw_text, text_size
+from mobilenetdet.drawing.tags import Colour, Rect, Tag, draw_tags, draw_text, text_size
 
 # One colour per meaning, RGB, told apart by the colour-blind through brightness and line style.
 PALETTE: dict[str, Colour] = {

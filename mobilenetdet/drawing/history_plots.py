@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from mobilenetdet.draw.class_colours import plot_colours
-from mobilenetdet.draw.figure_style import write_figure
+from mobilenetdet.drawing.class_colours import plot_colours
+from mobilenetdet.drawing.figure_style import write_figure
 
 # What is plotted of each class, as flat metrics name it.
 _AP = "moderate/R40"

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.draw import montage, write_image
+from mobilenetdet.drawing import montage, write_image
 
 
 def plain(height, width, value=255):

@@ -1,0 +1,155 @@
+"""The Python API: what it imports when, and that each part does what its name says."""
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import mobilenetdet as md
+from mobilenetdet import front_door
+from mobilenetdet.detections import Detections
+
+HEAVY = ("tensorflow", "keras", "jax", "cv2", "pydantic", "matplotlib", "albumentations")
+# Run in a process of its own, since this one has imported everything.
+IMPORT = """
+import sys
+import mobilenetdet as md
+md.Detections, md.AveragePrecision, md.kitti_ap
+print(*(set(sys.modules) & set({heavy})))
+"""
+BARE_IMPORT = """
+import sys, time
+start = time.perf_counter()
+import mobilenetdet
+print(time.perf_counter() - start, *(set(sys.modules) & set({heavy})))
+"""
+
+
+def run(code: str) -> list[str]:
+    command = [sys.executable, "-c", code.replace("{heavy}", repr(HEAVY))]
+    root = Path(md.__file__).parents[1]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
+    return done.stdout.split()
+
+
+def test_importing_takes_no_time_and_no_tensorflow():
+    seconds = []
+    for _ in range(3):
+        elapsed, *loaded = run(BARE_IMPORT)
+        assert not loaded
+        seconds.append(float(elapsed))
+    assert min(seconds) < 0.3
+
+
+def test_types_and_kitti_ap_need_no_tensorflow():
+    assert not {"tensorflow", "keras", "jax", "cv2"} & set(run(IMPORT))
+
+
+def test_every_public_name_is_there_and_no_other():
+    for name in md.__all__:
+        assert getattr(md, name) is not None and name in dir(md)
+        # A module of that name would take its place as soon as anything imports it.
+        assert importlib.util.find_spec(f"mobilenetdet.{name}") is None
+    assert not hasattr(md, "loda")
+    with pytest.raises(AttributeError, match="has no attribute 'loda'"):
+        md.loda()
+
+
+@pytest.fixture(scope="module")
+def trained(small_config, tmp_path_factory) -> md.TrainedRun:
+    folder = tmp_path_factory.mktemp("front_door") / "mine"
+    overrides = {"train.epochs": 1, "train.eval_every": 0, "postprocess.score_threshold": 0.0}
+    return md.train(small_config, run_dir=folder, overrides=overrides, verbose=0)
+
+
+def test_a_run_is_trained_loaded_measured_and_drawn(trained: md.TrainedRun, small_kitti: Path):
+    assert (trained.dir / "best.weights.h5").is_file()
+    model = trained.load()
+    assert md.load(trained.dir).source == model.source == str(trained.dir)
+    assert model.config.train.epochs == 1 and len(model.calibration) == 3
+    ap = md.evaluate(model, small_kitti / "tfrecord", split="val")
+    assert ap.num_frames == 4 and tuple(ap) == model.classes
+    assert ap["Car"].moderate.r40 == pytest.approx(trained.ap["Car"].moderate.r40, abs=0.5)
+    photo = small_kitti / "training/image_2/000009.png"
+    found = model.detect(photo)
+    assert isinstance(found, md.Detections) and len(found) > 0
+    assert found.boxes_xyxy.min() >= 0 and found.boxes_xyxy[:, 2].max() <= 192
+
+
+def test_settings_change_on_loading(trained: md.TrainedRun):
+    model = md.load(trained.dir, overrides={"postprocess.max_detections": 3})
+    assert len(model.detect(np.full((64, 192, 3), 100, np.uint8))) <= 3
+    last = md.load(trained.dir, weights=trained.dir / "last.weights.h5")
+    assert last.classes == model.classes
+
+
+def test_the_weights_that_ship_have_a_name():
+    assert md.load().source == "ssd_fpn"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("squeezedet", "no weights ship for the preset squeezedet.*ssd_fpn.*mobilenetdet train"),
+        ("runs/none", "runs/none is no run directory"),
+    ],
+)
+def test_what_has_no_weights_says_what_has(source: str, words: str):
+    with pytest.raises(FileNotFoundError, match=words):
+        md.load(source)
+
+
+def test_training_begins_with_a_preset_and_says_what_is_wrong(small_kitti: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match="did you mean squeezedet"):
+        md.train("squezedet")
+    with pytest.raises(ValueError, match=r"did you mean train\.epochs"):
+        md.train("ssd_fpn", run_dir=tmp_path, overrides={"train.epoch": 5})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_config_needs_a_place(small_config):
+    with pytest.raises(ValueError, match="needs run_dir"):
+        md.train(small_config)
+
+
+def test_a_preset_has_a_place_of_its_own(monkeypatch, tmp_path: Path):
+    from mobilenetdet.training import train as training
+
+    asked = {}
+
+    def note(config, run_dir, *, verbose):
+        asked.update(config=config, run_dir=run_dir)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", note)
+    with pytest.raises(KeyboardInterrupt):
+        md.train("quickstart", overrides={"data.records_dir": str(tmp_path)})
+    assert asked["run_dir"] == Path("runs/quickstart")
+    assert asked["config"].data.records_dir == str(tmp_path)
+
+
+def test_drawing_leaves_out_the_unsure(tmp_path: Path):
+    image = np.zeros((375, 1242, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), image)
+    sure = Detections([[100, 50, 300, 150]], [0.9], [0], ("Car",))
+    unsure = replace(sure, scores=np.array([0.3]))
+    drawn = md.draw(image, sure, title="one")
+    assert drawn.dtype == np.uint8 and drawn.shape[0] > 375 and drawn[:375].any()
+    np.testing.assert_array_equal(md.draw(tmp_path / "photo.png", sure, title="one"), drawn)
+    assert not md.draw(image, unsure)[:375].any()
+    assert md.draw(image, unsure, min_score=0.1)[:375].any()
+    assert not image.any()
+    with pytest.raises(ValueError, match="RGB uint8"):
+        md.draw(image[..., 0], sure)
+
+
+def test_the_front_door_is_documented_where_it_is_defined():
+    page = (Path(md.__file__).parents[1] / "docs/python.md").read_text()
+    for name in ("load", "draw", "evaluate", "train", "kitti_ap"):
+        assert f"md.{name}(" in page
+    assert front_door.__doc__.count("docs/python.md") == 1
