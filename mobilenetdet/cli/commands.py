@@ -42,7 +42,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "measure a run's AP",
             (
                 ("--run_dir runs/ssd_fpn", "AP on the validation split"),
-                ("--run_dir runs/ssd_fpn --report", "and what it is made of: eval/report.html"),
+                ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
                 ("--data.image_height 384 --data.image_width 1248", "at another input size"),
             ),
             needs_tensorflow=True,
@@ -125,7 +125,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "plot_metrics": Command(
             "draw the losses and the AP of a run",
             (
-                ("--run_dir runs/ssd_fpn", "runs/ssd_fpn/metrics.png"),
+                ("--run_dir runs/ssd_fpn", "losses, learning rate and AP by epoch"),
                 ("--run_dir runs/a runs/b", "two runs compared"),
             ),
         ),

@@ -36,19 +36,17 @@ class Options:
     eval/analysis.json.
     """
 
-    # Run directory, or the name of weights that ship with the package: ssd_fpn.
+    # Run directory, or the name of weights that ship: ssd_fpn.
     run_dir: Path = DEFAULT_RUN
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
-    # Where to write; by default the run directory, and runs/pretrained/NAME for weights that ship.
-    # Files of others in there stay as they are.
+    # Where to write, beside files of others; by default the run directory.
     output_dir: Path | None = None
-    # Replaces files of others that have the names of those to write.
+    # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html: errors, what they cost, which objects are found, the
-    # worst frames.
+    # Explains the AP in eval/report.html: errors and their costs, parts, worst frames.
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False

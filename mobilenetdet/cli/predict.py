@@ -27,9 +27,9 @@ class Options:
 
     # Images, videos, folders or globs.
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    # Where the predictions go; files of others in there stay as they are.
+    # Where the predictions go; files of others there stay.
     output_dir: Path = Path("predictions")
-    # Replaces files of others that have the names of those to write.
+    # Replaces files of others of the same names.
     overwrite: bool = False
     # What to write: overlay (pictures), kitti (result files), json (one file).
     format: tuple[Format, ...] = ("overlay",)

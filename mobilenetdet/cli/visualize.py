@@ -52,7 +52,7 @@ class Options:
     # Where the pictures go; by default a folder named after them in the run directory. Files of
     # others in there stay as they are.
     output_dir: Path | None = None
-    # Replaces files of others that have the names of those to write.
+    # Replaces files of others of the same names.
     overwrite: bool = False
     overrides: Overrides = field(default_factory=UseOverrides)
 

@@ -153,16 +153,16 @@ def test_formats_that_are_not_known(version):
         from_json(json.dumps({"format": version}), "config.json")
 
 
-def test_read_config_of_a_run_or_a_file(tmp_path):
+def test_read_config_of_a_file(tmp_path):
     config = DetectionConfig(train=TrainConfig(epochs=7))
     (tmp_path / "config.json").write_text(to_json(config))
-    assert read_config(tmp_path) == config
+    assert read_config(tmp_path / "config.json") == config
     assert read_config(str(tmp_path / "config.json")) == config
 
 
 def test_missing_config_names_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json does not exist.*mobilenetdet train"):
-        read_config(tmp_path)
+        read_config(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
