@@ -12,8 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    UnsupportedTypeAnnotationError,
+)
 
+from mobilenetdet.cli.mappings import mapping_rule
 from mobilenetdet.config.detection import DetectionConfig, LevelConfig
 from mobilenetdet.config.schema import TAG, tagged_unions
 from mobilenetdet.config.storage import read_changes, with_changes
@@ -106,10 +112,25 @@ def format_level(level: LevelConfig) -> str:
 
 
 def config_rules() -> ConstructorRegistry:
-    """Returns tyro's rules for levels and kinds; parse in a `with` block of them."""
+    """Returns tyro's rules for levels, kinds and mappings; parse in a `with` block of them."""
     registry = ConstructorRegistry()
-    registry.primitive_rule(_level_rule)
-    registry.primitive_rule(_kind_rule)
+    for rule in (_level_rule, _levels_rule, _kind_rule, mapping_rule):
+        registry.primitive_rule(rule)
+    find_spec = registry.get_primitive_spec
+
+    def find_spec_or_none(
+        info: PrimitiveTypeInfo, rule_mode: str = "all"
+    ) -> PrimitiveConstructorSpec | None:
+        """Returns None where no rule of ours applies."""
+        try:
+            return find_spec(info, rule_mode)
+        except UnsupportedTypeAnnotationError:
+            if rule_mode == "custom":
+                return None
+            raise
+
+    # The tyro that goes with tensorflow-addons, 0.9.1, expects None but raises.
+    registry.get_primitive_spec = find_spec_or_none
     return registry
 
 
@@ -122,6 +143,19 @@ def _level_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
         instance_from_str=lambda words: parse_level(words[0]),
         is_instance=lambda value: isinstance(value, LevelConfig),
         str_from_instance=lambda level: [format_level(level)],
+    )
+
+
+def _levels_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """As tyro makes it of `_level_rule`; tyro 0.9.1 would take the levels apart."""
+    if info.type != tuple[LevelConfig, ...]:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="STRIDE:WxH,... [STRIDE:WxH,... ...]",
+        instance_from_str=lambda words: tuple(map(parse_level, words)),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda levels: list(map(format_level, levels)),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, AllLimits
 
@@ -59,17 +59,10 @@ _VALUES: dict[Any, _Value] = {
 }
 
 
-def mappings() -> ConstructorRegistry:
-    """Returns tyro's rules for mappings; parse inside a `with` block of them."""
-    registry = ConstructorRegistry()
-
-    @registry.primitive_rule
-    def read_mapping(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
-        """Applies to the mappings above alone."""
-        value = _VALUES.get(info.type) if isinstance(info.type, _GENERIC) else None
-        return None if value is None else _spec(value)
-
-    return registry
+def mapping_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Tells tyro how the mappings above are spelled, and nothing of other types."""
+    value = _VALUES.get(info.type) if isinstance(info.type, _GENERIC) else None
+    return None if value is None else _spec(value)
 
 
 _GENERIC = type(dict[str, str])

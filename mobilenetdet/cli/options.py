@@ -21,7 +21,6 @@ from mobilenetdet.cli.config_options import (
     default_config,
     present_options,
 )
-from mobilenetdet.cli.mappings import mappings
 from mobilenetdet.config.detection import DetectionConfig, EvalConfig, PostprocessConfig
 from mobilenetdet.config.presets import expected_result, make_preset
 from mobilenetdet.config.schema import config_keys
@@ -42,7 +41,7 @@ CONFIG_FILE = Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE"
 class InputSize:
     """What the network sees."""
 
-    # Height of the network input, pixels, a multiple of 32; any will do, that of training is best.
+    # Height of the network input, pixels, a multiple of 32; best as in training.
     image_height: int = 384
     # Width of the network input, pixels, a multiple of 32.
     image_width: int = 1248
@@ -54,10 +53,16 @@ class InputRecords(InputSize):
 
     # Folder of the TFRecord shards.
     records_dir: str = "data/KITTI/tfrecord"
-    # Name of the training split.
-    train_split: str = "train"
     # Name of the split that AP is measured on.
     val_split: str = "val"
+
+
+@dataclass(frozen=True)
+class InputSplits(InputRecords):
+    """Where the records are, and what the network sees of them."""
+
+    # Name of the training split.
+    train_split: str = "train"
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,9 @@ class _Overrides:
 
 @dataclass(frozen=True)
 class UseOverrides(_Overrides):
-    """What eval and visualize may change of the config of a run."""
+    """What eval may change of the config of a run."""
 
-    # File with some of these settings, JSON or YAML, by section as in config.json; options win.
+    # File with such settings, JSON or YAML, as in config.json; options win.
     config_file: CONFIG_FILE = None
 
     data: InputRecords = field(default_factory=InputRecords)
@@ -108,10 +113,17 @@ class UseOverrides(_Overrides):
 
 
 @dataclass(frozen=True)
+class VisualizeOverrides(UseOverrides):
+    """What visualize may change of the config of a run."""
+
+    data: InputSplits = field(default_factory=InputSplits)
+
+
+@dataclass(frozen=True)
 class PredictOverrides(_Overrides):
     """What predict may change of the config of a run."""
 
-    # File with some of these settings, JSON or YAML, by section as in config.json; options win.
+    # File with such settings, JSON or YAML, as in config.json; options win.
     config_file: CONFIG_FILE = None
 
     data: InputSize = field(default_factory=InputSize)
@@ -121,6 +133,9 @@ class PredictOverrides(_Overrides):
 
 # The fields of a command's options for them: switches are spelled `--eval.x True`, as in training.
 Overrides = Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
+ForVisualization = Annotated[
+    VisualizeOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff
+]
 ForPrediction = Annotated[PredictOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
 
 
@@ -140,7 +155,7 @@ def parse(
         presets: to list in the help.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
-    with config_rules(), mappings():
+    with config_rules():
         return tyro.cli(
             kind,
             args=argv,
@@ -232,7 +247,7 @@ def _refuse_fixed(
     """Refuses to change what the weights depend on."""
     may_change = {
         key for key in config_keys(DetectionConfig) if key.startswith(("postprocess.", "eval."))
-    } | {f"data.{item.name}" for item in fields(InputRecords)}
+    } | {f"data.{item.name}" for item in fields(InputSplits)}
     for key in set(config_keys(DetectionConfig)) - may_change:
         if any(word.partition("=")[0].replace("-", "_") == f"__{key}" for word in argv):
             raise ValueError(f"{key} is fixed by training; train another run to change it")

@@ -14,7 +14,7 @@ from mobilenetdet.analysis.dataset_overlays import (
     write_match_overlays,
 )
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
-from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
+from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
@@ -54,7 +54,7 @@ class Options:
     output_dir: Path | None = None
     # Replaces files of others of the same names.
     overwrite: bool = False
-    overrides: Overrides = field(default_factory=UseOverrides)
+    overrides: ForVisualization = field(default_factory=VisualizeOverrides)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,15 +14,14 @@ from mobilenetdet.config.validation import NonNegativeInt, PositiveInt, Share, s
 class EvalConfig:
     """How AP is measured, and what is drawn."""
 
-    # Rules of the official evaluation: those since April 2017 (current), or those before, which
-    # SqueezeDet's paper used (pre2017). The two differ by 0.1 to 1.8 points of AP.
+    # Official rules: since April 2017 (current) or before, as in SqueezeDet's paper (pre2017). They
+    # differ by 0.1 to 1.8 points of AP.
     protocol: Literal["current", "pre2017"] = "current"
     # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
     # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
     min_overlaps: dict[str, float] = field(default_factory=dict)
-    # Limits of easy, moderate and hard, by class: its name and, for each of the three, the lowest
-    # height in pixels, highest occlusion (0 to 3) and highest truncation. A class that is not named
-    # has KITTI's: 40 0 0.15 25 1 0.3 25 2 0.5.
+    # Limits of easy, moderate and hard, by class: its name and, three times, lowest height in
+    # pixels, highest occlusion (0 to 3), highest truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
     difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # Images a step, 1 or more; 1 takes the least memory.
     batch_size: PositiveInt = 4

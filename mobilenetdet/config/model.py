@@ -93,7 +93,7 @@ class ModelConfig:
 class GreedyNms:
     """Greedy non-maximum suppression: the weaker of two overlapping detections is dropped."""
 
-    # Suppression of duplicates: greedy (drops them) or soft (lowers their scores).
+    # How duplicates are suppressed: greedy drops them, soft lowers scores.
     kind: Literal["greedy"] = "greedy"
     # Highest IoU of two detections of one class that both stay, 0 to 1.
     max_iou: Share = 0.45
@@ -103,13 +103,11 @@ class GreedyNms:
 class SoftNms:
     """Soft-NMS (arXiv 1704.04503): overlapping detections keep a lower score."""
 
-    # Suppression of duplicates: greedy (drops them) or soft (lowers their scores).
+    # How duplicates are suppressed: greedy drops them, soft lowers scores.
     kind: Literal["soft"] = "soft"
-    # Width of the decay, above 0: scores fall by exp(-IoU^2 / sigma). 0.5 as published; less
-    # suppresses more.
+    # Width of the decay exp(-IoU^2 / sigma) of scores, above 0; 0.5 as published.
     sigma: Positive = 0.5
-    # Rounds of suppression; in each the best boxes of all clusters lower their neighbours. More
-    # take time for next to no AP; 0 = until all are done.
+    # Rounds of lowering scores; more hardly change AP, 0 = until all are done.
     rounds: NonNegativeInt = 5
 
 
@@ -120,22 +118,20 @@ Suppression = Annotated[GreedyNms | SoftNms, Field(discriminator="kind")]
 class PostprocessConfig:
     """From raw predictions to detections; the same in eval, visualize, predict and export."""
 
-    # Lowest score of a detection, 0 to 1. Low, because AP needs the weak ones; what is drawn has a
-    # threshold of its own, eval.overlay_score.
+    # Lowest score of a detection, 0 to 1; low, because AP needs the weak ones.
     score_threshold: Share = 0.005
     suppression: Suppression = field(default_factory=GreedyNms)
-    # Width of box voting: each detection moves to the mean of the candidates around it, weighted by
-    # score * exp(-(1 - IoU)^2 / sigma). 0.02 to 0.1 is useful; 0 = no voting.
+    # Box voting: a detection moves to the mean of the boxes around it, weighted by
+    # score * exp(-(1 - IoU)^2 / sigma). Useful are 0.02 to 0.1; 0 = off.
     vote_sigma: NonNegative = 0.0
-    # Averages the predictions for the image and its mirror image: more AP for twice the time.
+    # Averages image and mirror image: more AP for twice the time.
     mirror: bool = False
-    # Candidates of each class that enter suppression, those of the highest scores; at least
-    # max_detections.
+    # Best boxes of each class that enter suppression, at least max_detections.
     max_candidates: PositiveInt = 256
     # Most detections of an image, all classes together, 1 or more.
     max_detections: PositiveInt = 64
-    # Slope and offset of the log odds of each class's scores, so that 0.5 means that half of such
-    # detections are right. Training fits them; empty = scores as predicted.
+    # Slope and offset of the log odds of each class's scores; fitted by training, so that half of
+    # the detections at 0.5 are right. Empty = scores as predicted.
     calibration: tuple[tuple[Positive, float], ...] = ()
 
     def __post_init__(self) -> None:

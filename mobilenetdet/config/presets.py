@@ -178,10 +178,7 @@ def ssd() -> DetectionConfig:
     """
     shapes = default_shapes(_SSD_SIZES, _SSD_RATIOS)
     return DetectionConfig(
-        model=ModelConfig(
-            levels=_levels(zip(_SSD_STRIDES, shapes, strict=True)),
-            frozen_blocks=3,
-        ),
+        model=ModelConfig(levels=_levels(zip(_SSD_STRIDES, shapes, strict=True)), frozen_blocks=3),
         head=SsdHeadConfig(
             blocks=1,
             channels=256,

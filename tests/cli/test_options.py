@@ -98,7 +98,7 @@ def test_a_preset_stands_for_a_run():
 
 def test_a_run_that_is_not_there(tmp_path):
     arguments = ["--run_dir", str(tmp_path / "none")]
-    with pytest.raises(FileNotFoundError, match="give a run directory that mobilenetdet train"):
+    with pytest.raises(FileNotFoundError, match="is no run directory.*mobilenetdet train"):
         run_defaults(Options, arguments)
     config, _ = run_defaults(Options, arguments, run_needed=lambda options: False)
     assert config == DetectionConfig()
