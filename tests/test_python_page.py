@@ -40,7 +40,7 @@ def test_every_example_runs_and_gives_what_the_page_says(place: Path, capsys):
     model, found = names["model"], names["found"]
     assert model.source == "ssd_fpn" and len(found) > len(names["sure"]) > 0
     assert names["first"].boxes_xyxy == pytest.approx(found.boxes_xyxy, abs=0.01)
-    assert names["small"].image_size == (192, 640) and names["careful"].config.postprocess.mirror
+    assert names["small"].image_size == (192, 640) and names["small"].config.postprocess.mirror
     assert set(names["cars"].class_names) <= {"Car"}
     assert names["again"].class_ids.tolist() == found.class_ids.tolist()
     assert names["picture"].dtype == np.uint8 and (place / "drawn.jpg").is_file()

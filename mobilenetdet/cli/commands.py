@@ -59,7 +59,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "score any detector's result files",
             (
                 ("--result_dir runs/ssd_fpn/eval/detections", "KITTI's official AP"),
-                ("--result_dir results --report report.html", "and what it is made of"),
+                ("--result_dir results --report ap.html", "and what it is made of"),
             ),
         ),
         "pack_run": Command(
