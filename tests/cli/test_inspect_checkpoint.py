@@ -169,7 +169,7 @@ def test_arrays_that_are_no_state(tmp_path):
         (["."], FileNotFoundError, "is it a run directory"),
         (["weights.txt"], ValueError, "neither a Keras weight file"),
         (["weights.txt", "--into", "squeezedat"], ValueError, "neither a run directory nor"),
-        (["weights.txt", "--into", "."], FileNotFoundError, r"config\.json does not exist"),
+        (["weights.txt", "--into", "."], ValueError, r"neither a run directory nor .classifier."),
     ],
 )
 def test_mistakes(tmp_path, monkeypatch, arguments, error, message):

@@ -4,7 +4,7 @@ import pytest
 
 from mobilenetdet.cli.options import UseOverrides, parse
 from mobilenetdet.config.classes import AllLimits
-from mobilenetdet.config.detection import DataConfig, DetectionConfig
+from mobilenetdet.config.detection import DetectionConfig, EvalConfig
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,10 @@ def test_faults_end_with_the_option_named(line, message, capsys):
     assert message in error and line.split()[0] in error
 
 
-def test_the_class_map_of_a_run_can_be_overridden():
-    config = DetectionConfig(data=DataConfig(class_map={"Van": "Car"}))
+def test_a_mapping_of_a_run_can_be_overridden():
+    config = DetectionConfig(eval=EvalConfig(min_overlaps={"Car": 0.6}))
     of_run = UseOverrides.of(config)
-    assert parse(UseOverrides, [], of_run).data.class_map == {"Van": "Car"}
-    changed = parse(UseOverrides, ["--data.class_map", "Truck", "Car"], of_run)
-    assert changed.apply(config).eval_task()["Car"].mapped_types == ("Truck",)
+    assert parse(UseOverrides, [], of_run).eval.min_overlaps == {"Car": 0.6}
+    changed = parse(UseOverrides, ["--eval.min_overlaps", "Cyclist", "0.4"], of_run)
+    task = changed.apply(config).eval_task()
+    assert (task["Cyclist"].min_overlap, task["Car"].min_overlap) == (0.4, 0.7)
