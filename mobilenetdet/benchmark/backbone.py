@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.benchmark.steps import LEARNING_RATE, finish, policy, require_tensorflow
+from mobilenetdet.benchmark.steps import LEARNING_RATE, finish, require_tensorflow
 from mobilenetdet.benchmark.timing import (
     NOT_INSTALLED,
     Rounds,
@@ -17,7 +17,12 @@ from mobilenetdet.benchmark.timing import (
     median_milliseconds,
     package_version,
 )
-from mobilenetdet.models.layers import DepthwiseConv2D, FusedBatchNormalization, PointwiseConv2D
+from mobilenetdet.models.layers import (
+    DepthwiseConv2D,
+    FusedBatchNormalization,
+    PointwiseConv2D,
+    layer_policy,
+)
 from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1
 
 REFERENCE = "tf_keras.applications.MobileNet"
@@ -72,7 +77,7 @@ def time_backbone(
     if tf_keras_installed():
         steps[REFERENCE, "float32"] = _tf_keras_step(images)
     for precision in precisions:
-        with policy(precision):
+        with layer_policy(precision):
             taps = build_mobilenet_v1((*image_size, 3), strides=(32,))
         ours = keras.Model(taps.input, taps.output["stride_32"])
         for network, model in ((OURS_WITH_KERAS_LAYERS, with_keras_layers(ours)), (OURS, ours)):

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mobilenetdet.benchmark.steps import LEARNING_RATE, finish, policy, require_tensorflow
+from mobilenetdet.benchmark.steps import LEARNING_RATE, finish, require_tensorflow
 from mobilenetdet.benchmark.timing import Rounds, median_milliseconds
 from mobilenetdet.boxes.box_status import OBJECT
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.inference.detection_model import detect
 from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.models.layers import layer_policy
 from mobilenetdet.training.optimizers import make_optimizer
 
 # A batch of KITTI: some six objects a frame, the rows padded to those of its fullest frame.
@@ -192,5 +193,5 @@ def random_batch(
 
 def _fresh_detector(config: DetectionConfig) -> Detector:
     # Building a detector sets the policy of its config.
-    with policy(config.train.precision):
+    with layer_policy(config.train.precision):
         return build_detector(config, load_weights=False)[0]

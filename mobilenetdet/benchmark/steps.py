@@ -1,9 +1,7 @@
-"""Shared by all timed steps: the backend check, the dtype policy, waiting for results."""
+"""Shared by all timed steps: the backend check, waiting for results."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -23,17 +21,6 @@ def require_tensorflow() -> None:
         raise ValueError(
             f"the benchmark times TensorFlow, and KERAS_BACKEND is {keras.backend.backend()!r}"
         )
-
-
-@contextlib.contextmanager
-def policy(precision: str) -> Iterator[None]:
-    """Sets Keras' policy for new layers, and puts the former one back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def finish(outputs: Any) -> None:

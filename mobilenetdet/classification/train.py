@@ -25,6 +25,7 @@ from mobilenetdet.classification.evaluate import (
 from mobilenetdet.classification.loss import SmoothedCrossEntropy
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.drawing.history_plots import plot_history
+from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir, claim_run_dir
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunState
@@ -61,6 +62,7 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
     images = open_images(config)
     steps = steps_per_epoch(images, config)
     claim_run_dir(config, run_dir)
+    keras.utils.set_random_seed(config.train.seed)
     with _all_devices(config.train.batch_size):
         model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))
         state = RunState(model, EmaWeights(model, config.train.ema), run_dir)
@@ -89,23 +91,22 @@ def compiled_classifier(
     """Builds a classifier that `fit` can train.
 
     Args:
-        config: the whole config; `train.seed` seeds the fresh weights, and `train.precision`
-            becomes Keras' global policy.
+        config: the whole config; `train.seed` seeds the fresh weights, `train.precision` is the
+            policy of the layers. Keras' global policy and all global seeds stay.
         steps: of an epoch.
         load_weights: whether to load `model.weights`; what of the file does not fit is printed.
     """
     model_config, train = config.model, config.train
-    keras.utils.set_random_seed(train.seed)
-    keras.mixed_precision.set_global_policy(train.precision)
-    model = build_classifier(
-        config.input_shape,
-        num_classes=config.data.num_classes,
-        alpha=model_config.alpha,
-        dropout=model_config.dropout,
-        activation=model_config.activation,
-        small_images=model_config.small_images,
-        batch_norm_momentum=model_config.batch_norm_momentum,
-    )
+    with layer_policy(train.precision), layer_seed(train.seed):
+        model = build_classifier(
+            config.input_shape,
+            num_classes=config.data.num_classes,
+            alpha=model_config.alpha,
+            dropout=model_config.dropout,
+            activation=model_config.activation,
+            small_images=model_config.small_images,
+            batch_norm_momentum=model_config.batch_norm_momentum,
+        )
     if load_weights:
         report = load_classifier_weights(model, model_config.weights, alpha=model_config.alpha)
         if report is not None:

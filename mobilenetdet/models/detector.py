@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,6 +15,7 @@ from mobilenetdet.config.storage import from_json, to_json
 from mobilenetdet.models.anchor_head import Predictions
 from mobilenetdet.models.extra_layers import build_extra_layers
 from mobilenetdet.models.heads import make_head
+from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
     build_mobilenet_v1,
@@ -163,7 +161,7 @@ def build_detector(
         The detector, built, and what was loaded.
     """
     precision = config.train.precision if precision is None else precision
-    with _policy(precision), _seed(config.train.seed if seed is None else seed):
+    with layer_policy(precision), layer_seed(config.train.seed if seed is None else seed):
         detector = Detector(config)
         # Makes the variables.
         detector(keras.KerasTensor((1, *config.image_size, 3), dtype="uint8"))
@@ -175,31 +173,6 @@ def build_detector(
     elif load_weights:
         report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
     return detector, report
-
-
-@contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """Sets Keras' policy for the layers that are made in the `with` block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-@contextlib.contextmanager
-def _seed(seed: int) -> Iterator[None]:
-    """Seeds the layers that are made in the `with` block.
-
-    Layers and initializers without a seed of their own draw one from Python's generator.
-    """
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
 
 
 def _backbone_strides(model: ModelConfig) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""Keras layers with a faster training step on the TensorFlow backend.
+"""Keras layers with a faster training step on TensorFlow; policy and seed of new layers.
 
-They have the variables, results and gradients of the Keras layers that they derive from; on other
-backends they are those layers. What they change was measured for MobileNetV1 on x86 CPUs:
+The layers have the variables, results and gradients of the Keras layers that they derive from; on
+other backends they are those layers. What they change was measured for MobileNetV1 on x86 CPUs:
 
 * Keras 3 composes batch normalisation of small operations; TensorFlow has it as one kernel.
 * A 1x1 convolution in bfloat16 reaches the matrix units (AMX) as a matrix product only: its weight
@@ -12,12 +12,40 @@ backends they are those layers. What they change was measured for MobileNetV1 on
 
 from __future__ import annotations
 
+import contextlib
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
 Tensor = Any
+
+
+@contextlib.contextmanager
+def layer_policy(name: str) -> Iterator[None]:
+    """Sets Keras' policy for the layers that are made in the `with` block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def layer_seed(seed: int) -> Iterator[None]:
+    """Seeds the layers that are made in the `with` block.
+
+    Layers and initializers without a seed of their own draw one from Python's generator.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
