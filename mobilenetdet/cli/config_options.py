@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import tyro
 from tyro.constructors import (
@@ -161,6 +161,8 @@ def _levels_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
 
 def _kind_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     """Shows all kinds as choices; `default_config` has chosen one by now."""
+    if get_origin(info.type) is not Literal:
+        return None
     for kinds in tagged_unions(DetectionConfig).values():
         if len(get_args(info.type)) == 1 and get_args(info.type)[0] in kinds:
             return PrimitiveConstructorSpec(

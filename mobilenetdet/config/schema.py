@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
-from collections.abc import Iterator
-from types import UnionType
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union
 
 # The field that says which class of a union a section is of.
@@ -59,10 +60,13 @@ def without_tags(config_class: type, location: tuple[int | str, ...]) -> tuple[i
     return tuple(kept)
 
 
-def field_types(config_class: type) -> dict[str, Any]:
+@functools.cache  # Command lines ask for each of their options.
+def field_types(config_class: type) -> Mapping[str, Any]:
     """Returns the annotated type of each field."""
     hints = typing.get_type_hints(config_class)
-    return {item.name: hints[item.name] for item in dataclasses.fields(config_class)}
+    return MappingProxyType(
+        {item.name: hints[item.name] for item in dataclasses.fields(config_class)}
+    )
 
 
 def _keys(config_class: type, prefix: str) -> Iterator[str]:

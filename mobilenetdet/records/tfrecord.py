@@ -117,7 +117,14 @@ def encode_example(features: Mapping[str, FeatureValue]) -> list[bytes]:
     Example:
         `b"".join(encode_example({"a": b"x"}))` has 14 bytes.
     """
-    parts = [part for item in features.items() for part in _encode_entry(*item)]
+    message, buffers = _Features(), []
+    for key, value in features.items():
+        if isinstance(value, bytes) and len(value) >= _MIN_BUFFER:
+            buffers += [_entry_head(key, len(value)), value]
+        else:
+            _set_values(message.feature[key], value)
+    # Messages one after the other are one; sorted, so that equal features are equal bytes.
+    parts = [message.SerializeToString(deterministic=True), *buffers]
     return [_head(b"\x0a", sum(map(len, parts))), *parts]
 
 
@@ -137,12 +144,8 @@ def decode_example(message: bytes) -> dict[str, list[bytes] | np.ndarray]:
     return {key: _to_values(feature) for key, feature in example.features.feature.items()}
 
 
-def _encode_entry(key: str, value: FeatureValue) -> list[bytes]:
-    """Encodes one entry of the map of features; entries one by one keep their order."""
-    if isinstance(value, bytes) and len(value) >= _MIN_BUFFER:
-        return [_entry_head(key, len(value)), value]
-    features = _Features()
-    feature = features.feature[key]
+def _set_values(feature: Any, value: FeatureValue) -> None:
+    """Puts values into an empty Feature message."""
     if isinstance(value, np.ndarray):
         numbers = feature.float_list if value.dtype.kind == "f" else feature.int64_list
         numbers.value.extend(value.tolist())
@@ -151,7 +154,6 @@ def _encode_entry(key: str, value: FeatureValue) -> list[bytes]:
         feature.int64_list.value.append(value)
     else:
         feature.bytes_list.value.extend([value] if isinstance(value, bytes) else value)
-    return [features.SerializeToString()]
 
 
 def _to_values(feature: Any) -> list[bytes] | np.ndarray:
