@@ -15,14 +15,14 @@ from mobilenetdet.boxes.box_status import OBJECT, PADDING
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
-from mobilenetdet.data.pipeline import count_frames, train_batches
+from mobilenetdet.data.pipeline import train_batches
 from mobilenetdet.drawing import draw_labels, draw_matches
 from mobilenetdet.evaluation.evaluate import refuse_unknown_frames, spread_places
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
-from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.records.shards import count_frames, shard_paths
 
 
 def write_label_overlays(
@@ -48,7 +48,8 @@ def write_label_overlays(
         ValueError: a frame is not in the split.
     """
     frames = read_frames(shard_paths(config.data.records_dir, split))
-    places = set(spread_places(count_frames(config, split), config.eval.num_overlays))
+    num_frames = count_frames(config.data.records_dir, split)
+    places = set(spread_places(num_frames, config.eval.num_overlays))
 
     def draw() -> Iterator[tuple[str, np.ndarray]]:
         """The wanted frames, one at a time, so that few are in memory."""

@@ -11,11 +11,11 @@ from keras import ops
 
 from mobilenetdet.benchmark.steps import LEARNING_RATE, finish, require_tensorflow
 from mobilenetdet.benchmark.timing import (
-    NOT_INSTALLED,
+    REFERENCE,
     Rounds,
     Step,
     median_milliseconds,
-    package_version,
+    tf_keras_installed,
 )
 from mobilenetdet.models.layers import (
     DepthwiseConv2D,
@@ -25,7 +25,6 @@ from mobilenetdet.models.layers import (
 )
 from mobilenetdet.models.mobilenet_v1 import build_mobilenet_v1
 
-REFERENCE = "tf_keras.applications.MobileNet"
 OURS, OURS_WITH_KERAS_LAYERS = "mobilenetdet", "mobilenetdet, Keras' layers"
 _KERAS_LAYERS: dict[type, type] = {
     FusedBatchNormalization: keras.layers.BatchNormalization,
@@ -102,11 +101,6 @@ def with_keras_layers(model: keras.Model) -> keras.Model:
         return kind.from_config(layer.get_config())
 
     return keras.models.clone_model(model, clone_function=plain)
-
-
-def tf_keras_installed() -> bool:
-    """Whether the reference for the backbone, Keras 2, is there."""
-    return package_version("tf-keras") != NOT_INSTALLED
 
 
 def _tf_keras_step(images: Any) -> Step:

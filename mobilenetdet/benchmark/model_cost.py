@@ -18,8 +18,6 @@ from mobilenetdet.models.layers import Tensor, nested_layers
 _COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 # Running averages: numbers that a file holds, but nothing that training learns.
 _STATISTICS = ("moving_mean", "moving_variance")
-ALPHAS = (1.0, 0.75, 0.5, 0.25)
-SIZES = (224, 192, 160, 128)
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def measure_cost(model: keras.Model, image_size: tuple[int, int]) -> ModelCost:
 
 
 def measure_classifiers(
-    alphas: Sequence[float] = ALPHAS, sizes: Sequence[int] = SIZES, *, num_classes: int = 1000
+    alphas: Sequence[float], sizes: Sequence[int], *, num_classes: int = 1000
 ) -> dict[tuple[float, int], ModelCost]:
     """Measures MobileNetV1 as a classifier; needs the package's `classification`.
 

@@ -15,6 +15,8 @@ import numpy as np
 
 Step = Callable[[], object]
 Key = TypeVar("Key")
+# What the backbone is compared with: the same network in Keras 2.
+REFERENCE = "tf_keras.applications.MobileNet"
 NOT_INSTALLED = "not installed"
 
 
@@ -87,6 +89,11 @@ def _num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def tf_keras_installed() -> bool:
+    """Whether `REFERENCE` can be timed."""
+    return package_version("tf-keras") != NOT_INSTALLED
 
 
 def package_version(package: str) -> str:

@@ -15,12 +15,10 @@ class Command:
     Attributes:
         summary: what it does, a few words.
         examples: what follows `mobilenetdet NAME`, each with what it does.
-        needs_tensorflow: whether TensorFlow is imported before the command.
     """
 
     summary: str
     examples: tuple[tuple[str, str], ...]
-    needs_tensorflow: bool = False
 
 
 # Group of commands to its commands by name, in the order of the help.
@@ -36,7 +34,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ),
                 ("photo.jpg --postprocess.mirror True", "more AP for twice the time"),
             ),
-            needs_tensorflow=True,
         ),
         "eval": Command(
             "measure a run's AP",
@@ -45,7 +42,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
                 ("--data.image_height 384 --data.image_width 1248", "at another input size"),
             ),
-            needs_tensorflow=True,
         ),
         "visualize": Command(
             "draw detections, labels, training batches or anchor matches",
@@ -53,7 +49,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--run_dir runs/ssd_fpn", "hits, misses and false alarms"),
                 ("--what batches --preset ssd_fpn", "augmented frames as training sees them"),
             ),
-            needs_tensorflow=True,
         ),
         "kitti_eval": Command(
             "score any detector's result files",
@@ -70,7 +65,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                     "weights in half precision, the config and a card",
                 ),
             ),
-            needs_tensorflow=True,
         ),
     },
     "prepare data": {
@@ -112,7 +106,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--preset squeezedet --head.box_loss ciou", "another box loss"),
                 ("--head.class_loss.kind softmax", "another class loss, with its defaults"),
             ),
-            needs_tensorflow=True,
         ),
         "train_classifier": Command(
             "train MobileNetV1 as a classifier on CIFAR-10 or ImageNet",
@@ -120,7 +113,6 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--preset cifar10 --load_pretrain --lr 0.05 --epochs 8", "from ImageNet weights"),
                 ("--preset imagenet --batch_size 256", "from scratch, after imagenet_convert"),
             ),
-            needs_tensorflow=True,
         ),
         "plot_metrics": Command(
             "draw the losses and the AP of a run",
@@ -138,22 +130,18 @@ GROUPS: dict[str, dict[str, Command]] = {
         "inspect_checkpoint": Command(
             "list what is in weight files and checkpoints",
             (("runs/ssd_fpn", "names and shapes of the weights of a run"),),
-            needs_tensorflow=True,
         ),
         "model_costs": Command(
             "print parameters and multiply-adds of the models",
             (("", "of every width, resolution and preset"),),
-            needs_tensorflow=True,
         ),
         "time_benchmark": Command(
             "time training and inference",
             (("", "milliseconds of a step and of a detection"),),
-            needs_tensorflow=True,
         ),
         "pipeline_benchmark": Command(
             "time the input pipeline",
             (("--records_dir data/KITTI/tfrecord", "frames a second, stage by stage"),),
-            needs_tensorflow=True,
         ),
         "eval_benchmark": Command(
             "time the evaluation",

@@ -11,12 +11,13 @@ from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, read_images, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.data.pipeline import count_frames
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
     ANALYSIS_FILE,
     DETECTIONS_DIR,
@@ -66,9 +67,11 @@ def main(argv: list[str] | None = None) -> int:
     reports = [REPORT_FILE, ANALYSIS_FILE] if options.report else []
     folder.refuse_foreign([METRICS_FILE, *reports])
     pictures.refuse_foreign([MONTAGE_NAME] if config.eval.num_overlays else [])
-    model = load_detector(options.run_dir, weights=options.weights, config=config)
     split = options.split or config.data.val_split
-    with frame_progress(count_frames(config, split), "detecting") as progress:
+    num_frames = count_frames(config.data.records_dir, split)
+    import_tensorflow_quietly()
+    model = load_detector(options.run_dir, weights=options.weights, config=config)
+    with frame_progress(num_frames, "detecting") as progress:
         evaluation = evaluate_split(
             model, split=split, keep=config.eval.num_overlays, progress=progress
         )

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import keras
 import tyro
 
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.models.detector import build_detector
-from mobilenetdet.models.weights import compare_h5_layers
 from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
@@ -26,6 +25,8 @@ from mobilenetdet.training.inspect import (
 )
 
 if TYPE_CHECKING:
+    import keras
+
     from mobilenetdet.classification.config import ClassifierConfig
 
 _CLASSIFIER = "classifier"
@@ -63,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     if not options.paths:
         raise ValueError("name weight files, states or run directories; --help says more")
+    import_tensorflow_quietly()  # Keras, which reads the files, would say more
     target = _build_target(options) if options.into else None
     files = [file for path in options.paths for file in _find_files(path)]
     for file in files:
@@ -90,7 +92,14 @@ def _build_target(options: Options) -> keras.Model:
             f"--into {options.into!r} is neither a run directory nor {_CLASSIFIER!r} nor a preset "
             f"({', '.join(PRESETS)})"
         )
-    return build_detector(make_preset(options.into), load_weights=False)[0]
+    return _build_detector(make_preset(options.into))
+
+
+def _build_detector(config: DetectionConfig) -> keras.Model:
+    # Not at the top: it takes seconds to import.
+    from mobilenetdet.models.detector import build_detector
+
+    return build_detector(config, load_weights=False)[0]
 
 
 def _build_classifier(options: Options) -> keras.Model:
@@ -113,7 +122,7 @@ def _build_of_run(path: str) -> keras.Model:
         from mobilenetdet.classification.train import compiled_classifier
 
         return compiled_classifier(classifier, steps=1, load_weights=False)
-    return build_detector(config, load_weights=False)[0]
+    return _build_detector(config)
 
 
 def _read_classifier_config(path: str) -> ClassifierConfig | None:
@@ -128,6 +137,8 @@ def _read_classifier_config(path: str) -> ClassifierConfig | None:
 def _compare(summary: FileSummary, target: keras.Model, name: str) -> str:
     if summary.is_state:
         return f"would load into {name}: nothing; the state of a run resumes that run only"
+    from mobilenetdet.models.weights import compare_h5_layers
+
     return f"would load into {name}: {compare_h5_layers(target, summary.path)}"
 
 

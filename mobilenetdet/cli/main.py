@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import mobilenetdet
 from mobilenetdet.cli.commands import COMMANDS, overview
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
@@ -26,9 +25,7 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         argv: its arguments, by default those of the program.
     """
     try:
-        if COMMANDS[command].needs_tensorflow:
-            import_tensorflow_quietly()
-        # Not at the top: each command imports what it needs and no more.
+        # Not at the top: each command imports what it needs, when it needs it.
         module = importlib.import_module(f"mobilenetdet.cli.{command}")
         try:
             code = module.main(argv) or 0
@@ -101,7 +98,6 @@ def main() -> NoReturn:
 def _print_completion(arguments: list[str]) -> int:
     """Prints the script for a shell, bash unless named; returns the exit code."""
     # Not at the top: it imports every command.
-    import_tensorflow_quietly()
     from mobilenetdet.cli.completion import SHELLS, completion_script
 
     shell = arguments[0] if arguments else SHELLS[0]

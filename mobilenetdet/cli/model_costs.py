@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mobilenetdet.benchmark.model_cost import (
-    ALPHAS,
-    SIZES,
-    ModelCost,
-    measure_classifiers,
-    measure_cost,
-)
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.models.detector import build_detector
+
+if TYPE_CHECKING:
+    from mobilenetdet.benchmark.model_cost import ModelCost
 
 
 @dataclass(frozen=True)
@@ -30,9 +26,9 @@ class Options:
     # Tables to print.
     tables: tuple[Literal["classifiers", "detectors"], ...] = ("classifiers", "detectors")
     # Width multipliers of the classifiers.
-    alphas: tuple[float, ...] = ALPHAS
+    alphas: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
     # Sides of their square images, pixels.
-    sizes: tuple[int, ...] = SIZES
+    sizes: tuple[int, ...] = (224, 192, 160, 128)
     # Their classes.
     num_classes: int = 1000
     # Presets of detectors.
@@ -49,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     for size in options.sizes:
         if size < 1:
             raise ValueError(f"size is {size}; it must be above 0")
+    import_tensorflow_quietly()
     rows = {"classifiers": _classifier_rows, "detectors": _detector_rows}
     tables = (["", *rows[table](options)] for table in options.tables)
     print("\n".join(line for table in tables for line in table)[1:])
@@ -56,6 +53,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _classifier_rows(options: Options) -> Iterator[str]:
+    # Not at the top, here and below: it takes seconds to import, and the help does without.
+    from mobilenetdet.benchmark.model_cost import measure_classifiers
+
     yield "| width | image | parameters | MACs |"
     yield "|---|---|---|---|"
     costs = measure_classifiers(options.alphas, options.sizes, num_classes=options.num_classes)
@@ -64,6 +64,9 @@ def _classifier_rows(options: Options) -> Iterator[str]:
 
 
 def _detector_rows(options: Options) -> Iterator[str]:
+    from mobilenetdet.benchmark.model_cost import measure_cost
+    from mobilenetdet.models.detector import build_detector
+
     yield "| preset | image | parameters | MACs |"
     yield "|---|---|---|---|"
     for name, config in [(name, make_preset(name)) for name in options.presets]:

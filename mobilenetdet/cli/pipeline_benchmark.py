@@ -7,17 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import tensorflow as tf
 import tyro
 
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
-from mobilenetdet.data.augment import Augmenter
 from mobilenetdet.data.letterbox_image import letterbox_image
-from mobilenetdet.data.pipeline import count_frames, num_workers, train_batches
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image
-from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.records.shards import count_frames, shard_paths
 
 # Stages are timed on this many frames at most, kept in memory: some 2 MB each.
 _MAX_STAGE_FRAMES = 100
@@ -77,6 +75,10 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: the split is not converted.
     """
     options = parse(Options, argv)
+    import_tensorflow_quietly()
+    # Not at the top, here and below: it takes seconds to import, and the help does without.
+    from mobilenetdet.data.pipeline import num_workers
+
     height, width = options.image_height, options.image_width
     workers = num_workers()
     print(
@@ -106,9 +108,13 @@ def time_stages(options: Options) -> tuple[dict[str, float], int]:
     Returns:
         Milliseconds a frame by stage, and how many of 100 images are PNG.
     """
+    import tensorflow as tf
+
+    from mobilenetdet.data.augment import Augmenter
+
     config = options.config(augment=True)
     augmenter = Augmenter(options.augment)
-    total = count_frames(config, options.split)
+    total = count_frames(options.records_dir, options.split)
     paths = [str(path) for path in shard_paths(options.records_dir, options.split)]
     records = tf.data.TFRecordDataset(paths)
     payloads = list(records.shard(-(-total // _MAX_STAGE_FRAMES), 0).as_numpy_iterator())
@@ -132,6 +138,8 @@ def time_stages(options: Options) -> tuple[dict[str, float], int]:
 
 def time_pipeline(config: DetectionConfig, num_frames: int) -> float:
     """Returns the frames per second that `train_batches` gives after a warm-up."""
+    from mobilenetdet.data.pipeline import train_batches
+
     batches = iter(train_batches(config))
     for _ in itertools.islice(batches, _WARM_UP_BATCHES):
         pass

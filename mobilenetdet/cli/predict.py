@@ -10,6 +10,7 @@ import tyro
 
 from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import find_files, read_pictures
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     files = find_files(options.inputs)
     folder = OutputFolder(options.output_dir, overwrite=options.overwrite)
     writer = PredictionWriter(folder, options.format, draw_score=config.eval.overlay_score)
+    import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
     num_pictures = num_found = 0
     with frame_progress(None, "detecting") as progress:

@@ -7,26 +7,18 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.benchmark.backbone import (
-    REFERENCE,
-    BackboneTime,
-    tf_keras_installed,
-    time_backbone,
-)
-from mobilenetdet.benchmark.detector import (
-    DetectorTime,
-    InferenceTime,
-    time_detector,
-    time_inference,
-)
-from mobilenetdet.benchmark.steps import require_tensorflow
-from mobilenetdet.benchmark.timing import Rounds, describe_machine
+from mobilenetdet.benchmark.timing import REFERENCE, Rounds, describe_machine, tf_keras_installed
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig, Precision
 from mobilenetdet.config.presets import PRESETS, make_preset
+
+if TYPE_CHECKING:
+    from mobilenetdet.benchmark.backbone import BackboneTime
+    from mobilenetdet.benchmark.detector import DetectorTime, InferenceTime
 
 Part = Literal["backbone", "detector", "inference"]
 # Batch size and (height, width): the input of the detector, and that of ImageNet.
@@ -97,6 +89,10 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: an unknown preset, a size out of range, or Keras not on TensorFlow.
     """
     options = parse(Options, argv)
+    import_tensorflow_quietly()
+    # Not at the top, here and below: it takes seconds to import, and the help does without.
+    from mobilenetdet.benchmark.steps import require_tensorflow
+
     require_tensorflow()
     _silence_retracing()
     list(options.configs())  # refuses unknown presets before anything is timed
@@ -146,6 +142,8 @@ def _format(name: str, value: Any) -> str:
 
 
 def _time_backbones(options: Options) -> list[BackboneTime]:
+    from mobilenetdet.benchmark.backbone import time_backbone
+
     cases = {
         (options.batch_size or batch_size, options.size or size)
         for batch_size, size in _BACKBONE_CASES
@@ -158,6 +156,8 @@ def _time_backbones(options: Options) -> list[BackboneTime]:
 
 
 def _time_detectors(options: Options) -> list[DetectorTime]:
+    from mobilenetdet.benchmark.detector import time_detector
+
     return [
         time_detector(name, config, options.rounds, options.batch_size)
         for name, config in options.configs()
@@ -165,6 +165,8 @@ def _time_detectors(options: Options) -> list[DetectorTime]:
 
 
 def _time_inference(options: Options) -> list[InferenceTime]:
+    from mobilenetdet.benchmark.detector import time_inference
+
     return [time_inference(name, config, options.rounds) for name, config in options.configs()]
 
 

@@ -11,11 +11,11 @@ import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME
 from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, parse_with_config, peek
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import DETECTIONS_DIR, RunDir
-from mobilenetdet.training.train import train
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         presets=PRESETS,
     )
     run_dir = options.run_dir or Path("runs") / name
+    import_tensorflow_quietly()
+    # Not at the top: it imports TensorFlow, and the help does without.
+    from mobilenetdet.training.train import train
+
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
     evaluation = train(options.config, run_dir, verbose=verbose)

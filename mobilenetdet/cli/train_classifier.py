@@ -11,8 +11,8 @@ import tyro
 
 from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
-from mobilenetdet.classification.train import train_classifier
 from mobilenetdet.cli.options import CONFIG_FILE, parse_with_config, peek
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import RunDir
 
 DEFAULT_PRESET = "cifar10"
@@ -68,6 +68,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     run_dir = options.run_dir or Path("runs") / name
     config = resolve(options, run_dir)
+    import_tensorflow_quietly()
+    # Not at the top: it imports TensorFlow, and the help does without.
+    from mobilenetdet.classification.train import train_classifier
+
     # A log file gets a line an epoch, a terminal a bar.
     train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
     run = RunDir(run_dir)

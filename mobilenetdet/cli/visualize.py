@@ -8,20 +8,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.analysis.dataset_overlays import (
-    write_batch_overlays,
-    write_label_overlays,
-    write_match_overlays,
-)
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
-from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 
 _PRESETS = f"one of {', '.join(PRESETS)}"
@@ -69,15 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     config = options.overrides.apply(config)
     folder = _output_folder(options)
     folder.refuse_foreign([MONTAGE_NAME])
-    if options.what == "labels":
-        split = options.split or config.data.val_split
-        print(write_label_overlays(config, split, folder, frame_ids=options.frames))
-    elif options.what == "batches":
-        print(write_batch_overlays(config, folder))
-    elif options.what == "matches":
-        print(write_match_overlays(config, folder))
-    else:
-        print(_draw_detections(config, options, folder))
+    import_tensorflow_quietly()
+    draw = _draw_detections if options.what == "detections" else _draw_data
+    print(draw(config, options, folder))
     return 0
 
 
@@ -95,10 +85,26 @@ def _output_folder(options: Options) -> OutputFolder:
     return OutputFolder(run.output_dir / name, overwrite=True)
 
 
+def _draw_data(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
+    # Not at the top: it imports TensorFlow, and the help does without.
+    from mobilenetdet.analysis.dataset_overlays import (
+        write_batch_overlays,
+        write_label_overlays,
+        write_match_overlays,
+    )
+
+    if options.what == "batches":
+        return write_batch_overlays(config, folder)
+    if options.what == "matches":
+        return write_match_overlays(config, folder)
+    split = options.split or config.data.val_split
+    return write_label_overlays(config, split, folder, frame_ids=options.frames)
+
+
 def _draw_detections(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
     split = options.split or config.data.val_split
     model = load_detector(options.run_dir, weights=options.weights, config=config)
-    with frame_progress(count_frames(config, split), "detecting") as progress:
+    with frame_progress(count_frames(config.data.records_dir, split), "detecting") as progress:
         evaluation = evaluate_split(
             model,
             split=split,

@@ -16,7 +16,7 @@ import tensorflow as tf
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.epoch_order import chain_epochs, num_cores, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
-from mobilenetdet.records.shards import manifest_path, read_manifest, shard_paths
+from mobilenetdet.records.shards import count_frames, shard_paths
 
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
@@ -42,24 +42,10 @@ def num_workers() -> int:
     return min(_MAX_WORKERS, num_cores())
 
 
-def count_frames(config: DetectionConfig, split: str) -> int:
-    """Returns the number of frames in the records of a split.
-
-    Raises:
-        FileNotFoundError: the split is not converted; names the command.
-        ValueError: there is no frame in it.
-    """
-    records_dir = config.data.records_dir
-    shard_paths(records_dir, split)  # refuses an unfinished or damaged set
-    count = read_manifest(manifest_path(records_dir, split, partial=False)).num_frames
-    if count == 0:
-        raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
-    return count
-
-
 def steps_per_epoch(config: DetectionConfig) -> int:
     """Returns the number of batches of one training epoch, the last incomplete one included."""
-    return -(-count_frames(config, config.data.train_split) // config.train.batch_size)
+    num_frames = count_frames(config.data.records_dir, config.data.train_split)
+    return -(-num_frames // config.train.batch_size)
 
 
 def train_batches(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.pipeline import count_frames
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
@@ -21,6 +20,7 @@ from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import DETECTIONS_DIR, METRICS_FILE
 
 
@@ -74,7 +74,7 @@ def evaluate_split(
     """
     config = with_records(model.config, records_dir)
     split = split or config.data.val_split
-    kept = _FramesToKeep.of(keep, count_frames(config, split))
+    kept = _FramesToKeep.of(keep, count_frames(config.data.records_dir, split))
     labels, detections, images = {}, {}, {}
     for index, (frame, found) in enumerate(
         detect_records(model, config.data.records_dir, split, progress=progress)

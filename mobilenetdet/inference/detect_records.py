@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.pipeline import eval_batches
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
@@ -45,6 +44,9 @@ def detect_records(
     Raises:
         FileNotFoundError: the split is not converted.
     """
+    # Not at the top: it imports TensorFlow.
+    from mobilenetdet.data.pipeline import eval_batches
+
     config = with_records(model.config, records_dir)
     done, size = 0, 0
     for batch in eval_batches(config, split or config.data.val_split).as_numpy_iterator():

@@ -16,9 +16,8 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
-from mobilenetdet.inference.runtimes import KerasRuntime, RawDetections, Runtime
+from mobilenetdet.inference.runtimes import RawDetections, Runtime
 from mobilenetdet.inference.sources import Photo, read_photo
-from mobilenetdet.models.detector import build_detector
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
 
 
@@ -142,6 +141,10 @@ def load_detector(
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
+    # Not at the top: it takes seconds to import, and other runtimes do without.
+    from mobilenetdet.inference.keras_runtime import KerasRuntime
+    from mobilenetdet.models.detector import build_detector
+
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)

@@ -1,4 +1,4 @@
-"""What runs a network: one class a runtime, behind one interface.
+"""The interface of what runs a network; each runtime has a module of its own.
 
 A runtime takes letterboxed images and gives boxes in their pixels. Everything around it (reading
 pictures, letterboxing, the way back to the pixels of the picture) is `loaded_detector.py`.
@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-import keras
 import numpy as np
-from keras import ops
-
-from mobilenetdet.inference.detection_model import DetectionModel
-from mobilenetdet.models.detector import Detector
 
 
 class RawDetections(NamedTuple):
@@ -44,23 +39,3 @@ class Runtime(Protocol):
     def run(self, images: np.ndarray) -> RawDetections:
         """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""
         ...
-
-
-class KerasRuntime:
-    """A `Detector` in Keras, on whichever backend it has."""
-
-    def __init__(self, detector: Detector) -> None:
-        """Wraps a detector; later changes of its weights are seen."""
-        self.detector = detector
-        self.image_size = detector.image_size
-        self.classes = detector.config.data.classes
-        self._model = DetectionModel(detector, detector.config.postprocess)
-        # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
-        self._model.compile(jit_compile=keras.backend.backend() == "jax")
-
-    def run(self, images: np.ndarray) -> RawDetections:
-        """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""
-        outputs = self._model.predict_on_batch(images)
-        return RawDetections(
-            *(ops.convert_to_numpy(outputs[name]) for name in ("boxes", "scores", "classes"))
-        )

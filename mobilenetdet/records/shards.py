@@ -220,3 +220,17 @@ def shard_paths(
                 f"{remedy} again"
             )
     return [Path(records_dir) / shard.name for shard in manifest.shards]
+
+
+def count_frames(records_dir: str | os.PathLike[str], split: str) -> int:
+    """Returns the number of frames in the records of a split.
+
+    Raises:
+        FileNotFoundError: the split is not converted; names the command.
+        ValueError: there is no frame in it.
+    """
+    shard_paths(records_dir, split)  # refuses an unfinished or damaged set
+    count = read_manifest(manifest_path(records_dir, split, partial=False)).num_frames
+    if count == 0:
+        raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
+    return count

@@ -21,8 +21,8 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
+from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
-from mobilenetdet.inference.runtimes import KerasRuntime
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder

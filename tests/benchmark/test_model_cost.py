@@ -44,7 +44,7 @@ SLIM = {
 
 @pytest.fixture(scope="module")
 def classifiers() -> dict[tuple[float, int], ModelCost]:
-    return measure_classifiers()
+    return measure_classifiers((1.0, 0.75, 0.5, 0.25), (224, 192, 160, 128))
 
 
 @pytest.mark.parametrize("case", PAPER, ids=str)

@@ -25,9 +25,9 @@ def calls(monkeypatch) -> list[tuple]:
         calls.append(("inference", preset, config.image_size, config.train.precision))
         return InferenceTime(preset, config.image_size, config.train.precision, 50.0, 1.5)
 
-    monkeypatch.setattr(time_benchmark, "time_backbone", backbone)
-    monkeypatch.setattr(time_benchmark, "time_detector", detector)
-    monkeypatch.setattr(time_benchmark, "time_inference", inference)
+    monkeypatch.setattr("mobilenetdet.benchmark.backbone.time_backbone", backbone)
+    monkeypatch.setattr("mobilenetdet.benchmark.detector.time_detector", detector)
+    monkeypatch.setattr("mobilenetdet.benchmark.detector.time_inference", inference)
     return calls
 
 

@@ -17,13 +17,13 @@ from mobilenetdet.config.detection import (
     TrainConfig,
 )
 from mobilenetdet.data.pipeline import (
-    count_frames,
     eval_batches,
     steps_per_epoch,
     train_batches,
 )
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.shards import count_frames
 
 NUM_FRAMES = 22
 SIZE = (50, 160)
@@ -107,7 +107,8 @@ def run(config, **settings):
 
 def test_counts(records_dir):
     config = make_config(records_dir)
-    assert count_frames(config, "train") == count_frames(config, "val") == NUM_FRAMES
+    for split in ("train", "val"):
+        assert count_frames(config.data.records_dir, split) == NUM_FRAMES
     assert steps_per_epoch(config) == 6
     assert steps_per_epoch(make_config(records_dir, batch_size=11)) == 2
     assert steps_per_epoch(make_config(records_dir, batch_size=64)) == 1

@@ -17,8 +17,9 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.score_calibration import Calibration
 from mobilenetdet.inference.detect_records import detect_records
+from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.runtimes import KerasRuntime, RawDetections
+from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.models.detector import build_detector

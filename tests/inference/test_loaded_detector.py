@@ -11,8 +11,9 @@ from fixtures.red_finder import red_image
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import load_detector, to_detections
-from mobilenetdet.inference.runtimes import KerasRuntime, RawDetections
+from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.models.detector import build_detector
 
 HEIGHT, WIDTH = 64, 192

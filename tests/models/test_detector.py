@@ -23,8 +23,8 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
+from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import to_detections
-from mobilenetdet.inference.runtimes import KerasRuntime
 from mobilenetdet.models import detector as detector_module
 from mobilenetdet.models.detector import Detector, build_detector
 
