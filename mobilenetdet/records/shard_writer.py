@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,15 +131,11 @@ def write_shards(
     own = claimed_shards(earlier)
     if not options.overwrite:
         refuse_foreign_shards(output_dir, plan.keys() - own.keys())
-    done = (
-        {}
-        if options.overwrite
-        else {
-            name: own[name]
-            for name, part in plan.items()
-            if _is_whole(output_dir, own.get(name), part.shard)
-        }
-    )
+    done = {
+        name: own[name]
+        for name, part in plan.items()
+        if not options.overwrite and _is_whole(output_dir, own.get(name), part.shard)
+    }
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
@@ -148,7 +144,8 @@ def write_shards(
         return manifest, num_kept
     # From here to the end the set is incomplete, and whoever wants to read it is told so.
     write_manifest(partial, manifest)
-    _remove_leftovers(output_dir, own, plan)
+    for name in own.keys() - plan.keys():  # of an earlier, larger set
+        (output_dir / name).unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
     todo = [part for name, part in plan.items() if name not in done]
     for shard in _write_parts(todo, records.encode, output_dir, options.num_workers, progress):
@@ -188,15 +185,6 @@ def _is_whole(output_dir: Path, own: Shard | None, planned: Shard) -> bool:
     path = output_dir / planned.name
     same = own is not None and own.source == planned.source
     return same and path.is_file() and path.stat().st_size == own.num_bytes
-
-
-def _remove_leftovers(output_dir: Path, own: Iterable[str], plan: Container[str]) -> None:
-    """Removes shards that an earlier, larger set had, and temporary files of a killed process."""
-    for name in own:
-        for path in output_dir.glob(f".{name}.*.tmp"):
-            path.unlink(missing_ok=True)
-        if name not in plan:
-            (output_dir / name).unlink(missing_ok=True)
 
 
 def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Shard]) -> Manifest:
