@@ -26,7 +26,8 @@ class Detections:
         classes: the names of all classes that the detector knows.
 
     Raises:
-        ValueError: the arrays do not fit together, or a class id is not one of the classes.
+        ValueError: the arrays do not fit together or are not finite, or a class id is not one of
+            the classes.
 
     Example:
         `found.above(0.5).class_names` are the names of the detections that score 0.5 or more.
@@ -39,8 +40,15 @@ class Detections:
 
     def __post_init__(self) -> None:
         """Makes arrays of what was given, and checks them."""
-        for name, dtype in (("boxes_xyxy", float), ("scores", float), ("class_ids", np.int64)):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        if isinstance(self.classes, str):
+            raise ValueError(f"classes is the text {self.classes!r}; it must be a list of names")
+        for name in ("boxes_xyxy", "scores", "class_ids"):
+            object.__setattr__(self, name, _finite(name, getattr(self, name)))
+        if (self.class_ids % 1).any():
+            raise ValueError(
+                f"class_ids {self.class_ids[self.class_ids % 1 > 0][:3]} are not whole"
+            )
+        object.__setattr__(self, "class_ids", self.class_ids.astype(np.int64))
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         shapes = (self.boxes_xyxy.shape, self.scores.shape, self.class_ids.shape)
         count = self.scores.shape[0] if self.scores.ndim else 0
@@ -122,3 +130,10 @@ class Detections:
                 strict=True,
             )
         ]
+
+
+def _finite(name: str, values: object) -> np.ndarray:
+    array = np.asarray(values, float)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has {array[~np.isfinite(array)][0]}; all must be finite")
+    return array

@@ -41,7 +41,8 @@ def load(
 
     Raises:
         FileNotFoundError: there is no such run, or it has no weights; says how to come by one.
-        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+        ValueError: the weights do not fit the config, or a setting is unknown, out of range or
+            fixed by training.
     """
     from mobilenetdet.inference.loaded_detector import load_detector
     from mobilenetdet.runs import DEFAULT_WEIGHTS

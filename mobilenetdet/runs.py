@@ -138,8 +138,8 @@ class RunDir:
             if (self.path / name).is_file():
                 return self.path / name
         raise FileNotFoundError(
-            f"{self.path} holds neither {BEST_WEIGHTS} nor {LAST_WEIGHTS}; train it with "
-            "mobilenetdet train, or name the weights with --weights"
+            f"{self.path} holds neither {BEST_WEIGHTS} nor {LAST_WEIGHTS}; train it first, or name "
+            "a weight file"
         )
 
     def read_config(self, kind: type[Config] = DetectionConfig) -> Config:

@@ -59,12 +59,14 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: OutputFol
     """
     folder.refuse_foreign([MONTAGE_NAME])
     with folder.replacing("*.jpg") as staging:
-        drawn = []
+        paths = []
         for name, picture in pictures:
-            write_image(staging / f"{name}.jpg", picture)
-            drawn.append(picture)
-        chosen = [drawn[place] for place in spread_places(len(drawn), _MONTAGE_FRAMES)]
-        sheet = montage(chosen, columns=_MONTAGE_COLUMNS, width=_MONTAGE_WIDTH)
+            paths.append(staging / f"{name}.jpg")
+            write_image(paths[-1], picture)
+        # Read again: all of a split would not fit into memory.
+        chosen = [paths[place] for place in spread_places(len(paths), _MONTAGE_FRAMES)]
+        images = [decode_image(path.read_bytes(), str(path)) for path in chosen]
+        sheet = montage(images, columns=_MONTAGE_COLUMNS, width=_MONTAGE_WIDTH)
         write_image(staging / MONTAGE_NAME, sheet)
     return folder.path / MONTAGE_NAME
 
@@ -88,13 +90,19 @@ def draw_frames(
         evaluation: labels, detections and images.
         count: frames at most, evenly spread; by default all that were kept.
     """
-    task, kept = evaluation.config.eval_task(), list(evaluation.images)
+    config, kept = evaluation.config, list(evaluation.images)
     for place in spread_places(len(kept), len(kept) if count is None else count):
         frame_id = kept[place]
         image = decode_image(evaluation.images[frame_id], f"frame {frame_id}")
-        shown = evaluation.detections[frame_id].above(evaluation.config.eval.overlay_score)
-        labels = evaluation.labels[frame_id]
-        picture = draw_match_overlay(image, labels, shown.to_kitti(), task=task, title=frame_id)
+        shown = evaluation.detections[frame_id].above(config.eval.overlay_score)
+        picture = draw_match_overlay(
+            image,
+            evaluation.labels[frame_id],
+            shown.to_kitti(),
+            task=config.eval_task(),
+            protocol=config.eval.protocol,
+            title=frame_id,
+        )
         yield frame_id, picture
 
 

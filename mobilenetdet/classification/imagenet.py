@@ -35,7 +35,7 @@ _PREFETCH_BATCHES = 2
 
 
 class ImageNetRecords:
-    """Records of classified images as batches; see `classification.ClassImages`."""
+    """Records of classified images as batches; see `batches.ClassImages`."""
 
     def __init__(self, config: ClassifierConfig) -> None:
         """Finds the records of both splits.

@@ -14,7 +14,7 @@ _PREFETCH_BATCHES = 4
 
 
 class Cifar10Images:
-    """CIFAR-10 as batches; see `classification.ClassImages`."""
+    """CIFAR-10 as batches; see `batches.ClassImages`."""
 
     def __init__(self, config: ClassifierConfig) -> None:
         """Reads all images.

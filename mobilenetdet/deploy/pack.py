@@ -26,7 +26,7 @@ def pack_run(
 ) -> Path:
     """Packs the best weights of a run with its config, and writes a card that says what they are.
 
-    The folder is a run directory: eval, visualize, predict and export read it like any other. The
+    The folder is a run directory: eval, visualize and predict read it like any other. The
     records are no longer where the run had them; its config names their default place.
 
     Args:

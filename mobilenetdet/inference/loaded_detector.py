@@ -132,12 +132,14 @@ def load_detector(
 
     Raises:
         FileNotFoundError: there is no such run, or no weights.
-        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+        ValueError: the weights do not fit the config, or a setting is unknown, out of
+            range or fixed by training.
     """
     run = open_run(source)
     config = run.read_config() if config is None else config
     if overrides:
-        config = with_changes(config, overrides)
+        trained, config = config, with_changes(config, overrides)
+        trained.refuse_other_training(config, "overrides")
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
