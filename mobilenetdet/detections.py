@@ -44,10 +44,9 @@ class Detections:
             raise ValueError(f"classes is the text {self.classes!r}; it must be a list of names")
         for name in ("boxes_xyxy", "scores", "class_ids"):
             object.__setattr__(self, name, _finite(name, getattr(self, name)))
-        if (self.class_ids % 1).any():
-            raise ValueError(
-                f"class_ids {self.class_ids[self.class_ids % 1 > 0][:3]} are not whole"
-            )
+        broken = self.class_ids[self.class_ids % 1 > 0]
+        if len(broken):
+            raise ValueError(f"class_ids has {broken[0]}; all must be whole numbers")
         object.__setattr__(self, "class_ids", self.class_ids.astype(np.int64))
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         shapes = (self.boxes_xyxy.shape, self.scores.shape, self.class_ids.shape)
