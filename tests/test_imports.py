@@ -9,6 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
+    "cores",
     "atomic_write",
     "output_folder",
     "config",
@@ -34,6 +35,7 @@ FLOORS = (
 )
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
+    "cores": set(),
     "atomic_write": set(),
     "output_folder": set(),
     "config": {"pydantic", "yaml"},

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
 from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
+from mobilenetdet.cores import num_cores
 from mobilenetdet.data.epoch_order import (
     chain_epochs,
     epoch_seed,
-    num_cores,
     shuffled_records,
     untuned,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,12 +10,6 @@ import tensorflow as tf
 
 # Any but 0, which Dataset.shuffle compares with a seed that is a tensor and fails.
 _GRAPH_SEED = 1
-
-
-def num_cores() -> int:
-    """Returns how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def untuned() -> tf.data.Options:

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.epoch_order import chain_epochs, num_cores, shuffled_records, untuned
+from mobilenetdet.cores import num_cores
+from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
 from mobilenetdet.records.shards import count_frames, shard_paths
 

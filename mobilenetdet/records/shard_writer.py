@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cores import num_cores
 from mobilenetdet.records.shards import (
     FORMAT_VERSION,
     Manifest,
@@ -214,7 +215,7 @@ def _write_parts(
         records = map(encode_unless_stopped, part.sources)
         return _write_shard(output_dir / part.shard.name, part.shard, records, progress)
 
-    with ThreadPoolExecutor(num_workers or os.cpu_count()) as executor:
+    with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         try:
             yield from executor.map(write, parts)
         finally:

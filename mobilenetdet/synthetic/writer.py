@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cores import num_cores
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
@@ -173,7 +174,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 def _each(write: Callable[[int], None], indices: list[int], num_workers: int | None) -> Iterator:
     """Writes frames one after the other or in processes; yields after each."""
-    workers = min(num_workers or os.cpu_count() or 1, len(indices))
+    workers = min(num_workers or num_cores(), len(indices))
     if workers <= 1:
         for index in indices:
             yield write(index)
