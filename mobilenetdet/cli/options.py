@@ -157,10 +157,13 @@ def parse(
         argv: arguments, by default those of the program.
         default: values of the options that are not given.
         presets: to list in the help.
+
+    Raises:
+        ValueError: an option that takes several values was given none.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
     with config_rules():
-        return tyro.cli(
+        parsed = tyro.cli(
             kind,
             args=argv,
             description=_description(kind, presets or {}),
@@ -168,6 +171,10 @@ def parse(
             config=TYRO_MARKERS,
             **options,
         )
+    for item in fields(kind):
+        if getattr(parsed, item.name) == () != item.default:
+            raise ValueError(f"--{item.name} needs one value or more; --help has examples")
+    return parsed
 
 
 def parse_with_config(

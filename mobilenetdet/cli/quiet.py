@@ -13,15 +13,19 @@ def import_tensorflow_quietly() -> None:
     """Imports TensorFlow and looks for its devices, with what its libraries print set aside.
 
     TF_CPP_MIN_LOG_LEVEL does not reach the lines that are printed before TensorFlow's log is
-    initialised. Without TensorFlow (on the JAX backend) nothing happens.
+    initialised. Where Keras runs on another backend, TensorFlow only reads the input: it is
+    imported, and leaves the devices alone.
     """
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_set_aside():
         try:
+            import keras
             import tensorflow as tf
         except ImportError:
             return
+        if keras.backend.backend() != "tensorflow":
+            return  # a context of TensorFlow's would keep the memory of the GPU
         tf.config.list_physical_devices()
         tf.constant(0)  # makes the context, which looks for a GPU
 

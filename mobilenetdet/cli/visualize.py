@@ -20,6 +20,13 @@ from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 
+# Options that only some pictures go by.
+_USED_BY = {
+    "preset": ("labels", "batches", "matches"),
+    "weights": ("detections",),
+    "split": ("detections", "labels"),
+    "frames": ("detections", "labels"),
+}
 _PRESETS = f"one of {', '.join(PRESETS)}"
 
 
@@ -59,16 +66,29 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: a file of another is in the way.
         FileNotFoundError: there is no such run, or no records.
-        ValueError: a frame is not in the split.
+        ValueError: a frame is not in the split, or an option has no effect.
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
+    _refuse_unused(options)
     config = options.overrides.apply(config)
+    if config.eval.num_overlays == 0 and not options.frames:
+        raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")
     folder = _output_folder(options)
     folder.refuse_foreign([MONTAGE_NAME])
     import_tensorflow_quietly()
     draw = _draw_detections if options.what == "detections" else _draw_data
     print(draw(config, options, folder))
     return 0
+
+
+def _refuse_unused(options: Options) -> None:
+    """Refuses options that what is drawn does not go by."""
+    for name, users in _USED_BY.items():
+        if getattr(options, name) and options.what not in users:
+            raise ValueError(
+                f"--{name} has no effect on --what {options.what}; it goes with --what "
+                f"{' or '.join(users)}"
+            )
 
 
 def _needs_run(options: Options) -> bool:

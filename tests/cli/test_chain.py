@@ -150,6 +150,20 @@ def contents(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preset", "ssd"], "--preset has no effect on --what detections"),
+        (["--what", "batches", "--split", "val"], "--split has no effect on --what batches"),
+        (["--what", "labels", "--weights", "a.h5"], "--weights has no effect on --what labels"),
+        (["--what", "labels", "--eval.num_overlays", "0"], "eval.num_overlays is 0: nothing"),
+    ],
+)
+def test_visualize_refuses_options_without_effect(options, message):
+    with pytest.raises(ValueError, match=message):
+        visualize.main(options)
+
+
 @pytest.mark.parametrize("command", ["eval", "predict", "visualize"])
 def test_a_folder_of_a_user_keeps_what_is_in_it(command, run_dir, folder_of_a_user, small_kitti):
     before = contents(folder_of_a_user)
