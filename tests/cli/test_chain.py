@@ -153,7 +153,10 @@ def contents(root: Path) -> dict[Path, bytes]:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--preset", "ssd"], "--preset has no effect on --what detections"),
+        (
+            ["--run_dir", "ssd_fpn", "--preset", "ssd"],
+            "--preset has no effect on --what detections",
+        ),
         (["--what", "batches", "--split", "val"], "--split has no effect on --what batches"),
         (["--what", "labels", "--weights", "a.h5"], "--weights has no effect on --what labels"),
         (["--what", "labels", "--eval.num_overlays", "0"], "eval.num_overlays is 0: nothing"),
