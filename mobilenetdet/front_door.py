@@ -116,7 +116,7 @@ class TrainedRun:
 
 
 def train(
-    preset: str | DetectionConfig,
+    config: str | DetectionConfig,
     *,
     run_dir: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -125,7 +125,7 @@ def train(
     """Trains a detector, or goes on with a run that was interrupted.
 
     Args:
-        preset: the name of one, or a whole config.
+        config: the name of a preset, or a whole config.
         run_dir: where everything goes; by default runs/PRESET.
         overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
@@ -139,10 +139,8 @@ def train(
     from mobilenetdet.config.storage import with_changes
     from mobilenetdet.training.train import train as run_training
 
-    if isinstance(preset, str):
-        config, run_dir = make_preset(preset), run_dir or Path("runs") / preset
-    else:
-        config = preset
+    if isinstance(config, str):
+        config, run_dir = make_preset(config), run_dir or Path("runs") / config
     if run_dir is None:
         raise ValueError("train with a whole config needs run_dir, where the run goes")
     if overrides:

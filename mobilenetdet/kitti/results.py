@@ -57,7 +57,7 @@ def kitti_ap(
         ValueError: a file is damaged, or the protocol or a class is no such thing.
     """
     task = KITTI_TASK if classes is None else classes
-    task = task if isinstance(task, EvalTask) else EvalTask.of(tuple(task))
+    task = task if isinstance(task, EvalTask) else EvalTask.of(task)
     results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
     return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
 
