@@ -86,6 +86,11 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def tf_keras_installed() -> bool:
+    """Whether `REFERENCE` can be timed."""
+    return package_version("tf-keras") != NOT_INSTALLED
+
+
 def package_version(package: str) -> str:
     """Returns the installed version of a package, or `NOT_INSTALLED`."""
     try:
