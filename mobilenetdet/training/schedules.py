@@ -51,7 +51,7 @@ class Warmup(LearningRateSchedule):
 
 def make_schedule(config: FitConfig, steps_per_epoch: int) -> Warmup:
     """Builds the schedule of a config, whose times are in epochs."""
-    peak, warmup_steps = config.learning_rate, round(config.warmup_epochs * steps_per_epoch)
+    peak, warmup_steps = config.learning_rate, round(config.fitting_warmup * steps_per_epoch)
     if config.schedule == "constant":
         return Warmup(peak, warmup_steps)
     if config.schedule == "cosine":
