@@ -68,7 +68,7 @@ def remove_leftovers(folder: Path) -> None:
     _cleaned.add(key)
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
-        if match and match["host"] == _host() and not _is_running(int(match["pid"])):
+        if match and match["host"] == _host() and not is_running(int(match["pid"])):
             remove_temporary(path)
 
 
@@ -97,7 +97,8 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Returns whether a process of this machine is running; where that cannot be told, True."""
     if os.name != "posix":  # signal 0 would end the process there
         return True
     try:

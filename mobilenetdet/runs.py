@@ -1,4 +1,4 @@
-"""Run directories: the name of every file in them, opening and claiming them, finding weights.
+"""Run directories: the name of every file in them, opening them, finding weights.
 
     config.json                                    the resolved config
     metrics.csv  metrics.png  tensorboard/         losses, learning rate and AP by epoch
@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
-from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.config.storage import read_config
 
 Config = TypeVar("Config")
 
@@ -47,8 +46,6 @@ DEFAULT_WEIGHTS = "ssd_fpn"
 _SHIPPED = Path(__file__).resolve().parent / "pretrained"
 # Where they were until they became part of the package.
 _OLD_SHIPPED = re.compile(r"(?:^|/)data/pretrained(?:/([^/]+)|/?$)")
-# Files that training writes; a folder that holds one and no config is none of its runs.
-_WRITTEN_BY_TRAINING = (BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, HISTORY_FILE)
 
 
 @dataclass(frozen=True)
@@ -227,45 +224,3 @@ def _no_run(path: Path) -> str:
     near = difflib.get_close_matches(str(path), shipped_weights(), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{start}; {hint}weights that ship: {names}; {there} --run_dir DIR trains"
-
-
-def claim_run_dir(config: Config, run_dir: Path) -> None:
-    """Writes config.json into a new run directory, or checks that the old one is equal.
-
-    Raises:
-        FileExistsError: the directory has files of the names that training writes, and no config.
-        ValueError: the directory belongs to a run with another config; names what differs. Or it
-            is the name of weights that ship.
-    """
-    shipped = shipped_weights()
-    if str(run_dir) in shipped or run_dir.resolve() in [run.path for run in shipped.values()]:
-        raise ValueError(f"{run_dir} names weights that ship; train into another --run_dir")
-    path = run_dir / CONFIG_FILE
-    if not path.exists():
-        for name in _WRITTEN_BY_TRAINING:
-            if (run_dir / name).exists():
-                raise FileExistsError(
-                    f"{run_dir / name} is there, but no {CONFIG_FILE}: training would replace "
-                    "what is none of its runs; choose another --run_dir"
-                )
-        with atomic_write(path) as temporary:
-            temporary.write_text(to_json(config))
-        return
-    differences = config_differences(read_config(path, type(config)), config)
-    if differences:
-        raise ValueError(
-            f"{run_dir} holds a run with another config:\n  "
-            + "\n  ".join(differences)
-            + "\nresume with the same options, or choose another --run_dir"
-        )
-
-
-def config_differences(old: Config, new: Config) -> list[str]:
-    """Lists the leaves in which two configs differ, with both values."""
-    old_tree, new_tree = dataclasses.asdict(old), dataclasses.asdict(new)
-    return [
-        f"{section}.{leaf}: {old_tree[section][leaf]!r} there, {value!r} now"
-        for section, leaves in new_tree.items()
-        for leaf, value in leaves.items()
-        if old_tree[section][leaf] != value
-    ]

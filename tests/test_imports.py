@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 FLOORS = (
     "cores",
     "atomic_write",
+    "folder_lock",
     "output_folder",
     "config",
     "runs",
@@ -37,6 +38,7 @@ FLOORS = (
 LIBRARIES = {
     "cores": set(),
     "atomic_write": set(),
+    "folder_lock": set(),
     "output_folder": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),

@@ -29,6 +29,7 @@ class Cifar10Images:
         self.test = read_cifar10(config.data.data_dir, "test")
         self.class_names = CLASS_NAMES
         self.num_train, self.num_test = len(self.train), len(self.test)
+        self.fingerprint = ""
 
     def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch."""

@@ -71,20 +71,33 @@ def main(argv: list[str] | None = None) -> int:
     num_frames = count_frames(config.data.records_dir, split)
     import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
-    with frame_progress(num_frames, "detecting") as progress:
-        evaluation = evaluate_split(
-            model, split=split, keep=config.eval.num_overlays, progress=progress
-        )
+    with folder.locked(), pictures.locked():
+        with frame_progress(num_frames, "detecting") as progress:
+            evaluation = evaluate_split(
+                model, split=split, keep=config.eval.num_overlays, progress=progress
+            )
+        _report(evaluation, options, run.name, folder, pictures)
+    return 0
+
+
+def _report(
+    evaluation: Evaluation,
+    options: Options,
+    name: str,
+    folder: OutputFolder,
+    pictures: OutputFolder,
+) -> None:
+    """Prints AP, and writes all that was asked for."""
+    config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
     print(format_metrics(evaluation.ap))
     metrics = write_evaluation(evaluation, folder, more=_coco(evaluation) if options.coco else {})
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
-        print(_write_report(evaluation, folder, run.name))
+        print(_write_report(evaluation, folder, name))
     if evaluation.images:
         print(write_overlays(evaluation, pictures))
-    return 0
 
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cli.options import parse
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
@@ -60,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
-        FileExistsError: a list is there that this command has not written.
+        FileExistsError: a list is there that this command has not written, or another process is
+            writing there.
         ValueError: a fraction or a number is out of range, or one side would be empty.
     """
     options = parse(Options, argv)
@@ -70,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
-    _write_lists(layout, split, overwrite=options.overwrite)
+    with folder_lock(layout.image_set_path("train").parent):
+        _write_lists(layout, split, overwrite=options.overwrite)
     if (options.kitti_root / MANIFEST_NAME).is_file():
         print("leaks: nothing, every rendered frame is a scene of its own")
         return 0

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """Detects, writes and says where; returns 0.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or another process is writing there.
         FileNotFoundError: nothing to detect in, or no run.
         ValueError: a file is neither image nor video, or cannot be decoded.
     """
@@ -59,13 +59,13 @@ def main(argv: list[str] | None = None) -> int:
     import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
     num_pictures = num_found = 0
-    with frame_progress(None, "detecting") as progress:
+    with folder.locked(), frame_progress(None, "detecting") as progress:
         for picture, found in detect_pictures(model, read_pictures(files)):
             writer.add(picture, found)
             num_pictures += 1
             num_found += len(found.above(config.eval.overlay_score))
             progress(num_pictures)
-    writer.close()
+        writer.close()
     print(
         f"{options.output_dir}: {num_found} objects with a score of {config.eval.overlay_score} "
         f"or more in {num_pictures} pictures"

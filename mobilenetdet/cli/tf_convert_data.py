@@ -10,6 +10,7 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
 from mobilenetdet.records.shard_writer import Progress
@@ -58,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     """Writes the records of each split and says what they hold; returns 0.
 
     Raises:
+        FileExistsError: another process is writing in the folder, or a file of another is in the
+            way.
         FileNotFoundError: a list of frames is missing, or frames lack an image or a label.
         ValueError: a damaged file, or an option out of range.
     """
@@ -71,18 +74,19 @@ def main(argv: list[str] | None = None) -> int:
         skip_missing=options.skip_missing,
         overwrite=options.overwrite,
     )
-    for split in options.split:
-        start = time.perf_counter()
-        manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
-        print(
-            describe_conversion(
-                manifest,
-                num_kept,
-                time.perf_counter() - start,
-                content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
-                skipped="incomplete frames",
+    with folder_lock(options.records_dir):  # of all splits together
+        for split in options.split:
+            start = time.perf_counter()
+            manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
+            print(
+                describe_conversion(
+                    manifest,
+                    num_kept,
+                    time.perf_counter() - start,
+                    content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
+                    skipped="incomplete frames",
+                )
             )
-        )
     return 0
 
 

@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     """Draws and says where; returns 0.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or another process is writing there.
         FileNotFoundError: there is no such run, or no records.
         ValueError: a frame is not in the split, or an option has no effect.
     """
@@ -77,7 +77,8 @@ def main(argv: list[str] | None = None) -> int:
     folder.refuse_foreign([MONTAGE_NAME])
     import_tensorflow_quietly()
     draw = _draw_detections if options.what == "detections" else _draw_data
-    print(draw(config, options, folder))
+    with folder.locked():
+        print(draw(config, options, folder))
     return 0
 
 

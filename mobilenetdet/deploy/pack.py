@@ -13,6 +13,7 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, RunDir
@@ -40,7 +41,8 @@ def pack_run(
         The path of the card.
 
     Raises:
-        FileExistsError: one of the three files is there, or the output is the run itself.
+        FileExistsError: one of the three files is there, the output is the run itself, or another
+            process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
     """
     config = run.read_config()
@@ -51,11 +53,12 @@ def pack_run(
         )
     metrics, weights = json.loads(run.metrics_file.read_text()), run.find_weights()
     _refuse_existing(run, output_dir, overwrite=overwrite)
-    halve_weights(weights, output_dir / BEST_WEIGHTS)
-    with atomic_write(output_dir / CONFIG_FILE) as temporary:
-        temporary.write_text(to_json(_packed_config(config)))
-    with atomic_write(output_dir / CARD_FILE) as temporary:
-        temporary.write_text(_card(config, metrics, data=data, licence=licence))
+    with folder_lock(output_dir):
+        halve_weights(weights, output_dir / BEST_WEIGHTS)
+        with atomic_write(output_dir / CONFIG_FILE) as temporary:
+            temporary.write_text(to_json(_packed_config(config)))
+        with atomic_write(output_dir / CARD_FILE) as temporary:
+            temporary.write_text(_card(config, metrics, data=data, licence=licence))
     return output_dir / CARD_FILE
 
 
@@ -96,7 +99,7 @@ def halve_weights(source: Path, target: Path) -> None:
     are small, and variances may lie outside of what float16 can hold.
 
     Raises:
-        ValueError: a weight is too large for float16; names it.
+        ValueError: a weight is too large for float16, NaN or infinite; names it.
     """
     with (
         atomic_write(target) as temporary,
@@ -119,6 +122,8 @@ def halve_weights(source: Path, target: Path) -> None:
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"weight {name} holds NaN or infinity; the run has diverged")
     if values.ndim < 2 or values.dtype != np.float32:
         return values
     if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:

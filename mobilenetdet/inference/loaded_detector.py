@@ -132,8 +132,8 @@ def load_detector(
 
     Raises:
         FileNotFoundError: there is no such run, or no weights.
-        ValueError: the weights do not fit the config, or a setting is unknown, out of
-            range or fixed by training.
+        ValueError: the weights do not fit the config or are no numbers, or a setting is unknown,
+            out of range or fixed by training.
     """
     run = open_run(source)
     config = run.read_config() if config is None else config
@@ -146,12 +146,14 @@ def load_detector(
     # Not at the top: it takes seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
+    from mobilenetdet.models.finite import refuse_non_finite
 
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not fit the config of the run: {error}") from None
+    refuse_non_finite(detector, str(path))
     return LoadedDetector(KerasRuntime(detector), config, str(source))
 
 

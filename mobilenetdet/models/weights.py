@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
+from mobilenetdet.models.finite import first_non_finite, non_finite_text
 from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
@@ -139,8 +140,8 @@ def load_h5_layers(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a Keras weight file, no layer in common, missing layers or shapes that
-            differ. The model is as it was.
+        ValueError: not a Keras weight file, no layer in common, missing layers, shapes that
+            differ, or NaN or infinity in a layer. The model is as it was.
     """
     stored = read_weight_file(path)
     report, differing = _compare(model, stored, str(path))
@@ -149,6 +150,9 @@ def load_h5_layers(
         hint = "give one that holds the missing layers, too" if lacking else "is alpha the same?"
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     filled = set(report.loaded)
+    arrays = ((name, array) for name in report.loaded for array in stored[name])
+    if bad := first_non_finite(arrays):
+        raise ValueError(non_finite_text(str(path), f"layer {bad}"))
     for layer in innermost_layers(model):
         if layer.name in filled:
             layer.set_weights(stored[layer.name])

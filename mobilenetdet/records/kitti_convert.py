@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.detection_record import RecordFrame, frame_features
@@ -72,6 +73,8 @@ def convert_split(
         The manifest, and the number of shards that were kept from an earlier call.
 
     Raises:
+        FileExistsError: another process is writing in the folder, or a file of another is in the
+            way.
         FileNotFoundError: no list of frames, or frames without image or label; names the first 20.
         ValueError: a damaged image or label file.
     """
@@ -84,7 +87,8 @@ def convert_split(
         return EncodedRecord(source.frame_id, parts, len(frame.objects))
 
     records = SplitRecords(split, sources, encode, options.record_options, num_skipped)
-    return write_shards(records, Path(output_dir), options, progress or Progress())
+    with folder_lock(Path(output_dir)):
+        return write_shards(records, Path(output_dir), options, progress or Progress())
 
 
 @dataclass(frozen=True)

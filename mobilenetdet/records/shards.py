@@ -222,6 +222,16 @@ def shard_paths(
     return [Path(records_dir) / shard.name for shard in manifest.shards]
 
 
+def records_fingerprint(records_dir: str | os.PathLike[str], split: str) -> str:
+    """Returns what identifies the frames, images and labels of a split; see `Manifest`.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: its manifest is damaged.
+    """
+    return read_manifest(manifest_path(records_dir, split, partial=False)).fingerprint
+
+
 def count_frames(records_dir: str | os.PathLike[str], split: str) -> int:
     """Returns the number of frames in the records of a split.
 

@@ -16,6 +16,7 @@ import cv2
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cores import num_cores
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
@@ -61,23 +62,25 @@ def synthesize(
         The number of frames that were rendered now.
 
     Raises:
+        FileExistsError: another process is writing in the folder.
         ValueError: an argument is out of range, or the folder holds frames of another seed, image
             format or version, or frames that were not rendered.
     """
     _check_arguments(num_frames, seed, image_format, num_workers)
     layout = KittiLayout(Path(output_dir))
-    _claim_folder(layout, num_frames=num_frames, seed=seed, image_format=image_format)
-    missing = [
-        index
-        for index in range(num_frames)
-        if not all(path.is_file() for path in _frame_paths(layout, index, image_format))
-    ]
-    done = num_frames - len(missing)
-    report = on_frame or (lambda count: None)
-    report(done)
-    write = partial(_write_frame, layout, image_format, seed)
-    for count, _ in enumerate(_each(write, missing, num_workers), start=1):
-        report(done + count)
+    with folder_lock(layout.root):
+        _claim_folder(layout, num_frames=num_frames, seed=seed, image_format=image_format)
+        missing = [
+            index
+            for index in range(num_frames)
+            if not all(path.is_file() for path in _frame_paths(layout, index, image_format))
+        ]
+        done = num_frames - len(missing)
+        report = on_frame or (lambda count: None)
+        report(done)
+        write = partial(_write_frame, layout, image_format, seed)
+        for count, _ in enumerate(_each(write, missing, num_workers), start=1):
+            report(done + count)
     return len(missing)
 
 

@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.models.finite import first_non_finite, named_weights
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
-from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.checkpoint import RunState, diverged_text
 from mobilenetdet.training.optimizers import FIGURES, figures_of
 
 Result = TypeVar("Result")
@@ -95,7 +96,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a run whose loss is no longer a number, before its weights reach a checkpoint."""
+    """Ends a run whose loss or weights are no numbers, before they reach a checkpoint."""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Stops if the mean loss of the epoch so far is NaN or infinite.
@@ -104,11 +105,18 @@ class StopOnNaN(keras.callbacks.Callback):
             ValueError: it is NaN or infinite.
         """
         if not np.isfinite(float(logs["loss"])):
-            raise ValueError(
-                f"the loss is {logs['loss']} at step {batch + 1} of the epoch; the run directory "
-                "keeps the state after the last complete epoch. Lower train.learning_rate or "
-                "train.clip_norm, or train in float32"
-            )
+            raise ValueError(diverged_text(f"the loss at step {batch + 1} of the epoch"))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Stops if the last step, whose loss was a number yet, has left weights that are not.
+
+        Raises:
+            ValueError: a weight is NaN or infinite.
+        """
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        if bad := first_non_finite(named_weights(self.model)):
+            raise ValueError(diverged_text(bad))
 
 
 class TensorBoardLog(keras.callbacks.Callback):

@@ -75,7 +75,7 @@ def make_schedule(config: FitConfig, steps_per_epoch: int) -> WarmupSchedule:
         config.learning_rate,
         kind=config.schedule,
         total_steps=config.epochs * steps_per_epoch,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        warmup_steps=round(config.fitting_warmup * steps_per_epoch),
         decay_rate=config.decay_rate,
         decay_steps=max(1, round(config.decay_epochs * steps_per_epoch)),
     )

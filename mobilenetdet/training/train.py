@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,14 +23,17 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.runs import RunDir, claim_run_dir
+from mobilenetdet.records.shards import count_frames, records_fingerprint
+from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation
-from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.checkpoint import RunFacts, RunState
+from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
@@ -43,8 +48,8 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
 
     Args:
         config: the whole config.
-        run_dir: where everything goes, see `runs.py`. If it holds an unfinished run of the same
-            config, that is resumed after its last complete epoch.
+        run_dir: where everything goes, see `runs.py`. If it holds a run of the same config, that
+            is resumed after its last complete epoch; what may have changed says `claim.py`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Returns:
@@ -52,38 +57,69 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
 
     Raises:
         FileExistsError: the run directory has files of the names that training writes, and is no
-            run.
-        ValueError: the run directory holds a run of another config, or no object of the training
-            records has one of the classes.
+            run that can go on; or another process is writing there.
+        FileNotFoundError: there are no records of a split, or no weights to begin with.
+        ValueError: the run directory holds a run with other settings that its state depends on, or
+            no object of the training records has one of the classes.
     """
-    check_training_classes(config)
-    claim_run_dir(config, run_dir)
-    for line in config.eval_task().guesses():
-        print(line)
-    steps = steps_per_epoch(config)
-    detector = _compiled_detector(config.for_training(), steps, run_dir)
-    ema = EmaWeights(detector, config.train.ema)
-    state = RunState(detector, ema, run_dir)
-    if state.restore():
-        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
-    evaluation, run = None, RunDir(run_dir)
-    if state.epoch < config.train.epochs:
-        evaluation = _fit(config, detector, state, steps, verbose)
-    if evaluation is None:  # the best epoch was before the interruption
-        model = load_detector(run_dir, weights=run.best_weights, config=config)
-        evaluation = evaluate_split(model, keep=_num_kept(config))
-    evaluation = _calibrate(evaluation, run)
-    _write(evaluation, run)
+    with folder_lock(run_dir):
+        check_run_dir(config, run_dir)
+        state = _open_run(config, run_dir)
+        # Only now: a start that fails before leaves the directory to the corrected command.
+        claim_run_dir(config, run_dir)
+        for line in [*config.eval_task().guesses(), *config.train.notes()]:
+            print(line)
+        evaluation, run = None, RunDir(run_dir)
+        if state.epoch < config.train.epochs:
+            evaluation = _fit(config, state, verbose)
+        if evaluation is None:  # the best epoch was before the interruption
+            evaluation = _measure_best(config, run)
+        evaluation = _calibrate(evaluation, run)
+        _write(evaluation, run)
     return evaluation
 
 
+def _open_run(config: DetectionConfig, run_dir: Path) -> RunState:
+    """Opens records, weights and the checkpoint, if there is one."""
+    check_training_classes(config)
+    steps, data = steps_per_epoch(config), config.data
+    count_frames(data.records_dir, data.val_split)  # rather now than after hours
+    detector = _compiled_detector(config.for_training(), steps, run_dir)
+    facts = RunFacts(
+        steps=steps,
+        records=records_fingerprint(data.records_dir, data.train_split),
+        measured_by=_measured_by(config),
+    )
+    state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
+    if state.restore():
+        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+    return state
+
+
+def _measured_by(config: DetectionConfig) -> str:
+    """Identifies all that the AP of given weights depends on."""
+    records = records_fingerprint(config.data.records_dir, config.data.val_split)
+    postprocess = dataclasses.replace(config.postprocess, calibration=())  # it moves no AP
+    measured_by = (records, config.eval.protocol, str(config.eval_task()), str(postprocess))
+    return f"{zlib.crc32(repr(measured_by).encode()):08x}"
+
+
+def _measure_best(config: DetectionConfig, run: RunDir) -> Evaluation:
+    model = load_detector(run.path, weights=run.best_weights, config=config)
+    return evaluate_split(model, keep=_num_kept(config))
+
+
 def _write(evaluation: Evaluation, run: RunDir) -> None:
-    """Writes what was measured; the places are the run's own, so it may replace what is there."""
-    write_evaluation(evaluation, OutputFolder(run.evaluation_dir, overwrite=True))
+    """Writes what was measured; the places are the run's own, so it may replace what is there.
+
+    Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
+    """
+    with OutputFolder(run.evaluation_dir, overwrite=True).locked(wait=True) as folder:
+        write_evaluation(evaluation, folder)
     plot_history(run.history_file, run.history_plot)
     if count := evaluation.config.eval.num_overlays:
-        folder = OutputFolder(run.overlays_dir, overwrite=True)
-        write_overlays(evaluation, folder, count=count)
+        with OutputFolder(run.overlays_dir, overwrite=True).locked(wait=True) as folder:
+            write_overlays(evaluation, folder, count=count)
 
 
 def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
@@ -112,15 +148,16 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
     return detector
 
 
-def _fit(
-    config: DetectionConfig, detector: Detector, state: RunState, steps: int, verbose: int
-) -> Evaluation | None:
+def _fit(config: DetectionConfig, state: RunState, verbose: int) -> Evaluation | None:
     """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
-    epochs = config.train.epochs
+    epochs, run = config.train.epochs, RunDir(state.run_dir)
+    if state.best_is_stale and run.best_weights.is_file():
+        print("AP is measured in another way now; the best weights are measured again")
+        state.best = flat_metrics(_measure_best(config, run).ap)[MONITOR]
     validation = Validation(
         state,
         Measurement(
-            measure=_make_measure(config, detector),
+            measure=_make_measure(config, state.model),
             figures=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
@@ -129,7 +166,7 @@ def _fit(
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
-    fit_epochs(batches, state, validation, steps=steps, draw=draw, verbose=verbose)
+    fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
     return validation.best
 
 
