@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
     "atomic_write",
+    "file_names",
     "output_folder",
     "config",
     "runs",
@@ -35,6 +36,7 @@ FLOORS = (
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
     "atomic_write": set(),
+    "file_names": set(),
     "output_folder": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),

@@ -12,6 +12,7 @@ import numpy as np
 from mobilenetdet.analysis.match_overlays import draw_match_overlay
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
+from mobilenetdet.file_names import check_file_name, unique_name
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
@@ -48,7 +49,7 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: OutputFol
     """Writes pictures as NAME.jpg and a montage of up to twelve of them.
 
     Args:
-        pictures: (name, uint8 [H, W, 3]).
+        pictures: (name, uint8 [H, W, 3]); a name that is there already gets a counter.
         folder: pictures of an earlier call are replaced when all are written; files of others stay.
 
     Returns:
@@ -56,12 +57,16 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: OutputFol
 
     Raises:
         FileExistsError: a file of another is in the way; nothing has changed.
+        ValueError: a name would be a path.
     """
     folder.refuse_foreign([MONTAGE_NAME])
     with folder.replacing("*.jpg") as staging:
         drawn = []
+        taken = {Path(MONTAGE_NAME).stem}
         for name, picture in pictures:
-            write_image(staging / f"{name}.jpg", picture)
+            unique = unique_name(check_file_name(name, "a picture"), taken)
+            taken.add(unique.lower())
+            write_image(staging / f"{unique}.jpg", picture)
             drawn.append(picture)
         chosen = [drawn[place] for place in spread_places(len(drawn), _MONTAGE_FRAMES)]
         sheet = montage(chosen, columns=_MONTAGE_COLUMNS, width=_MONTAGE_WIDTH)

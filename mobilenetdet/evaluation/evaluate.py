@@ -18,6 +18,7 @@ from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
+from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames
@@ -164,6 +165,7 @@ def write_evaluation(
     with folder.replacing(f"{DETECTIONS_DIR}/*") as staging:
         (staging / DETECTIONS_DIR).mkdir()
         for frame_id, found in evaluation.detections.items():
+            check_frame_id(frame_id, "an evaluated frame")
             write_objects(staging / DETECTIONS_DIR / f"{frame_id}.txt", found.to_kitti())
     metrics = {"split": evaluation.split, **evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:

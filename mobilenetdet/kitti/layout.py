@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.file_names import check_file_name
 
 IMAGE_SUFFIXES = (".png", ".jpg")
 _DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
@@ -177,14 +178,9 @@ def check_frame_id(frame_id: str, source: str) -> str:
         source: where it stands, for the message.
 
     Raises:
-        ValueError: it is empty, begins with a dot or holds a separator of folders.
+        ValueError: it is not safe; see `check_file_name`.
     """
-    if not frame_id or frame_id.startswith(".") or any(mark in frame_id for mark in "/\\\0"):
-        raise ValueError(
-            f"{source}: {frame_id!r} is no frame id; ids name files, so they hold neither / nor \\ "
-            "and begin with no dot"
-        )
-    return frame_id
+    return check_file_name(frame_id, source, "frame id")
 
 
 def parse_frame_ids(text: str, source: str) -> list[str]:
