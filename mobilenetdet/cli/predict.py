@@ -13,6 +13,7 @@ import tyro
 from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import find_files, read_pictures
@@ -42,6 +43,10 @@ class Options:
     overwrite: bool = False
     # What to write: overlay (pictures), kitti (result files), json (one file).
     format: tuple[Format, ...] = ("overlay",)
+    # Lowest score, 0 to 1, in pictures and files. By default pictures and the count have what
+    # scores as high as the best F1 of its class or higher, as training or eval has measured it
+    # (eval.best_f1_scores; where it has not: 0.5), and files have every detection.
+    score: float | None = None
     # Run directory, or the name of weights that ship with the package.
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
@@ -60,10 +65,13 @@ def main(argv: list[str] | None = None) -> int:
     config, options = run_defaults(Options, argv)
     if not options.inputs:
         raise ValueError("name images, folders, globs or videos to detect in; --help says more")
-    config = options.overrides.apply(config)
+    config = with_score(options.overrides.apply(config), options.score, argv)
+    scores = config.drawing_scores()
     files = find_files(options.inputs)
     folder = OutputFolder(options.output_dir, overwrite=options.overwrite)
-    writer = PredictionWriter(folder, options.format, draw_score=config.eval.overlay_score)
+    writer = PredictionWriter(
+        folder, options.format, draw_score=scores, file_score=options.score or 0.0
+    )
     import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
     faults: dict[Path, str] = {}
@@ -81,11 +89,11 @@ def main(argv: list[str] | None = None) -> int:
             except ValueError as error:
                 note(picture.source, error)
             num_pictures += 1
-            num_found += len(found.above(config.eval.overlay_score))
+            num_found += len(found.above(scores))
             progress(num_pictures)
     print(
-        f"{options.output_dir}: {num_found} objects with a score of {config.eval.overlay_score} "
-        f"or more in {num_pictures} pictures"
+        f"{options.output_dir}: {num_found} objects in {num_pictures} pictures, "
+        + describe_scores(config)
     )
     if faults:
         print(describe_faults(faults, files), file=sys.stderr)

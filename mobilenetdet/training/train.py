@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
+from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
@@ -72,7 +72,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     if evaluation is None:  # the best epoch was before the interruption
         model = load_detector(run_dir, weights=run.best_weights, config=config)
         evaluation = evaluate_split(model, keep=_num_kept(config))
-    evaluation = _calibrate(evaluation, run)
+    evaluation = measure_scores(_calibrate(evaluation, run), run)
     _write(evaluation, run)
     return evaluation
 

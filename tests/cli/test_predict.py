@@ -6,9 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fixtures.red_finder import red_image
 
 from mobilenetdet.cli import predict
 from mobilenetdet.cli.predict import describe_faults
+from mobilenetdet.kitti.labels import read_objects
 
 
 @pytest.fixture
@@ -61,6 +63,25 @@ def test_bad_pictures_are_named_at_the_end(tmp_path: Path, red_predict, capsys):
         assert name in written.err
     assert [e["name"] for e in json.loads((out / "detections.json").read_text())] == ["a", "c"]
     assert sorted(path.name for path in (out / "overlays").iterdir()) == ["a.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "counted", "in_files"),
+    [
+        ([], "1 objects in 1 pictures, from the score of the best F1 on (Car 0.43,", 1),
+        (["--score", "0.95"], "0 objects in 1 pictures, with a score of 0.95 or more", 0),
+        (["--score", "0.1"], "1 objects in 1 pictures, with a score of 0.1 or more", 1),
+    ],
+)
+def test_one_score_for_pictures_and_files(
+    tmp_path: Path, red_predict, capsys, asked, counted, in_files
+):
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), red_image((64, 192), np.array([40, 20, 80, 50]))[..., ::-1])
+    arguments = [str(path), "--output_dir", str(tmp_path), "--format", "kitti", *asked]
+    assert red_predict(arguments) == 0
+    assert counted in capsys.readouterr().out
+    assert len(read_objects(tmp_path / "kitti/photo.txt", with_scores=True)) == in_files
 
 
 def test_many_faults_are_counted():
