@@ -19,6 +19,7 @@ from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pict
 from mobilenetdet.inference.sources import find_files, read_pictures
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
 
 # Files that are named at the end; what is wrong with thousands is the same with most.
@@ -47,6 +48,8 @@ class Options:
     # scores as high as the best F1 of its class or higher, as training or eval has measured it
     # (eval.best_f1_scores; where it has not: 0.5), and files have every detection.
     score: float | None = None
+    # Larger images are refused before they are decoded, which takes 3 bytes a pixel or more.
+    max_megapixels: float = MAX_MEGAPIXELS
     # Run directory, or the name of weights that ship with the package.
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
@@ -83,7 +86,8 @@ def main(argv: list[str] | None = None) -> int:
         faults[path] = reason.removeprefix(f"{path}: ")
 
     with frame_progress(None, "detecting") as progress, writer:
-        for picture, found in detect_pictures(model, read_pictures(files, note)):
+        pictures = read_pictures(files, note, max_megapixels=options.max_megapixels)
+        for picture, found in detect_pictures(model, pictures):
             try:
                 writer.add(picture, found)
             except ValueError as error:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mobilenetdet.inference.picture_names import name_pictures
 from mobilenetdet.inference.video import VIDEO_SUFFIXES, is_video, read_frames
-from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
 # A path, or RGB uint8 [H, W, 3].
 Photo = str | os.PathLike[str] | np.ndarray
@@ -45,7 +45,7 @@ def read_photo(photo: Photo) -> np.ndarray:
         path = Path(photo)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist, or is a folder; give image files")
-        return decode_image(path.read_bytes(), str(path))
+        return _decode_file(path, MAX_MEGAPIXELS)
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
         raise ValueError(
             f"an array of shape {photo.shape} and {photo.dtype} was given; a photo is RGB uint8 "
@@ -68,7 +68,10 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
 
 
 def read_pictures(
-    files: Sequence[Path], on_fault: Callable[[Path, Exception], None] | None = None
+    files: Sequence[Path],
+    on_fault: Callable[[Path, Exception], None] | None = None,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Iterator[Picture]:
     """Reads images, and videos frame by frame as VIDEO_000000 and so on; see `name_pictures`.
 
@@ -76,6 +79,7 @@ def read_pictures(
         files: images and videos.
         on_fault: called with a file that cannot be read and the reason, before the next one is
             read; by default the reason is raised.
+        max_megapixels: larger images are refused before they are decoded.
 
     Raises:
         OSError: a file cannot be opened.
@@ -83,16 +87,22 @@ def read_pictures(
     """
     for path, name in zip(files, name_pictures(files), strict=True):
         try:
-            yield from _read_file(path, name)
+            yield from _read_file(path, name, max_megapixels)
         except (OSError, ValueError) as error:
             if on_fault is None:
                 raise
             on_fault(path, error)
 
 
-def _read_file(path: Path, name: str) -> Iterator[Picture]:
+def _decode_file(path: Path, max_megapixels: float) -> np.ndarray:
+    encoded = path.read_bytes()
+    check_whole(encoded, str(path))  # what is cut off may decode in part
+    return decode_image(encoded, str(path), max_megapixels=max_megapixels)
+
+
+def _read_file(path: Path, name: str, max_megapixels: float) -> Iterator[Picture]:
     if not is_video(path):
-        yield Picture(name, path, decode_image(path.read_bytes(), str(path)))
+        yield Picture(name, path, _decode_file(path, max_megapixels))
         return
     for index, frame in enumerate(read_frames(path)):
         yield Picture(f"{name}_{index:06d}", path, frame)
