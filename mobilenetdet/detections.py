@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +107,23 @@ class Detections:
             self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.classes
         )
 
-    def above(self, score: float) -> Detections:
-        """Returns the detections with at least this score."""
-        return self[self.scores >= score]
+    def above(self, score: float | Mapping[str, float]) -> Detections:
+        """Returns the detections with at least this score.
+
+        Args:
+            score: one for all classes, or one for each class by its name.
+
+        Raises:
+            ValueError: a class has none.
+
+        Example: `found.above(0.5)`, `found.above({"Car": 0.43, "Pedestrian": 0.33})`.
+        """
+        if not isinstance(score, Mapping):
+            return self[self.scores >= score]
+        if missing := [name for name in self.classes if name not in score]:
+            raise ValueError(f"no score is given for the class {', '.join(missing)}")
+        lowest = np.array([score[name] for name in self.classes], float)
+        return self[self.scores >= lowest[self.class_ids]]
 
     def to_kitti(self) -> KittiObjects:
         """Returns the lines of a result file."""

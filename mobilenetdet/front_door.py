@@ -52,14 +52,19 @@ def load(
 
 
 def draw(
-    photo: Photo, found: Detections, *, min_score: float = _DRAW_SCORE, title: str = ""
+    photo: Photo,
+    found: Detections,
+    *,
+    min_score: float | Mapping[str, float] = _DRAW_SCORE,
+    title: str = "",
 ) -> np.ndarray:
     """Draws detections over a photo.
 
     Args:
         photo: a path, or RGB uint8 [H, W, 3]; it is not changed.
         found: in pixels of this photo.
-        min_score: detections below it are left out.
+        min_score: detections below it are left out; one for all classes, or by class as
+            `model.drawing_scores` has them.
         title: stands in the strip below the photo, which counts what was drawn.
 
     Returns:

@@ -18,6 +18,7 @@ from mobilenetdet.atomic_write import (
     sync,
     temporary_path,
 )
+from mobilenetdet.file_names import check_file_name
 from mobilenetdet.folder_lock import folder_lock
 
 # One line of JSON a file that was written: name, size, CRC-32.
@@ -72,8 +73,10 @@ class OutputFolder:
 
         Raises:
             FileExistsError: one is there and not an own one; names it and the remedy.
+            ValueError: a name leads out of the folder, or to a hidden file.
         """
         for name in names:
+            self._check(name)
             path = self.path / name
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
@@ -92,6 +95,7 @@ class OutputFolder:
 
         Raises:
             FileExistsError: see `refuse_foreign`.
+            ValueError: see `refuse_foreign`; names come out of data, which may be hostile.
         """
         with self.locked():
             self.refuse_foreign([name])
@@ -137,6 +141,10 @@ class OutputFolder:
         self._rewrite_manifest()
         sync(self.path)
 
+    def _check(self, name: str) -> None:
+        for part in name.split("/"):
+            check_file_name(part, f"{self.path}, file {name!r}")
+
     def _record(self, names: Iterable[str]) -> None:
         # Lines are added, so that a folder of thousands of files is not listed again for each.
         with (self.path / MANIFEST_FILE).open("a", encoding="utf-8") as file:
@@ -164,8 +172,10 @@ class OutputFolder:
         )
         for line in lines:
             # A line that was cut off by a power cut names no file: that one counts as another's.
-            with contextlib.suppress(ValueError, TypeError):
+            # Neither does one with a path out of the folder, whose file would be removed.
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
                 name, size, checksum = json.loads(line)
+                self._check(name)
                 contents[name] = _Content(size, checksum)
         return contents
 

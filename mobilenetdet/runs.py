@@ -5,6 +5,7 @@
     best.weights.h5  last.weights.h5               averaged weights
     checkpoint.npz                                 what resuming needs
     calibration.json                               slope and offset of each class's scores
+    best_f1_scores.json                            from which scores on detections are drawn
     eval/  overlays/  labels/  batches/  matches/  what eval and visualize write
     packed/                                        what pack_run writes
 
@@ -32,6 +33,7 @@ CONFIG_FILE = "config.json"
 BEST_WEIGHTS, LAST_WEIGHTS = "best.weights.h5", "last.weights.h5"
 STATE_FILE = "checkpoint.npz"
 CALIBRATION_FILE = "calibration.json"
+BEST_F1_FILE = "best_f1_scores.json"
 HISTORY_FILE, HISTORY_PLOT, COMPARISON_PLOT = "metrics.csv", "metrics.png", "comparison.png"
 LEARNING_CURVE_PLOT = "learning_curve.png"
 EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR, PACKED_DIR = "tensorboard", "eval", "overlays", "packed"
@@ -84,6 +86,11 @@ class RunDir:
     def calibration_file(self) -> Path:
         """Slope and offset of each class, see `PostprocessConfig.calibration`."""
         return self.path / CALIBRATION_FILE
+
+    @property
+    def best_f1_file(self) -> Path:
+        """Score of the best F1 of each class, see `EvalConfig.best_f1_scores`."""
+        return self.path / BEST_F1_FILE
 
     @property
     def history_file(self) -> Path:
@@ -140,20 +147,36 @@ class RunDir:
         )
 
     def read_config(self, kind: type[Config] = DetectionConfig) -> Config:
-        """Reads the config; that of a detector has the calibration which training has left.
+        """Reads the config; that of a detector has what training has measured of its scores.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: it is damaged, or of another kind.
         """
         config = read_config(self.config_file, kind)
-        if kind is not DetectionConfig or not self.calibration_file.is_file():
+        if kind is not DetectionConfig:
+            return config
+        if self.best_f1_file.is_file():
+            config = _with_best_f1_scores(config, self.best_f1_file)
+        if not self.calibration_file.is_file():
             return config
         lines = json.loads(self.calibration_file.read_text())
         calibration = tuple(tuple(line) for line in lines)
         return dataclasses.replace(
             config, postprocess=dataclasses.replace(config.postprocess, calibration=calibration)
         )
+
+
+def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig:
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        evaluation = dataclasses.replace(config.eval, best_f1_scores=scores)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); remove it, and `mobilenetdet eval` measures the scores "
+            "again"
+        ) from None
+    return dataclasses.replace(config, eval=evaluation)
 
 
 def shipped_weights() -> dict[str, RunDir]:

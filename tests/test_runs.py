@@ -144,3 +144,17 @@ def test_a_damaged_config_is_named(run_dir: Path):
     (run_dir / "config.json").write_text(to_json(DetectionConfig())[:-20])
     with pytest.raises(ValueError, match=r"config\.json is not a detection config"):
         open_run(run_dir).read_config()
+
+
+def test_best_f1_scores_are_read_with_the_config(run_dir):
+    assert open_run(run_dir).read_config().drawing_scores()["Car"] == 0.5  # not measured
+    (run_dir / "best_f1_scores.json").write_text('{"Car": 0.43}')
+    config = open_run(run_dir).read_config()
+    assert config.drawing_scores() == {"Car": 0.43, "Pedestrian": 0.5, "Cyclist": 0.5}
+
+
+@pytest.mark.parametrize("text", ["", "[0.5]", '{"Car": 7}', '{"Car": "high"}'])
+def test_damaged_best_f1_scores_are_named(run_dir, text):
+    (run_dir / "best_f1_scores.json").write_text(text)
+    with pytest.raises(ValueError, match=r"best_f1_scores\.json is damaged.*remove it"):
+        open_run(run_dir).read_config()

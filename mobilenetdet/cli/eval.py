@@ -8,10 +8,17 @@ from typing import Any
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
-from mobilenetdet.analysis.overlays import MONTAGE_NAME, read_images, write_overlays
+from mobilenetdet.analysis.overlays import (
+    MONTAGE_NAME,
+    measure_scores,
+    read_images,
+    write_overlays,
+)
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.cli.score_option import asks_for_score, with_score
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
 from mobilenetdet.inference.loaded_detector import load_detector
@@ -43,6 +50,10 @@ class Options:
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
+    # Lowest score, 0 to 1, in pictures and result files. By default pictures have what scores as
+    # high as the best F1 of its class or higher, as training or this command has measured it
+    # (eval.best_f1_scores), and files have every detection. AP is of every detection.
+    score: float | None = None
     # Where to write, beside files of others; by default the run directory.
     output_dir: Path | None = None
     # Replaces files of others of the same names.
@@ -57,7 +68,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
-    config = options.overrides.apply(config)
+    config = with_score(options.overrides.apply(config), options.score, argv)
     run = open_run(options.run_dir)
     output = run if options.output_dir is None else RunDir(options.output_dir)
     # In the run itself these places are for nothing else.
@@ -76,28 +87,37 @@ def main(argv: list[str] | None = None) -> int:
             evaluation = evaluate_split(
                 model, split=split, keep=config.eval.num_overlays, progress=progress
             )
-        _report(evaluation, options, run.name, folder, pictures)
+        _report(evaluation, options, run.name, folder)
+        if not config.eval.best_f1_scores and not asks_for_score(options.score, argv):
+            evaluation = measure_scores(evaluation, run if _is_of(run, options, config) else None)
+        if evaluation.images:
+            print(write_overlays(evaluation, pictures))
     return 0
 
 
-def _report(
-    evaluation: Evaluation,
-    options: Options,
-    name: str,
-    folder: OutputFolder,
-    pictures: OutputFolder,
-) -> None:
-    """Prints AP, and writes all that was asked for."""
+def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:
+    """Prints AP, and writes all figures that were asked for."""
     config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
     print(format_metrics(evaluation.ap))
-    metrics = write_evaluation(evaluation, folder, more=_coco(evaluation) if options.coco else {})
+    metrics = write_evaluation(
+        evaluation,
+        folder,
+        min_score=options.score or 0.0,
+        more=_coco(evaluation) if options.coco else {},
+    )
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
         print(_write_report(evaluation, folder, name))
-    if evaluation.images:
-        print(write_overlays(evaluation, pictures))
+
+
+def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
+    """Whether what is measured holds for the run as it is, on the split that it is validated on."""
+    if run.shipped_name or options.output_dir or options.weights or options.split:
+        return False
+    own = run.read_config()
+    return (own.data, own.postprocess) == (config.data, config.postprocess)
 
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:

@@ -121,7 +121,10 @@ def _complete_frames(layout: KittiLayout) -> list[str]:
     report = layout.check_frames()
     print(f"{layout.root / layout.subset}: {len(report.complete):,} frames with image and label")
     if report.num_incomplete:
-        print(f"left out: {report.num_incomplete:,} frames")
+        print(
+            f"left out: {report.num_incomplete:,} frames (an empty label file says that nothing is "
+            "in a frame)"
+        )
         print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
     if not report.complete:
         raise FileNotFoundError(

@@ -12,7 +12,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.kitti_convert import ConversionOptions, ExifOrientation, convert_split
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
 
@@ -45,6 +45,13 @@ class Options:
     sha256: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
+    # Takes frames with an image and no label file for frames in which nothing is, as an empty label
+    # file says. By default they are named, for the labels may as well be lost.
+    missing_labels_are_empty: bool = False
+    # What the labels of images with an EXIF orientation are meant for: the picture as viewers show
+    # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
+    # By default they are named.
+    exif_orientation: ExifOrientation | None = None
     # Converts again what is complete, and replaces files of the same names that are no records of
     # this program. Without it, such a file stops the conversion.
     overwrite: bool = False
@@ -72,6 +79,8 @@ def main(argv: list[str] | None = None) -> int:
         jpeg_quality=options.jpeg_quality,
         sha256=options.sha256,
         skip_missing=options.skip_missing,
+        missing_labels_are_empty=options.missing_labels_are_empty,
+        exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
     with folder_lock(options.records_dir):  # of all splits together

@@ -12,6 +12,7 @@ from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.evaluation.evaluate import evaluate_split
@@ -52,6 +53,10 @@ class Options:
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
     frames: tuple[str, ...] = ()
+    # Lowest score, 0 to 1, of the detections that are drawn. By default those that score as high
+    # as the best F1 of their class or higher, as training or eval has measured it
+    # (eval.best_f1_scores; where it has not: 0.5).
+    score: float | None = None
     # Where the pictures go; by default a folder named after them in the run directory. Files of
     # others in there stay as they are.
     output_dir: Path | None = None
@@ -70,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
     _refuse_unused(options)
-    config = options.overrides.apply(config)
+    config = with_score(options.overrides.apply(config), options.score, argv)
     if config.eval.num_overlays == 0 and not options.frames:
         raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")
     folder = _output_folder(options)

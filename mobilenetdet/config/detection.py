@@ -152,6 +152,14 @@ class DetectionConfig:
             difficulties=self.eval.difficulties,
         )
 
+    def drawing_scores(self) -> dict[str, float]:
+        """Returns, by class, the score from which on detections are drawn and counted.
+
+        It is that of the best F1 where it was measured, else `eval.overlay_score`.
+        """
+        lowest, best = self.eval.overlay_score, self.eval.best_f1_scores
+        return {name: best.get(name, lowest) for name in self.data.classes}
+
     @property
     def num_classes(self) -> int:
         """Number of classes to detect."""

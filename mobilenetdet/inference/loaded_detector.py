@@ -51,6 +51,14 @@ class LoadedDetector:
         """Slope and offset by which the scores of each class are calibrated; empty for none."""
         return self.config.postprocess.calibration
 
+    @property
+    def drawing_scores(self) -> dict[str, float]:
+        """Score of each class from which on detections are worth drawing: that of the best F1.
+
+        Example: `found.above(model.drawing_scores)`.
+        """
+        return self.config.drawing_scores()
+
     def __repr__(self) -> str:
         """Says where it comes from, what it detects and at which size."""
         height, width = self.image_size

@@ -11,7 +11,7 @@ from mobilenetdet.config.classes import KITTI_TASK, EvalTask
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
-from mobilenetdet.kitti.layout import parse_frame_ids
+from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
 
 _MAX_NAMED = 5
 
@@ -74,7 +74,7 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
         return parse_frame_ids(path.read_text(encoding="utf-8"), str(path))
-    return list(frames)
+    return [check_frame_id(frame_id, "frames") for frame_id in frames]
 
 
 def read_result_set(
@@ -143,7 +143,12 @@ def name_some(names: Sequence[str]) -> str:
 def _frame_files(folder: Path, kind: str) -> set[str]:
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of the {kind}, {folder}, does not exist")
-    found = {path.stem for path in folder.iterdir() if path.suffix == ".txt"}
+    # A name that starts with a dot is a file of the system: macOS' ._000000.txt.
+    found = {
+        path.stem
+        for path in folder.iterdir()
+        if path.suffix == ".txt" and not path.name.startswith(".")
+    }
     if not found:
         inside = next((path.parent for path in sorted(folder.glob("*/*.txt"))), None)
         hint = f"; did you mean {inside}?" if inside else ""

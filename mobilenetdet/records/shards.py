@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.file_names import check_file_name
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
@@ -110,6 +111,8 @@ def read_manifest(path: Path) -> Manifest:
         fields = json.loads(path.read_text(encoding="utf-8"))
         del fields["num_frames"], fields["fingerprint"]
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        for shard in shards:  # its files are read, and in the end removed
+            check_file_name(shard.name, "shards", "shard")
         manifest = Manifest(shards=shards, **fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not the manifest of a conversion: {error!r}") from None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.storage import read_config, to_json
 from mobilenetdet.runs import (
+    BEST_F1_FILE,
     BEST_WEIGHTS,
     CALIBRATION_FILE,
     CONFIG_FILE,
@@ -23,7 +24,9 @@ from mobilenetdet.runs import (
 Config = TypeVar("Config")
 
 # Files that training writes; a folder that holds one and no config is none of its runs.
-_WRITTEN_BY_TRAINING = (BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, HISTORY_FILE)
+_WRITTEN_BY_TRAINING = (
+    *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, HISTORY_FILE),
+)
 # Settings that may change when a run goes on. The state does not depend on them: where the records
 # lie (their content is compared by itself), how it is measured, how far it goes. Or they are what
 # helps a run that has failed: memory, NaN.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
+from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
@@ -74,7 +74,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
             evaluation = _fit(config, state, verbose)
         if evaluation is None:  # the best epoch was before the interruption
             evaluation = _measure_best(config, run)
-        evaluation = _calibrate(evaluation, run)
+        evaluation = measure_scores(_calibrate(evaluation, run), run)
         _write(evaluation, run)
     return evaluation
 

@@ -1,6 +1,6 @@
 import pytest
 
-from mobilenetdet.kitti.results import name_some, read_label_files, read_result_set
+from mobilenetdet.kitti.results import kitti_ap, name_some, read_label_files, read_result_set
 
 LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
 RESULT = "Car -1 -1 -10 100.00 150.00 200.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.9000\n"
@@ -72,3 +72,13 @@ def test_labels_are_no_results(folders):
 def test_long_lists_of_names_are_cut():
     assert name_some(["a", "b"]) == "a, b"
     assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_ids_that_would_be_paths_and_files_of_the_system(folders):
+    labels, results = folders
+    with pytest.raises(ValueError, match=r"'\.\./000000' is no frame id"):
+        kitti_ap(labels, results, frames=["../000000"])
+    for folder in folders:
+        (folder / "._000000.txt").write_bytes(b"\0\5\x16\7 of macOS")
+    (results / "000008.txt").unlink()
+    assert read_result_set(labels, results).frame_ids == ["000001", "000002"]
