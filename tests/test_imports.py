@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 FLOORS = (
     "atomic_write",
     "output_folder",
+    "findings",
     "config",
     "runs",
     "kitti",
@@ -36,6 +37,7 @@ FLOORS = (
 LIBRARIES = {
     "atomic_write": set(),
     "output_folder": set(),
+    "findings": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),
     "kitti": {"numpy", "pandas"},
