@@ -53,8 +53,11 @@ GROUPS: dict[str, dict[str, Command]] = {
         "kitti_eval": Command(
             "score any detector's result files",
             (
-                ("--result_dir runs/ssd_fpn/eval/detections", "KITTI's official AP"),
-                ("--result_dir results --report ap.html", "and what it is made of"),
+                (
+                    "--result_dir results --frames data/KITTI/ImageSets/val.txt",
+                    "KITTI's official AP on a split",
+                ),
+                ("--result_dir results --report ap.html", "of all labelled frames, explained"),
             ),
         ),
         "pack_run": Command(

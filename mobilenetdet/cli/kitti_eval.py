@@ -15,6 +15,7 @@ from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
+from mobilenetdet.findings import report_findings
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
@@ -42,7 +43,8 @@ class Options:
     label_dir: Path = Path("data/KITTI/training/label_2")
     # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
     result_dir: Path | None = None
-    # List of the frames to score, one id a line; by default those that have a result file.
+    # List of the frames to score, one id a line, such as data/KITTI/ImageSets/val.txt; by default
+    # all that have a label. In frames without result file nothing is detected.
     frames: Path | None = None
     # Classes to score, and to take the mean over: any types of the labels.
     classes: tuple[str, ...] = EVALUATED_CLASSES
@@ -108,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.result_dir is None:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
     results = read_result_set(options.label_dir, options.result_dir, frame_ids)
-    _warn(check_results(results, task), strict=options.strict)
+    report_findings(_findings(results, task, options), strict=options.strict)
     _score(results, task, options)
     if options.errors or options.plots or options.report:
         _explain(results, task, options)
@@ -173,10 +175,12 @@ def _worst_frames(
     )
 
 
-def _warn(findings: list[str], *, strict: bool) -> None:
-    if strict and findings:
-        raise ValueError(
-            "with --strict nothing is scored while there are warnings:\n  " + "\n  ".join(findings)
+def _findings(results: ResultSet, task: EvalTask, options: Options) -> list[str]:
+    """What looks wrong, with the remedy where frames were not named."""
+    findings = check_results(results, task)
+    if options.frames is None and results.without_result:
+        findings.append(
+            f"all {len(results.frame_ids):,} frames of {options.label_dir} are scored; name those "
+            "of a split with --frames, such as data/KITTI/ImageSets/val.txt"
         )
-    for finding in findings:
-        print(f"warning: {finding}")
+    return findings

@@ -9,10 +9,11 @@ import numpy as np
 
 from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
 from mobilenetdet.config.type_names import KITTI_TYPES, nearest
+from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.assignment import pack_frames
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.protocol import Selection
-from mobilenetdet.kitti.results import ResultSet, name_some
+from mobilenetdet.kitti.results import ResultSet
 
 # Boxes are tried in other conventions on this many frames.
 _NUM_TRIED_FRAMES = 200
@@ -53,16 +54,10 @@ def check_results(results: ResultSet, task: EvalTask = KITTI_TASK) -> list[str]:
 
 
 def _check_files(results: ResultSet, task: EvalTask) -> Iterator[str]:
-    if absent := results.without_result:
-        yield (
-            f"{len(absent):,} of {len(results.frame_ids):,} frames have no result file "
-            f"({name_some(absent)}); their objects count as missed"
-        )
+    yield from results.missing_results()
     if extra := results.not_scored:
-        yield (
-            f"{len(extra):,} result files belong to no frame of the split ({name_some(extra)}); "
-            "they are left out"
-        )
+        num_files = len(results.frame_ids) - len(results.without_result) + len(extra)
+        yield count_named(extra, num_files, "result files are of no frame of the split, left out")
 
 
 def _check_labels(results: ResultSet, task: EvalTask) -> Iterator[str]:
@@ -114,18 +109,15 @@ def _check_scores(results: ResultSet, task: EvalTask) -> Iterator[str]:
 
 
 def _check_inverted(results: ResultSet, task: EvalTask) -> Iterator[str]:
-    inverted, bad_frames = 0, []
-    for frame_id, frame in zip(results.frame_ids, results.detections, strict=True):
-        boxes = frame.boxes_xyxy
-        bad = int(((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])).sum())
-        if bad:
-            inverted += bad
-            bad_frames.append(frame_id)
-    if inverted:
-        yield (
-            f"{inverted:,} boxes have right < left or bottom < top, in {len(bad_frames):,} frames "
-            f"({name_some(bad_frames)}); the order is left top right bottom"
-        )
+    bad_frames = [
+        frame_id
+        for frame_id, frame in zip(results.frame_ids, results.detections, strict=True)
+        if (frame.boxes_xyxy[:, 2:] < frame.boxes_xyxy[:, :2]).any()
+    ]
+    if bad_frames:
+        what = "frames have boxes with right < left or bottom < top"
+        found = count_named(bad_frames, len(results.frame_ids), what)
+        yield f"{found}; the order is left top right bottom"
 
 
 def _check_convention(results: ResultSet, task: EvalTask) -> Iterator[str]:

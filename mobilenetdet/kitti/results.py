@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
+from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
-
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,12 @@ class ResultSet:
     without_result: list[str]
     not_scored: list[str]
 
+    def missing_results(self) -> list[str]:
+        """Returns a line that counts and names the frames without result file, if there are any."""
+        what = "frames have no result file, counted as empty"
+        names = self.without_result
+        return [count_named(names, len(self.frame_ids), what)] if names else []
+
 
 def kitti_ap(
     label_dir: str | os.PathLike[str],
@@ -48,7 +54,8 @@ def kitti_ap(
         label_dir: folder of the label files NNNNNN.txt, such as training/label_2.
         result_dir: folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
         frames: ids of the frames to score, or the path of a list with one id a line; by default
-            every frame that has a result file.
+            every frame that has a label file. In one without result file nothing is detected, and
+            a `UserWarning` counts them.
         classes: names of the classes, or a whole task; by default KITTI's three.
         protocol: "current", or "pre2017" for the rules before April 2017.
 
@@ -59,6 +66,8 @@ def kitti_ap(
     task = KITTI_TASK if classes is None else classes
     task = task if isinstance(task, EvalTask) else EvalTask.of(task)
     results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
+    for line in results.missing_results():
+        warnings.warn(line, stacklevel=2)
     return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
 
 
@@ -85,14 +94,20 @@ def read_result_set(
     Args:
         label_dir: folder of the labels, such as training/label_2.
         result_dir: folder of the results.
-        frame_ids: the frames of the split; by default every frame that has a result file.
+        frame_ids: the frames of the split; by default every frame that has a label file. One
+            without result file counts as empty: a detector that leaves such files out would
+            otherwise be scored on the frames that suit it.
 
     Raises:
         FileNotFoundError: a folder does not exist or is empty, or a frame has no label.
         ValueError: a file is damaged; names file, line and field.
     """
     with_result = _frame_files(result_dir, "results")
-    frame_ids = sorted(with_result) if frame_ids is None else list(frame_ids)
+    if frame_ids is None:
+        labelled = _frame_files(label_dir, "labels")
+        _refuse_unlabelled(sorted(with_result), labelled, label_dir)
+        frame_ids = sorted(labelled)
+    frame_ids = list(frame_ids)
     labels = read_label_files(label_dir, frame_ids)
     detections = [
         read_objects(result_dir / f"{frame_id}.txt", with_scores=True)
@@ -119,25 +134,20 @@ def read_label_files(label_dir: Path, frame_ids: Sequence[str] | None = None) ->
     """
     labelled = _frame_files(label_dir, "labels")
     frame_ids = sorted(labelled) if frame_ids is None else frame_ids
-    unlabelled = [frame_id for frame_id in frame_ids if frame_id not in labelled]
-    if unlabelled:
-        raise FileNotFoundError(
-            f"{label_dir} has no label for {len(unlabelled):,} of {len(frame_ids):,} frames "
-            f"({name_some(unlabelled)}); is this the folder of the split's labels?"
-        )
+    _refuse_unlabelled(frame_ids, labelled, label_dir)
     return [
         read_objects(label_dir / f"{frame_id}.txt", with_scores=False) for frame_id in frame_ids
     ]
 
 
-def name_some(names: Sequence[str]) -> str:
-    """Lists the first few names.
-
-    Example: six frames become "000001, 000002, 000003, 000004, 000005 and 1 more".
-    """
-    shown = ", ".join(names[:_MAX_NAMED])
-    rest = len(names) - _MAX_NAMED
-    return f"{shown} and {rest:,} more" if rest > 0 else shown
+def _refuse_unlabelled(frame_ids: Sequence[str], labelled: set[str], label_dir: Path) -> None:
+    unlabelled = [frame_id for frame_id in frame_ids if frame_id not in labelled]
+    if unlabelled:
+        what = f"frames have no label in {label_dir}"
+        raise FileNotFoundError(
+            f"{count_named(unlabelled, len(frame_ids), what)}; is this the folder of the split's "
+            "labels?"
+        )
 
 
 def _frame_files(folder: Path, kind: str) -> set[str]:

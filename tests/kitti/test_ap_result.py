@@ -129,6 +129,15 @@ def test_by_default_all_result_files_and_kittis_classes(folders):
     assert mapped["Car"].easy.num_objects == 20
 
 
+def test_frames_without_result_file_count_as_empty(folders):
+    for index in range(5):
+        (folders[1] / f"{index:06d}.txt").unlink()
+    with pytest.warns(UserWarning, match="5 of 10 frames have no result file, counted as empty"):
+        ap = kitti_ap(*folders, classes=["Car"])
+    assert (ap.num_frames, ap["Car"].easy.num_objects) == (10, 10)
+    assert ap["Car"].easy.precisions[:6] == (1, 1, 1, 1, 1, 0)
+
+
 def test_a_golden_case_by_the_function(shared_dir, tmp_path):
     case = shared_dir / "golden/kitti_eval/ties"
     for archive in (case / "detections.zip", shared_dir / "kitti_labels/label_2_all_7481.zip"):

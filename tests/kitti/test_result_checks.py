@@ -68,8 +68,8 @@ def test_inverted_boxes_are_counted():
     results = make_results()
     results.detections[7].boxes_xyxy[1] = (30, 40, 20, 50)
     assert check_results(results) == [
-        "1 boxes have right < left or bottom < top, in 1 frames (000007); the order is left top "
-        "right bottom"
+        "1 of 60 frames have boxes with right < left or bottom < top: 000007; the order is left "
+        "top right bottom"
     ]
 
 
@@ -98,8 +98,8 @@ def test_files_that_do_not_pair_are_counted():
     results.without_result.append("000003")
     results.not_scored.extend(["000100", "000101"])
     missing, extra = check_results(results)
-    assert missing.startswith("1 of 60 frames have no result file (000003)")
-    assert extra.startswith("2 result files belong to no frame of the split (000100, 000101)")
+    assert missing == "1 of 60 frames have no result file, counted as empty: 000003"
+    assert extra == ("2 of 61 result files are of no frame of the split, left out: 000100, 000101")
 
 
 def test_a_split_without_labels_is_named():

@@ -1,6 +1,6 @@
 import pytest
 
-from mobilenetdet.kitti.results import kitti_ap, name_some, read_label_files, read_result_set
+from mobilenetdet.kitti.results import kitti_ap, read_label_files, read_result_set
 
 LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
 RESULT = "Car -1 -1 -10 100.00 150.00 200.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.9000\n"
@@ -30,12 +30,16 @@ def test_frames_of_a_split_are_paired(folders):
     assert results.not_scored == ["000008"]
 
 
-def test_by_default_the_frames_with_a_result_are_scored(folders):
+def test_by_default_all_labelled_frames_are_scored(folders):
     label_dir, result_dir = folders
     (result_dir / "000008.txt").unlink()
     results = read_result_set(label_dir, result_dir)
-    assert results.frame_ids == ["000001", "000002"]
-    assert not results.without_result and not results.not_scored
+    assert results.frame_ids == ["000000", "000001", "000002", "000003"]
+    assert [len(frame) for frame in results.detections] == [0, 1, 0, 0]
+    assert results.without_result == ["000000", "000003"] and not results.not_scored
+    assert results.missing_results() == [
+        "2 of 4 frames have no result file, counted as empty: 000000, 000003"
+    ]
 
 
 def test_labels_are_read_in_the_order_of_their_names(folders):
@@ -45,7 +49,7 @@ def test_labels_are_read_in_the_order_of_their_names(folders):
 
 
 def test_frames_without_label_are_named(folders):
-    with pytest.raises(FileNotFoundError, match=r"no label for 1 of 3 frames \(000008\)"):
+    with pytest.raises(FileNotFoundError, match=r"1 of 3 frames have no label in .*: 000008;"):
         read_result_set(*folders)
 
 
@@ -69,11 +73,6 @@ def test_labels_are_no_results(folders):
         read_result_set(result_dir, result_dir, ["000001"])
 
 
-def test_long_lists_of_names_are_cut():
-    assert name_some(["a", "b"]) == "a, b"
-    assert name_some(list("abcdefg")) == "a, b, c, d, e and 2 more"
-
-
 def test_ids_that_would_be_paths_and_files_of_the_system(folders):
     labels, results = folders
     with pytest.raises(ValueError, match=r"'\.\./000000' is no frame id"):
@@ -81,4 +80,4 @@ def test_ids_that_would_be_paths_and_files_of_the_system(folders):
     for folder in folders:
         (folder / "._000000.txt").write_bytes(b"\0\5\x16\7 of macOS")
     (results / "000008.txt").unlink()
-    assert read_result_set(labels, results).frame_ids == ["000001", "000002"]
+    assert read_result_set(labels, results).frame_ids == [f"00000{i}" for i in range(4)]

@@ -42,6 +42,7 @@ def test_the_result_files_are_scored_by_the_command(run, own_classes_root, tmp_p
     out = tmp_path / "ap.json"
     labels, results = own_classes_root / "training/label_2", folder / "eval/detections"
     options = ["--label_dir", str(labels), "--result_dir", str(results), "--json", str(out)]
+    options += ["--frames", str(own_classes_root / "ImageSets/val.txt")]
     assert kitti_eval.main([*options, "--classes", classes[0]]) == 0
     printed = capsys.readouterr().out
     guess = f"minimum overlap of {classes[0]}: 0.7 (a guess; set --min_overlaps)"

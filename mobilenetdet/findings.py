@@ -1,0 +1,43 @@
+"""What looks wrong and stops nothing: counted, named, and an error where --strict asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+_MAX_NAMED = 3
+
+
+def count_named(names: Sequence[str], total: int, what: str) -> str:
+    """Describes some of many things, with the first three by name.
+
+    Args:
+        names: of those that are meant, at least one.
+        total: how many there are in all.
+        what: the things, and what is the matter with them.
+
+    Example:
+        `count_named(["000003"], 60, "frames have no label")` is
+        "1 of 60 frames have no label: 000003".
+    """
+    return f"{len(names):,} of {total:,} {what}: {', '.join(names[:_MAX_NAMED])}"
+
+
+def report_findings(
+    findings: Sequence[str], *, strict: bool, emit: Callable[[str], None] = print
+) -> None:
+    """Emits each finding as a warning.
+
+    Args:
+        findings: one line each.
+        strict: refuses to go on if there is one.
+        emit: takes a line.
+
+    Raises:
+        ValueError: there is one, and `strict`; names all of them.
+    """
+    if strict and findings:
+        raise ValueError(
+            "with --strict nothing is done while there are warnings:\n  " + "\n  ".join(findings)
+        )
+    for finding in findings:
+        emit(f"warning: {finding}")
