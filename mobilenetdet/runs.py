@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import TypeVar
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.text_file import read_json
 
 Config = TypeVar("Config")
 
@@ -149,11 +149,14 @@ class RunDir:
         config = read_config(self.config_file, kind)
         if kind is not DetectionConfig or not self.calibration_file.is_file():
             return config
-        lines = json.loads(self.calibration_file.read_text())
-        calibration = tuple(tuple(line) for line in lines)
-        return dataclasses.replace(
-            config, postprocess=dataclasses.replace(config.postprocess, calibration=calibration)
-        )
+        remedy = "copy it again, or remove it, and scores stay as predicted"
+        lines = read_json(self.calibration_file, remedy)
+        try:
+            calibration = tuple((float(slope), float(offset)) for slope, offset in lines)
+            postprocess = dataclasses.replace(config.postprocess, calibration=calibration)
+            return dataclasses.replace(config, postprocess=postprocess)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.calibration_file} is damaged ({error}); {remedy}") from None
 
 
 def shipped_weights() -> dict[str, RunDir]:

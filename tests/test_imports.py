@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 FLOORS = (
     "atomic_write",
     "folder_lock",
+    "text_file",
     "output_folder",
     "config",
     "runs",
@@ -37,6 +38,7 @@ FLOORS = (
 LIBRARIES = {
     "atomic_write": set(),
     "folder_lock": set(),
+    "text_file": set(),
     "output_folder": set(),
     "config": {"pydantic", "yaml"},
     "runs": set(),

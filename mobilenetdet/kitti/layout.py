@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.text_file import read_text
 
 IMAGE_SUFFIXES = (".png", ".jpg")
 _DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
@@ -130,7 +131,7 @@ class KittiLayout:
                 f"{path} does not exist; write it with "
                 f"`python tools/kitti_split.py --kitti_root {self.root}`"
             )
-        return parse_frame_ids(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_frame_ids(read_text(path), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
         """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
