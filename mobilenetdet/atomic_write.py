@@ -32,6 +32,9 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         path: of the file.
         durable: whether the file survives a power cut from then on. It costs some milliseconds, so
             thousands of files that can be made again had better do without.
+
+    Raises:
+        OSError: from the block or the system; names `path` where it would name no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
@@ -43,6 +46,10 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         os.replace(temporary, path)
         if durable:
             sync(path.parent)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)  # a full disk names no file, and the user knows this one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -136,9 +136,11 @@ def train(
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Raises:
-        FileExistsError: the run directory has files of others in the way.
+        FileExistsError: the run directory has files of others in the way, or another process is
+            writing there.
         FileNotFoundError: there are no records; names the command.
-        ValueError: no such preset or setting, or the directory holds a run of another config.
+        ValueError: no such preset or setting, or the directory holds a run with other settings
+            that its weights depend on.
     """
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes

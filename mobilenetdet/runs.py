@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import TypeVar
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.text_file import read_json
 
 Config = TypeVar("Config")
 
@@ -160,11 +160,14 @@ class RunDir:
             config = _with_best_f1_scores(config, self.best_f1_file)
         if not self.calibration_file.is_file():
             return config
-        lines = json.loads(self.calibration_file.read_text())
-        calibration = tuple(tuple(line) for line in lines)
-        return dataclasses.replace(
-            config, postprocess=dataclasses.replace(config.postprocess, calibration=calibration)
-        )
+        remedy = "copy it again, or remove it, and scores stay as predicted"
+        lines = read_json(self.calibration_file, remedy)
+        try:
+            calibration = tuple((float(slope), float(offset)) for slope, offset in lines)
+            postprocess = dataclasses.replace(config.postprocess, calibration=calibration)
+            return dataclasses.replace(config, postprocess=postprocess)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.calibration_file} is damaged ({error}); {remedy}") from None
 
 
 def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig:

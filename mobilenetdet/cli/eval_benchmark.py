@@ -19,6 +19,7 @@ from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.results import read_label_files, read_result_set
+from mobilenetdet.text_file import read_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     frame_ids = None
     if options.frames is not None:
-        frame_ids = parse_frame_ids(options.frames.read_text("utf-8"), str(options.frames))
+        frame_ids = parse_frame_ids(read_text(options.frames), str(options.frames))
     labels = read_label_files(options.label_dir, frame_ids)
     rng = np.random.default_rng(0)
     detections = [make_detections(frame, options.num_detections, rng) for frame in labels]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, RunDir
+from mobilenetdet.text_file import read_json
 
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
 _OPTIMIZER = "optimizer"
@@ -51,7 +51,7 @@ def pack_run(
             f"{run.metrics_file} does not exist; measure the run first: "
             f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
         )
-    metrics, weights = json.loads(run.metrics_file.read_text()), run.find_weights()
+    metrics, weights = read_json(run.metrics_file, "measure the run again"), run.find_weights()
     _refuse_existing(run, output_dir, overwrite=overwrite)
     with folder_lock(output_dir):
         halve_weights(weights, output_dir / BEST_WEIGHTS)

@@ -26,6 +26,7 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
 
     Raises:
         FileNotFoundError: the run has no metrics.csv yet.
+        ValueError: it is damaged; names the line.
     """
     rows = _read(csv_path)
     figure, (loss_axes, measured_axes) = _two_axes()
@@ -74,8 +75,18 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
 def _read(csv_path: Path) -> list[dict[str, str]]:
     if not csv_path.is_file():
         raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
-    with csv_path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with csv_path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows or [{}], start=2):
+        for name in ("epoch", "loss"):
+            try:
+                float(row.get(name) or "")
+            except ValueError:
+                raise ValueError(
+                    f"{csv_path}:{number}: {name} is {row.get(name)!r}, no number; copy the file "
+                    "again (the next epoch of the run writes it anew, too)"
+                ) from None
+    return rows
 
 
 def _whole_epochs(axes: Axes, rows: list[dict[str, str]]) -> None:

@@ -154,7 +154,7 @@ def load_detector(
     # Not at the top: it takes seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
-    from mobilenetdet.models.finite import refuse_non_finite
+    from mobilenetdet.models.weights import refuse_non_finite
 
     detector, _ = build_detector(config, load_weights=False)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import check_file_name
+from mobilenetdet.text_file import read_text
 
 # Where a frame has several images, the first of these is taken.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
@@ -146,7 +147,7 @@ class KittiLayout:
                 f"{path} does not exist; write it with "
                 f"`python tools/kitti_split.py --kitti_root {self.root}`"
             )
-        return parse_frame_ids(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_frame_ids(read_text(path), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
         """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""

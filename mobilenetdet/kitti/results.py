@@ -14,6 +14,7 @@ from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
+from mobilenetdet.text_file import read_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
         return None
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
-        return parse_frame_ids(path.read_text(encoding="utf-8"), str(path))
+        return parse_frame_ids(read_text(path), str(path))
     return [check_frame_id(frame_id, "frames") for frame_id in frames]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import urllib.error
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
+import numpy as np
+from keras import ops
 
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
-from mobilenetdet.models.finite import first_non_finite, non_finite_text
 from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
@@ -167,6 +168,39 @@ def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
         ValueError: not a Keras weight file.
     """
     return _compare(model, read_weight_file(path), str(path))[0]
+
+
+def first_non_finite(arrays: Iterable[tuple[str, np.ndarray]]) -> str | None:
+    """Returns the name of the first array that holds NaN or infinity, or None.
+
+    Example: of `[("a", [1.0]), ("b", [nan])]` it is "b".
+    """
+    return next((name for name, array in arrays if not np.isfinite(array).all()), None)
+
+
+def named_weights(model: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the path and the values of each weight that is a number with a fraction."""
+    for variable in model.weights:
+        if "float" in str(variable.dtype):
+            yield variable.path, ops.convert_to_numpy(variable)
+
+
+def refuse_non_finite(model: keras.Model, source: str) -> None:
+    """Refuses weights that were loaded and are of no use.
+
+    Raises:
+        ValueError: one holds NaN or infinity; names the source and the first such weight.
+    """
+    if bad := first_non_finite(named_weights(model)):
+        raise ValueError(non_finite_text(source, bad))
+
+
+def non_finite_text(source: str, name: str) -> str:
+    """Says that a file holds weights of no use."""
+    return (
+        f"{source}: {name} holds NaN or infinity, so these weights are of no use; their training "
+        "has diverged, or the file is damaged: take other weights"
+    )
 
 
 def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import check_file_name
+from mobilenetdet.text_file import read_text
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
@@ -108,7 +109,7 @@ def read_manifest(path: Path) -> Manifest:
         ValueError: it is not a manifest, or of another version.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text(path))
         del fields["num_frames"], fields["fingerprint"]
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
         for shard in shards:  # its files are read, and in the end removed

@@ -21,6 +21,7 @@ from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
 from mobilenetdet.synthetic.render import render_frame
+from mobilenetdet.text_file import read_text
 
 # Raised with every change that changes a pixel or a label: frames of two versions never mix.
 VERSION = 1
@@ -138,7 +139,7 @@ def _read_manifest(path: Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is no JSON ({error}); delete the folder and render anew"

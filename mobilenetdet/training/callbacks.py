@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import keras
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.models.finite import first_non_finite, named_weights
+from mobilenetdet.models.weights import first_non_finite, named_weights
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
 from mobilenetdet.training.checkpoint import RunState, diverged_text
 from mobilenetdet.training.optimizers import FIGURES, figures_of
 
+# TensorBoard's name of what every epoch has.
+_LOSS_TAG = "train/loss"
 Result = TypeVar("Result")
 # What is drawn of a measurement, as uint8 [N, H, W, 3].
 Drawing = Callable[[Any], np.ndarray]
@@ -126,7 +129,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     """
 
     def __init__(self, folder: Path, validation: Validation, draw: Drawing | None) -> None:
-        """Logs into a folder.
+        """Logs into a folder; epochs of a resumed run that are not there are written.
 
         Args:
             folder: of the event files.
@@ -141,21 +144,48 @@ class TensorBoardLog(keras.callbacks.Callback):
             print("TensorFlow is not installed: no TensorBoard logs")
             self.writer = None
         else:
+            logged = _logged_epochs(folder)
             self.summary = tf.summary
             self.writer = tf.summary.create_file_writer(str(folder))
+            self._refill(logged)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Writes scalars and pictures under the number of complete epochs."""
         if self.writer is None:
             return
         with self.writer.as_default(step=epoch + 1):
-            for name, value in (logs | self.validation.figures).items():
-                folder = "" if "/" in name or name in FIGURES else "train/"
-                self.summary.scalar(folder + name, float(value))
+            self._write_scalars(logs | self.validation.figures)
             if self.draw is not None and self.validation.latest is not None:
                 pictures = self.draw(self.validation.latest)
                 self.summary.image("val/overlays", pictures, max_outputs=len(pictures))
         self.writer.flush()
+
+    def _write_scalars(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            folder = "" if "/" in name or name in FIGURES else "train/"
+            self.summary.scalar(folder + name, float(value))
+
+    def _refill(self, logged: set[int]) -> None:
+        """Writes epochs of the history that a kill has kept from the log; pictures are lost."""
+        for row in self.validation.state.history:
+            if (epoch := int(row["epoch"])) not in logged:
+                with self.writer.as_default(step=epoch):
+                    self._write_scalars({k: v for k, v in row.items() if k != "epoch"})
+        self.writer.flush()
+
+
+def _logged_epochs(folder: Path) -> set[int]:
+    """Returns the epochs whose loss is in the event files of a folder."""
+    import tensorflow as tf
+
+    epochs = set()
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        # A record that a kill has cut off ends its file.
+        with contextlib.suppress(tf.errors.DataLossError):
+            for event in tf.compat.v1.train.summary_iterator(str(path)):
+                if any(value.tag == _LOSS_TAG for value in event.summary.value):
+                    epochs.add(event.step)
+    return epochs
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:

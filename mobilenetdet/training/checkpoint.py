@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.atomic_write import atomic_write, remove_temporary, sync, temporary_path
-from mobilenetdet.models.finite import (
+from mobilenetdet.models.weights import (
     first_non_finite,
     named_weights,
     non_finite_text,

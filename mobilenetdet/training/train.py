@@ -14,7 +14,7 @@ from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays,
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
-from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
+from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
 from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
@@ -166,7 +166,8 @@ def _fit(config: DetectionConfig, state: RunState, verbose: int) -> Evaluation |
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
-    fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
+    with damage_named(config.data.records_dir, config.data.train_split):
+        fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
     return validation.best
 
 

@@ -91,3 +91,13 @@ def test_config_round_trip(kind):
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="train.schedule: .*'cosine'.*not 'linear'"):
         schedule_of("linear")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked", "steps"), [(1, 1.0, 2), (4, 9.0, 8), (4, 3.5, 28), (30, 1.0, 8)]
+)
+def test_a_warmup_that_would_fill_the_run_takes_a_quarter_and_says_so(epochs, asked, steps):
+    config = TrainConfig(epochs=epochs, warmup_epochs=asked)
+    assert make_schedule(config, 8).warmup_steps == steps
+    expected = f"train.epochs {epochs}: the warm-up takes {epochs / 4:g} epochs"
+    assert [expected in note for note in config.notes()] == ([True] if asked >= epochs else [])
