@@ -40,7 +40,8 @@ class Options:
 
     # Folder of the label files NNNNNN.txt.
     label_dir: Path = Path("data/KITTI/training/label_2")
-    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
+    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score; archives are
+    # to be unpacked first.
     result_dir: Path | None = None
     # List of the frames to score, one id a line; by default those that have a result file.
     frames: Path | None = None

@@ -21,6 +21,7 @@ from mobilenetdet.cli.config_options import (
     default_config,
     present_options,
 )
+from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.config.detection import DetectionConfig, EvalConfig, PostprocessConfig
 from mobilenetdet.config.presets import expected_result, make_preset
 from mobilenetdet.config.schema import config_keys
@@ -153,8 +154,12 @@ def parse(
         argv: arguments, by default those of the program.
         default: values of the options that are not given.
         presets: to list in the help.
+
+    Raises:
+        ValueError: an option goes by another name here.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
+    refuse_foreign_options(argv, kind if default is None else default)
     with config_rules():
         return tyro.cli(
             kind,

@@ -12,8 +12,10 @@ from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
+from mobilenetdet.kitti.text_files import known_id_hint, read_text
 
 _MAX_NAMED = 5
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
         return None
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
-        return parse_frame_ids(path.read_text(encoding="utf-8"), str(path))
+        return parse_frame_ids(read_text(path, "list of frames"), str(path))
     return [check_frame_id(frame_id, "frames") for frame_id in frames]
 
 
@@ -124,6 +126,7 @@ def read_label_files(label_dir: Path, frame_ids: Sequence[str] | None = None) ->
         raise FileNotFoundError(
             f"{label_dir} has no label for {len(unlabelled):,} of {len(frame_ids):,} frames "
             f"({name_some(unlabelled)}); is this the folder of the split's labels?"
+            + known_id_hint(unlabelled, labelled)
         )
     return [
         read_objects(label_dir / f"{frame_id}.txt", with_scores=False) for frame_id in frame_ids
@@ -141,6 +144,9 @@ def name_some(names: Sequence[str]) -> str:
 
 
 def _frame_files(folder: Path, kind: str) -> set[str]:
+    if folder.is_file():
+        what = "an archive; unpack it, and name" if folder.suffix in _ARCHIVES else "a file; name"
+        raise FileNotFoundError(f"{folder} is {what} the folder that the {kind} are in")
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of the {kind}, {folder}, does not exist")
     # A name that starts with a dot is a file of the system: macOS' ._000000.txt.
