@@ -171,14 +171,12 @@ class RunDir:
 
 
 def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig:
+    remedy = "remove it, and `mobilenetdet eval` measures the scores again"
+    scores = read_json(path, remedy)
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
         evaluation = dataclasses.replace(config.eval, best_f1_scores=scores)
     except (ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); remove it, and `mobilenetdet eval` measures the scores "
-            "again"
-        ) from None
+        raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
     return dataclasses.replace(config, eval=evaluation)
 
 

@@ -113,7 +113,7 @@ def test_what_is_no_run_is_answered_with_the_way_to_one(source: str, words: str)
 
 def test_weights_are_the_best_or_else_the_last(run_dir: Path):
     run = open_run(run_dir)
-    with pytest.raises(FileNotFoundError, match="mobilenetdet train"):
+    with pytest.raises(FileNotFoundError, match="train it first"):
         run.find_weights()
     (run_dir / "last.weights.h5").touch()
     assert run.find_weights().name == "last.weights.h5"

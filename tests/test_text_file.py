@@ -13,7 +13,9 @@ from mobilenetdet.text_file import read_json, read_text
 def test_what_is_no_text_is_named_with_its_line(tmp_path, content, line, byte):
     path = tmp_path / "a.txt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"a.txt:{line}: byte 0x{byte} is no UTF-8 text; save"):
+    with pytest.raises(
+        ValueError, match=rf"a.txt:{line}: byte 0x{byte} is no UTF-8 text; is this a"
+    ):
         read_text(path)
 
 

@@ -41,7 +41,8 @@ class Options:
 
     # Folder of the label files NNNNNN.txt.
     label_dir: Path = Path("data/KITTI/training/label_2")
-    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
+    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score; archives are
+    # to be unpacked first.
     result_dir: Path | None = None
     # List of the frames to score, one id a line, such as data/KITTI/ImageSets/val.txt; by default
     # all that have a label. In frames without result file nothing is detected.

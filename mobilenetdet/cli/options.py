@@ -20,6 +20,7 @@ from mobilenetdet.cli.config_options import (
     option_values,
     present_options,
 )
+from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.config.detection import (
     DetectionConfig,
     EvalConfig,
@@ -159,9 +160,11 @@ def parse(
         presets: to list in the help.
 
     Raises:
-        ValueError: an option that takes several values was given none.
+        ValueError: an option goes by another name here, or one that takes several values was given
+            none.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
+    refuse_foreign_options(argv, kind if default is None else default)
     with config_rules():
         parsed = tyro.cli(
             kind,

@@ -154,15 +154,30 @@ def load_detector(
     # Not at the top: it takes seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
+    from mobilenetdet.models.weight_file import refuse_other_formats
     from mobilenetdet.models.weights import refuse_non_finite
 
+    refuse_other_formats(path)
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)
     except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not fit the config of the run: {error}") from None
+        hint = _alpha_hint(path, config.model.alpha)
+        raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
     refuse_non_finite(detector, str(path))
     return LoadedDetector(KerasRuntime(detector), config, str(source))
+
+
+def _alpha_hint(path: Path, alpha: float) -> str:
+    """Says that a file has weights of another width, if that is so."""
+    from mobilenetdet.models.weight_file import read_weight_file
+    from mobilenetdet.models.weights import stored_alpha
+
+    try:
+        found = stored_alpha(read_weight_file(path))
+    except ValueError:
+        return ""
+    return "" if found in (None, alpha) else f", whose alpha is {alpha:g}; the file's is {found:g}"
 
 
 def to_detections(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import check_file_name
+from mobilenetdet.kitti.format_hints import CLASS_LISTS, id_hint
 from mobilenetdet.text_file import read_text
 
 # Where a frame has several images, the first of these is taken.
@@ -60,7 +61,10 @@ class FrameReport:
             `FrameReport(["000000"], ["000001"], [], []).lines()` is `["000001: no label"]`.
         """
         found = {frame_id: "no label" for frame_id in self.missing_labels}
-        found |= {frame_id: "no image" for frame_id in self.missing_images}
+        found |= {
+            frame_id: "no image" + (" (a list of class names?)" if frame_id in CLASS_LISTS else "")
+            for frame_id in self.missing_images
+        }
         found |= {frame_id: "no image, no label" for frame_id in self.missing_both}
         lines = [f"{frame_id}: {what}" for frame_id, what in sorted(found.items())]
         if limit is None or len(lines) <= limit:
@@ -147,7 +151,7 @@ class KittiLayout:
                 f"{path} does not exist; write it with "
                 f"`python tools/kitti_split.py --kitti_root {self.root}`"
             )
-        return parse_frame_ids(read_text(path), str(path))
+        return parse_frame_ids(read_text(path, "list of frames"), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
         """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
@@ -217,7 +221,12 @@ def parse_frame_ids(text: str, source: str) -> list[str]:
         if not words:
             continue
         if len(words) > 1:
-            raise ValueError(f"{source}:{number}: {line!r} is not one frame id")
+            raise ValueError(
+                f"{source}:{number}: {line!r} is not one frame id; one stands on a line, without "
+                "spaces: rename files that have some"
+            )
+        if hint := id_hint(words[0]):
+            raise ValueError(f"{source}:{number}: {words[0]!r} is no frame id; {hint}")
         if words[0] in lines_of:
             raise ValueError(
                 f"{source}:{number}: frame {words[0]} is already on line {lines_of[words[0]]}; "

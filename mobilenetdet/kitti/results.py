@@ -12,9 +12,12 @@ from mobilenetdet.config.classes import KITTI_TASK, EvalTask
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
 from mobilenetdet.text_file import read_text
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
         return None
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
-        return parse_frame_ids(read_text(path), str(path))
+        return parse_frame_ids(read_text(path, "list of frames"), str(path))
     return [check_frame_id(frame_id, "frames") for frame_id in frames]
 
 
@@ -145,13 +148,17 @@ def _refuse_unlabelled(frame_ids: Sequence[str], labelled: set[str], label_dir: 
     unlabelled = [frame_id for frame_id in frame_ids if frame_id not in labelled]
     if unlabelled:
         what = f"frames have no label in {label_dir}"
+        hint = known_id_hint(unlabelled, labelled)
         raise FileNotFoundError(
-            f"{count_named(unlabelled, len(frame_ids), what)}; is this the folder of the split's "
-            "labels?"
+            count_named(unlabelled, len(frame_ids), what)
+            + (hint or "; is this the folder of the split's labels?")
         )
 
 
 def _frame_files(folder: Path, kind: str) -> set[str]:
+    if folder.is_file():
+        what = "an archive; unpack it, and name" if folder.suffix in _ARCHIVES else "a file; name"
+        raise FileNotFoundError(f"{folder} is {what} the folder that the {kind} are in")
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of the {kind}, {folder}, does not exist")
     # A name that starts with a dot is a file of the system: macOS' ._000000.txt.

@@ -17,6 +17,8 @@ from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
+# The first layer of MobileNetV1, and its channels where alpha is 1.
+_FIRST_LAYER, _FIRST_CHANNELS = "conv1", 32
 PUBLISHED_SIZES = (128, 160, 192, 224)
 
 
@@ -148,7 +150,7 @@ def load_h5_layers(
     report, differing = _compare(model, stored, str(path))
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
-        hint = "give one that holds the missing layers, too" if lacking else "is alpha the same?"
+        hint = "give one that holds the missing layers, too" if lacking else _alpha_hint(stored)
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     filled = set(report.loaded)
     arrays = ((name, array) for name in report.loaded for array in stored[name])
@@ -158,6 +160,18 @@ def load_h5_layers(
         if layer.name in filled:
             layer.set_weights(stored[layer.name])
     return report
+
+
+def stored_alpha(stored: StoredLayers) -> float | None:
+    """Returns the width multiplier of a MobileNetV1, by its first layer; None if there is none."""
+    kernels = [array for array in stored.get(_FIRST_LAYER, []) if array.ndim == 4]
+    return kernels[0].shape[-1] / _FIRST_CHANNELS if kernels else None
+
+
+def _alpha_hint(stored: StoredLayers) -> str:
+    alpha = stored_alpha(stored)
+    found = "" if alpha is None else f"the file has alpha {alpha:g} (--model.alpha): "
+    return f"{found}is alpha the same?"
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:

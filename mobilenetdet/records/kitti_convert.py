@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import KittiLayout, image_names
 from mobilenetdet.records.detection_record import RecordFrame, frame_features
@@ -172,11 +173,13 @@ def find_sources(
         report = report.with_empty_labels(frame_ids)
     if report.num_incomplete and not skip_missing:
         lines = "\n".join(f"  {line}" for line in report.lines(_MAX_LISTED_FRAMES))
+        there = layout.check_frames()
+        hint = known_id_hint(report.missing_both, [*there.complete, *there.missing_labels])
         raise FileNotFoundError(
             f"{report.num_incomplete} of the {len(frame_ids)} frames of {split} "
             f"({layout.image_set_path(split)}) are incomplete in {layout.image_dir.parent}:\n"
-            f"{lines}\nunpack them there, or leave them out with --skip_missing; if nothing is in "
-            "the frames without label, write an empty label file for each, or say so with "
+            f"{lines}{hint}\nunpack them there, or leave them out with --skip_missing; if nothing "
+            "is in the frames without label, write an empty label file for each, or say so with "
             "--missing_labels_are_empty"
         )
     if not report.complete:

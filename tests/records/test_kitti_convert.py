@@ -185,3 +185,9 @@ def test_real_frames(shared_dir, tmp_path):
         expected = parse_objects(text, frame.frame_id)
         np.testing.assert_array_equal(frame.objects.boxes_xyxy, expected.boxes_xyxy)
         np.testing.assert_array_equal(frame.objects.types, expected.types)
+
+
+def test_ids_without_their_zeros_are_understood(layout, out):
+    layout.write_image_set("train", ["2", "3"])
+    with pytest.raises(FileNotFoundError, match=r"2: no image[\s\S]*write 000002 instead of 2"):
+        convert(layout, out)
