@@ -5,6 +5,7 @@
     best.weights.h5  last.weights.h5               averaged weights
     checkpoint.npz                                 what resuming needs
     calibration.json                               slope and offset of each class's scores
+    frames_seen.json                               hashes of the frames that training has seen
     eval/  overlays/  labels/  batches/  matches/  what eval and visualize write
     packed/                                        what pack_run writes
 
@@ -33,6 +34,7 @@ CONFIG_FILE = "config.json"
 BEST_WEIGHTS, LAST_WEIGHTS = "best.weights.h5", "last.weights.h5"
 STATE_FILE = "checkpoint.npz"
 CALIBRATION_FILE = "calibration.json"
+FRAMES_SEEN_FILE = "frames_seen.json"
 HISTORY_FILE, HISTORY_PLOT, COMPARISON_PLOT = "metrics.csv", "metrics.png", "comparison.png"
 LEARNING_CURVE_PLOT = "learning_curve.png"
 EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR, PACKED_DIR = "tensorboard", "eval", "overlays", "packed"
@@ -87,6 +89,11 @@ class RunDir:
     def calibration_file(self) -> Path:
         """Slope and offset of each class, see `PostprocessConfig.calibration`."""
         return self.path / CALIBRATION_FILE
+
+    @property
+    def frames_seen_file(self) -> Path:
+        """Hashes of the frames that the weights were trained on, see `kitti.frames_seen`."""
+        return self.path / FRAMES_SEEN_FILE
 
     @property
     def history_file(self) -> Path:

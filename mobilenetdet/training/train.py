@@ -23,6 +23,7 @@ from mobilenetdet.evaluation.evaluate import (
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
+from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
@@ -33,12 +34,15 @@ from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
+from mobilenetdet.training.training_frames import frames_of_training
 
 # The figure that decides which weights are the best.
 MONITOR = "mean/moderate/R40"
 
 
-def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evaluation:
+def train(
+    config: DetectionConfig, run_dir: Path, *, verbose: int = 1, strict: bool = False
+) -> Evaluation:
     """Trains a detector, or goes on with a run that was interrupted.
 
     Args:
@@ -46,6 +50,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         run_dir: where everything goes, see `runs.py`. If it holds an unfinished run of the same
             config, that is resumed after its last complete epoch.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        strict: refuses to measure on frames that are trained on.
 
     Returns:
         The evaluation of the best weights on the validation split.
@@ -54,10 +59,13 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         FileExistsError: the run directory has files of the names that training writes, and is no
             run.
         ValueError: the run directory holds a run of another config, or no object of the training
-            records has one of the classes.
+            records has one of the classes, or the records are damaged.
     """
     check_training_classes(config)
+    run = RunDir(run_dir)
+    seen = frames_of_training(config, run, strict=strict)
     claim_run_dir(config, run_dir)
+    write_frames_seen(run.frames_seen_file, seen)
     for line in config.eval_task().guesses():
         print(line)
     steps = steps_per_epoch(config)
@@ -66,9 +74,10 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
     state = RunState(detector, ema, run_dir)
     if state.restore():
         print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
-    evaluation, run = None, RunDir(run_dir)
+    evaluation = None
     if state.epoch < config.train.epochs:
-        evaluation = _fit(config, detector, state, steps, verbose)
+        measure = _make_measure(config, detector, seen)
+        evaluation = _fit(config, measure, state, steps, verbose)
     if evaluation is None:  # the best epoch was before the interruption
         model = load_detector(run_dir, weights=run.best_weights, config=config)
         evaluation = evaluate_split(model, keep=_num_kept(config))
@@ -113,14 +122,18 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
 
 
 def _fit(
-    config: DetectionConfig, detector: Detector, state: RunState, steps: int, verbose: int
+    config: DetectionConfig,
+    measure: Callable[[], Evaluation],
+    state: RunState,
+    steps: int,
+    verbose: int,
 ) -> Evaluation | None:
     """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
     epochs = config.train.epochs
     validation = Validation(
         state,
         Measurement(
-            measure=_make_measure(config, detector),
+            measure=measure,
             figures=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
@@ -133,19 +146,21 @@ def _fit(
     return validation.best
 
 
-def _make_measure(config: DetectionConfig, detector: Detector) -> Callable[[], Evaluation]:
+def _make_measure(
+    config: DetectionConfig, detector: Detector, seen: FramesSeen
+) -> Callable[[], Evaluation]:
     """Measures the weights of a detector at the size of `config`, which may not be its own."""
     measured = detector
     if detector.image_size != config.image_size:
         measured, _ = build_detector(config, load_weights=False)
-    model = LoadedDetector(KerasRuntime(measured), config)
+    model = LoadedDetector(KerasRuntime(measured), config, frames_seen=seen)
 
     def measure() -> Evaluation:
         """Detects, and prints AP."""
         if measured is not detector:
             measured.set_weights(detector.get_weights())
         evaluation = evaluate_split(model, keep=_num_kept(config))
-        print("\n" + format_metrics(evaluation.ap))
+        print(f"\n{evaluation.seen}\n{format_metrics(evaluation.ap)}")
         return evaluation
 
     return measure
