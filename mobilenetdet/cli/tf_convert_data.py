@@ -10,7 +10,10 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.findings import report_findings
+from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.kitti.splits import list_overlaps
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
@@ -44,6 +47,8 @@ class Options:
     sha256: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
+    # Ends before anything is written if a list to measure on shares frames with one to train on.
+    strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
     # this program. Without it, such a file stops the conversion.
     overwrite: bool = False
@@ -71,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         skip_missing=options.skip_missing,
         overwrite=options.overwrite,
     )
+    report_findings(list_overlaps(layout, options.split), strict=options.strict)
     for split in options.split:
         start = time.perf_counter()
         manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
@@ -83,6 +89,10 @@ def main(argv: list[str] | None = None) -> int:
                 skipped="incomplete frames",
             )
         )
+        if not split.startswith("train"):
+            frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+            for line in seen_by_shipped_weights(layout, split, frame_ids):
+                print(line)
     return 0
 
 
