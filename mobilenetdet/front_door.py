@@ -6,6 +6,7 @@ Nothing here imports TensorFlow or Keras before it is called.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +96,18 @@ def evaluate(
         split: such as "val"; by default the run's validation split.
         progress: called with the number of frames that are done.
 
+    A `UserWarning` counts the frames that the weights were trained on.
+
     Raises:
         FileNotFoundError: the split is not converted; names the command.
+        ValueError: the records are not as they were written.
     """
     from mobilenetdet.evaluation.evaluate import evaluate_split
 
-    return evaluate_split(model, records_dir, split, progress=progress).ap
+    evaluation = evaluate_split(model, records_dir, split, progress=progress)
+    for line in evaluation.seen.findings():
+        warnings.warn(line, stacklevel=2)
+    return evaluation.ap
 
 
 @dataclass(frozen=True)

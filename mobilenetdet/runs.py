@@ -6,6 +6,7 @@
     checkpoint.npz                                 what resuming needs
     calibration.json                               slope and offset of each class's scores
     best_f1_scores.json                            from which scores on detections are drawn
+    frames_seen.json                               hashes of the frames that training has seen
     eval/  overlays/  labels/  batches/  matches/  what eval and visualize write
     packed/                                        what pack_run writes
 
@@ -34,6 +35,7 @@ BEST_WEIGHTS, LAST_WEIGHTS = "best.weights.h5", "last.weights.h5"
 STATE_FILE = "checkpoint.npz"
 CALIBRATION_FILE = "calibration.json"
 BEST_F1_FILE = "best_f1_scores.json"
+FRAMES_SEEN_FILE = "frames_seen.json"
 HISTORY_FILE, HISTORY_PLOT, COMPARISON_PLOT = "metrics.csv", "metrics.png", "comparison.png"
 LEARNING_CURVE_PLOT = "learning_curve.png"
 EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR, PACKED_DIR = "tensorboard", "eval", "overlays", "packed"
@@ -91,6 +93,11 @@ class RunDir:
     def best_f1_file(self) -> Path:
         """Score of the best F1 of each class, see `EvalConfig.best_f1_scores`."""
         return self.path / BEST_F1_FILE
+
+    @property
+    def frames_seen_file(self) -> Path:
+        """Hashes of the frames that the weights were trained on, see `kitti.frames_seen`."""
+        return self.path / FRAMES_SEEN_FILE
 
     @property
     def history_file(self) -> Path:

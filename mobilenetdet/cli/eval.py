@@ -21,9 +21,12 @@ from mobilenetdet.cli.score_option import asks_for_score, with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
-from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.findings import report_findings
+from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
+from mobilenetdet.kitti.frames_seen import seen_in_split
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
     ANALYSIS_FILE,
@@ -62,6 +65,8 @@ class Options:
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
+    # Ends without a figure if the weights were trained on frames of the split.
+    strict: bool = False
     overrides: Overrides = field(default_factory=UseOverrides)
 
 
@@ -82,6 +87,8 @@ def main(argv: list[str] | None = None) -> int:
     num_frames = count_frames(config.data.records_dir, split)
     import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
+    if options.strict:
+        _refuse_seen_frames(model, config.data.records_dir, split)
     with folder.locked(), pictures.locked():
         with frame_progress(num_frames, "detecting") as progress:
             evaluation = evaluate_split(
@@ -100,6 +107,9 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
+    report_findings(evaluation.seen.findings(), strict=False)
+    if not evaluation.seen.findings():
+        print(evaluation.seen)
     print(format_metrics(evaluation.ap))
     metrics = write_evaluation(
         evaluation,
@@ -118,6 +128,12 @@ def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
         return False
     own = run.read_config()
     return (own.data, own.postprocess) == (config.data, config.postprocess)
+
+
+def _refuse_seen_frames(model: LoadedDetector, records_dir: str, split: str) -> None:
+    """Says before the minutes that detecting takes what it would say afterwards."""
+    seen = seen_in_split(model.frames_seen, hash_frames(records_dir, split), split)
+    report_findings(seen.findings(), strict=True)
 
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:
@@ -144,6 +160,7 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
             title=f"AP of {name}",
             facts={
                 "split": evaluation.split,
+                "training": str(evaluation.seen),
                 "records": config.data.records_dir,
                 "network input": f"{config.data.image_width}x{config.data.image_height}",
             },

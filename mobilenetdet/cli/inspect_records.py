@@ -14,8 +14,10 @@ from rich.table import Table
 from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
 from mobilenetdet.cli.options import parse
 from mobilenetdet.drawing import montage, write_image
+from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import shard_paths
 
 _MAX_LISTED = 10
@@ -42,6 +44,9 @@ class Options:
     num_frames: int = 6
     # Frames in a row of the montage.
     columns: int = 2
+    # Writes hashes of the frames of these splits to a file, as frames_seen.json of a run that was
+    # trained on them by a version that kept no such file; see also --split.
+    frames_seen: Path | None = None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,11 +71,22 @@ def main(argv: list[str] | None = None) -> int:
             pictures += draw_sample(
                 read_frames(paths), summary.num_frames, options.num_frames, prefix=f"{split} "
             )
+    if options.frames_seen is not None:
+        _write_frames_seen(options.frames_seen, options)
     if pictures:
         with folder.writing(path.name):
             write_image(path, montage(pictures, columns=options.columns))
         console.print(f"montage of {len(pictures)} frames: {path}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _write_frames_seen(path: Path, options: Options) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} is there; move it away, or name another with --frames_seen")
+    frames = [hash_frames(options.records_dir, split) for split in options.split]
+    seen = FramesSeen(frozenset(value for hashes in frames for value in hashes.values()))
+    write_frames_seen(path, seen)
+    print(f"{path}: {len(seen.hashes):,} frames of {', '.join(options.split)}")
 
 
 def _print_summary(

@@ -12,6 +12,7 @@ from typing import Literal
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cli.options import parse
 from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
@@ -63,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
         FileExistsError: a list is there that this command has not written, or another process is
             writing there.
-        ValueError: a fraction or a number is out of range, or one side would be empty.
+        ValueError: a fraction or a number is out of range, one side would be empty, or a label
+            is damaged.
     """
     options = parse(Options, argv)
     layout = KittiLayout(options.kitti_root)
@@ -72,8 +74,11 @@ def main(argv: list[str] | None = None) -> int:
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
+    seen = seen_by_shipped_weights(layout, "val", split.val)  # before: it reads all labels
     with folder_lock(layout.image_set_path("train").parent):
         _write_lists(layout, split, overwrite=options.overwrite)
+    for line in seen:
+        print(line)
     if (options.kitti_root / MANIFEST_NAME).is_file():
         print("leaks: nothing, every rendered frame is a scene of its own")
         return 0

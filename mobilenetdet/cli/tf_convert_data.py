@@ -10,8 +10,11 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.findings import report_findings
 from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.kitti.splits import list_overlaps
 from mobilenetdet.records.kitti_convert import ConversionOptions, ExifOrientation, convert_split
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
@@ -52,6 +55,8 @@ class Options:
     # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
     # By default they are named.
     exif_orientation: ExifOrientation | None = None
+    # Ends before anything is written if a list to measure on shares frames with one to train on.
+    strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
     # this program. Without it, such a file stops the conversion.
     overwrite: bool = False
@@ -83,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
+    report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
             start = time.perf_counter()
@@ -96,6 +102,10 @@ def main(argv: list[str] | None = None) -> int:
                     skipped="incomplete frames",
                 )
             )
+            if not split.startswith("train"):
+                frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+                for line in seen_by_shipped_weights(layout, split, frame_ids):
+                    print(line)
     return 0
 
 

@@ -35,6 +35,8 @@ class Options:
     config_file: CONFIG_FILE = None
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
+    # Ends before the first epoch if the validation split holds frames that are trained on.
+    strict: bool = False
     config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
         default_factory=lambda: make_preset(DEFAULT_PRESET)
     )
@@ -57,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
-    evaluation = train(options.config, run_dir, verbose=verbose)
-    print(format_metrics(evaluation.ap))
+    evaluation = train(options.config, run_dir, verbose=verbose, strict=options.strict)
+    print(f"{evaluation.seen}\n{format_metrics(evaluation.ap)}")
     run = RunDir(run_dir)
     print(f"{run.metrics_file}, {run.evaluation_dir / DETECTIONS_DIR}")
     if options.config.eval.num_overlays:

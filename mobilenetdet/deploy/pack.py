@@ -14,8 +14,9 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, RunDir
+from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
 from mobilenetdet.text_file import read_json
 
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
@@ -32,7 +33,8 @@ def pack_run(
 
     Args:
         run: was evaluated.
-        output_dir: gets config.json, best.weights.h5 and README.md.
+        output_dir: gets config.json, best.weights.h5, README.md and, if the run has it,
+            frames_seen.json.
         data: what it was trained and measured on, for the card.
         licence: of the weights, for the card.
         overwrite: replaces such files that are there already.
@@ -41,7 +43,7 @@ def pack_run(
         The path of the card.
 
     Raises:
-        FileExistsError: one of the three files is there, the output is the run itself, or another
+        FileExistsError: one of these files is there, the output is the run itself, or another
             process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
     """
@@ -52,13 +54,19 @@ def pack_run(
             f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
         )
     metrics, weights = read_json(run.metrics_file, "measure the run again"), run.find_weights()
+    seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
     _refuse_existing(run, output_dir, overwrite=overwrite)
     with folder_lock(output_dir):
         halve_weights(weights, output_dir / BEST_WEIGHTS)
         with atomic_write(output_dir / CONFIG_FILE) as temporary:
             temporary.write_text(to_json(_packed_config(config)))
         with atomic_write(output_dir / CARD_FILE) as temporary:
-            temporary.write_text(_card(config, metrics, data=data, licence=licence))
+            about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
+            temporary.write_text(_card(config, metrics, **about))
+        if seen is not None:
+            write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
+        elif overwrite:  # that of other weights would be a lie
+            (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
     return output_dir / CARD_FILE
 
 
@@ -68,7 +76,7 @@ def _refuse_existing(run: RunDir, output_dir: Path, *, overwrite: bool) -> None:
             f"{output_dir} is the run itself, whose weights would be lost; name another folder "
             "with --output_dir"
         )
-    for name in (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE):
+    for name in (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE):
         if (output_dir / name).exists() and not overwrite:
             raise FileExistsError(
                 f"{output_dir / name} is there; name another folder with --output_dir, or replace "
@@ -129,6 +137,14 @@ def _halved(name: str, values: np.ndarray) -> np.ndarray:
     if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:
         raise ValueError(f"weight {name} is too large for half precision; the run has diverged")
     return values.astype(np.float16)
+
+
+def _describe_seen(seen: FramesSeen | None) -> str:
+    """Says what is known of the frames of the training."""
+    if seen is None:
+        return "Which frames the weights were trained on is not known."
+    more = "" if seen.complete else " at least; the weights it began from have no such list"
+    return f"Frames trained on: {len(seen.hashes):,}{more}, by hash in `{FRAMES_SEEN_FILE}`."
 
 
 def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licence: str) -> str:

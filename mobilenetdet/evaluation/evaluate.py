@@ -15,12 +15,14 @@ from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_split
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import DETECTIONS_DIR, METRICS_FILE
 
@@ -36,6 +38,7 @@ class Evaluation:
         labels: ground truth by frame id.
         detections: what was found, by frame id.
         images: encoded images of the frames that were kept for drawing, by frame id.
+        seen: the frames that the weights were trained on.
     """
 
     config: DetectionConfig
@@ -44,6 +47,7 @@ class Evaluation:
     labels: dict[str, KittiObjects]
     detections: dict[str, Detections]
     images: dict[str, bytes]
+    seen: SeenInSplit
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
         """Returns labels and detections of the frames as KITTI's files have them, in one order."""
@@ -71,16 +75,19 @@ def evaluate_split(
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: a frame to keep is not in the split.
+        ValueError: a frame to keep is not in the split, or a frame is in the records twice.
     """
     config = with_records(model.config, records_dir)
     split = split or config.data.val_split
     kept = _FramesToKeep.of(keep, count_frames(config.data.records_dir, split))
-    labels, detections, images = {}, {}, {}
+    labels, detections, images, hashes = {}, {}, {}, {}
     for index, (frame, found) in enumerate(
         detect_records(model, config.data.records_dir, split, progress=progress)
     ):
+        if frame.frame_id in labels:
+            hash_frames(config.data.records_dir, split)  # raises, and names both files
         labels[frame.frame_id], detections[frame.frame_id] = frame.objects, found
+        hashes[frame.frame_id] = frame_hash(frame.frame_id, frame.objects)
         if index in kept.places or frame.frame_id in kept.frame_ids:
             images[frame.frame_id] = frame.encoded
     refuse_unknown_frames(kept.frame_ids, labels)
@@ -90,7 +97,8 @@ def evaluate_split(
         task=config.eval_task(),
         protocol=config.eval.protocol,
     )
-    return Evaluation(config, split, ap, labels, detections, images)
+    seen = seen_in_split(model.frames_seen, hashes, split)
+    return Evaluation(config, split, ap, labels, detections, images, seen)
 
 
 def spread_places(num_frames: int, count: int) -> list[int]:
@@ -174,7 +182,8 @@ def write_evaluation(
             write_objects(
                 staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
             )
-    metrics = {"split": evaluation.split, **evaluation.ap.to_dict(), **(more or {})}
+    metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
+    metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
         write_metrics(path, metrics)
     return path

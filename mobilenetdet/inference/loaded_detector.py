@@ -18,7 +18,8 @@ from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.runtimes import RawDetections, Runtime
 from mobilenetdet.inference.sources import Photo, read_photo
-from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
+from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen
+from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, open_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +31,13 @@ class LoadedDetector:
         config: everything that decides what the detector is, and the defaults for using it: batch
             size, records, split, protocol, calibration of the scores.
         source: the run directory, or the name of weights that ship.
+        frames_seen: the frames that the weights were trained on; None if nobody knows.
     """
 
     runtime: Runtime
     config: DetectionConfig
     source: str = ""
+    frames_seen: FramesSeen | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -165,7 +168,8 @@ def load_detector(
         hint = _alpha_hint(path, config.model.alpha)
         raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
     refuse_non_finite(detector, str(path))
-    return LoadedDetector(KerasRuntime(detector), config, str(source))
+    seen = read_frames_seen(path.with_name(FRAMES_SEEN_FILE))
+    return LoadedDetector(KerasRuntime(detector), config, str(source), seen)
 
 
 def _alpha_hint(path: Path, alpha: float) -> str:

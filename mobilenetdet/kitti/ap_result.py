@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+# What metrics.json says beside the AP: how many of its frames the weights were trained on, or null.
+SEEN_KEY = "frames_seen_in_training"
+
+
 @dataclass(frozen=True)
 class DifficultyAp:
     """AP at one difficulty.
@@ -155,7 +159,8 @@ class AveragePrecision(Mapping[str, ClassAp]):
             classes = {
                 name: ClassAp(detected=False) if of_class is None else _class_ap(of_class)
                 for name, of_class in values.items()
-                if of_class is None or (isinstance(of_class, dict) and "moderate" in of_class)
+                if (of_class is None and name != SEEN_KEY)
+                or (isinstance(of_class, dict) and "moderate" in of_class)
             }
             return cls(classes, protocol=values["protocol"], num_frames=values["frames"])
         except KeyError as error:

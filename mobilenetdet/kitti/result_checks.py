@@ -15,6 +15,11 @@ from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.protocol import Selection
 from mobilenetdet.kitti.results import ResultSet
 
+# Boxes of a class that overlap more than this are one detection twice. Suppression leaves none;
+# a few come from detectors that keep near boxes on purpose, so a share of them is let pass.
+_REPEATED_IOU, _REPEATED_SHARE = 0.95, 0.02
+# Compared with each other in a frame: files without suppression hold thousands.
+_NUM_COMPARED = 200
 # Boxes are tried in other conventions on this many frames.
 _NUM_TRIED_FRAMES = 200
 # Another convention is named if it finds this share of the objects and this many times as many.
@@ -47,6 +52,7 @@ def check_results(results: ResultSet, task: EvalTask = KITTI_TASK) -> list[str]:
         _check_types,
         _check_classes,
         _check_scores,
+        _check_repeated,
         _check_inverted,
         _check_convention,
     )
@@ -106,6 +112,37 @@ def _check_scores(results: ResultSet, task: EvalTask) -> Iterator[str]:
         )
     if len(scores) > 1 and scores.min() == scores.max():
         yield f"all {len(scores):,} scores are {scores[0]:g}; AP has no order to go by"
+
+
+def _check_repeated(results: ResultSet, task: EvalTask) -> Iterator[str]:
+    """Detections written twice, or never suppressed: all but one of them are false alarms."""
+    repeated = num_detections = 0
+    frames = []
+    for frame_id, frame in zip(results.frame_ids, results.detections, strict=True):
+        best = frame[np.argsort(-frame.scores, kind="stable")[:_NUM_COMPARED]]
+        count = _count_repeated(best)
+        repeated, num_detections = repeated + count, num_detections + len(best)
+        frames += [frame_id] if count else []
+    if repeated > _REPEATED_SHARE * num_detections:
+        what = (
+            f"frames hold detections of one class on the same box ({repeated:,} of "
+            f"{num_detections:,} detections repeat another; was suppression skipped?)"
+        )
+        yield count_named(frames, len(results.frame_ids), what)
+
+
+def _count_repeated(frame: KittiObjects) -> int:
+    """Detections that lie on one of their class that comes before."""
+    if len(frame) < 2:
+        return 0
+    boxes = frame.boxes_xyxy
+    sides = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])  # [N, N, 2]
+    sides = (sides - np.maximum(boxes[:, None, :2], boxes[None, :, :2])).clip(0)
+    both = sides.prod(axis=2)
+    areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
+    same = both > _REPEATED_IOU * (areas[:, None] + areas - both)
+    same &= frame.types[:, None] == frame.types
+    return int(np.tril(same, -1).any(axis=1).sum())
 
 
 def _check_inverted(results: ResultSet, task: EvalTask) -> Iterator[str]:

@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.kitti.layout import parse_frame_ids
+from mobilenetdet.findings import count_named
+from mobilenetdet.kitti.layout import KittiLayout, parse_frame_ids
 from mobilenetdet.text_file import read_text
 
 # Frames of a drive are 0.1 s apart; within a second the scene is practically the same.
@@ -231,6 +232,31 @@ def describe_leaks(split: Split, method: str, mapping: DriveMapping | None = Non
     if counts.unknown_frames:
         lines.append(f"{counts.unknown_frames} frames are in no known drive and not counted")
     return lines
+
+
+def list_overlaps(layout: KittiLayout, splits: Iterable[str]) -> list[str]:
+    """Returns a line for each list of frames to measure on that shares some with one to train on.
+
+    Lists to train on are those whose names begin with train; trainval holds both sides on purpose.
+
+    Args:
+        layout: the KITTI folder.
+        splits: names of lists; train and val are looked at with them, where they are there.
+
+    Raises:
+        ValueError: a list is damaged.
+    """
+    beside = (name for name in ("train", "val") if layout.image_set_path(name).is_file())
+    names = [name for name in dict.fromkeys([*splits, *beside]) if name != "trainval"]
+    lists = {name: layout.read_image_set(name) for name in names}
+    found = []
+    for train in (name for name in names if name.startswith("train")):
+        for val in (name for name in names if not name.startswith("train")):
+            trained = set(lists[train])
+            if shared := [frame_id for frame_id in lists[val] if frame_id in trained]:
+                what = f"frames of {val}.txt are in {train}.txt, too"
+                found.append(f"{count_named(shared, len(lists[val]), what)}; AP on them flatters")
+    return found
 
 
 def _check_fraction(val_fraction: float) -> None:

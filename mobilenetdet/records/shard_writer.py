@@ -26,6 +26,7 @@ from mobilenetdet.records.shards import (
     claimed_shards,
     earlier_manifests,
     manifest_path,
+    record_fingerprint,
     refuse_foreign_shards,
     shard_name,
     write_manifest,
@@ -231,9 +232,8 @@ def _write_shard(
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         for record in records:
             if record is not None:
-                content = f"{record.record_id} {write_record(file, record.parts)}".encode()
-                digest = hashlib.blake2b(content, digest_size=8).digest()
-                fingerprint += int.from_bytes(digest, "little")
+                checksum = write_record(file, record.parts)
+                fingerprint += record_fingerprint(record.record_id, checksum)
                 num_frames += 1
                 num_objects += record.num_objects
             progress.on_record()

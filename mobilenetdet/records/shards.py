@@ -8,6 +8,7 @@ place is taken by `train.partial.json` with the shards that are done.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import check_file_name
+from mobilenetdet.records.tfrecord import count_records
 from mobilenetdet.text_file import read_text
 
 # Raised when records change in a way that makes older ones unusable.
@@ -110,7 +112,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         fields = json.loads(read_text(path))
-        del fields["num_frames"], fields["fingerprint"]
+        totals = fields.pop("num_frames"), fields.pop("fingerprint")
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
         for shard in shards:  # its files are read, and in the end removed
             check_file_name(shard.name, "shards", "shard")
@@ -121,6 +123,11 @@ def read_manifest(path: Path) -> Manifest:
         raise ValueError(
             f"{path} was written in version {manifest.version} of the records and this program "
             f"reads version {FORMAT_VERSION}; convert again with --overwrite"
+        )
+    if totals != (manifest.num_frames, manifest.fingerprint):
+        raise ValueError(
+            f"{path} was edited: its totals are not those of its shards; convert again with "
+            "--overwrite"
         )
     return manifest
 
@@ -241,10 +248,36 @@ def count_frames(records_dir: str | os.PathLike[str], split: str) -> int:
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
-        ValueError: there is no frame in it.
+        ValueError: there is no frame in it, or a shard holds another number of frames than its
+            conversion has written; names file and remedy.
     """
     shard_paths(records_dir, split)  # refuses an unfinished or damaged set
-    count = read_manifest(manifest_path(records_dir, split, partial=False)).num_frames
-    if count == 0:
+    manifest = read_manifest(manifest_path(records_dir, split, partial=False))
+    for shard in manifest.shards:
+        path = Path(records_dir) / shard.name
+        if (count := count_records(path)) != shard.num_frames:
+            raise ValueError(
+                f"{path} holds {count:,} frames and {split}.json says {shard.num_frames:,}; "
+                + repair_hint(records_dir, split)
+            )
+    if manifest.num_frames == 0:
         raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
-    return count
+    return manifest.num_frames
+
+
+def repair_hint(records_dir: str | os.PathLike[str], split: str) -> str:
+    """Returns the command that writes a split again whose files look whole and are not."""
+    return (
+        f"run `mobilenetdet tf_convert_data --split {split} --output_dir {records_dir} --overwrite`"
+    )
+
+
+def record_fingerprint(record_id: str, checksum: int) -> int:
+    """Returns what a record adds to the fingerprint of its shard, modulo 2**64.
+
+    Args:
+        record_id: its id.
+        checksum: masked CRC-32C of its payload.
+    """
+    content = f"{record_id} {checksum}".encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

@@ -82,6 +82,11 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[bytes]:
             index += 1
 
 
+def payload_checksum(payload: bytes) -> int:
+    """Returns the masked checksum that follows a payload in a file."""
+    return _mask(google_crc32c.value(payload))
+
+
 def count_records(path: str | os.PathLike[str]) -> int:
     """Counts the records of a TFRecord file by their lengths, without reading them.
 
@@ -89,7 +94,8 @@ def count_records(path: str | os.PathLike[str]) -> int:
         ValueError: the file is cut off, or no TFRecord file; names it.
     """
     count = position = 0
-    with open(path, "rb") as file:
+    # Without a buffer: it would read the start of each image, too.
+    with open(path, "rb", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size
         while position < end:
             file.seek(position)
@@ -180,7 +186,7 @@ def _read_payload(file: BinaryIO, header: bytes) -> bytes | None:
     if length is None:
         return None
     payload = file.read(length)
-    intact = file.read(_CHECKSUM.size) == _CHECKSUM.pack(_mask(google_crc32c.value(payload)))
+    intact = file.read(_CHECKSUM.size) == _CHECKSUM.pack(payload_checksum(payload))
     return payload if intact else None
 
 

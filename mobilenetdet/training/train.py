@@ -26,6 +26,7 @@ from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
+from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
@@ -38,12 +39,15 @@ from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
+from mobilenetdet.training.training_frames import frames_of_training
 
 # The figure that decides which weights are the best.
 MONITOR = "mean/moderate/R40"
 
 
-def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evaluation:
+def train(
+    config: DetectionConfig, run_dir: Path, *, verbose: int = 1, strict: bool = False
+) -> Evaluation:
     """Trains a detector, or goes on with a run that was interrupted.
 
     Args:
@@ -51,6 +55,7 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         run_dir: where everything goes, see `runs.py`. If it holds a run of the same config, that
             is resumed after its last complete epoch; what may have changed says `claim.py`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        strict: refuses to measure on frames that are trained on.
 
     Returns:
         The evaluation of the best weights on the validation split.
@@ -59,19 +64,21 @@ def train(config: DetectionConfig, run_dir: Path, *, verbose: int = 1) -> Evalua
         FileExistsError: the run directory has files of the names that training writes, and is no
             run that can go on; or another process is writing there.
         FileNotFoundError: there are no records of a split, or no weights to begin with.
-        ValueError: the run directory holds a run with other settings that its state depends on, or
-            no object of the training records has one of the classes.
+        ValueError: the run directory holds a run with other settings that its state depends on, no
+            object of the training records has one of the classes, or the records are damaged.
     """
     with folder_lock(run_dir):
         check_run_dir(config, run_dir)
-        state = _open_run(config, run_dir)
+        state, run = _open_run(config, run_dir), RunDir(run_dir)
+        seen = frames_of_training(config, run, strict=strict)
         # Only now: a start that fails before leaves the directory to the corrected command.
         claim_run_dir(config, run_dir)
+        write_frames_seen(run.frames_seen_file, seen)
         for line in [*config.eval_task().guesses(), *config.train.notes()]:
             print(line)
-        evaluation, run = None, RunDir(run_dir)
+        evaluation = None
         if state.epoch < config.train.epochs:
-            evaluation = _fit(config, state, verbose)
+            evaluation = _fit(config, _make_measure(config, state.model, seen), state, verbose)
         if evaluation is None:  # the best epoch was before the interruption
             evaluation = _measure_best(config, run)
         evaluation = measure_scores(_calibrate(evaluation, run), run)
@@ -148,7 +155,12 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
     return detector
 
 
-def _fit(config: DetectionConfig, state: RunState, verbose: int) -> Evaluation | None:
+def _fit(
+    config: DetectionConfig,
+    measure: Callable[[], Evaluation],
+    state: RunState,
+    verbose: int,
+) -> Evaluation | None:
     """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
     epochs, run = config.train.epochs, RunDir(state.run_dir)
     if state.best_is_stale and run.best_weights.is_file():
@@ -157,7 +169,7 @@ def _fit(config: DetectionConfig, state: RunState, verbose: int) -> Evaluation |
     validation = Validation(
         state,
         Measurement(
-            measure=_make_measure(config, state.model),
+            measure=measure,
             figures=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
@@ -171,19 +183,21 @@ def _fit(config: DetectionConfig, state: RunState, verbose: int) -> Evaluation |
     return validation.best
 
 
-def _make_measure(config: DetectionConfig, detector: Detector) -> Callable[[], Evaluation]:
+def _make_measure(
+    config: DetectionConfig, detector: Detector, seen: FramesSeen
+) -> Callable[[], Evaluation]:
     """Measures the weights of a detector at the size of `config`, which may not be its own."""
     measured = detector
     if detector.image_size != config.image_size:
         measured, _ = build_detector(config, load_weights=False)
-    model = LoadedDetector(KerasRuntime(measured), config)
+    model = LoadedDetector(KerasRuntime(measured), config, frames_seen=seen)
 
     def measure() -> Evaluation:
         """Detects, and prints AP."""
         if measured is not detector:
             measured.set_weights(detector.get_weights())
         evaluation = evaluate_split(model, keep=_num_kept(config))
-        print("\n" + format_metrics(evaluation.ap))
+        print(f"\n{evaluation.seen}\n{format_metrics(evaluation.ap)}")
         return evaluation
 
     return measure

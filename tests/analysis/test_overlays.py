@@ -18,6 +18,7 @@ from mobilenetdet.config.storage import to_json
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places, write_evaluation
 from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
@@ -43,6 +44,7 @@ def evaluation(small_config: DetectionConfig) -> Evaluation:
         {frame.frame_id: frame.objects for frame in frames},
         found,
         {frame.frame_id: frame.encoded for frame in frames},
+        SeenInSplit("val", len(frames), (), complete=True),
     )
 
 

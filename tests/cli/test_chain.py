@@ -35,6 +35,26 @@ def test_train_leaves_config_weights_and_ap(run_dir: Path):
     assert (run_dir / "best_f1_scores.json").is_file()
 
 
+def test_eval_says_how_many_frames_were_trained_on(run_dir: Path, tmp_path: Path, capsys):
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path), "--eval.num_overlays"]
+    for split, count, line in (
+        ("val", 0, "0 of 4 val frames were trained on\nKITTI 2D AP"),
+        (
+            "train",
+            8,
+            "warning: 8 of 8 train frames were trained on: 000000, 000001, 000002; AP on ",
+        ),
+    ):
+        eval_command.main([*arguments, "0", "--split", split, "--report"])
+        assert line in capsys.readouterr().out
+        metrics = json.loads((tmp_path / "eval/metrics.json").read_text())
+        assert metrics["frames_seen_in_training"] == count
+        report = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
+        assert f"training: {count} of {metrics['frames']} {split} frames were trained on" in report
+    with pytest.raises(ValueError, match="--strict (.|\n)*8 of 8 train frames were trained on"):
+        eval_command.main([*arguments, "0", "--split", "train", "--strict"])
+
+
 def test_eval_reads_the_config_of_the_run(run_dir: Path, tmp_path: Path, capsys):
     arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path), "--eval.num_overlays"]
     assert eval_command.main([*arguments, "2", "--eval.protocol", "pre2017"]) == 0

@@ -4,6 +4,8 @@ import cv2
 import pytest
 
 from mobilenetdet.cli.inspect_records import main
+from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen
+from mobilenetdet.records.frame_hashes import hash_frames
 
 
 def test_it_counts_and_draws(small_kitti, tmp_path, capsys):
@@ -27,6 +29,18 @@ def test_no_montage(small_kitti, tmp_path, capsys):
     main(["--records_dir", records, "--montage", str(picture), "--num_frames", "0"])
     assert "montage" not in capsys.readouterr().out
     assert not picture.exists()
+
+
+def test_frames_of_an_older_run_are_listed(small_kitti, tmp_path, capsys):
+    path = tmp_path / "frames_seen.json"
+    records = str(small_kitti / "tfrecord")
+    command = ["--records_dir", records, "--num_frames", "0", "--frames_seen", str(path)]
+    main([*command, "--split", "train"])
+    assert f"{path}: 8 frames of train" in capsys.readouterr().out
+    hashes = hash_frames(records, "train").values()
+    assert read_frames_seen(path) == FramesSeen(frozenset(hashes), complete=True)
+    with pytest.raises(FileExistsError, match="frames_seen.json is there"):
+        main(command)
 
 
 def test_no_records(tmp_path):

@@ -8,6 +8,8 @@ import numpy as np
 from mobilenetdet.cli.options import DEFAULT_PRESET
 from mobilenetdet.cli.predict import main
 from mobilenetdet.config.presets import make_preset
+from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_by_shipped_weights
+from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.runs import open_run
 
 
@@ -20,6 +22,15 @@ def test_it_is_small_and_says_what_it_is():
     config = run.read_config()
     assert config.model.levels == make_preset(DEFAULT_PRESET).model.levels
     assert len(config.postprocess.calibration) == config.num_classes
+
+
+def test_it_knows_the_frames_that_it_was_trained_on(shared_dir: Path):
+    seen = read_frames_seen(open_run("ssd_fpn").frames_seen_file)
+    assert seen is not None and seen.complete and len(seen.hashes) == 525
+    layout = KittiLayout(shared_dir / "kitti")
+    (line,) = seen_by_shipped_weights(layout, "train", layout.read_image_set("train"))
+    assert line.startswith("525 of 525 train frames were trained on: 000000, 000003, 000007; by")
+    assert seen_by_shipped_weights(layout, "val", layout.read_image_set("val")) == []
 
 
 def test_a_photo_is_all_that_predict_needs(tmp_path: Path, monkeypatch):

@@ -1,13 +1,20 @@
 """The conversion command as a user runs it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mobilenetdet.cli import kitti_split
 from mobilenetdet.cli.tf_convert_data import Options, main
+from mobilenetdet.kitti import frames_seen
+from mobilenetdet.kitti.frames_seen import FramesSeen, frame_hash, write_frames_seen
+from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.runs import RunDir
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/tf_convert_data.py"
 
@@ -40,6 +47,51 @@ def test_the_records_follow_the_data_set(small_kitti, tmp_path):
         (tmp_path / folder).symlink_to(small_kitti / folder)
     main(["--dataset_root", str(tmp_path), "--split", "val"])
     assert len(shard_paths(tmp_path / "tfrecord", "val")) == 4
+
+
+@pytest.fixture
+def own_kitti(small_kitti, tmp_path):
+    """The frames of `small_kitti`, with lists of its own."""
+    root = tmp_path / "KITTI"
+    root.mkdir()
+    (root / "training").symlink_to(small_kitti / "training")
+    shutil.copytree(small_kitti / "ImageSets", root / "ImageSets")
+    return root
+
+
+def test_frames_on_both_sides_are_said_and_refused_if_strict(own_kitti, tmp_path, capsys):
+    KittiLayout(own_kitti).write_image_set("val", ["000007", "000008", "000009"])
+    line = "1 of 3 frames of val.txt are in train.txt, too: 000007; AP on them flatters"
+    with pytest.raises(ValueError, match=line):
+        main(arguments(own_kitti, tmp_path / "out", "--strict"))
+    assert not (tmp_path / "out").exists()
+    assert main(arguments(own_kitti, tmp_path / "out", "--split", "val")) == 0
+    assert capsys.readouterr().out.startswith(f"warning: {line}\n")
+
+
+@pytest.fixture
+def known_frames(own_kitti, tmp_path, monkeypatch):
+    """Weights that ship and were trained on the frames 000005 and 000010."""
+    layout, run = KittiLayout(own_kitti), RunDir(tmp_path / "shipped", "mine")
+    seen = {i: frame_hash(i, read_objects(layout.label_path(i))) for i in ("000005", "000010")}
+    write_frames_seen(run.frames_seen_file, FramesSeen(frozenset(seen.values())))
+    monkeypatch.setattr(frames_seen, "shipped_weights", lambda: {"mine": run})
+
+
+def test_frames_that_the_shipped_weights_know_are_said(known_frames, own_kitti, tmp_path, capsys):
+    assert main(arguments(own_kitti, tmp_path / "out", "--strict")) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == (
+        "1 of 4 val frames were trained on: 000010; by the weights that ship, mine, whose AP "
+        "would flatter there"
+    )
+
+
+def test_the_split_says_so_too(known_frames, own_kitti, capsys):
+    shutil.rmtree(own_kitti / "ImageSets")
+    kitti_split.main(["--kitti_root", str(own_kitti), "--val_fraction", "0.9"])
+    printed = capsys.readouterr().out
+    assert "1 of 11 val frames were trained on: 000005; by the weights that ship, mine" in printed
 
 
 def test_one_split(small_kitti, tmp_path, capsys):

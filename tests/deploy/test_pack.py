@@ -15,6 +15,7 @@ from mobilenetdet.config.storage import to_json
 from mobilenetdet.deploy.pack import halve_weights, pack_run
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.runs import RunDir, open_run
@@ -102,6 +103,22 @@ def test_the_card_says_data_licence_and_ap(packed: Path):
         "random weights",
     ):
         assert words in card
+
+
+def test_the_frames_of_the_training_go_with_the_weights(run_dir: Path, packed: Path, tmp_path):
+    assert not (packed / "frames_seen.json").exists()
+    assert "trained on is not known" in (packed / "README.md").read_text()
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    seen = FramesSeen(frozenset({"a" * 12, "b" * 12}))
+    write_frames_seen(run / "frames_seen.json", seen)
+    card = pack_run(RunDir(run), tmp_path / "more", data="twelve frames", licence="none at all")
+    assert "Frames trained on: 2, by hash in `frames_seen.json`" in card.read_text()
+    assert load_detector(tmp_path / "more").frames_seen == seen
+    # What lies there of other weights does not stay.
+    arguments = {"data": "", "licence": "", "overwrite": True}
+    pack_run(RunDir(run_dir), tmp_path / "more", **arguments)
+    assert load_detector(tmp_path / "more").frames_seen is None
 
 
 def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):

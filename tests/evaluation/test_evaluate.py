@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +22,13 @@ from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.frames_seen import FramesSeen, SeenInSplit
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records import detection_record
 from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import shard_paths
 
 
@@ -48,7 +51,8 @@ def model(small_config: DetectionConfig) -> LoadedDetector:
 
 def evaluation_of(config: DetectionConfig, found: dict[str, Detections]) -> Evaluation:
     ap = AveragePrecision.from_dict({"protocol": "current", "frames": len(found)})
-    return Evaluation(config, "val", ap, {}, found, {})
+    seen = SeenInSplit("val", len(found), (), complete=True)
+    return Evaluation(config, "val", ap, {}, found, {}, seen)
 
 
 def test_labels_come_from_the_records_as_the_files_have_them(
@@ -119,6 +123,36 @@ def test_records_and_split_can_be_named(model: LoadedDetector, small_kitti: Path
     evaluation = evaluate_split(moved, small_kitti / "tfrecord", "train")
     assert evaluation.ap.num_frames == 8
     assert evaluation.config.data.records_dir == str(small_kitti / "tfrecord")
+
+
+def test_frames_that_were_trained_on_are_counted(
+    model: LoadedDetector, small_kitti: Path, tmp_path: Path
+):
+    hashes = list(hash_frames(small_kitti / "tfrecord", "val").values())
+    for seen, count in (
+        (None, None),
+        (FramesSeen(), 0),
+        (FramesSeen(frozenset(hashes[1:])), 3),
+        (FramesSeen(complete=False), None),
+    ):
+        evaluation = evaluate_split(replace(model, frames_seen=seen))
+        path = write_evaluation(evaluation, OutputFolder(tmp_path))
+        metrics = json.loads(path.read_text())
+        assert (metrics["frames_seen_in_training"], metrics["frames"]) == (count, 4)
+        assert list(AveragePrecision.from_dict(metrics)) == list(evaluation.ap)
+        if count:
+            assert evaluation.seen.frame_ids == ("000009", "000010", "000011")
+
+
+def test_a_frame_twice_in_the_records_is_refused(model: LoadedDetector, small_kitti, tmp_path):
+    records = tmp_path / "tfrecord"
+    shutil.copytree(small_kitti / "tfrecord", records)
+    manifest = json.loads((records / "val.json").read_text())
+    shutil.copy(records / "val_000.tfrecord", records / "val_001.tfrecord")
+    manifest["shards"][1]["num_bytes"] = manifest["shards"][0]["num_bytes"]
+    (records / "val.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"val_001.*frame 000008 is in .*val_000.*--overwrite"):
+        evaluate_split(model, records)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,47 @@ def test_inverted_boxes_are_counted():
     ]
 
 
+def concatenated(first: KittiObjects, second: KittiObjects) -> KittiObjects:
+    return KittiObjects.from_detections(
+        *(
+            np.concatenate([getattr(frame, name) for frame in (first, second)])
+            for name in ("types", "boxes_xyxy", "scores")
+        )
+    )
+
+
+def test_detections_written_twice_are_found():
+    results = make_results()
+    results.detections[:] = [concatenated(frame, frame) for frame in results.detections]
+    assert check_results(results) == [
+        "60 of 60 frames hold detections of one class on the same box (180 of 360 detections "
+        "repeat another; was suppression skipped?): 000000, 000001, 000002"
+    ]
+
+
+def test_boxes_that_were_not_suppressed_are_found():
+    results = make_results()
+    for index in (7, 9):
+        frame = results.detections[index]
+        near = KittiObjects.from_detections(
+            frame.types, frame.boxes_xyxy + [0.5, 0.5, 0, 0], frame.scores / 2
+        )
+        results.detections[index] = concatenated(frame, near)
+    (finding,) = check_results(results)
+    assert finding.startswith("2 of 60 frames") and "(6 of 186 detections" in finding
+
+
+def test_near_boxes_of_other_classes_and_few_repeats_are_fine():
+    results = make_results()
+    frame = results.detections[0]
+    other = KittiObjects.from_detections(
+        np.roll(frame.types, 1), frame.boxes_xyxy, frame.scores / 2
+    )
+    results.detections[0] = concatenated(frame, other)
+    results.detections[1] = concatenated(results.detections[1], results.detections[1][:1])
+    assert check_results(results) == []
+
+
 def test_names_that_match_nothing_are_named():
     findings = check_results(make_results(rename={"Car": "Cars", "Pedestrian": "vehicle"}))
     assert any("60 detections are of type 'Cars'" in f and "mean Car?" in f for f in findings)

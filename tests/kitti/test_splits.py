@@ -2,12 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
     LeakCounts,
     Split,
     count_leaks,
     describe_leaks,
     drive_split,
+    list_overlaps,
     published_split,
     random_split,
     read_drive_mapping,
@@ -22,6 +24,27 @@ MAPPING = {
 
 ids = st.sets(st.integers(0, 9999).map("{:06d}".format), min_size=2, max_size=50)
 fractions = st.floats(0.01, 0.99)
+
+
+def test_frames_in_a_list_to_train_on_and_in_one_to_measure_on(tmp_path):
+    layout = KittiLayout(tmp_path)
+    assert list_overlaps(layout, []) == []
+    layout.write_image_set("train", FRAMES[:12])
+    layout.write_image_set("val", FRAMES[12:])
+    layout.write_image_set("trainval", FRAMES)
+    layout.write_image_set("train_few", FRAMES[:3])
+    assert list_overlaps(layout, ["train", "val", "trainval", "train_few"]) == []
+    layout.write_image_set("val", FRAMES[8:])
+    line = "4 of 12 frames of val.txt are in train.txt, too: 000008, 000009, 000010"
+    for splits in (["train", "val"], ["val"], ["train"]):
+        assert list_overlaps(layout, splits) == [f"{line}; AP on them flatters"]
+    layout.write_image_set("test", FRAMES[2:4])
+    found = [line.partition(", too")[0] for line in list_overlaps(layout, ["test", "train_few"])]
+    assert found == [
+        "1 of 2 frames of test.txt are in train_few.txt",
+        "2 of 2 frames of test.txt are in train.txt",
+        "4 of 12 frames of val.txt are in train.txt",
+    ]
 
 
 @given(ids, fractions, st.integers())

@@ -1,18 +1,21 @@
 """The files of a split, complete and not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from mobilenetdet.records.shards import (
     Manifest,
     Shard,
+    count_frames,
     manifest_path,
     read_manifest,
     shard_name,
     shard_paths,
     write_manifest,
 )
+from mobilenetdet.records.tfrecord import write_record
 
 
 def shard(index, **changes):
@@ -69,6 +72,29 @@ def test_a_damaged_manifest(tmp_path, text):
     (tmp_path / "train.json").write_text(text)
     with pytest.raises(ValueError, match=r"train\.json is not the manifest"):
         shard_paths(tmp_path, "train")
+
+
+def test_a_manifest_whose_totals_were_edited(tmp_path):
+    write_set(tmp_path, shard(0))
+    fields = json.loads((tmp_path / "train.json").read_text())
+    fields["shards"][0]["num_frames"] = 1
+    (tmp_path / "train.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match=r"train\.json was edited: .* --overwrite"):
+        shard_paths(tmp_path, "train")
+
+
+@pytest.mark.parametrize(("counted", "listed"), [(0, 2), (1, 2), (3, 2)])
+def test_a_shard_with_another_number_of_frames(tmp_path, counted, listed):
+    item = shard(0, num_frames=listed)
+    with (tmp_path / item.name).open("wb") as file:
+        for _ in range(counted):
+            write_record(file, [b"frame"])
+    size = (tmp_path / item.name).stat().st_size
+    manifest = Manifest("train", 1, 0, {}, (replace(item, num_bytes=size),))
+    write_manifest(manifest_path(tmp_path, "train", partial=False), manifest)
+    message = rf"train_000\.tfrecord holds {counted} frames and train\.json says 2; .*--overwrite"
+    with pytest.raises(ValueError, match=message):
+        count_frames(tmp_path, "train")
 
 
 def test_a_manifest_of_another_version(tmp_path):

@@ -1,0 +1,160 @@
+"""The frames that weights were trained on, so that an AP on these is not taken for one on others.
+
+A frame goes by a hash of its id and its labels. Ids alone are the same in all data sets in KITTI's
+format, and a hash of the image would change when records are written as JPEG, and cost reading all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.findings import count_named
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.kitti.results import read_label_files
+from mobilenetdet.runs import FRAMES_SEEN_FILE, shipped_weights
+
+_HASH_BYTES = 6
+# Records keep coordinates to this many decimals; whole pixels hide what further ones lost.
+_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class FramesSeen:
+    """The frames that weights were trained on.
+
+    Attributes:
+        hashes: of the frames, see `frame_hash`.
+        complete: whether there are no others; false where the training began from weights that
+            have no such record.
+    """
+
+    hashes: frozenset[str] = frozenset()
+    complete: bool = True
+
+    def __or__(self, other: FramesSeen) -> FramesSeen:
+        """Returns the frames of both."""
+        return FramesSeen(self.hashes | other.hashes, self.complete and other.complete)
+
+
+@dataclass(frozen=True)
+class SeenInSplit:
+    """How much of a split weights were trained on.
+
+    Attributes:
+        split: such as "val".
+        num_frames: of the split.
+        frame_ids: of those that were trained on.
+        complete: whether these are surely all.
+    """
+
+    split: str
+    num_frames: int
+    frame_ids: tuple[str, ...]
+    complete: bool
+
+    @property
+    def count(self) -> int | None:
+        """The number of frames that were trained on; None if nothing is known."""
+        return len(self.frame_ids) if self.complete or self.frame_ids else None
+
+    def __str__(self) -> str:
+        """Says how many frames were trained on, and names the first."""
+        if self.count is None:
+            total = f"{self.num_frames:,} {self.split} frames"
+            return f"not known how many of {total} were trained on ({FRAMES_SEEN_FILE} is missing)"
+        what = f"{self.split} frames were trained on"
+        least = "" if self.complete else "at least "
+        if not self.frame_ids:
+            return f"0 of {self.num_frames:,} {what}"
+        return least + count_named(self.frame_ids, self.num_frames, what)
+
+    def findings(self) -> list[str]:
+        """Returns the line as a warning, if frames were trained on."""
+        return [f"{self}; AP on them flatters"] if self.frame_ids else []
+
+
+def frame_hash(frame_id: str, objects: KittiObjects) -> str:
+    """Returns what a frame goes by: 12 hexadecimal digits of its id and labels.
+
+    Args:
+        frame_id: KITTI's number of the frame.
+        objects: of the label file or of the record, in any order.
+    """
+    pixels = np.floor(np.round(objects.boxes_xyxy, _DECIMALS)).astype(np.int64).tolist()
+    rows = sorted(zip(objects.types.tolist(), pixels, strict=True))
+    content = repr((frame_id, rows)).encode()
+    return hashlib.blake2b(content, digest_size=_HASH_BYTES).hexdigest()
+
+
+def seen_in_split(seen: FramesSeen | None, hashes: Mapping[str, str], split: str) -> SeenInSplit:
+    """Counts the frames of a split that weights were trained on.
+
+    Args:
+        seen: by the weights; None if nothing is known.
+        hashes: of the frames of the split, by their ids.
+        split: its name.
+    """
+    known = seen or FramesSeen(complete=False)
+    frame_ids = tuple(i for i, value in hashes.items() if value in known.hashes)
+    return SeenInSplit(split, len(hashes), frame_ids, known.complete)
+
+
+def read_frames_seen(path: Path) -> FramesSeen | None:
+    """Reads the record of a run or a pack; None if there is none.
+
+    Raises:
+        ValueError: the file is no such record.
+    """
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        hashes, complete = values["hashes"], values["complete"]
+        if not isinstance(hashes, list) or not all(isinstance(value, str) for value in hashes):
+            raise TypeError("hashes are a list of strings")
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} does not list the frames that were trained on ({error!r}); remove it, and "
+            "write it again with mobilenetdet inspect_records --frames_seen"
+        ) from None
+    return FramesSeen(frozenset(hashes), bool(complete))
+
+
+def write_frames_seen(path: Path, seen: FramesSeen) -> None:
+    """Writes the record of a run."""
+    values = {"frames": len(seen.hashes), "complete": seen.complete, "hashes": sorted(seen.hashes)}
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+
+
+def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable[str]) -> list[str]:
+    """Returns a line for each of the weights that ship and were trained on frames of a split.
+
+    Args:
+        layout: the KITTI folder.
+        split: name of the split.
+        frame_ids: of the split; all have a label file.
+
+    Raises:
+        ValueError: a label file is damaged.
+    """
+    frame_ids = list(frame_ids)
+    labels = read_label_files(layout.label_dir, frame_ids)
+    hashes = {i: frame_hash(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
+    found = [
+        (name, seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split))
+        for name, run in shipped_weights().items()
+    ]
+    return [
+        f"{seen}; by the weights that ship, {name}, whose AP would flatter there"
+        for name, seen in found
+        if seen.frame_ids
+    ]

@@ -1,0 +1,56 @@
+"""The frames of a split by their hashes, with a check of the records on the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mobilenetdet.kitti.frames_seen import frame_hash
+from mobilenetdet.records.detection_record import RecordFrame, decode_record
+from mobilenetdet.records.shards import (
+    manifest_path,
+    read_manifest,
+    record_fingerprint,
+    repair_hint,
+    shard_paths,
+)
+from mobilenetdet.records.tfrecord import payload_checksum, read_records
+
+
+def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, str]:
+    """Reads a split and returns the hash of each frame by its id; see `frame_hash`.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: a shard is damaged or does not hold what its conversion has written, or a frame
+            is in the split twice; names file and remedy.
+    """
+    paths = shard_paths(records_dir, split)
+    manifest = read_manifest(manifest_path(records_dir, split, partial=False))
+    hashes: dict[str, str] = {}
+    found_in: dict[str, Path] = {}
+    for path, shard in zip(paths, manifest.shards, strict=True):
+        fingerprint = 0
+        for payload in read_records(path):
+            frame = _decode(payload, path)
+            if frame.frame_id in hashes:
+                raise ValueError(
+                    f"{path}: frame {frame.frame_id} is in {found_in[frame.frame_id]} already; "
+                    + repair_hint(records_dir, split)
+                )
+            hashes[frame.frame_id] = frame_hash(frame.frame_id, frame.objects)
+            found_in[frame.frame_id] = path
+            fingerprint += record_fingerprint(frame.frame_id, payload_checksum(payload))
+        if fingerprint % 2**64 != shard.fingerprint:
+            raise ValueError(
+                f"{path} does not hold the frames that {split}.json lists: it was edited or "
+                f"replaced; {repair_hint(records_dir, split)}"
+            )
+    return hashes
+
+
+def _decode(payload: bytes, path: Path) -> RecordFrame:
+    try:
+        return decode_record(payload)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,58 @@
+"""Which frames a run trains on, and whether it is measured on some of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.findings import count_named, report_findings
+from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, seen_in_split
+from mobilenetdet.records.frame_hashes import hash_frames
+from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights
+
+
+def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = False) -> FramesSeen:
+    """Returns the frames that a run trains on, and warns of those that it is measured on.
+
+    Reads the records of both splits once.
+
+    Args:
+        config: of the run.
+        run: may hold an unfinished run, whose frames count, too.
+        strict: makes errors of the warnings.
+
+    Raises:
+        FileNotFoundError: a split is not converted, or there are no such weights to begin from.
+        ValueError: the records are damaged; with `strict`, the validation split holds frames of
+            the training.
+    """
+    data = config.data
+    train, val = (hash_frames(data.records_dir, s) for s in (data.train_split, data.val_split))
+    own, before = FramesSeen(frozenset(train.values())), _seen_before(config, run)
+    findings = []
+    if shared := seen_in_split(own, val, data.val_split).frame_ids:
+        what = f"{data.val_split} frames are in the split {data.train_split}, too"
+        findings.append(f"{count_named(shared, len(val), what)}; AP on them flatters")
+    earlier = seen_in_split(before, val, data.val_split).frame_ids
+    if only_earlier := [i for i in earlier if i not in shared]:
+        what = f"{data.val_split} frames were trained on by the weights that this run begins from"
+        findings.append(f"{count_named(only_earlier, len(val), what)}; AP on them flatters")
+    report_findings(findings, strict=strict)
+    return own | before
+
+
+def _seen_before(config: DetectionConfig, run: RunDir) -> FramesSeen:
+    """The frames that a run has seen before its next epoch."""
+    earlier = read_frames_seen(run.frames_seen_file) if run.state_file.is_file() else None
+    if earlier is not None:  # the weights that it began from may be gone by now
+        return earlier
+    model = config.model
+    seen = FramesSeen()
+    if model.detector_weights:
+        path = find_detector_weights(model.detector_weights)
+        seen |= read_frames_seen(path.with_name(FRAMES_SEEN_FILE)) or FramesSeen(complete=False)
+    if model.weights not in ("none", "imagenet"):
+        # Weights of classifiers have no such record and have seen no frame; those of runs have one.
+        path = Path(model.weights).with_name(FRAMES_SEEN_FILE)
+        seen |= read_frames_seen(path) or FramesSeen()
+    return seen
