@@ -53,15 +53,13 @@ class Options:
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
-    # Lowest score, 0 to 1, in pictures and result files. By default pictures have what scores as
-    # high as the best F1 of its class or higher, as training or this command has measured it
-    # (eval.best_f1_scores), and files have every detection. AP is of every detection.
+    # Lowest score in pictures and files, 0 to 1; by default that of the best F1 in pictures.
     score: float | None = None
     # Where to write, beside files of others; by default the run directory.
     output_dir: Path | None = None
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html: errors and their costs, parts, worst frames.
+    # Explains the AP in eval/report.html: errors, their costs, worst frames.
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False

@@ -44,9 +44,8 @@ class Options:
     overwrite: bool = False
     # What to write: overlay (pictures), kitti (result files), json (one file).
     format: tuple[Format, ...] = ("overlay",)
-    # Lowest score, 0 to 1, in pictures and files. By default pictures and the count have what
-    # scores as high as the best F1 of its class or higher, as training or eval has measured it
-    # (eval.best_f1_scores; where it has not: 0.5), and files have every detection.
+    # Lowest score in pictures and files, 0 to 1; by default pictures begin at the best F1 of each
+    # class (0.5 if not measured), and files have every detection.
     score: float | None = None
     # Larger images are refused before they are decoded, which takes 3 bytes a pixel or more.
     max_megapixels: float = MAX_MEGAPIXELS

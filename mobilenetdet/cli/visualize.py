@@ -53,9 +53,7 @@ class Options:
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
     frames: tuple[str, ...] = ()
-    # Lowest score, 0 to 1, of the detections that are drawn. By default those that score as high
-    # as the best F1 of their class or higher, as training or eval has measured it
-    # (eval.best_f1_scores; where it has not: 0.5).
+    # Lowest score that is drawn, 0 to 1; by default that of the best F1, or 0.5 if not measured.
     score: float | None = None
     # Where the pictures go; by default a folder named after them in the run directory. Files of
     # others in there stay as they are.

@@ -20,18 +20,16 @@ class EvalConfig:
     # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
     # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
     min_overlaps: dict[str, float] = field(default_factory=dict)
-    # Limits of easy, moderate and hard, by class: its name and, three times, lowest height in
-    # pixels, highest occlusion (0 to 3), highest truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
+    # Limits of easy, moderate, hard, by class: its name and, three times, lowest height (pixels),
+    # highest occlusion (0 to 3) and truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
     difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # Images a step, 1 or more; 1 takes the least memory.
     batch_size: PositiveInt = 4
     # Number of frames to draw, spread over the split; 0 = none.
     num_overlays: NonNegativeInt = 24
-    # Lowest score of a detection that is drawn and counted, 0 to 1, of the classes for which no
-    # eval.best_f1_scores is known.
+    # Lowest score that is drawn of classes without the next.
     overlay_score: Share = 0.5
-    # Score of the best F1 at difficulty moderate, by class: Car 0.43 Cyclist 0.22. Detections are
-    # drawn and counted from there on. Training measures it on data.val_split.
+    # Lowest score drawn, by class (best F1).
     best_f1_scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
