@@ -14,6 +14,7 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.models.weights import first_non_finite, named_weights
+from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
 from mobilenetdet.training.checkpoint import RunState, diverged_text
 from mobilenetdet.training.optimizers import FIGURES, figures_of
@@ -181,8 +182,8 @@ def _logged_epochs(folder: Path) -> set[int]:
     epochs = set()
     for path in sorted(folder.glob("events.out.tfevents.*")):
         # A record that a kill has cut off ends its file.
-        with contextlib.suppress(tf.errors.DataLossError):
-            for event in tf.compat.v1.train.summary_iterator(str(path)):
+        with contextlib.suppress(ValueError):
+            for event in map(tf.compat.v1.Event.FromString, read_records(path)):
                 if any(value.tag == _LOSS_TAG for value in event.summary.value):
                     epochs.add(event.step)
     return epochs
