@@ -19,7 +19,7 @@ from mobilenetdet.findings import report_findings
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
-from mobilenetdet.kitti.result_checks import check_results
+from mobilenetdet.kitti.result_checks import check_convention, check_results
 from mobilenetdet.kitti.results import (
     ResultSet,
     read_frame_ids,
@@ -27,6 +27,7 @@ from mobilenetdet.kitti.results import (
     read_result_set,
 )
 from mobilenetdet.kitti.self_check import check_labels
+from mobilenetdet.kitti.value_checks import InvertedBoxError
 from mobilenetdet.records.encoded_image import decode_image
 
 
@@ -110,12 +111,24 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if options.result_dir is None:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
-    results = read_result_set(options.label_dir, options.result_dir, frame_ids)
+    results = _read(options.label_dir, options.result_dir, frame_ids, task)
     report_findings(_findings(results, task, options), strict=options.strict)
     _score(results, task, options)
     if options.errors or options.plots or options.report:
         _explain(results, task, options)
     return 0
+
+
+def _read(
+    label_dir: Path, result_dir: Path, frame_ids: list[str] | None, task: EvalTask
+) -> ResultSet:
+    try:
+        return read_result_set(label_dir, result_dir, frame_ids)
+    except InvertedBoxError as error:
+        # One box tells where it is; all of them tell what they were meant as.
+        kept = read_result_set(label_dir, result_dir, frame_ids, allow_inverted=True)
+        lines = [str(error), *check_convention(kept, task)]
+        raise ValueError("\n  ".join(lines)) from None
 
 
 def _score(results: ResultSet, task: EvalTask, options: Options) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.kitti.format_hints import columns_hint
+from mobilenetdet.kitti.value_checks import check_values
 from mobilenetdet.text_file import read_text
 
 COLUMNS = (
@@ -28,8 +29,6 @@ _NUM_LABEL_COLUMNS, _NUM_RESULT_COLUMNS = 15, 16
 # What each numeric column holds where nothing is known; boxes and scores are always known.
 _UNKNOWN = (-1.0, -1.0, UNKNOWN_ALPHA, *[None] * 4, *[-1.0] * 3, *[UNKNOWN_LOCATION] * 3)
 _UNKNOWN += (UNKNOWN_ROTATION, None)
-# Results carry nothing in `occluded`; this bound only keeps the value an integer.
-_MAX_RESULT_OCCLUDED = 99
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,20 +109,24 @@ class KittiObjects:
         return _from_columns(types, numbers)
 
 
-def parse_objects(text: str, source: str, *, with_scores: bool | None = None) -> KittiObjects:
+def parse_objects(
+    text: str, source: str, *, with_scores: bool | None = None, allow_inverted: bool = False
+) -> KittiObjects:
     """Returns the objects of a label text (15 columns) or of a result text (16 columns).
 
-    Blank lines are passed over. Labels have to make sense (no box with right < left or bottom <
-    top, `occluded` -1 to 3, `truncated` -1 or 0 to 1). Result boxes are kept as they are, as
-    KITTI's own evaluation does, and its other fields are not looked at.
+    Blank lines are passed over. Boxes may reach over the border of an image, but not beyond any,
+    and have no negative side. Labels have to make sense (`occluded` -1 to 3, `truncated` -1 or 0
+    to 1, no place that no camera sees); these fields of results are not looked at.
 
     Args:
         text: the content of a file.
         source: its name, for messages.
         with_scores: True requires result lines, False label lines, None takes either. An empty
             text gives a result frame for True, else a label frame.
+        allow_inverted: takes boxes with right < left or bottom < top, to find out what they are.
 
     Raises:
+        InvertedBoxError: a box has a negative side.
         ValueError: a line is damaged or the lines differ in kind; names source:line, the field
             and the value.
     """
@@ -133,11 +136,16 @@ def parse_objects(text: str, source: str, *, with_scores: bool | None = None) ->
         return KittiObjects.empty(with_scores=bool(with_scores))
     _check_column_counts(rows, source, with_scores)
     numbers = _parse_numbers(rows, source)
-    _check_values(numbers, rows, source)
+    check_values(numbers, rows, source, allow_inverted=allow_inverted)
     return _from_columns([words[0] for _, words in rows], numbers)
 
 
-def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = None) -> KittiObjects:
+def read_objects(
+    path: str | os.PathLike[str],
+    *,
+    with_scores: bool | None = None,
+    allow_inverted: bool = False,
+) -> KittiObjects:
     """Returns the objects of a label or result file; see `parse_objects`.
 
     Raises:
@@ -145,7 +153,7 @@ def read_objects(path: str | os.PathLike[str], *, with_scores: bool | None = Non
         ValueError: the file is not text, or a line is damaged.
     """
     text = read_text(path, "KITTI label file")
-    return parse_objects(text, str(path), with_scores=with_scores)
+    return parse_objects(text, str(path), with_scores=with_scores, allow_inverted=allow_inverted)
 
 
 def format_objects(objects: KittiObjects) -> str:
@@ -220,38 +228,6 @@ def _is_finite_number(word: str) -> bool:
         return word.isascii() and "_" not in word and bool(np.isfinite(float(word)))
     except ValueError:
         return False
-
-
-def _check_values(numbers: np.ndarray, rows: list[tuple[int, list[str]]], source: str) -> None:
-    truncated, occluded = numbers[:, 0], numbers[:, 1]
-
-    def refuse(bad: np.ndarray, describe) -> None:
-        if bad.any():
-            number, words = rows[int(np.argmax(bad))]
-            raise ValueError(f"{source}:{number}: {describe(words)}")
-
-    if numbers.shape[1] == _NUM_RESULT_COLUMNS - 1:
-        bad = (occluded != np.rint(occluded)) | (np.abs(occluded) > _MAX_RESULT_OCCLUDED)
-        refuse(bad, lambda w: f"occluded is {w[2]!r}, expected -1 (not known) in a result")
-        return
-    bad = (occluded != np.rint(occluded)) | (occluded < -1) | (occluded > 3)
-    refuse(bad, lambda w: f"occluded is {w[2]!r}, expected one of -1, 0, 1, 2, 3")
-    bad = ((truncated < 0) & (truncated != -1)) | (truncated > 1)
-    refuse(bad, lambda w: f"truncated is {w[1]!r}, expected -1 (not known) or 0 to 1")
-    refuse(
-        numbers[:, 5] < numbers[:, 3],
-        lambda w: (
-            f"box {' '.join(w[4:8])} has right {w[6]!r} < left {w[4]!r}; "
-            "the order is left top right bottom"
-        ),
-    )
-    refuse(
-        numbers[:, 6] < numbers[:, 4],
-        lambda w: (
-            f"box {' '.join(w[4:8])} has bottom {w[7]!r} < top {w[5]!r}; "
-            "the order is left top right bottom"
-        ),
-    )
 
 
 def _from_columns(types: Sequence[str] | np.ndarray, numbers: np.ndarray) -> KittiObjects:

@@ -53,8 +53,7 @@ def check_results(results: ResultSet, task: EvalTask = KITTI_TASK) -> list[str]:
         _check_classes,
         _check_scores,
         _check_repeated,
-        _check_inverted,
-        _check_convention,
+        check_convention,
     )
     return [finding for check in checks for finding in check(results, task)]
 
@@ -145,20 +144,16 @@ def _count_repeated(frame: KittiObjects) -> int:
     return int(np.tril(same, -1).any(axis=1).sum())
 
 
-def _check_inverted(results: ResultSet, task: EvalTask) -> Iterator[str]:
-    bad_frames = [
-        frame_id
-        for frame_id, frame in zip(results.frame_ids, results.detections, strict=True)
-        if (frame.boxes_xyxy[:, 2:] < frame.boxes_xyxy[:, :2]).any()
-    ]
-    if bad_frames:
-        what = "frames have boxes with right < left or bottom < top"
-        found = count_named(bad_frames, len(results.frame_ids), what)
-        yield f"{found}; the order is left top right bottom"
+def check_convention(results: ResultSet, task: EvalTask) -> Iterator[str]:
+    """Looks for boxes that would fit the labels if they were read in another order or resolution.
 
+    Args:
+        results: what is to be scored; the boxes may have negative sides.
+        task: the classes that it is scored for.
 
-def _check_convention(results: ResultSet, task: EvalTask) -> Iterator[str]:
-    """Boxes that would fit the labels if they were written differently."""
+    Yields:
+        One line for each reading that fits far better.
+    """
     chosen = [i for i, frame in enumerate(results.labels) if _is_scored(frame, task).any()]
     step = -(-len(chosen) // _NUM_TRIED_FRAMES) or 1
     labels = [results.labels[i] for i in chosen[::step]]

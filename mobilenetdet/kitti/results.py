@@ -91,7 +91,11 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
 
 
 def read_result_set(
-    label_dir: Path, result_dir: Path, frame_ids: Sequence[str] | None = None
+    label_dir: Path,
+    result_dir: Path,
+    frame_ids: Sequence[str] | None = None,
+    *,
+    allow_inverted: bool = False,
 ) -> ResultSet:
     """Reads labels NNNNNN.txt and results NNNNNN.txt.
 
@@ -101,6 +105,8 @@ def read_result_set(
         frame_ids: the frames of the split; by default every frame that has a label file. One
             without result file counts as empty: a detector that leaves such files out would
             otherwise be scored on the frames that suit it.
+        allow_inverted: takes detections with right < left or bottom < top, to find out what they
+            are.
 
     Raises:
         FileNotFoundError: a folder does not exist or is empty, or a frame has no label.
@@ -114,7 +120,9 @@ def read_result_set(
     frame_ids = list(frame_ids)
     labels = read_label_files(label_dir, frame_ids)
     detections = [
-        read_objects(result_dir / f"{frame_id}.txt", with_scores=True)
+        read_objects(
+            result_dir / f"{frame_id}.txt", with_scores=True, allow_inverted=allow_inverted
+        )
         if frame_id in with_result
         else KittiObjects.empty(with_scores=True)
         for frame_id in frame_ids

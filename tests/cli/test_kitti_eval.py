@@ -97,6 +97,21 @@ def test_warnings_are_errors_if_strict(folders):
         main(arguments(folders, "--strict"))
 
 
+def test_boxes_of_width_and_height_are_refused_with_what_they_are(folders):
+    _, result_dir = folders
+    for path in result_dir.iterdir():
+        rows = [line.split() for line in path.read_text().splitlines()]
+        for row in rows:
+            row[6], row[7] = (f"{float(row[i + 2]) - float(row[i]):.2f}" for i in (4, 5))
+        path.write_text("".join(" ".join(row) + "\n" for row in rows))
+    with pytest.raises(ValueError) as error:
+        main(arguments(folders))
+    first, *more = str(error.value).splitlines()
+    box = "box 400.00 150.00 30.00 50.00 has right '30.00' < left '400.00'"
+    assert first == f"{result_dir / '000000.txt'}:2: {box}; the order is left top right bottom"
+    assert len(more) == 1 and "read as left top width height they would fit 135" in more[0]
+
+
 def test_frames_whose_files_are_left_out_count_as_empty(folders, tmp_path, capsys):
     label_dir, result_dir = folders
     for index in range(1, 45, 2):

@@ -13,6 +13,7 @@ from mobilenetdet.kitti.labels import (
     read_objects,
     write_objects,
 )
+from mobilenetdet.kitti.value_checks import InvertedBoxError
 
 CAR = "Car 0.88 3 -0.69 0.00 192.37 402.31 374.00 1.60 1.57 3.23 -2.70 1.74 3.68 -1.29"
 DONT_CARE = "DontCare -1 -1 -10 800.38 163.67 825.45 184.07 -1 -1 -1 -1000 -1000 -1000 -10"
@@ -137,13 +138,20 @@ def test_labels_and_results_are_not_mixed(text, with_scores, words):
         assert word in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "box",
-    ["10 10 10 10", "10 10 5 20", "10 10 20 5"],  # no size, right < left, bottom < top
-)
+# No size, over the borders of the image, at the ends of what is taken.
+@pytest.mark.parametrize("box", ["10 10 10 10", "-40 -7.5 1300 380", "-1e5 -1e5 1e5 1e5"])
 def test_result_boxes_stay_as_they_are(box):
     line = f"Car -1 -1 -10 {box} -1 -1 -1 -1000 -1000 -1000 -10 0.5"
     assert parse_objects(line, "r").boxes_xyxy[0].tolist() == [float(v) for v in box.split()]
+
+
+@pytest.mark.parametrize("box", ["10 10 5 20", "10 10 20 5"])
+def test_result_boxes_with_a_negative_side_are_taken_only_to_look_at_them(box):
+    line = f"Car -1 -1 -10 {box} -1 -1 -1 -1000 -1000 -1000 -10 0.5"
+    with pytest.raises(InvertedBoxError, match=rf"^r:1: box {box} has (right|bottom) '5' <"):
+        parse_objects(line, "r")
+    kept = parse_objects(line, "r", allow_inverted=True)
+    assert kept.boxes_xyxy[0].tolist() == [float(v) for v in box.split()]
 
 
 def test_label_box_without_size_is_read():
@@ -180,13 +188,16 @@ def test_all_real_labels_come_back_letter_by_letter(shared_dir):
 
 
 finite = st.floats(-1e6, 1e6) | st.sampled_from([-1.0, -10.0, -1000.0, 0.0, -0.0, 0.1 + 0.2])
+pixels = st.floats(-5e4, 5e4) | st.sampled_from([0.0, -0.0, 0.1 + 0.2])
 
 
 @st.composite
 def results(draw) -> KittiObjects:
     n = draw(st.integers(0, 4))
     types = draw(st.lists(st.sampled_from(["Car", "Person_sitting", "x" * 40]), min_size=n))[:n]
-    boxes = draw(hnp.arrays(np.float64, (n, 4), elements=finite))
+    corners = draw(hnp.arrays(np.float64, (n, 2), elements=pixels))
+    sides = draw(hnp.arrays(np.float64, (n, 2), elements=st.floats(0, 5e4)))
+    boxes = np.concatenate([corners, corners + sides], axis=1)
     return KittiObjects.from_detections(
         types, boxes, draw(hnp.arrays(np.float64, n, elements=finite))
     )
@@ -199,8 +210,8 @@ def test_results_read_back_equal(objects):
 
 @given(
     numbers=hnp.arrays(np.float64, (3, 8), elements=finite),
-    corner=hnp.arrays(np.float64, (3, 2), elements=finite),
-    size=hnp.arrays(np.float64, (3, 2), elements=st.floats(0, 1e6)),
+    corner=hnp.arrays(np.float64, (3, 2), elements=pixels),
+    size=hnp.arrays(np.float64, (3, 2), elements=st.floats(0, 5e4)),
 )
 def test_labels_read_back_equal(numbers, corner, size):
     objects = KittiObjects(

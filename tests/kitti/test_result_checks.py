@@ -64,15 +64,6 @@ def test_boxes_in_another_convention_are_recognised(name, convert):
     assert "left top right bottom in pixels of the original image" in findings[0]
 
 
-def test_inverted_boxes_are_counted():
-    results = make_results()
-    results.detections[7].boxes_xyxy[1] = (30, 40, 20, 50)
-    assert check_results(results) == [
-        "1 of 60 frames have boxes with right < left or bottom < top: 000007; the order is left "
-        "top right bottom"
-    ]
-
-
 def concatenated(first: KittiObjects, second: KittiObjects) -> KittiObjects:
     return KittiObjects.from_detections(
         *(
