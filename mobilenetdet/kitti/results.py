@@ -86,8 +86,15 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
         return None
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
-        return parse_frame_ids(read_text(path, "list of frames"), str(path))
-    return [check_frame_id(frame_id, "frames") for frame_id in frames]
+        if not path.is_file():
+            raise FileNotFoundError(f"the list of frames, {path}, does not exist")
+        ids, source = parse_frame_ids(read_text(path, "list of frames"), str(path)), str(path)
+    else:
+        ids, source = [check_frame_id(str(frame_id), "frames") for frame_id in frames], "frames"
+    if not ids or len(set(ids)) < len(ids):
+        what = "names no frame" if not ids else "names a frame twice"
+        raise ValueError(f"{source} {what}; name each frame to score once")
+    return ids
 
 
 def read_result_set(

@@ -81,3 +81,17 @@ def test_ids_that_would_be_paths_and_files_of_the_system(folders):
         (folder / "._000000.txt").write_bytes(b"\0\5\x16\7 of macOS")
     (results / "000008.txt").unlink()
     assert read_result_set(labels, results).frame_ids == [f"00000{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([], "frames names no frame"),
+        (["000001", "000001"], "frames names a frame twice"),
+        ([1], "write 000001 instead of 1"),
+    ],
+)
+def test_lists_of_frames_that_cannot_be_meant(folders, frames, message):
+    (folders[1] / "000008.txt").unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        kitti_ap(*folders, frames=frames)
