@@ -6,6 +6,7 @@ Nothing here imports TensorFlow or Keras before it is called.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ def load(
         ValueError: the weights do not fit the config, or a setting is unknown, out of range or
             fixed by training.
     """
+    _start_quietly()
     from mobilenetdet.inference.loaded_detector import load_detector
     from mobilenetdet.runs import DEFAULT_WEIGHTS
 
@@ -149,6 +151,7 @@ def train(
         ValueError: no such preset or setting, or the directory holds a run with other settings
             that its weights depend on.
     """
+    _start_quietly()
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
     from mobilenetdet.training.train import train as run_training
@@ -161,3 +164,11 @@ def train(
         config = with_changes(config, overrides)
     evaluation = run_training(config, Path(run_dir), verbose=verbose)
     return TrainedRun(Path(run_dir), evaluation.ap)
+
+
+def _start_quietly() -> None:
+    """Loads TensorFlow without its messages, unless the caller has loaded it already."""
+    from mobilenetdet.quiet import import_tensorflow_quietly
+
+    if "tensorflow" not in sys.modules:
+        import_tensorflow_quietly()

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
     "cores",
+    "quiet",
     "atomic_write",
     "folder_lock",
     "file_names",

@@ -16,7 +16,6 @@ from mobilenetdet.analysis.overlays import (
 )
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.cli.score_option import asks_for_score, with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
@@ -26,6 +25,7 @@ from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.frames_seen import seen_in_split
 from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
@@ -42,9 +42,8 @@ from mobilenetdet.runs import (
 class Options:
     """Measure KITTI's official AP of a run.
 
-    Reads the config of the run directory and writes eval/metrics.json, eval/detections/NNNNNN.txt
-    in KITTI's result format, and overlays/ with a montage; with --report eval/report.html and
-    eval/analysis.json.
+    Writes eval/metrics.json, eval/detections/NNNNNN.txt in KITTI's result format, and overlays/
+    with a montage; with --report eval/report.html and eval/analysis.json.
     """
 
     # Run directory, or the name of weights that ship: ssd_fpn.

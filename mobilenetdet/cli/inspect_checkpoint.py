@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mobilenetdet.cli.options import parse
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.training.inspect import (
     STATE_PARTS,

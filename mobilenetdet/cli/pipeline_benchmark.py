@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import tyro
 
 from mobilenetdet.cli.options import parse
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
+from mobilenetdet.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import tyro
 
 from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
 from mobilenetdet.inference.sources import find_files, read_pictures
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
 

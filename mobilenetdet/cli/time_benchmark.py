@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.benchmark.timing import REFERENCE, Rounds, describe_machine, tf_keras_installed
 from mobilenetdet.cli.options import parse
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig, Precision
 from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.quiet import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.benchmark.backbone import BackboneTime

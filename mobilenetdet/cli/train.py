@@ -11,10 +11,10 @@ import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME
 from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, parse_with_config, peek
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DETECTIONS_DIR, RunDir
 
 

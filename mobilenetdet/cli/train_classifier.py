@@ -12,7 +12,7 @@ import tyro
 from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.cli.options import CONFIG_FILE, parse_with_config, peek
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import RunDir
 
 DEFAULT_PRESET = "cifar10"

@@ -11,13 +11,13 @@ import tyro
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.cli.quiet import import_tensorflow_quietly
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 

@@ -219,7 +219,10 @@ def shard_paths(
                 f"the records of {split} in {records_dir} are incomplete: their conversion was "
                 f"interrupted or is still running; {remedy} again, it goes on where it stopped"
             )
-        raise FileNotFoundError(f"no records of {split} in {records_dir}; {remedy}")
+        raise FileNotFoundError(
+            f"no records of {split} in {records_dir}; {remedy}, or name the folder that holds them "
+            "(records_dir)"
+        )
     manifest = read_manifest(complete)
     for shard in manifest.shards:
         path = Path(records_dir) / shard.name

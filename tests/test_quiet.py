@@ -5,7 +5,7 @@ import os
 import keras
 import pytest
 
-from mobilenetdet.cli import quiet
+from mobilenetdet import quiet
 from mobilenetdet.models.layers import layer_policy
 
 

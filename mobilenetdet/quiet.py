@@ -30,10 +30,10 @@ def import_tensorflow_quietly() -> None:
             import tensorflow as tf
         except ImportError:
             return
-        if keras.backend.backend() != "tensorflow":
-            return  # a context of TensorFlow's would keep the memory of the GPU
-        tf.config.list_physical_devices()
-        tf.constant(0)  # makes the context, which looks for a GPU
+        # On another backend a context of TensorFlow's would keep the memory of the GPU.
+        if keras.backend.backend() == "tensorflow":
+            tf.config.list_physical_devices()
+            tf.constant(0)  # makes the context, which looks for a GPU
     _settle_keras()
 
 
