@@ -10,13 +10,20 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.findings import report_findings
+from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import list_overlaps
-from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
+from mobilenetdet.records.kitti_convert import (
+    ConversionOptions,
+    convert_split,
+    find_damaged_images,
+    find_sources,
+)
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
+
+_MAX_LISTED_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Options:
     jpeg_quality: int | None = None
     # Adds image/key/sha256 to each record; nothing here needs it, and it takes twice the time.
     sha256: bool = False
+    # Decodes every image first, and ends with the names of those that are damaged; conversion looks
+    # at the header and the end of each. JPEG has no checksums: some damage to it shows nowhere.
+    verify: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
     # Ends before anything is written if a list to measure on shares frames with one to train on.
@@ -78,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
     for split in options.split:
+        if options.verify:
+            _verify(layout, split, options)
         start = time.perf_counter()
         manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
         print(
@@ -94,6 +106,19 @@ def main(argv: list[str] | None = None) -> int:
             for line in seen_by_shipped_weights(layout, split, frame_ids):
                 print(line)
     return 0
+
+
+def _verify(layout: KittiLayout, split: str, options: Options) -> None:
+    """Refuses a split with images that cannot be decoded whole."""
+    sources, _ = find_sources(layout, split, skip_missing=options.skip_missing)
+    if damaged := find_damaged_images(sources, options.num_workers):
+        lines = [f"  {path}: {damage}" for path, damage in damaged[:_MAX_LISTED_IMAGES]]
+        names = [Path(path).name for path, _ in damaged]
+        raise ValueError(
+            "\n".join([count_named(names, len(sources), f"images of {split} are damaged"), *lines])
+            + f"\nreplace them, or take their frames out of {layout.image_set_path(split)}"
+        )
+    print(f"{split}: all {len(sources):,} images can be decoded")
 
 
 def _convert_with_bar(

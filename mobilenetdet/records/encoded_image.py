@@ -77,6 +77,28 @@ def _open(encoded: bytes, source: str) -> Image.Image:
         raise ValueError(f"{source}: damaged image header{reason}; copy the file again") from None
 
 
+def find_damage(encoded: bytes, source: str) -> str:
+    """Decodes a whole image and returns what is wrong with it, or "".
+
+    `decode_image` returns what could be read of some damaged files; here checksums count, too. A
+    JPEG has none, so that what is changed inside of it may not be found.
+
+    Args:
+        encoded: content of the image file.
+        source: name of the file.
+    """
+    try:
+        image_header(encoded, source)
+        with _open(encoded, source) as image:
+            image.verify()  # the checksums of a PNG, and nothing of a JPEG
+        with _open(encoded, source) as image:
+            image.load()
+        decode_image(encoded, source)
+    except (OSError, SyntaxError, ValueError) as error:
+        return str(error).removeprefix(f"{source}: ")
+    return ""
+
+
 def decode_image(encoded: bytes, source: str) -> np.ndarray:
     """Decodes a JPEG or PNG file to uint8 [H, W, 3], RGB.
 

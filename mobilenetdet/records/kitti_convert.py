@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import cv2
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.detection_record import RecordFrame, frame_features
-from mobilenetdet.records.encoded_image import decode_image, image_header
+from mobilenetdet.records.encoded_image import decode_image, find_damage, image_header
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     Progress,
@@ -143,6 +144,27 @@ def find_sources(
     if not report.complete:
         raise ValueError(f"{layout.image_set_path(split)} lists no frame with image and label")
     return _stat_frames(layout, report.complete), report.num_incomplete
+
+
+def find_damaged_images(
+    sources: Sequence[FrameSource], num_workers: int | None = None
+) -> list[tuple[str, str]]:
+    """Decodes every image, which conversion does not.
+
+    Args:
+        sources: the files of the frames.
+        num_workers: threads; None takes one per core.
+
+    Returns:
+        (path, what is wrong) of each damaged image.
+    """
+
+    def check(source: FrameSource) -> tuple[str, str]:
+        encoded = Path(source.image_path).read_bytes()
+        return source.image_path, find_damage(encoded, source.image_path)
+
+    with ThreadPoolExecutor(num_workers or os.cpu_count()) as executor:
+        return [(path, damage) for path, damage in executor.map(check, sources) if damage]
 
 
 def read_source(source: FrameSource, jpeg_quality: int | None = None) -> RecordFrame:

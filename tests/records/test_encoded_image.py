@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from mobilenetdet.records.encoded_image import ImageHeader, decode_image, image_header
+from mobilenetdet.records.encoded_image import ImageHeader, decode_image, find_damage, image_header
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (37, 53, 3)).astype(np.uint8)
 
@@ -95,3 +95,20 @@ def test_real_frames(shared_dir):
         encoded = path.read_bytes()
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
         assert image_header(encoded, path.name)[1:3] == pixels.shape[:2]
+
+
+@pytest.mark.parametrize("encoded", [PNG, JPEG, encode(".png", image=IMAGE[..., 0])])
+def test_whole_images_have_no_damage(encoded):
+    assert find_damage(encoded, "a.png") == ""
+
+
+@pytest.mark.parametrize("place", [0, 20, 30, 100, len(PNG) // 2, len(PNG) - 6])
+def test_a_changed_byte_of_a_png_is_damage(place):
+    changed = bytearray(PNG)
+    changed[place] ^= 0xFF
+    assert find_damage(bytes(changed), "a.png")
+
+
+def test_a_lost_end_is_damage():
+    for encoded in (PNG, JPEG):
+        assert "cut off" in find_damage(encoded[: len(encoded) // 2], "a")
