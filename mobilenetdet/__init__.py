@@ -16,6 +16,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobilenetdet.config.classes import EvalTask
+    from mobilenetdet.config.detection import DetectionConfig
+    from mobilenetdet.config.presets import make_preset
     from mobilenetdet.detections import Detections
     from mobilenetdet.front_door import TrainedRun, draw, evaluate, load, train
     from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AveragePrecision",
+    "DetectionConfig",
     "Detections",
+    "EvalTask",
     "LoadedDetector",
     "TrainedRun",
     "__version__",
@@ -33,18 +38,22 @@ __all__ = [
     "evaluate",
     "kitti_ap",
     "load",
+    "make_preset",
     "train",
 ]
 
 _MODULES = {
     "AveragePrecision": "mobilenetdet.kitti.ap_result",
+    "DetectionConfig": "mobilenetdet.config.detection",
     "Detections": "mobilenetdet.detections",
+    "EvalTask": "mobilenetdet.config.classes",
     "LoadedDetector": "mobilenetdet.inference.loaded_detector",
     "TrainedRun": "mobilenetdet.front_door",
     "draw": "mobilenetdet.front_door",
     "evaluate": "mobilenetdet.front_door",
     "kitti_ap": "mobilenetdet.kitti.results",
     "load": "mobilenetdet.front_door",
+    "make_preset": "mobilenetdet.config.presets",
     "train": "mobilenetdet.front_door",
 }
 

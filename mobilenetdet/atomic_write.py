@@ -32,6 +32,9 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         path: of the file.
         durable: whether the file survives a power cut from then on. It costs some milliseconds, so
             thousands of files that can be made again had better do without.
+
+    Raises:
+        OSError: from the block or the system; names `path` where it would name no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
@@ -43,6 +46,10 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         os.replace(temporary, path)
         if durable:
             sync(path.parent)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)  # a full disk names no file, and the user knows this one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -68,7 +75,7 @@ def remove_leftovers(folder: Path) -> None:
     _cleaned.add(key)
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
-        if match and match["host"] == _host() and not _is_running(int(match["pid"])):
+        if match and match["host"] == _host() and not is_running(int(match["pid"])):
             remove_temporary(path)
 
 
@@ -97,7 +104,8 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Returns whether a process of this machine is running; where that cannot be told, True."""
     if os.name != "posix":  # signal 0 would end the process there
         return True
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Detections:
         classes: the names of all classes that the detector knows.
 
     Raises:
-        ValueError: the arrays do not fit together, or a class id is not one of the classes.
+        ValueError: the arrays do not fit together or are not finite, or a class id is not one of
+            the classes.
 
     Example:
         `found.above(0.5).class_names` are the names of the detections that score 0.5 or more.
@@ -39,8 +40,14 @@ class Detections:
 
     def __post_init__(self) -> None:
         """Makes arrays of what was given, and checks them."""
-        for name, dtype in (("boxes_xyxy", float), ("scores", float), ("class_ids", np.int64)):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        if isinstance(self.classes, str):
+            raise ValueError(f"classes is the text {self.classes!r}; it must be a list of names")
+        for name in ("boxes_xyxy", "scores", "class_ids"):
+            object.__setattr__(self, name, _finite(name, getattr(self, name)))
+        broken = self.class_ids[self.class_ids % 1 > 0]
+        if len(broken):
+            raise ValueError(f"class_ids has {broken[0]}; all must be whole numbers")
+        object.__setattr__(self, "class_ids", self.class_ids.astype(np.int64))
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         shapes = (self.boxes_xyxy.shape, self.scores.shape, self.class_ids.shape)
         count = self.scores.shape[0] if self.scores.ndim else 0
@@ -100,9 +107,23 @@ class Detections:
             self.boxes_xyxy[index], self.scores[index], self.class_ids[index], self.classes
         )
 
-    def above(self, score: float) -> Detections:
-        """Returns the detections with at least this score."""
-        return self[self.scores >= score]
+    def above(self, score: float | Mapping[str, float]) -> Detections:
+        """Returns the detections with at least this score.
+
+        Args:
+            score: one for all classes, or one for each class by its name.
+
+        Raises:
+            ValueError: a class has none.
+
+        Example: `found.above(0.5)`, `found.above({"Car": 0.43, "Pedestrian": 0.33})`.
+        """
+        if not isinstance(score, Mapping):
+            return self[self.scores >= score]
+        if missing := [name for name in self.classes if name not in score]:
+            raise ValueError(f"no score is given for the class {', '.join(missing)}")
+        lowest = np.array([score[name] for name in self.classes], float)
+        return self[self.scores >= lowest[self.class_ids]]
 
     def to_kitti(self) -> KittiObjects:
         """Returns the lines of a result file."""
@@ -122,3 +143,10 @@ class Detections:
                 strict=True,
             )
         ]
+
+
+def _finite(name: str, values: object) -> np.ndarray:
+    array = np.asarray(values, float)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has {array[~np.isfinite(array)][0]}; all must be finite")
+    return array

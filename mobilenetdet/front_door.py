@@ -42,7 +42,8 @@ def load(
 
     Raises:
         FileNotFoundError: there is no such run, or it has no weights; says how to come by one.
-        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+        ValueError: the weights do not fit the config, or a setting is unknown, out of range or
+            fixed by training.
     """
     from mobilenetdet.inference.loaded_detector import load_detector
     from mobilenetdet.runs import DEFAULT_WEIGHTS
@@ -52,14 +53,19 @@ def load(
 
 
 def draw(
-    photo: Photo, found: Detections, *, min_score: float = _DRAW_SCORE, title: str = ""
+    photo: Photo,
+    found: Detections,
+    *,
+    min_score: float | Mapping[str, float] = _DRAW_SCORE,
+    title: str = "",
 ) -> np.ndarray:
     """Draws detections over a photo.
 
     Args:
         photo: a path, or RGB uint8 [H, W, 3]; it is not changed.
         found: in pixels of this photo.
-        min_score: detections below it are left out.
+        min_score: detections below it are left out; one for all classes, or by class as
+            `model.drawing_scores` has them.
         title: stands in the strip below the photo, which counts what was drawn.
 
     Returns:
@@ -122,7 +128,7 @@ class TrainedRun:
 
 
 def train(
-    preset: str | DetectionConfig,
+    config: str | DetectionConfig,
     *,
     run_dir: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -131,24 +137,24 @@ def train(
     """Trains a detector, or goes on with a run that was interrupted.
 
     Args:
-        preset: the name of one, or a whole config.
+        config: the name of a preset, or a whole config.
         run_dir: where everything goes; by default runs/PRESET.
         overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
 
     Raises:
-        FileExistsError: the run directory has files of others in the way.
+        FileExistsError: the run directory has files of others in the way, or another process is
+            writing there.
         FileNotFoundError: there are no records; names the command.
-        ValueError: no such preset or setting, or the directory holds a run of another config.
+        ValueError: no such preset or setting, or the directory holds a run with other settings
+            that its weights depend on.
     """
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
     from mobilenetdet.training.train import train as run_training
 
-    if isinstance(preset, str):
-        config, run_dir = make_preset(preset), run_dir or Path("runs") / preset
-    else:
-        config = preset
+    if isinstance(config, str):
+        config, run_dir = make_preset(config), run_dir or Path("runs") / config
     if run_dir is None:
         raise ValueError("train with a whole config needs run_dir, where the run goes")
     if overrides:

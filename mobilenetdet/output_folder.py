@@ -18,6 +18,8 @@ from mobilenetdet.atomic_write import (
     sync,
     temporary_path,
 )
+from mobilenetdet.file_names import check_file_name
+from mobilenetdet.folder_lock import folder_lock
 
 # One line of JSON a file that was written: name, size, CRC-32.
 MANIFEST_FILE = ".mobilenetdet"
@@ -34,7 +36,8 @@ class OutputFolder:
     """A folder whose own files are known by a manifest in it.
 
     A file counts as own while it is as it was written. Only own files are replaced and removed;
-    another file of the same name is refused, and any other file is left alone.
+    another file of the same name is refused, and any other file is left alone. One process writes
+    at a time, see `locked`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -47,6 +50,21 @@ class OutputFolder:
         self.path, self._overwrite = Path(path), overwrite
         self._contents = self._read_manifest()
 
+    @contextlib.contextmanager
+    def locked(self, *, wait: bool = False) -> Iterator[OutputFolder]:
+        """Keeps other processes from writing in the folder; `writing` and `replacing` do, too.
+
+        Args:
+            wait: waits for another writer instead of refusing.
+
+        Raises:
+            FileExistsError: another process is writing there; names it.
+        """
+        with folder_lock(self.path, wait=wait) as is_outermost:
+            if is_outermost:  # another may have written since
+                self._contents = self._read_manifest()
+            yield self
+
     def refuse_foreign(self, names: Iterable[str]) -> None:
         """Checks that files may be written; call it before long work.
 
@@ -55,8 +73,10 @@ class OutputFolder:
 
         Raises:
             FileExistsError: one is there and not an own one; names it and the remedy.
+            ValueError: a name leads out of the folder, or to a hidden file.
         """
         for name in names:
+            self._check(name)
             path = self.path / name
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
@@ -75,12 +95,14 @@ class OutputFolder:
 
         Raises:
             FileExistsError: see `refuse_foreign`.
+            ValueError: see `refuse_foreign`; names come out of data, which may be hostile.
         """
-        self.refuse_foreign([name])
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
-        self._record([name])
+        with self.locked():
+            self.refuse_foreign([name])
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield path
+            self._record([name])
 
     @contextlib.contextmanager
     def replacing(self, pattern: str) -> Iterator[Path]:
@@ -95,15 +117,15 @@ class OutputFolder:
         Raises:
             FileExistsError: see `refuse_foreign`; no file has changed.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.path)
-        staging = temporary_path(self.path / "new")
-        staging.mkdir()
-        try:
-            yield staging
-            self._move_in(staging, pattern)
-        finally:
-            remove_temporary(staging)
+        with self.locked():
+            remove_leftovers(self.path)
+            staging = temporary_path(self.path / "new")
+            staging.mkdir()
+            try:
+                yield staging
+                self._move_in(staging, pattern)
+            finally:
+                remove_temporary(staging)
 
     def _move_in(self, staging: Path, pattern: str) -> None:
         files = sorted(path for path in staging.rglob("*") if path.is_file())
@@ -118,6 +140,10 @@ class OutputFolder:
             (self.path / name).unlink()
         self._rewrite_manifest()
         sync(self.path)
+
+    def _check(self, name: str) -> None:
+        for part in name.split("/"):
+            check_file_name(part, f"{self.path}, file {name!r}")
 
     def _record(self, names: Iterable[str]) -> None:
         # Lines are added, so that a folder of thousands of files is not listed again for each.
@@ -139,11 +165,17 @@ class OutputFolder:
     def _read_manifest(self) -> dict[str, _Content]:
         contents = {}
         path = self.path / MANIFEST_FILE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = (
+            path.read_text(encoding="utf-8", errors="replace").splitlines()
+            if path.is_file()
+            else []
+        )
         for line in lines:
             # A line that was cut off by a power cut names no file: that one counts as another's.
-            with contextlib.suppress(ValueError, TypeError):
+            # Neither does one with a path out of the folder, whose file would be removed.
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
                 name, size, checksum = json.loads(line)
+                self._check(name)
                 contents[name] = _Content(size, checksum)
         return contents
 

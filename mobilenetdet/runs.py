@@ -1,10 +1,11 @@
-"""Run directories: the name of every file in them, opening and claiming them, finding weights.
+"""Run directories: the name of every file in them, opening them, finding weights.
 
     config.json                                    the resolved config
     metrics.csv  metrics.png  tensorboard/         losses, learning rate and AP by epoch
     best.weights.h5  last.weights.h5               averaged weights
     checkpoint.npz                                 what resuming needs
     calibration.json                               slope and offset of each class's scores
+    best_f1_scores.json                            from which scores on detections are drawn
     frames_seen.json                               hashes of the frames that training has seen
     eval/  overlays/  labels/  batches/  matches/  what eval and visualize write
     packed/                                        what pack_run writes
@@ -16,17 +17,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
-from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.config.storage import read_config
+from mobilenetdet.text_file import read_json
 
 Config = TypeVar("Config")
 
@@ -34,6 +34,7 @@ CONFIG_FILE = "config.json"
 BEST_WEIGHTS, LAST_WEIGHTS = "best.weights.h5", "last.weights.h5"
 STATE_FILE = "checkpoint.npz"
 CALIBRATION_FILE = "calibration.json"
+BEST_F1_FILE = "best_f1_scores.json"
 FRAMES_SEEN_FILE = "frames_seen.json"
 HISTORY_FILE, HISTORY_PLOT, COMPARISON_PLOT = "metrics.csv", "metrics.png", "comparison.png"
 LEARNING_CURVE_PLOT = "learning_curve.png"
@@ -49,8 +50,6 @@ DEFAULT_WEIGHTS = "ssd_fpn"
 _SHIPPED = Path(__file__).resolve().parent / "pretrained"
 # Where they were until they became part of the package.
 _OLD_SHIPPED = re.compile(r"(?:^|/)data/pretrained(?:/([^/]+)|/?$)")
-# Files that training writes; a folder that holds one and no config is none of its runs.
-_WRITTEN_BY_TRAINING = (BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, HISTORY_FILE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,11 @@ class RunDir:
     def calibration_file(self) -> Path:
         """Slope and offset of each class, see `PostprocessConfig.calibration`."""
         return self.path / CALIBRATION_FILE
+
+    @property
+    def best_f1_file(self) -> Path:
+        """Score of the best F1 of each class, see `EvalConfig.best_f1_scores`."""
+        return self.path / BEST_F1_FILE
 
     @property
     def frames_seen_file(self) -> Path:
@@ -145,25 +149,42 @@ class RunDir:
             if (self.path / name).is_file():
                 return self.path / name
         raise FileNotFoundError(
-            f"{self.path} holds neither {BEST_WEIGHTS} nor {LAST_WEIGHTS}; train it with "
-            "mobilenetdet train, or name the weights with --weights"
+            f"{self.path} holds neither {BEST_WEIGHTS} nor {LAST_WEIGHTS}; train it first, or name "
+            "a weight file"
         )
 
     def read_config(self, kind: type[Config] = DetectionConfig) -> Config:
-        """Reads the config; that of a detector has the calibration which training has left.
+        """Reads the config; that of a detector has what training has measured of its scores.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: it is damaged, or of another kind.
         """
         config = read_config(self.config_file, kind)
-        if kind is not DetectionConfig or not self.calibration_file.is_file():
+        if kind is not DetectionConfig:
             return config
-        lines = json.loads(self.calibration_file.read_text())
-        calibration = tuple(tuple(line) for line in lines)
-        return dataclasses.replace(
-            config, postprocess=dataclasses.replace(config.postprocess, calibration=calibration)
-        )
+        if self.best_f1_file.is_file():
+            config = _with_best_f1_scores(config, self.best_f1_file)
+        if not self.calibration_file.is_file():
+            return config
+        remedy = "copy it again, or remove it, and scores stay as predicted"
+        lines = read_json(self.calibration_file, remedy)
+        try:
+            calibration = tuple((float(slope), float(offset)) for slope, offset in lines)
+            postprocess = dataclasses.replace(config.postprocess, calibration=calibration)
+            return dataclasses.replace(config, postprocess=postprocess)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.calibration_file} is damaged ({error}); {remedy}") from None
+
+
+def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig:
+    remedy = "remove it, and `mobilenetdet eval` measures the scores again"
+    scores = read_json(path, remedy)
+    try:
+        evaluation = dataclasses.replace(config.eval, best_f1_scores=scores)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
+    return dataclasses.replace(config, eval=evaluation)
 
 
 def shipped_weights() -> dict[str, RunDir]:
@@ -234,45 +255,3 @@ def _no_run(path: Path) -> str:
     near = difflib.get_close_matches(str(path), shipped_weights(), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{start}; {hint}weights that ship: {names}; {there} --run_dir DIR trains"
-
-
-def claim_run_dir(config: Config, run_dir: Path) -> None:
-    """Writes config.json into a new run directory, or checks that the old one is equal.
-
-    Raises:
-        FileExistsError: the directory has files of the names that training writes, and no config.
-        ValueError: the directory belongs to a run with another config; names what differs. Or it
-            is the name of weights that ship.
-    """
-    shipped = shipped_weights()
-    if str(run_dir) in shipped or run_dir.resolve() in [run.path for run in shipped.values()]:
-        raise ValueError(f"{run_dir} names weights that ship; train into another --run_dir")
-    path = run_dir / CONFIG_FILE
-    if not path.exists():
-        for name in _WRITTEN_BY_TRAINING:
-            if (run_dir / name).exists():
-                raise FileExistsError(
-                    f"{run_dir / name} is there, but no {CONFIG_FILE}: training would replace "
-                    "what is none of its runs; choose another --run_dir"
-                )
-        with atomic_write(path) as temporary:
-            temporary.write_text(to_json(config))
-        return
-    differences = config_differences(read_config(path, type(config)), config)
-    if differences:
-        raise ValueError(
-            f"{run_dir} holds a run with another config:\n  "
-            + "\n  ".join(differences)
-            + "\nresume with the same options, or choose another --run_dir"
-        )
-
-
-def config_differences(old: Config, new: Config) -> list[str]:
-    """Lists the leaves in which two configs differ, with both values."""
-    old_tree, new_tree = dataclasses.asdict(old), dataclasses.asdict(new)
-    return [
-        f"{section}.{leaf}: {old_tree[section][leaf]!r} there, {value!r} now"
-        for section, leaves in new_tree.items()
-        for leaf, value in leaves.items()
-        if old_tree[section][leaf] != value
-    ]

@@ -22,16 +22,18 @@ fi
 export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
-# Both halves at once: each keeps about one core busy.
+# All at once: each of the three processes keeps half a core busy. A file's tests stay together,
+# since they share what they have trained. `-n 0` among the arguments runs them in one process.
 jax_log=$(mktemp)
 KERAS_BACKEND=jax "$PYTHON" -m pytest -p no:cacheprovider \
     tests/boxes tests/models tests/inference/test_detection_model.py \
     tests/classification/test_model.py tests/classification/test_loss.py \
-    tests/benchmark/test_model_cost.py tests/training/test_yellowfin.py "$@" >"$jax_log" 2>&1 &
+    tests/benchmark/test_model_cost.py tests/training/test_yellowfin.py \
+    tests/training/test_yellowfin_fit.py tests/training/test_exact_resume.py "$@" >"$jax_log" 2>&1 &
 jax=$!
 trap 'kill $jax 2>/dev/null || true; rm -f "$jax_log"' EXIT
 status=0
-KERAS_BACKEND=tensorflow "$PYTHON" -m pytest "$@" || status=$?
+KERAS_BACKEND=tensorflow "$PYTHON" -m pytest -n 2 --dist loadfile "$@" || status=$?
 jax_status=0
 wait $jax || jax_status=$?
 echo "the model half on JAX:"

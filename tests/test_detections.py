@@ -118,3 +118,17 @@ def test_json_is_plain_and_short():
     found = Detections([[1 / 3, 2, 30.456, 40]], [2 / 3], [1], CLASSES)
     entry = {"class": "Pedestrian", "score": 0.666667, "box_xyxy": [0.33, 2.0, 30.46, 40.0]}
     assert json.loads(json.dumps(found.to_json())) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "class_id", "classes", "message"),
+    [
+        ([1, 2, 3, np.nan], 0.5, 0, ["Car"], "boxes_xyxy has nan"),
+        ([1, 2, 3, 4], np.inf, 0, ["Car"], "scores has inf"),
+        ([1, 2, 3, 4], 0.5, 0.9, ["Car"], "class_ids has 0.9; all must be whole"),
+        ([1, 2, 3, 4], 0.5, 0, "Car", "classes is the text 'Car'"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(box, score, class_id, classes, message):
+    with pytest.raises(ValueError, match=message):
+        Detections([box], [score], [class_id], classes)

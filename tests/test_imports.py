@@ -9,7 +9,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
+    "cores",
     "atomic_write",
+    "folder_lock",
+    "file_names",
+    "text_file",
     "output_folder",
     "findings",
     "config",
@@ -35,7 +39,11 @@ FLOORS = (
 )
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
+    "cores": set(),
     "atomic_write": set(),
+    "folder_lock": set(),
+    "file_names": set(),
+    "text_file": set(),
     "output_folder": set(),
     "findings": set(),
     "config": {"pydantic", "yaml"},

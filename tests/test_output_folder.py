@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 
 import pytest
 
@@ -117,3 +118,24 @@ def test_a_copy_of_the_folder_is_as_own_as_the_folder(folder, tmp_path):
     os.rename(folder, tmp_path / "moved")
     write(tmp_path / "moved", ["1.jpg"], text="newer")
     assert (tmp_path / "moved/1.jpg").read_text() == "newer"
+
+
+@pytest.mark.parametrize(
+    "name", ["../escaped.txt", "/tmp/escaped.txt", "a/../../escaped.txt", ".x"]
+)
+def test_nothing_is_written_outside(tmp_path, name):
+    folder = OutputFolder(tmp_path / "out", overwrite=True)
+    with pytest.raises(ValueError, match="holds neither|begins with a dot|is empty"):
+        with folder.writing(name) as path:
+            path.write_text("escaped")
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_manifest_with_a_path_out_of_the_folder_removes_nothing(tmp_path):
+    (tmp_path / "victim.jpg").write_text("theirs")
+    (tmp_path / "out").mkdir()
+    checksum = zlib.crc32(b"theirs")
+    line = json.dumps(["../victim.jpg", 6, checksum])
+    (tmp_path / "out" / MANIFEST_FILE).write_text(f"{line}\n[1, 2, 3]\n")
+    write(tmp_path / "out", ["new.jpg"])
+    assert (tmp_path / "victim.jpg").read_text() == "theirs"

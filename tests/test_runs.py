@@ -1,7 +1,6 @@
 """Run directories, and who may name their files."""
 
 import ast
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.runs import (
     RunDir,
-    claim_run_dir,
     find_detector_weights,
     is_run,
     open_run,
@@ -78,7 +76,8 @@ def test_no_other_module_spells_them(path: Path):
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "mine"
-    claim_run_dir(DetectionConfig(), folder)
+    folder.mkdir()
+    (folder / "config.json").write_text(to_json(DetectionConfig()))
     return folder
 
 
@@ -95,9 +94,6 @@ def test_weights_that_ship_are_found_by_name_and_never_written_to():
     assert run.name == "ssd_fpn" and run.find_weights().is_file()
     for path in (run.output_dir, run.evaluation_dir, run.overlays_dir, run.packed_dir):
         assert not path.resolve().is_relative_to(PACKAGE)
-    for name in ("ssd_fpn", run.path):
-        with pytest.raises(ValueError, match="names weights that ship"):
-            claim_run_dir(run.read_config(), Path(name))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +113,7 @@ def test_what_is_no_run_is_answered_with_the_way_to_one(source: str, words: str)
 
 def test_weights_are_the_best_or_else_the_last(run_dir: Path):
     run = open_run(run_dir)
-    with pytest.raises(FileNotFoundError, match="mobilenetdet train"):
+    with pytest.raises(FileNotFoundError, match="train it first"):
         run.find_weights()
     (run_dir / "last.weights.h5").touch()
     assert run.find_weights().name == "last.weights.h5"
@@ -144,23 +140,21 @@ def test_calibration_of_the_run_belongs_to_its_config(run_dir: Path):
     assert config.postprocess.calibration == ((2.0, 0.0), (1.0, 1.0), (1.0, -1.0))
 
 
-def test_a_run_is_claimed_once(run_dir: Path):
-    config = DetectionConfig()
-    claim_run_dir(config, run_dir)  # the same run, resumed
-    other = replace(config, train=replace(config.train, epochs=9))
-    with pytest.raises(ValueError, match=r"train\.epochs: \d+ there, 9 now"):
-        claim_run_dir(other, run_dir)
-
-
-@pytest.mark.parametrize("name", ["best.weights.h5", "metrics.csv", "checkpoint.npz"])
-def test_a_folder_with_such_files_and_no_config_is_not_claimed(tmp_path: Path, name: str):
-    (tmp_path / name).write_text("of another program")
-    with pytest.raises(FileExistsError, match=f"{name} is there"):
-        claim_run_dir(DetectionConfig(), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
 def test_a_damaged_config_is_named(run_dir: Path):
     (run_dir / "config.json").write_text(to_json(DetectionConfig())[:-20])
     with pytest.raises(ValueError, match=r"config\.json is not a detection config"):
+        open_run(run_dir).read_config()
+
+
+def test_best_f1_scores_are_read_with_the_config(run_dir):
+    assert open_run(run_dir).read_config().drawing_scores()["Car"] == 0.5  # not measured
+    (run_dir / "best_f1_scores.json").write_text('{"Car": 0.43}')
+    config = open_run(run_dir).read_config()
+    assert config.drawing_scores() == {"Car": 0.43, "Pedestrian": 0.5, "Cyclist": 0.5}
+
+
+@pytest.mark.parametrize("text", ["", "[0.5]", '{"Car": 7}', '{"Car": "high"}'])
+def test_damaged_best_f1_scores_are_named(run_dir, text):
+    (run_dir / "best_f1_scores.json").write_text(text)
+    with pytest.raises(ValueError, match=r"best_f1_scores\.json is damaged.*remove it"):
         open_run(run_dir).read_config()

@@ -27,8 +27,8 @@ PRIVATE_OF_KERAS = {
     "_use_weight_decay",
     "_var_key",
 }
-# Public for all their underscore: methods of named tuples.
-DOCUMENTED = {"_replace", "_asdict", "_fields"}
+# Public for all their underscore: methods of named tuples, `os._exit`.
+DOCUMENTED = {"_replace", "_asdict", "_fields", "_exit"}
 
 
 def functions(tree: ast.AST) -> list[Function]:

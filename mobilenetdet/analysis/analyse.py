@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -147,6 +148,30 @@ def best_threshold(curve: PrecisionRecall) -> float:
     precisions = curve.precisions[: len(curve.thresholds)]
     f1 = 2 * precisions * curve.recalls / np.maximum(precisions + curve.recalls, 1e-12)
     return float(curve.thresholds[len(f1) - 1 - int(np.argmax(f1[::-1]))])
+
+
+def best_f1_scores(
+    labels: Sequence[KittiObjects],
+    detections: Sequence[KittiObjects],
+    *,
+    task: EvalTask = KITTI_TASK,
+    protocol: str = "current",
+) -> dict[str, float]:
+    """Returns the score of the best F1 at difficulty moderate, of each class that is hit at all.
+
+    Args:
+        labels: the labels of each frame, DontCare included.
+        detections: the detections of the same frames, with scores from 0 to 1.
+        task: the classes and how each is scored.
+        protocol: "current" or "pre2017".
+    """
+    curves = precision_recall(labels, detections, task=task, protocol=protocol)
+    # Rounded down, so that the detection of that score stays in.
+    return {
+        name: math.floor(1000 * best_threshold(of_class[EXPLAINED])) / 1000
+        for name, of_class in curves.items()
+        if of_class and len(of_class[EXPLAINED].thresholds)
+    }
 
 
 def format_analysis(analysis: Analysis) -> str:

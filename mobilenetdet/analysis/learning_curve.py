@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from mobilenetdet.drawing.figure_style import write_figure
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.records.shards import manifest_path, read_manifest
 from mobilenetdet.runs import open_run
+from mobilenetdet.text_file import read_json
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
     config, path = run.read_config(), run.metrics_file
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; mobilenetdet eval --run_dir makes it")
-    ap = AveragePrecision.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    ap = AveragePrecision.from_dict(read_json(path, "measure the run again"))
     aps = {name: of_class.moderate.r40 for name, of_class in ap.items()}
     records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)
     return read_manifest(records).num_frames, aps

@@ -48,6 +48,7 @@ def draw_worst_frames(
             labels[index],
             found[np.array(sure, bool)],
             task=analysis.task,
+            protocol=analysis.protocol,
             difficulty=EXPLAINED,
             title=frame_id,
         )
@@ -61,6 +62,7 @@ def draw_match_overlay(
     results: KittiObjects,
     *,
     task: EvalTask = KITTI_TASK,
+    protocol: str = "current",
     difficulty: str = HARD.name,
     title: str = "",
 ) -> np.ndarray:
@@ -71,11 +73,12 @@ def draw_match_overlay(
         labels: all objects of the frame.
         results: the detections to draw.
         task: the classes and how each is scored.
+        protocol: "current" or "pre2017".
         difficulty: easy, moderate or hard.
         title: stands in the strip below.
     """
     label_outcomes, result_outcomes = combined_outcomes(
-        labels, results, task=task, difficulty=difficulty
+        labels, results, task=task, protocol=protocol, difficulty=difficulty
     )
     return draw_comparison(
         image,
@@ -92,6 +95,7 @@ def combined_outcomes(
     results: KittiObjects,
     *,
     task: EvalTask = KITTI_TASK,
+    protocol: str = "current",
     difficulty: str = HARD.name,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What became of each label [N] and detection [M], all classes together.
@@ -108,6 +112,7 @@ def combined_outcomes(
             difficulty=difficulty,
             score_threshold=-np.inf,
             task=task,
+            protocol=protocol,
         )
         for combined, of_class in (
             (label_outcomes, matches.label_outcomes),

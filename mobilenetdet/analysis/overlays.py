@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from mobilenetdet.analysis.analyse import best_f1_scores
 from mobilenetdet.analysis.match_overlays import draw_match_overlay
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
+from mobilenetdet.file_names import check_file_name, unique_name
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.runs import RunDir
 
 MONTAGE_NAME = "montage.jpg"
 _MONTAGE_FRAMES, _MONTAGE_COLUMNS, _MONTAGE_WIDTH = 12, 2, 1600
+
+
+def measure_scores(evaluation: Evaluation, run: RunDir | None = None) -> Evaluation:
+    """Measures from which scores on detections are worth drawing: those of the best F1.
+
+    Args:
+        evaluation: of all frames of a split.
+        run: gets the scores, so that prediction knows them without labels.
+
+    Returns:
+        The evaluation, whose config has the scores.
+    """
+    config = evaluation.config
+    scores = best_f1_scores(
+        *evaluation.pairs(), task=config.eval_task(), protocol=config.eval.protocol
+    )
+    if run is not None:
+        with atomic_write(run.best_f1_file) as temporary:
+            temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    measured = replace(config, eval=replace(config.eval, best_f1_scores=scores))
+    return replace(evaluation, config=measured)
 
 
 def write_overlays(
@@ -48,7 +75,7 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: OutputFol
     """Writes pictures as NAME.jpg and a montage of up to twelve of them.
 
     Args:
-        pictures: (name, uint8 [H, W, 3]).
+        pictures: (name, uint8 [H, W, 3]); a name that is there already gets a counter.
         folder: pictures of an earlier call are replaced when all are written; files of others stay.
 
     Returns:
@@ -56,15 +83,21 @@ def write_pictures(pictures: Iterable[tuple[str, np.ndarray]], folder: OutputFol
 
     Raises:
         FileExistsError: a file of another is in the way; nothing has changed.
+        ValueError: a name would be a path.
     """
     folder.refuse_foreign([MONTAGE_NAME])
     with folder.replacing("*.jpg") as staging:
-        drawn = []
+        paths = []
+        taken = {Path(MONTAGE_NAME).stem}
         for name, picture in pictures:
-            write_image(staging / f"{name}.jpg", picture)
-            drawn.append(picture)
-        chosen = [drawn[place] for place in spread_places(len(drawn), _MONTAGE_FRAMES)]
-        sheet = montage(chosen, columns=_MONTAGE_COLUMNS, width=_MONTAGE_WIDTH)
+            unique = unique_name(check_file_name(name, "a picture"), taken)
+            taken.add(unique.lower())
+            paths.append(staging / f"{unique}.jpg")
+            write_image(paths[-1], picture)
+        # Read again: all of a split would not fit into memory.
+        chosen = [paths[place] for place in spread_places(len(paths), _MONTAGE_FRAMES)]
+        images = [decode_image(path.read_bytes(), str(path)) for path in chosen]
+        sheet = montage(images, columns=_MONTAGE_COLUMNS, width=_MONTAGE_WIDTH)
         write_image(staging / MONTAGE_NAME, sheet)
     return folder.path / MONTAGE_NAME
 
@@ -88,13 +121,20 @@ def draw_frames(
         evaluation: labels, detections and images.
         count: frames at most, evenly spread; by default all that were kept.
     """
-    task, kept = evaluation.config.eval_task(), list(evaluation.images)
+    config, kept = evaluation.config, list(evaluation.images)
+    scores = config.drawing_scores()
     for place in spread_places(len(kept), len(kept) if count is None else count):
         frame_id = kept[place]
         image = decode_image(evaluation.images[frame_id], f"frame {frame_id}")
-        shown = evaluation.detections[frame_id].above(evaluation.config.eval.overlay_score)
-        labels = evaluation.labels[frame_id]
-        picture = draw_match_overlay(image, labels, shown.to_kitti(), task=task, title=frame_id)
+        shown = evaluation.detections[frame_id].above(scores)
+        picture = draw_match_overlay(
+            image,
+            evaluation.labels[frame_id],
+            shown.to_kitti(),
+            task=config.eval_task(),
+            protocol=config.eval.protocol,
+            title=frame_id,
+        )
         yield frame_id, picture
 
 

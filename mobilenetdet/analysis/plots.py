@@ -69,9 +69,9 @@ def draw_precision_recall(curves: Curves) -> Figure:
         if of_class is None:
             axes.text(0.5, 0.5, "detected nowhere", ha="center")
         else:
-            axes.legend(fontsize=8, loc="lower left", title="dots: R40, circles: R11")
+            axes.legend(fontsize=8, loc="lower left", framealpha=0.6)
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("precision")
+    figure.axes[0].set_ylabel("precision (dots: R40, circles: R11)")
     return figure
 
 
@@ -95,7 +95,12 @@ def draw_parts(parts: dict[str, dict[str, list[PartAp]]]) -> Figure:
     for axes, (name, by_class) in zip(figure.subplots(2, 2).flat, parts.items(), strict=True):
         _draw_property(axes, name, by_class)
     handles = figure.axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=3, title="bars: R40, lines: recall")
+    figure.legend(
+        *handles,
+        loc="outside upper center",
+        ncols=3,
+        title="bars: R40, pale below 41 objects; lines: recall; numbers: objects",
+    )
     return figure
 
 
@@ -111,7 +116,7 @@ def _draw_property(axes: Axes, property_name: str, by_class: dict[str, list[Part
             if part.num_objects:
                 ends = (place - 0.46 * width, place + 0.46 * width)
                 axes.hlines(100 * part.recall, *ends, color=colour, linewidth=2)
-            axes.text(place, 1, f"{part.num_objects:,}", ha="center", fontsize=6, rotation=90)
+            axes.text(place, 1, f"{part.num_objects:,}", ha="center", fontsize=7, rotation=90)
         axes.plot([], [], color=colour, linewidth=4, label=class_name)
     names = [part.part.name for part in next(iter(by_class.values()))]
     axes.set_xticks(range(len(names)), names, fontsize=8)

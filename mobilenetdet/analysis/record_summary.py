@@ -10,6 +10,7 @@ import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
 from mobilenetdet.drawing import draw_labels
+from mobilenetdet.evaluation.evaluate import spread_places
 from mobilenetdet.records.detection_record import RecordFrame
 from mobilenetdet.records.encoded_image import decode_image
 
@@ -92,7 +93,7 @@ def summarize(frames: Iterable[RecordFrame]) -> RecordsSummary:
 def draw_sample(
     frames: Iterable[RecordFrame], num_total: int, num_frames: int, *, prefix: str = ""
 ) -> list[np.ndarray]:
-    """Draws the labels over some frames, evenly spaced from the first to the last.
+    """Draws the labels over some frames, evenly spaced, the first among them.
 
     Args:
         frames: the frames of the split.
@@ -103,8 +104,7 @@ def draw_sample(
     Returns:
         Pictures uint8 [H, W, 3].
     """
-    count = min(num_frames, num_total)
-    chosen = set(np.linspace(0, num_total - 1, count).round().astype(int).tolist())
+    chosen = set(spread_places(num_total, num_frames))
     pictures = []
     for index, frame in enumerate(frames):
         if index in chosen:

@@ -1,1 +1,1 @@
-"""How fast: timing of the input, the network and the detector; model cost."""
+"""How fast: timing of the backbone and the detector; model cost."""

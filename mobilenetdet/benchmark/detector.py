@@ -13,8 +13,7 @@ from mobilenetdet.benchmark.timing import Rounds, median_milliseconds
 from mobilenetdet.boxes.box_status import OBJECT
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.inference.detection_model import detect
-from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.layers import layer_policy
+from mobilenetdet.models.detector import build_detector
 from mobilenetdet.training.optimizers import make_optimizer
 
 # A batch of KITTI: some six objects a frame, the rows padded to those of its fullest frame.
@@ -82,7 +81,7 @@ def time_detector(
 
     config = config.for_training()
     batch_size = batch_size or config.train.batch_size
-    detector = _fresh_detector(config)
+    detector = build_detector(config, load_weights=False)[0]
     optimizer = make_optimizer(config.train, LEARNING_RATE)
     detector.compile(optimizer=optimizer, jit_compile=False)
     images, targets = random_batch(config, batch_size)
@@ -126,7 +125,7 @@ def time_inference(preset: str, config: DetectionConfig, rounds: Rounds) -> Infe
     require_tensorflow()
     import tensorflow as tf
 
-    detector = _fresh_detector(config)
+    detector = build_detector(config, load_weights=False)[0]
     images = random_batch(config, 1)[0]
     forward = tf.function(lambda x: detector(x, training=False), jit_compile=False)
     rng = np.random.default_rng(0)
@@ -189,9 +188,3 @@ def random_batch(
     }
     as_tensors = {name: ops.convert_to_tensor(value) for name, value in targets.items()}
     return ops.convert_to_tensor(images), as_tensors
-
-
-def _fresh_detector(config: DetectionConfig) -> Detector:
-    # Building a detector sets the policy of its config.
-    with layer_policy(config.train.precision):
-        return build_detector(config, load_weights=False)[0]

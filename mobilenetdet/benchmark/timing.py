@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
+from mobilenetdet.cores import num_cores
 
 Step = Callable[[], object]
 Key = TypeVar("Key")
@@ -69,7 +70,7 @@ def describe_machine() -> dict[str, str]:
     packages = ("tensorflow", "keras", "tf-keras", "numpy")
     return {
         "cpu": _cpu_name(),
-        "cores": str(_num_cores()),
+        "cores": str(num_cores()),
         "gpu": ", ".join(gpus) or "none",
         "python": platform.python_version(),
         **{name: package_version(name) for name in packages},
@@ -83,12 +84,6 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def tf_keras_installed() -> bool:

@@ -17,10 +17,12 @@ class ClassImages(Protocol):
     Attributes:
         class_names: names of the classes in the order of the labels.
         num_train: training images.
+        fingerprint: identifies all images, "" where that is not known or there is one such set.
     """
 
     class_names: tuple[str, ...]
     num_train: int
+    fingerprint: str
 
     def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch.

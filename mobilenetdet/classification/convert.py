@@ -16,6 +16,7 @@ from mobilenetdet.classification.records import (
     read_labels,
     write_labels,
 )
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     Progress,
@@ -72,17 +73,32 @@ def convert_classes(
         The manifest, and the number of shards that were kept from an earlier call.
 
     Raises:
+        FileExistsError: another process is writing in the folder, or a file of another is in the
+            way.
         FileNotFoundError: there are no images, or classes without one.
         ValueError: a damaged image, or classes in val that train does not have.
     """
     options = options or ClassConversionOptions()
     images = _find(root, split, options)
-    labels = _settle_labels(root, split, images, output_dir, options)
-    random.Random(_SHUFFLE_SEED).shuffle(images)
+    with folder_lock(output_dir):
+        labels = _settle_labels(root, split, images, output_dir, options)
+        records = _labelled_records(split, images, labels, options, on_note)
+        return write_shards(records, output_dir, options, progress or Progress())
+
+
+def _labelled_records(
+    split: str,
+    images: list[ImageSource],
+    labels: Mapping[str, str],
+    options: ClassConversionOptions,
+    on_note: Callable[[str], None],
+) -> SplitRecords:
+    shuffled = list(images)
+    random.Random(_SHUFFLE_SEED).shuffle(shuffled)
     number_of = {name: number for number, name in enumerate(labels)}
     sources = [
         LabelledImage(image, number_of[image.class_name], labels[image.class_name])
-        for image in images
+        for image in shuffled
     ]
 
     def encode(source: LabelledImage) -> EncodedRecord | None:
@@ -100,8 +116,7 @@ def convert_classes(
         record_id = f"{source.image.class_name}/{source.image.name}"
         return EncodedRecord(record_id, encode_example(features), 1)
 
-    records = SplitRecords(split, sources, encode, {"skip_damaged": options.skip_damaged})
-    return write_shards(records, output_dir, options, progress or Progress())
+    return SplitRecords(split, sources, encode, {"skip_damaged": options.skip_damaged})
 
 
 @dataclass(frozen=True)

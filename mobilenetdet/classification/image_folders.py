@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mobilenetdet.inference.sources import IMAGE_SUFFIXES
+from mobilenetdet.text_file import read_text
 
 _MAX_LISTED = 20
 # What file managers leave behind.
@@ -180,7 +181,7 @@ def _assign_classes(
             "each, one a line, in the order of their names (for ILSVRC2012: "
             "imagenet_2012_validation_synset_labels.txt)"
         )
-    names = class_list.read_text().split()
+    names = read_text(class_list).split()
     if len(names) != len(images):
         raise ValueError(f"{class_list} has {len(names)} lines, {place} {len(images)} images")
     classed = [replace(image, class_name=name) for image, name in zip(images, names, strict=True)]

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
 from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
+from mobilenetdet.cores import num_cores
 from mobilenetdet.data.epoch_order import (
     chain_epochs,
     epoch_seed,
-    num_cores,
     shuffled_records,
     untuned,
 )
@@ -35,7 +35,7 @@ _PREFETCH_BATCHES = 2
 
 
 class ImageNetRecords:
-    """Records of classified images as batches; see `classification.ClassImages`."""
+    """Records of classified images as batches; see `batches.ClassImages`."""
 
     def __init__(self, config: ClassifierConfig) -> None:
         """Finds the records of both splits.
@@ -48,6 +48,7 @@ class ImageNetRecords:
         folder = Path(config.data.data_dir)
         self.train_paths, self.num_train = _find_records(folder, ("train",))
         self.test_paths, self.num_test = _find_records(folder, _TEST_SPLITS)
+        self.fingerprint = _fingerprint(folder)
         self.class_names = _name_classes(folder, config.data.num_classes)
 
     def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
@@ -210,6 +211,13 @@ def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[list[Path], in
     split = splits[0]
     paths = shard_paths(folder, split, converter=_CONVERTER)
     return paths, read_manifest(manifest_path(folder, split, partial=False)).num_frames
+
+
+def _fingerprint(folder: Path) -> str:
+    """Identifies the images of both splits; "" for files of the tutorial, which do not say."""
+    splits = ("train", *_TEST_SPLITS)
+    manifests = [manifest_path(folder, split, partial=False) for split in splits]
+    return "+".join(read_manifest(path).fingerprint for path in manifests if path.is_file())
 
 
 def _tutorial_shards(folder: Path, split: str) -> list[Path]:

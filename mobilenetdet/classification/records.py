@@ -26,6 +26,7 @@ from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.classification.image_folders import ImageSource
 from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.tfrecord import FeatureValue
+from mobilenetdet.text_file import read_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -142,7 +143,7 @@ def read_labels(records_dir: Path) -> dict[str, str] | None:
     if not path.is_file():
         return None
     labels: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         name, _, text = line.partition("\t")
         if not name or name in labels:
             raise ValueError(f"{path}:{number}: {line!r} is empty or repeated; convert again")
@@ -170,7 +171,7 @@ def name_classes(names: Sequence[str], words: Path | None) -> dict[str, str]:
     """
     if words is None:
         return {name: name for name in names}
-    lines = [line.split(maxsplit=1) for line in words.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split(maxsplit=1) for line in read_text(words).splitlines()]
     known = {parts[0]: parts[1].strip() for parts in lines if len(parts) == 2}
     missing = [name for name in names if name not in known]
     if missing:

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from mobilenetdet.classification.cifar10 import CLASS_NAMES, LabelledImages, read_cifar10
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
-from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, num_cores, untuned
+from mobilenetdet.cores import num_cores
+from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
 
 # The middle of the range, which the network sees as about 0.
 _GREY = 127
@@ -14,7 +15,7 @@ _PREFETCH_BATCHES = 4
 
 
 class Cifar10Images:
-    """CIFAR-10 as batches; see `classification.ClassImages`."""
+    """CIFAR-10 as batches; see `batches.ClassImages`."""
 
     def __init__(self, config: ClassifierConfig) -> None:
         """Reads all images.
@@ -28,6 +29,7 @@ class Cifar10Images:
         self.test = read_cifar10(config.data.data_dir, "test")
         self.class_names = CLASS_NAMES
         self.num_train, self.num_test = len(self.train), len(self.test)
+        self.fingerprint = ""
 
     def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch."""

@@ -25,10 +25,12 @@ from mobilenetdet.classification.evaluate import (
 from mobilenetdet.classification.loss import SmoothedCrossEntropy
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.drawing.history_plots import plot_history
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.models.layers import layer_policy, layer_seed
-from mobilenetdet.runs import LAST_WEIGHTS, RunDir, claim_run_dir
+from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation
-from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.checkpoint import RunFacts, RunState
+from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer
@@ -55,19 +57,31 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         images, and look better than they are.
 
     Raises:
+        FileExistsError: the run directory has files of the names that training writes, and is no
+            run that can go on; or another process is writing there.
         FileNotFoundError: images or weights are not there.
-        ValueError: the run directory holds a run of another config, a file is damaged, or sizes
-            do not fit.
+        ValueError: the run directory holds a run with other settings that its state depends on, a
+            file is damaged, or sizes do not fit.
     """
+    with folder_lock(run_dir):
+        return _train(config, run_dir, verbose)
+
+
+def _train(config: ClassifierConfig, run_dir: Path, verbose: int) -> ClassScores:
+    check_run_dir(config, run_dir)
     images = open_images(config)
     steps = steps_per_epoch(images, config)
-    claim_run_dir(config, run_dir)
+    facts = RunFacts(steps, images.fingerprint)
     keras.utils.set_random_seed(config.train.seed)
     with _all_devices(config.train.batch_size):
         model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))
-        state = RunState(model, EmaWeights(model, config.train.ema), run_dir)
+        state = RunState(model, EmaWeights(model, config.train.ema), run_dir, facts)
         if state.restore():
             print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+        # Only now: a start that fails before leaves the directory to the corrected command.
+        claim_run_dir(config, run_dir)
+        for line in config.train.notes():
+            print(line)
         predict = make_predictor(model)
         measurement = Measurement(
             measure=lambda: _measure(predict, images),
@@ -80,7 +94,8 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
             state.load_weights(LAST_WEIGHTS)
             scores = measurement.measure()
     run = RunDir(run_dir)
-    write_class_scores(scores, images.class_names, run.evaluation_dir)
+    with folder_lock(run.evaluation_dir, wait=True):
+        write_class_scores(scores, images.class_names, run.evaluation_dir)
     plot_history(run.history_file, run.history_plot)
     return scores
 

@@ -40,7 +40,6 @@ GROUPS: dict[str, dict[str, Command]] = {
             (
                 ("--run_dir runs/ssd_fpn", "AP on the validation split"),
                 ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
-                ("--data.image_height 384 --data.image_width 1248", "at another input size"),
             ),
         ),
         "visualize": Command(

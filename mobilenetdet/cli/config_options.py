@@ -44,15 +44,14 @@ def default_config(config: Config, argv: Sequence[str] | None) -> Config:
         FileNotFoundError: no such file.
         ValueError: an unknown key, kind or value.
     """
-    words = _words(argv)
-    for path in _values(words, "config"):
+    for path in option_values(argv, "config"):
         config = with_changes(config, read_changes(path, type(config)), path)
     changes: dict[str, Any] = {
         f"{section}.{TAG}": value
         for section in tagged_unions(type(config))
-        for value in _values(words, f"{section}.{TAG}")
+        for value in option_values(argv, f"{section}.{TAG}")
     }
-    if levels := list(_values(words, _LEVELS, many=True)):
+    if levels := list(option_values(argv, _LEVELS, many=True)):
         # Which heads will do depends on them.
         changes[_LEVELS] = [dataclasses.asdict(parse_level(word)) for word in levels]
     return with_changes(config, changes, "the command line") if changes else config
@@ -84,6 +83,28 @@ def present_options(argv: Sequence[str] | None) -> list[str]:
         else:
             words.append(word)
     return words
+
+
+def option_values(argv: Sequence[str] | None, name: str, *, many: bool = False) -> Iterator[str]:
+    """Yields the words that belong to an option, the last time that it is given.
+
+    Args:
+        argv: the command line, by default that of the program.
+        name: of the option with underscores; hyphens in the command line are the same.
+        many: whether it takes any number of words instead of one.
+    """
+    found: list[str] = []
+    words = _words(argv)
+    for index, word in enumerate(words):
+        key, equals, value = _divided(word)
+        if key != name:
+            continue
+        found = [value] if equals else []
+        for following in words[index + 1 :]:
+            if following.startswith("--") or (found and not many):
+                break
+            found.append(following)
+    yield from found
 
 
 def parse_level(word: str) -> LevelConfig:
@@ -186,21 +207,6 @@ def _divided(word: str) -> tuple[str, str, str]:
         return "", "", ""
     name, equals, value = word[2:].partition("=")
     return name.replace("-", "_"), equals, value
-
-
-def _values(words: Sequence[str], key: str, *, many: bool = False) -> Iterator[str]:
-    """Yields the words that belong to an option, the last time that it is given."""
-    found: list[str] = []
-    for index, word in enumerate(words):
-        name, equals, value = _divided(word)
-        if name != key:
-            continue
-        found = [value] if equals else []
-        for following in words[index + 1 :]:
-            if following.startswith("--") or (found and not many):
-                break
-            found.append(following)
-    yield from found
 
 
 def _suppression(sigma: str) -> list[str]:

@@ -8,10 +8,17 @@ from typing import Any
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
-from mobilenetdet.analysis.overlays import MONTAGE_NAME, read_images, write_overlays
+from mobilenetdet.analysis.overlays import (
+    MONTAGE_NAME,
+    measure_scores,
+    read_images,
+    write_overlays,
+)
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.cli.score_option import asks_for_score, with_score
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
 from mobilenetdet.findings import report_findings
@@ -46,11 +53,13 @@ class Options:
     weights: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
+    # Lowest score in pictures and files, 0 to 1; by default that of the best F1 in pictures.
+    score: float | None = None
     # Where to write, beside files of others; by default the run directory.
     output_dir: Path | None = None
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html: errors and their costs, parts, worst frames.
+    # Explains the AP in eval/report.html: errors, their costs, worst frames.
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
@@ -62,7 +71,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
-    config = options.overrides.apply(config)
+    config = with_score(options.overrides.apply(config), options.score, argv)
     run = open_run(options.run_dir)
     output = run if options.output_dir is None else RunDir(options.output_dir)
     # In the run itself these places are for nothing else.
@@ -78,23 +87,45 @@ def main(argv: list[str] | None = None) -> int:
     model = load_detector(options.run_dir, weights=options.weights, config=config)
     if options.strict:
         _refuse_seen_frames(model, config.data.records_dir, split)
-    with frame_progress(num_frames, "detecting") as progress:
-        evaluation = evaluate_split(
-            model, split=split, keep=config.eval.num_overlays, progress=progress
-        )
+    with folder.locked(), pictures.locked():
+        with frame_progress(num_frames, "detecting") as progress:
+            evaluation = evaluate_split(
+                model, split=split, keep=config.eval.num_overlays, progress=progress
+            )
+        _report(evaluation, options, run.name, folder)
+        if not config.eval.best_f1_scores and not asks_for_score(options.score, argv):
+            evaluation = measure_scores(evaluation, run if _is_of(run, options, config) else None)
+        if evaluation.images:
+            print(write_overlays(evaluation, pictures))
+    return 0
+
+
+def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:
+    """Prints AP, and writes all figures that were asked for."""
+    config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
     report_findings(evaluation.seen.findings(), strict=False)
     if not evaluation.seen.findings():
         print(evaluation.seen)
     print(format_metrics(evaluation.ap))
-    metrics = write_evaluation(evaluation, folder, more=_coco(evaluation) if options.coco else {})
+    metrics = write_evaluation(
+        evaluation,
+        folder,
+        min_score=options.score or 0.0,
+        more=_coco(evaluation) if options.coco else {},
+    )
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
-        print(_write_report(evaluation, folder, run.name))
-    if evaluation.images:
-        print(write_overlays(evaluation, pictures))
-    return 0
+        print(_write_report(evaluation, folder, name))
+
+
+def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
+    """Whether what is measured holds for the run as it is, on the split that it is validated on."""
+    if run.shipped_name or options.output_dir or options.weights or options.split:
+        return False
+    own = run.read_config()
+    return (own.data, own.postprocess) == (config.data, config.postprocess)
 
 
 def _refuse_seen_frames(model: LoadedDetector, records_dir: str, split: str) -> None:

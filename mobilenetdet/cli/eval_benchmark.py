@@ -12,17 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.benchmark.made_up_detections import make_detections
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.evaluation.coco_ap import coco_metrics
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.results import read_label_files, read_result_set
-
-_WIDTH, _HEIGHT = 1242.0, 375.0
-# Sides of made-up boxes and how far those near an object are off it, pixels.
-_SIDES, _JITTER = (20.0, 200.0), 5.0
+from mobilenetdet.text_file import read_text
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     frame_ids = None
     if options.frames is not None:
-        frame_ids = parse_frame_ids(options.frames.read_text("utf-8"), str(options.frames))
+        frame_ids = parse_frame_ids(read_text(options.frames), str(options.frames))
     labels = read_label_files(options.label_dir, frame_ids)
     rng = np.random.default_rng(0)
     detections = [make_detections(frame, options.num_detections, rng) for frame in labels]
@@ -83,28 +80,6 @@ def main(argv: list[str] | None = None) -> int:
     # In KiB on Linux.
     print(f"memory of the process at its highest, AP from arrays: {before / 1024:,.0f} MiB")
     return 0
-
-
-def make_detections(
-    labels: KittiObjects, num_detections: int, rng: np.random.Generator
-) -> KittiObjects:
-    """Makes up detections of a frame: some near its objects, the rest anywhere.
-
-    Args:
-        labels: the objects of the frame.
-        num_detections: how many.
-        rng: decides about places, classes and scores.
-    """
-    near = labels.boxes_xyxy[:num_detections]
-    near = near + rng.normal(0, _JITTER, near.shape)
-    names = labels.types[:num_detections].tolist()
-    names = [name if name in EVALUATED_CLASSES else EVALUATED_CLASSES[0] for name in names]
-    count = num_detections - len(near)
-    corners = rng.uniform((0, 0), (_WIDTH - _SIDES[0], _HEIGHT - _SIDES[0]), (count, 2))
-    far = np.hstack([corners, corners + rng.uniform(*_SIDES, (count, 2))])
-    names += rng.choice(EVALUATED_CLASSES, count).tolist()
-    boxes = np.vstack([near, far]).clip(0, (_WIDTH, _HEIGHT, _WIDTH, _HEIGHT)).round(2)
-    return KittiObjects.from_detections(names, boxes, rng.random(num_detections).round(4))
 
 
 def _time_files(

@@ -10,6 +10,7 @@ from mobilenetdet.classification.convert import ClassConversionOptions, convert_
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import Progress
 
 _MAX_NOTES = 30
@@ -56,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     """Writes the records of each split and says what they hold; returns 0.
 
     Raises:
+        FileExistsError: another process is writing in the folder, or a file of another is in the
+            way.
         FileNotFoundError: a split is missing, or a class has no image.
         ValueError: a damaged image, or an option out of range.
     """
@@ -68,29 +71,35 @@ def main(argv: list[str] | None = None) -> int:
         synset_words=options.synset_words,
         skip_damaged=options.skip_damaged,
     )
-    for split in options.split:
-        start = time.perf_counter()
-        notes: list[str] = []
-        with counting_progress(split) as callbacks:
-            manifest, num_kept = convert_classes(
-                options.dataset_root,
-                split,
-                options.records_dir,
-                conversion,
-                progress=Progress(*callbacks),
-                on_note=notes.append,
-            )
-        print(
-            describe_conversion(
-                manifest,
-                num_kept,
-                time.perf_counter() - start,
-                content=f"{manifest.num_frames:,} images",
-                skipped="damaged ones",
-            )
-        )
-        for note in sorted(notes)[:_MAX_NOTES]:
-            print(f"  {note}")
-        if len(notes) > _MAX_NOTES:
-            print(f"  and {len(notes) - _MAX_NOTES:,} more")
+    with folder_lock(options.records_dir):  # of all splits together
+        for split in options.split:
+            _convert(options, split, conversion)
     return 0
+
+
+def _convert(options: Options, split: str, conversion: ClassConversionOptions) -> None:
+    """Writes the records of a split and says what they hold."""
+    start = time.perf_counter()
+    notes: list[str] = []
+    with counting_progress(split) as callbacks:
+        manifest, num_kept = convert_classes(
+            options.dataset_root,
+            split,
+            options.records_dir,
+            conversion,
+            progress=Progress(*callbacks),
+            on_note=notes.append,
+        )
+    print(
+        describe_conversion(
+            manifest,
+            num_kept,
+            time.perf_counter() - start,
+            content=f"{manifest.num_frames:,} images",
+            skipped="damaged ones",
+        )
+    )
+    for note in sorted(notes)[:_MAX_NOTES]:
+        print(f"  {note}")
+    if len(notes) > _MAX_NOTES:
+        print(f"  and {len(notes) - _MAX_NOTES:,} more")

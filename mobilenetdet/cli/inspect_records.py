@@ -15,6 +15,7 @@ from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, su
 from mobilenetdet.cli.options import parse
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
+from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import shard_paths
@@ -37,6 +38,8 @@ class Options:
     # Picture of some frames with their labels, .jpg or .png; by default montage.jpg in the folder
     # of the records.
     montage: Path | None = None
+    # Replaces a picture of that name that another program has written.
+    overwrite: bool = False
     # Frames of each split in the montage, evenly spaced; 0 writes none.
     num_frames: int = 6
     # Frames in a row of the montage.
@@ -47,13 +50,17 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints what the records hold and write the montage; returns 0.
+    """Prints what the records hold and writes the montage; returns 0.
 
     Raises:
+        FileExistsError: another picture has the name of the montage.
         FileNotFoundError: a split is not converted.
         ValueError: a shard is damaged.
     """
     options = parse(Options, argv)
+    path = options.montage or options.records_dir / "montage.jpg"
+    folder = OutputFolder(path.parent, overwrite=options.overwrite)
+    folder.refuse_foreign([path.name] if options.num_frames > 0 else [])
     console = Console()
     pictures: list[np.ndarray] = []
     for split in options.split:
@@ -67,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.frames_seen is not None:
         _write_frames_seen(options.frames_seen, options)
     if pictures:
-        path = options.montage or options.records_dir / "montage.jpg"
-        write_image(path, montage(pictures, columns=options.columns))
+        with folder.writing(path.name):
+            write_image(path, montage(pictures, columns=options.columns))
         console.print(f"montage of {len(pictures)} frames: {path}", highlight=False, soft_wrap=True)
     return 0
 

@@ -14,6 +14,7 @@ from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
+from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
 from mobilenetdet.kitti.average_precision import evaluate_detections
@@ -28,6 +29,7 @@ from mobilenetdet.kitti.results import (
 )
 from mobilenetdet.kitti.self_check import check_labels
 from mobilenetdet.kitti.value_checks import InvertedBoxError
+from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.encoded_image import decode_image
 
 
@@ -42,7 +44,8 @@ class Options:
 
     # Folder of the label files NNNNNN.txt.
     label_dir: Path = Path("data/KITTI/training/label_2")
-    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
+    # Folder of the result files NNNNNN.txt, 16 columns, the last of them the score; archives are
+    # to be unpacked first.
     result_dir: Path | None = None
     # List of the frames to score, one id a line, such as data/KITTI/ImageSets/val.txt; by default
     # all that have a label. In frames without result file nothing is detected.
@@ -73,6 +76,8 @@ class Options:
     image_dir: Path | None = None
     # Prints COCO's AP, too.
     coco: bool = False
+    # Replaces files of others that have the names of --json, --plots and --report.
+    overwrite: bool = False
     # Ends without a figure if anything looks wrong.
     strict: bool = False
     # Scores the labels themselves instead of results and says what to expect of them.
@@ -96,8 +101,9 @@ def main(argv: list[str] | None = None) -> int:
     """Checks, scores and writes; returns 0.
 
     Raises:
+        FileExistsError: a file of another is in the way.
         FileNotFoundError: a folder or a label is missing.
-        ValueError: a file is damaged, or with --strict anything that looks wrong.
+        ValueError: a file is damaged, a class is nowhere, or with --strict anything looks wrong.
     """
     options = parse(Options, argv)
     task, frame_ids = options.task(), read_frame_ids(options.frames)
@@ -110,12 +116,43 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if options.result_dir is None:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
+    _check_places(options)
     results = _read(options.label_dir, options.result_dir, frame_ids, task)
+    _refuse_unknown_classes(results, task)
     report_findings(_findings(results, task, options), strict=options.strict)
     _score(results, task, options)
     if options.errors or options.plots or options.report:
         _explain(results, task, options)
     return 0
+
+
+def _check_places(options: Options) -> None:
+    """Refuses before the work what would fail behind it."""
+    for path in (options.json, options.report):
+        if path is not None:
+            if path.is_dir():
+                raise FileExistsError(f"{path} is a folder; name a file in it")
+            _folder_of(path, options).refuse_foreign([path.name])
+    if options.image_dir is not None and not options.image_dir.is_dir():
+        raise FileNotFoundError(f"the folder of --image_dir, {options.image_dir}, does not exist")
+
+
+def _folder_of(path: Path, options: Options) -> OutputFolder:
+    return OutputFolder(path.parent, overwrite=options.overwrite)
+
+
+def _refuse_unknown_classes(results: ResultSet, task: EvalTask) -> None:
+    """Refuses a class that neither KITTI has nor any object or detection."""
+    frames = [*results.labels, *results.detections]
+    types = sorted({name for frame in frames for name in frame.types.tolist()})
+    known = {name.lower() for name in (*KITTI_TYPES, *types)}
+    mapped = {entry.name for entry in task.classes if entry.mapped_types}
+    for name in task.names:
+        if name.lower() not in known and name not in mapped:
+            raise ValueError(
+                f"--classes: no object and no detection is of type {name}"
+                f"{nearest(name, (*KITTI_TYPES, *types)) or '.'} There are: {', '.join(types)}"
+            )
 
 
 def _read(
@@ -140,7 +177,8 @@ def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
         figures["coco"] = coco_metrics(results.labels, results.detections, task)
         print("\n" + format_coco(figures["coco"]))
     if options.json is not None:
-        write_metrics(options.json, figures)
+        with _folder_of(options.json, options).writing(options.json.name) as path:
+            write_metrics(path, figures)
         print(options.json)
 
 
@@ -153,17 +191,20 @@ def _explain(results: ResultSet, task: EvalTask, options: Options) -> None:
     if options.plots is not None:
         from mobilenetdet.analysis.plots import write_plots
 
-        print("\n".join(map(str, write_plots(analysis, options.plots))))
+        with OutputFolder(options.plots, overwrite=options.overwrite).replacing("*.png") as new:
+            names = [path.name for path in write_plots(analysis, new)]
+        print("\n".join(str(options.plots / name) for name in names))
     if options.report is not None:
         from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
-        write_report(
-            options.report,
-            analysis,
-            title=f"AP of {options.result_dir.resolve().name}",
-            facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
-            pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
-        )
+        with _folder_of(options.report, options).writing(options.report.name) as path:
+            write_report(
+                path,
+                analysis,
+                title=f"AP of {options.result_dir.resolve().name}",
+                facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
+                pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
+            )
         print(options.report)
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cli.options import parse
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import (
@@ -61,7 +62,8 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises:
         FileNotFoundError: the folder holds no frames or labels, or the devkit is missing.
-        FileExistsError: a list is there that this command has not written.
+        FileExistsError: a list is there that this command has not written, or another process is
+            writing there.
         ValueError: a fraction or a number is out of range, one side would be empty, or a label
             is damaged.
     """
@@ -73,7 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
     seen = seen_by_shipped_weights(layout, "val", split.val)  # before: it reads all labels
-    _write_lists(layout, split, overwrite=options.overwrite)
+    with folder_lock(layout.image_set_path("train").parent):
+        _write_lists(layout, split, overwrite=options.overwrite)
     for line in seen:
         print(line)
     if (options.kitti_root / MANIFEST_NAME).is_file():
@@ -123,7 +126,10 @@ def _complete_frames(layout: KittiLayout) -> list[str]:
     report = layout.check_frames()
     print(f"{layout.root / layout.subset}: {len(report.complete):,} frames with image and label")
     if report.num_incomplete:
-        print(f"left out: {report.num_incomplete:,} frames")
+        print(
+            f"left out: {report.num_incomplete:,} frames (an empty label file says that nothing is "
+            "in a frame)"
+        )
         print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
     if not report.complete:
         raise FileNotFoundError(

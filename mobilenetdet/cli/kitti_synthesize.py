@@ -23,7 +23,7 @@ class Options:
     """
 
     # Folder of the data set. One that holds real KITTI frames is refused.
-    output_dir: Path = Path("data/synthetic")
+    output_dir: Path = Path("data/rendered")
     # Number of frames.
     num_frames: int = 1000
     # Number of the data set: another seed gives other frames.

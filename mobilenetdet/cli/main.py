@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import logging
 import os
-import re
 import sys
 from typing import NoReturn
 
 import mobilenetdet
 from mobilenetdet.cli.commands import COMMANDS, overview
+from mobilenetdet.cli.errors import tell
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
     """Runs a command and leaves the program with its exit code.
 
-    What a user can mend (ValueError, OSError, and damaged input that TensorFlow reports) ends as
-    one message on stderr and code 2, Ctrl-C as code 130. `MOBILENETDET_TRACEBACK=1` in the
-    environment shows where it was raised.
+    What a user can mend ends as one message on stderr and code 2, Ctrl-C as code 130, a fault of
+    the program as one line and code 1; see `errors.tell`.
 
     Args:
         command: one of `COMMANDS`.
-        argv: its arguments, by default those of the program.
+        argv: its arguments; None for those of the program, which then ends as a whole.
     """
     try:
         # Not at the top: each command imports what it needs, when it needs it.
@@ -33,42 +34,29 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
             code = end.code
         sys.stdout.flush()
         sys.exit(code)
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         # The reader has seen enough (`... | head`). Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
-        message = _message_for_user(error)
-        if message is None or os.environ.get("MOBILENETDET_TRACEBACK"):
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+    except (Exception, KeyboardInterrupt) as error:
+        code = tell(error, command)
+        if argv is None and "tensorflow" in sys.modules:
+            _leave_at_once(code)
+        sys.exit(code)
 
 
-def _message_for_user(error: Exception) -> str | None:
-    """What is wrong with the input, or None for a fault of the program."""
-    if isinstance(error, (ValueError, OSError)):
-        return str(error)
-    kind = type(error).__name__
-    if kind == "DataLossError":
-        return f"a TFRecord file is damaged ({error}); convert the data again with --overwrite"
-    if kind == "InvalidArgumentError":
-        return _message_of_pipeline(str(error))
-    return None
+def _leave_at_once(code: int) -> NoReturn:
+    """Ends the process without Python's own end.
 
-
-def _message_of_pipeline(text: str) -> str | None:
-    """Finds what the input pipeline said in the text that TensorFlow wraps it in."""
-    if raised := re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", text, re.MULTILINE):
-        return raised.group(1)
-    if asserted := re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", text):
-        return f"{asserted.group(1)} ({asserted.group(2)})"
-    if "Invalid JPEG data" in text:
-        return "an image in the records is damaged; convert the data again, or repair them"
-    return None
+    After an error tf.data's threads may still run Python code, and the end of the interpreter
+    aborts or hangs with them. All files are closed by now: `with` blocks have ended, and event
+    files are flushed after each epoch.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def main() -> NoReturn:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,9 +17,16 @@ from mobilenetdet.cli.config_options import (
     TYRO_MARKERS,
     config_rules,
     default_config,
+    option_values,
     present_options,
 )
-from mobilenetdet.config.detection import DetectionConfig, EvalConfig, PostprocessConfig
+from mobilenetdet.cli.foreign_options import refuse_foreign_options
+from mobilenetdet.config.detection import (
+    DetectionConfig,
+    EvalConfig,
+    PostprocessConfig,
+    is_fixed_by_training,
+)
 from mobilenetdet.config.presets import expected_result, make_preset
 from mobilenetdet.config.schema import config_keys
 from mobilenetdet.runs import is_run, open_run
@@ -153,10 +158,15 @@ def parse(
         argv: arguments, by default those of the program.
         default: values of the options that are not given.
         presets: to list in the help.
+
+    Raises:
+        ValueError: an option goes by another name here, or one that takes several values was given
+            none.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
+    refuse_foreign_options(argv, kind if default is None else default)
     with config_rules():
-        return tyro.cli(
+        parsed = tyro.cli(
             kind,
             args=argv,
             description=_description(kind, presets or {}),
@@ -164,6 +174,10 @@ def parse(
             config=TYRO_MARKERS,
             **options,
         )
+    for item in fields(kind):
+        if getattr(parsed, item.name) == () != item.default:
+            raise ValueError(f"--{item.name} needs one value or more; --help has examples")
+    return parsed
 
 
 def parse_with_config(
@@ -194,10 +208,7 @@ def parse_with_config(
 
 def peek(argv: list[str] | None, name: str, default: str) -> str:
     """Reads one option before the others are parsed, because their defaults depend on it."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(f"--{name}", default=default)
-    known, _ = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
-    return getattr(known, name)
+    return next(option_values(argv, name), default)
 
 
 def run_defaults(
@@ -245,10 +256,7 @@ def _refuse_fixed(
     config: DetectionConfig, changed: DetectionConfig, overrides: _Overrides, argv: list[str]
 ) -> None:
     """Refuses to change what the weights depend on."""
-    may_change = {
-        key for key in config_keys(DetectionConfig) if key.startswith(("postprocess.", "eval."))
-    } | {f"data.{item.name}" for item in fields(InputSplits)}
-    for key in set(config_keys(DetectionConfig)) - may_change:
+    for key in filter(is_fixed_by_training, config_keys(DetectionConfig)):
         if any(word.partition("=")[0].replace("-", "_") == f"__{key}" for word in argv):
             raise ValueError(f"{key} is fixed by training; train another run to change it")
     if overrides.apply(config) != changed:

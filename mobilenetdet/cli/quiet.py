@@ -3,27 +3,72 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+
+# The first is the default.
+_BACKENDS = ("tensorflow", "jax")
 
 
 def import_tensorflow_quietly() -> None:
     """Imports TensorFlow and looks for its devices, with what its libraries print set aside.
 
     TF_CPP_MIN_LOG_LEVEL does not reach the lines that are printed before TensorFlow's log is
-    initialised. Without TensorFlow (on the JAX backend) nothing happens.
+    initialised. Where Keras runs on another backend, TensorFlow only reads the input: it is
+    imported, and leaves the devices alone.
     """
+    _choose_backend()
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_set_aside():
         try:
+            import keras
             import tensorflow as tf
         except ImportError:
             return
+        if keras.backend.backend() != "tensorflow":
+            return  # a context of TensorFlow's would keep the memory of the GPU
         tf.config.list_physical_devices()
         tf.constant(0)  # makes the context, which looks for a GPU
+    _settle_keras()
+
+
+def _choose_backend() -> None:
+    """Keeps a keras.json that was made for other programs from choosing the backend.
+
+    Raises:
+        ValueError: KERAS_BACKEND in the environment names one that this program cannot use.
+    """
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        if chosen not in _BACKENDS:
+            raise ValueError(
+                f"KERAS_BACKEND is {chosen}; this program runs on {' or '.join(_BACKENDS)}"
+            )
+        return
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    path = folder / "keras.json"
+    try:
+        backend = json.loads(path.read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if backend not in _BACKENDS:
+        print(f"{path} names the backend {backend}; going on with {_BACKENDS[0]}", file=sys.stderr)
+        os.environ["KERAS_BACKEND"] = _BACKENDS[0]
+
+
+def _settle_keras() -> None:
+    """Sets what a keras.json may have set otherwise, and says so."""
+    import keras
+
+    config = keras.config
+    for name, ours in (("image_data_format", "channels_last"), ("floatx", "float32")):
+        if (found := getattr(config, name)()) != ours:
+            print(f"keras.json has {name} {found}; going on with {ours}", file=sys.stderr)
+            getattr(config, f"set_{name}")(ours)
 
 
 @contextlib.contextmanager

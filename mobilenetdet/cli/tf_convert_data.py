@@ -10,20 +10,20 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.findings import count_named, report_findings
+from mobilenetdet.findings import report_findings
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import list_overlaps
 from mobilenetdet.records.kitti_convert import (
     ConversionOptions,
+    ExifOrientation,
     convert_split,
-    find_damaged_images,
     find_sources,
 )
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
-
-_MAX_LISTED_IMAGES = 20
+from mobilenetdet.records.verify_images import refuse_damaged_images
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,13 @@ class Options:
     verify: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
+    # Takes frames with an image and no label file for frames in which nothing is, as an empty label
+    # file says. By default they are named, for the labels may as well be lost.
+    missing_labels_are_empty: bool = False
+    # What the labels of images with an EXIF orientation are meant for: the picture as viewers show
+    # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
+    # By default they are named.
+    exif_orientation: ExifOrientation | None = None
     # Ends before anything is written if a list to measure on shares frames with one to train on.
     strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
@@ -73,6 +80,8 @@ def main(argv: list[str] | None = None) -> int:
     """Writes the records of each split and says what they hold; returns 0.
 
     Raises:
+        FileExistsError: another process is writing in the folder, or a file of another is in the
+            way.
         FileNotFoundError: a list of frames is missing, or frames lack an image or a label.
         ValueError: a damaged file, or an option out of range.
     """
@@ -84,40 +93,42 @@ def main(argv: list[str] | None = None) -> int:
         jpeg_quality=options.jpeg_quality,
         sha256=options.sha256,
         skip_missing=options.skip_missing,
+        missing_labels_are_empty=options.missing_labels_are_empty,
+        exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
-    for split in options.split:
-        if options.verify:
-            _verify(layout, split, options)
-        start = time.perf_counter()
-        manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
-        print(
-            describe_conversion(
-                manifest,
-                num_kept,
-                time.perf_counter() - start,
-                content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
-                skipped="incomplete frames",
+    with folder_lock(options.records_dir):  # of all splits together
+        for split in options.split:
+            if options.verify:
+                _verify(layout, split, options)
+            start = time.perf_counter()
+            manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
+            print(
+                describe_conversion(
+                    manifest,
+                    num_kept,
+                    time.perf_counter() - start,
+                    content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
+                    skipped="incomplete frames",
+                )
             )
-        )
-        if not split.startswith("train"):
-            frame_ids = layout.check_frames(layout.read_image_set(split)).complete
-            for line in seen_by_shipped_weights(layout, split, frame_ids):
-                print(line)
+            if not split.startswith("train"):
+                frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+                for line in seen_by_shipped_weights(layout, split, frame_ids):
+                    print(line)
     return 0
 
 
 def _verify(layout: KittiLayout, split: str, options: Options) -> None:
     """Refuses a split with images that cannot be decoded whole."""
-    sources, _ = find_sources(layout, split, skip_missing=options.skip_missing)
-    if damaged := find_damaged_images(sources, options.num_workers):
-        lines = [f"  {path}: {damage}" for path, damage in damaged[:_MAX_LISTED_IMAGES]]
-        names = [Path(path).name for path, _ in damaged]
-        raise ValueError(
-            "\n".join([count_named(names, len(sources), f"images of {split} are damaged"), *lines])
-            + f"\nreplace them, or take their frames out of {layout.image_set_path(split)}"
-        )
+    sources, _ = find_sources(
+        layout,
+        split,
+        skip_missing=options.skip_missing,
+        missing_labels_are_empty=options.missing_labels_are_empty,
+    )
+    refuse_damaged_images([source.image_path for source in sources], split, options.num_workers)
     print(f"{split}: all {len(sources):,} images can be decoded")
 
 

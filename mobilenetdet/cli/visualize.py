@@ -12,6 +12,7 @@ from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
 from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.quiet import import_tensorflow_quietly
+from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.evaluation.evaluate import evaluate_split
@@ -20,6 +21,13 @@ from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 
+# Options that only some pictures go by.
+_USED_BY = {
+    "preset": ("labels", "batches", "matches"),
+    "weights": ("detections",),
+    "split": ("detections", "labels"),
+    "frames": ("detections", "labels"),
+}
 _PRESETS = f"one of {', '.join(PRESETS)}"
 
 
@@ -45,6 +53,8 @@ class Options:
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
     frames: tuple[str, ...] = ()
+    # Lowest score that is drawn, 0 to 1; by default that of the best F1, or 0.5 if not measured.
+    score: float | None = None
     # Where the pictures go; by default a folder named after them in the run directory. Files of
     # others in there stay as they are.
     output_dir: Path | None = None
@@ -57,18 +67,32 @@ def main(argv: list[str] | None = None) -> int:
     """Draws and says where; returns 0.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or another process is writing there.
         FileNotFoundError: there is no such run, or no records.
-        ValueError: a frame is not in the split.
+        ValueError: a frame is not in the split, or an option has no effect.
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
-    config = options.overrides.apply(config)
+    _refuse_unused(options)
+    config = with_score(options.overrides.apply(config), options.score, argv)
+    if config.eval.num_overlays == 0 and not options.frames:
+        raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")
     folder = _output_folder(options)
     folder.refuse_foreign([MONTAGE_NAME])
     import_tensorflow_quietly()
     draw = _draw_detections if options.what == "detections" else _draw_data
-    print(draw(config, options, folder))
+    with folder.locked():
+        print(draw(config, options, folder))
     return 0
+
+
+def _refuse_unused(options: Options) -> None:
+    """Refuses options that what is drawn does not go by."""
+    for name, users in _USED_BY.items():
+        if getattr(options, name) and options.what not in users:
+            raise ValueError(
+                f"--{name} has no effect on --what {options.what}; it goes with --what "
+                f"{' or '.join(users)}"
+            )
 
 
 def _needs_run(options: Options) -> bool:

@@ -1,4 +1,4 @@
-"""The one detection config that train, eval, visualize, predict and export share.
+"""The one detection config that train, eval, visualize and predict share.
 
 A tree of frozen sections. Every field has a type, a unit where it has one, and a range that is
 checked when the section is made. Presets (`presets.py`) are functions that return a tree; files and
@@ -8,8 +8,8 @@ the command line change single leaves; the resolved tree is written into the run
 
 from __future__ import annotations
 
-from dataclasses import field, replace
-from typing import ClassVar
+from dataclasses import field, fields, is_dataclass, replace
+from typing import Any, ClassVar
 
 from mobilenetdet.config.anchor_shapes import SQUEEZEDET_ANCHORS
 from mobilenetdet.config.classes import EvalTask
@@ -56,6 +56,17 @@ __all__ = [
     "SsdHeadConfig",
     "TrainConfig",
 ]
+
+
+# What may change after training, beside the sections postprocess and eval: any input size will do,
+# since all layers are convolutions.
+_FREE_DATA = ("records_dir", "train_split", "val_split", "image_height", "image_width")
+
+
+def is_fixed_by_training(key: str) -> bool:
+    """Returns whether a setting, by its dotted key, is one that trained weights depend on."""
+    name, _, leaf = key.partition(".")
+    return name not in ("postprocess", "eval") and not (name == "data" and leaf in _FREE_DATA)
 
 
 @section("")
@@ -114,6 +125,23 @@ class DetectionConfig:
             train=replace(self.train, image_scale=1.0),
         )
 
+    def refuse_other_training(self, changed: DetectionConfig, source: str) -> None:
+        """Refuses settings that differ from what this config was trained with.
+
+        Args:
+            changed: to use the weights with.
+            source: of the changes, for the message.
+
+        Raises:
+            ValueError: a setting that training has fixed differs; names it.
+        """
+        former, later = _leaves(self), _leaves(changed)
+        for key in {**former, **later}:
+            if is_fixed_by_training(key) and former.get(key) != later.get(key):
+                raise ValueError(
+                    f"{source}: {key} is fixed by training; train another run to change it"
+                )
+
     def eval_task(self) -> EvalTask:
         """Returns what AP and all that explains it go by: the classes and how each is scored."""
         return EvalTask.of(
@@ -124,7 +152,24 @@ class DetectionConfig:
             difficulties=self.eval.difficulties,
         )
 
+    def drawing_scores(self) -> dict[str, float]:
+        """Returns, by class, the score from which on detections are drawn and counted.
+
+        It is that of the best F1 where it was measured, else `eval.overlay_score`.
+        """
+        lowest, best = self.eval.overlay_score, self.eval.best_f1_scores
+        return {name: best.get(name, lowest) for name in self.data.classes}
+
     @property
     def num_classes(self) -> int:
         """Number of classes to detect."""
         return len(self.data.classes)
+
+
+def _leaves(section: Any, prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted key."""
+    leaves: dict[str, Any] = {}
+    for item in fields(section):
+        value, key = getattr(section, item.name), prefix + item.name
+        leaves |= _leaves(value, f"{key}.") if is_dataclass(value) else {key: value}
+    return leaves

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mobilenetdet.config.classes import AllLimits
 from mobilenetdet.config.frozen import freeze
-from mobilenetdet.config.validation import NonNegativeInt, PositiveInt, Share, section
+from mobilenetdet.config.validation import NonNegativeInt, PositiveInt, Share, require, section
 
 
 @section("eval")
@@ -15,22 +15,26 @@ class EvalConfig:
     """How AP is measured, and what is drawn."""
 
     # Official rules: since April 2017 (current) or before, as in SqueezeDet's paper (pre2017). They
-    # differ by 0.1 to 1.8 points of AP.
+    # differ by up to 1.4 points of R40 and 3.0 of R11.
     protocol: Literal["current", "pre2017"] = "current"
     # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
     # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
     min_overlaps: dict[str, float] = field(default_factory=dict)
-    # Limits of easy, moderate and hard, by class: its name and, three times, lowest height in
-    # pixels, highest occlusion (0 to 3), highest truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
+    # Limits of easy, moderate, hard, by class: its name and, three times, lowest height (pixels),
+    # highest occlusion (0 to 3) and truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
     difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # Images a step, 1 or more; 1 takes the least memory.
     batch_size: PositiveInt = 4
     # Number of frames to draw, spread over the split; 0 = none.
     num_overlays: NonNegativeInt = 24
-    # Lowest score of a detection that is drawn, 0 to 1.
+    # Lowest score that is drawn of classes without the next.
     overlay_score: Share = 0.5
+    # Lowest score drawn, by class (best F1).
+    best_f1_scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Freezes the mappings."""
-        for name in ("min_overlaps", "difficulties"):
+        for name, score in self.best_f1_scores.items():
+            require(0 <= score <= 1, f"eval.best_f1_scores.{name}", score, "0 to 1")
+        for name in ("min_overlaps", "difficulties", "best_f1_scores"):
             object.__setattr__(self, name, freeze(getattr(self, name)))

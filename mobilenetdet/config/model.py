@@ -116,7 +116,7 @@ Suppression = Annotated[GreedyNms | SoftNms, Field(discriminator="kind")]
 
 @section("postprocess")
 class PostprocessConfig:
-    """From raw predictions to detections; the same in eval, visualize, predict and export."""
+    """From raw predictions to detections; the same in eval, visualize and predict."""
 
     # Lowest score of a detection, 0 to 1; low, because AP needs the weak ones.
     score_threshold: Share = 0.005

@@ -22,6 +22,7 @@ from mobilenetdet.config.schema import (
     without_tags,
 )
 from mobilenetdet.config.validation import fault_text
+from mobilenetdet.text_file import read_text
 
 # The entry of a config file that says which version of the layout it has.
 _FORMAT = "format"
@@ -63,7 +64,7 @@ def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Confi
         raise FileNotFoundError(
             f"{path} does not exist; give a run directory that {kind.COMMAND} has written"
         )
-    return from_json(path.read_text(encoding="utf-8"), str(path), kind)
+    return from_json(read_text(path), str(path), kind)
 
 
 def read_changes(path: str | Path, kind: type[Config] = DetectionConfig) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def read_changes(path: str | Path, kind: type[Config] = DetectionConfig) -> dict
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"config file {path} does not exist")
-    return _parsed(path.read_text(encoding="utf-8"), str(path), kind)
+    return _parsed(read_text(path), str(path), kind)
 
 
 def with_changes(config: Config, changes: Mapping[str, Any], source: str = "overrides") -> Config:

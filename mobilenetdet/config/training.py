@@ -64,7 +64,7 @@ class FitConfig:
     clip_norm: NonNegative = 1.0
     # Learning rate after the warm-up: cosine (to 0 at the end), exponential, step or constant.
     schedule: Literal["cosine", "exponential", "step", "constant"] = "cosine"
-    # Length of the linear warm-up from 0, epochs, less than train.epochs.
+    # Length of the linear warm-up from 0, epochs; at most a quarter of a run that it would fill.
     warmup_epochs: NonNegative = 1.0
     # Factor of the schedules exponential and step, above 0.
     decay_rate: Positive = 0.5
@@ -79,10 +79,19 @@ class FitConfig:
     # Epochs between two measurements on the validation split; 0 = only after the last.
     eval_every: NonNegativeInt = 5
 
-    def __post_init__(self) -> None:
-        """Checks that the warm-up ends before the run."""
-        limit = f"below train.epochs, {self.epochs}"
-        require(self.warmup_epochs < self.epochs, "train.warmup_epochs", self.warmup_epochs, limit)
+    @property
+    def fitting_warmup(self) -> float:
+        """Length of the warm-up, epochs; shorter than asked for where the run would be over."""
+        return self.warmup_epochs if self.warmup_epochs < self.epochs else self.epochs / 4
+
+    def notes(self) -> list[str]:
+        """Returns a line for each setting that is not taken at its word."""
+        if self.fitting_warmup == self.warmup_epochs:
+            return []
+        return [
+            f"train.warmup_epochs is {self.warmup_epochs:g} and train.epochs {self.epochs}: the "
+            f"warm-up takes {self.fitting_warmup:g} epochs"
+        ]
 
 
 @section("train")

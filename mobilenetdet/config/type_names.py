@@ -52,8 +52,11 @@ def check_class_names(names: Sequence[str]) -> None:
     """Refuses names that cannot be those of classes.
 
     Raises:
-        ValueError: there is none, one is used twice, or one stands for something else.
+        ValueError: there is none, one is used twice, one stands for something else, or it is one
+            text instead of a list.
     """
+    if isinstance(names, str):
+        raise ValueError(f"classes is the text {names!r}; it must be a list of names: [{names!r}]")
     if not names or len({name.lower() for name in names}) < len(names):
         raise ValueError(f"classes is {tuple(names)}; it must be one or more distinct names")
     for name in names:

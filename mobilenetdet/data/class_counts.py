@@ -6,32 +6,42 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mobilenetdet.config.classes import EvalTask
-from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.type_names import nearest
+from mobilenetdet.config.detection import DataConfig, DetectionConfig
+from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 
 
 def check_training_classes(config: DetectionConfig) -> None:
-    """Refuses a config with a class that no object of the training records has.
+    """Refuses a config with a class or a type that no object of the training records has.
 
-    Reads the records only as far as it takes to see every class; all of them to refuse.
+    Types are those that class_map and neighbours name; KITTI's own may be absent. Reads the records
+    only as far as it takes to see every one; all of them to refuse.
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: a class has no object; names the nearest type, and how many of each there are.
+        ValueError: a class or type has no object; names the nearest type, and how many of each
+            there are.
     """
     split, records_dir = config.data.train_split, config.data.records_dir
     classes = config.data.class_task().class_of_type
     counts: Counter[str] = Counter()
     unseen = set(config.data.classes)
+    unseen_types = _own_types(config.data)
     for frame in read_frames(shard_paths(records_dir, split)):
         types = frame.objects.types.tolist()
         counts.update(types)
         unseen -= {classes.get(name.lower()) for name in types}
-        if not unseen:
+        unseen_types -= {name.lower() for name in types}
+        if not unseen and not unseen_types:
             return
-    refuse_absent_classes(config.data.class_task(), counts, f"split {split} in {records_dir}")
+    source = f"split {split} in {records_dir}"
+    refuse_absent_classes(config.data.class_task(), counts, source)
+    name = min(unseen_types)
+    raise ValueError(
+        f"no object in {source} is of type {name}, which class_map or neighbours names"
+        f"{nearest(name, counts) or '.'} There are: {_listed(counts)}"
+    )
 
 
 def refuse_absent_classes(task: EvalTask, counts: Mapping[str, int], source: str) -> None:
@@ -50,10 +60,19 @@ def refuse_absent_classes(task: EvalTask, counts: Mapping[str, int], source: str
     absent = [name for name in task.names if name not in seen]
     if not absent:
         return
-    free = [name for name in counts if name.lower() not in classes]
-    known = ", ".join(f"{name} {count:,}" for name, count in Counter(counts).most_common())
+    hint = nearest(absent[0], [name for name in counts if name.lower() not in classes]) or "."
     raise ValueError(
-        f"no object in {source} is of class {absent[0]}{nearest(absent[0], free)}. There are: "
-        f"{known or 'no objects at all'}. Name one of these in classes, or map one to "
-        f"{absent[0]} with class_map"
+        f"no object in {source} is of class {absent[0]}{hint} There are: "
+        f"{_listed(counts)}. Name one of these in classes, or map one to {absent[0]} with class_map"
     )
+
+
+def _own_types(data: DataConfig) -> set[str]:
+    """Types in lower case that the mapping and the neighbours name and that are not KITTI's."""
+    named = {*data.class_map, *(name for names in data.neighbours.values() for name in names)}
+    return {name.lower() for name in named} - {name.lower() for name in KITTI_TYPES}
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    known = ", ".join(f"{name} {count:,}" for name, count in Counter(counts).most_common())
+    return known or "no objects at all"

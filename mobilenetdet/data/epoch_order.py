@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+if keras.backend.backend() != "tensorflow":
+    # It would take nearly all of a GPU's memory, which the backend needs.
+    with contextlib.suppress(RuntimeError):  # its caller uses TensorFlow on purpose
+        tf.config.set_visible_devices([], "GPU")
+
 # Any but 0, which Dataset.shuffle compares with a seed that is a tensor and fails.
 _GRAPH_SEED = 1
-
-
-def num_cores() -> int:
-    """Returns how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def untuned() -> tf.data.Options:

@@ -7,6 +7,8 @@ batch. Batches run in parallel (OpenCV lets go of Python's lock) and come out in
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,9 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.epoch_order import chain_epochs, num_cores, shuffled_records, untuned
+from mobilenetdet.cores import num_cores
+from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
 from mobilenetdet.records.shards import count_frames, shard_paths
+from mobilenetdet.records.tfrecord import read_records
 
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
@@ -105,6 +109,26 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
     # Labels and encoded images are still in the records, and so need no reading of their own.
     batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
     return batches.prefetch(_PREFETCH_BATCHES)
+
+
+@contextlib.contextmanager
+def damage_named(records_dir: str, split: str) -> Iterator[None]:
+    """Names the damaged or vanished file when a pipeline fails inside the `with` block.
+
+    Raises:
+        FileNotFoundError: a file is gone.
+        ValueError: a file is damaged.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.NotFoundError):
+        for path in shard_paths(records_dir, split):
+            try:
+                for _ in read_records(path):
+                    pass
+            except ValueError as error:
+                raise ValueError(f"{error}: convert with --overwrite") from None
+        raise  # it was something else
 
 
 def _epoch_records(paths: list[Path], epoch: tf.Tensor, config: DetectionConfig) -> tf.data.Dataset:

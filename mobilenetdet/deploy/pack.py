@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
+from mobilenetdet.text_file import read_json
 
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
 _OPTIMIZER = "optimizer"
@@ -27,7 +28,7 @@ def pack_run(
 ) -> Path:
     """Packs the best weights of a run with its config, and writes a card that says what they are.
 
-    The folder is a run directory: eval, visualize, predict and export read it like any other. The
+    The folder is a run directory: eval, visualize and predict read it like any other. The
     records are no longer where the run had them; its config names their default place.
 
     Args:
@@ -42,7 +43,8 @@ def pack_run(
         The path of the card.
 
     Raises:
-        FileExistsError: one of these files is there, or the output is the run itself.
+        FileExistsError: one of these files is there, the output is the run itself, or another
+            process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
     """
     config = run.read_config()
@@ -51,19 +53,20 @@ def pack_run(
             f"{run.metrics_file} does not exist; measure the run first: "
             f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
         )
-    metrics, weights = json.loads(run.metrics_file.read_text()), run.find_weights()
+    metrics, weights = read_json(run.metrics_file, "measure the run again"), run.find_weights()
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
     _refuse_existing(run, output_dir, overwrite=overwrite)
-    halve_weights(weights, output_dir / BEST_WEIGHTS)
-    with atomic_write(output_dir / CONFIG_FILE) as temporary:
-        temporary.write_text(to_json(_packed_config(config)))
-    with atomic_write(output_dir / CARD_FILE) as temporary:
-        about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
-        temporary.write_text(_card(config, metrics, **about))
-    if seen is not None:
-        write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
-    elif overwrite:  # that of other weights would be a lie
-        (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
+    with folder_lock(output_dir):
+        halve_weights(weights, output_dir / BEST_WEIGHTS)
+        with atomic_write(output_dir / CONFIG_FILE) as temporary:
+            temporary.write_text(to_json(_packed_config(config)))
+        with atomic_write(output_dir / CARD_FILE) as temporary:
+            about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
+            temporary.write_text(_card(config, metrics, **about))
+        if seen is not None:
+            write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
+        elif overwrite:  # that of other weights would be a lie
+            (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
     return output_dir / CARD_FILE
 
 
@@ -104,7 +107,7 @@ def halve_weights(source: Path, target: Path) -> None:
     are small, and variances may lie outside of what float16 can hold.
 
     Raises:
-        ValueError: a weight is too large for float16; names it.
+        ValueError: a weight is too large for float16, NaN or infinite; names it.
     """
     with (
         atomic_write(target) as temporary,
@@ -127,6 +130,8 @@ def halve_weights(source: Path, target: Path) -> None:
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"weight {name} holds NaN or infinity; the run has diverged")
     if values.ndim < 2 or values.dtype != np.float32:
         return values
     if np.abs(values).max(initial=0.0) > np.finfo(np.float16).max:

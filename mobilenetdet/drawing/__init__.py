@@ -1,4 +1,4 @@
-"""Overlays, montages and picture files. numpy and OpenCV only."""
+"""Overlays, montages and picture files with numpy and OpenCV; plots with matplotlib."""
 
 from mobilenetdet.drawing.anchor_matches import draw_matches
 from mobilenetdet.drawing.box_style import PALETTE

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
@@ -25,6 +26,7 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
 
     Raises:
         FileNotFoundError: the run has no metrics.csv yet.
+        ValueError: it is damaged; names the line.
     """
     rows = _read(csv_path)
     figure, (loss_axes, measured_axes) = _two_axes()
@@ -33,6 +35,8 @@ def plot_history(csv_path: Path, png_path: Path) -> None:
         _plot_accuracy(measured_axes, rows)
     else:
         _plot_ap(measured_axes, rows)
+    for axes in (loss_axes, measured_axes):
+        _whole_epochs(axes, rows)
     write_figure(figure, png_path)
 
 
@@ -71,8 +75,24 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
 def _read(csv_path: Path) -> list[dict[str, str]]:
     if not csv_path.is_file():
         raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
-    with csv_path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with csv_path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows or [{}], start=2):
+        for name in ("epoch", "loss"):
+            try:
+                float(row.get(name) or "")
+            except ValueError:
+                raise ValueError(
+                    f"{csv_path}:{number}: {name} is {row.get(name)!r}, no number; copy the file "
+                    "again (the next epoch of the run writes it anew, too)"
+                ) from None
+    return rows
+
+
+def _whole_epochs(axes: Axes, rows: list[dict[str, str]]) -> None:
+    """Shows all epochs, also where few were measured."""
+    last = max(float(row["epoch"]) for row in rows)
+    axes.set_xlim(0.5, last + 0.5)
 
 
 def _two_axes() -> tuple[Figure, Any]:
@@ -84,7 +104,7 @@ def _two_axes() -> tuple[Figure, Any]:
     return figure, both
 
 
-def _log_losses(axes: Any) -> None:
+def _log_losses(axes: Axes) -> None:
     axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
     # Losses seldom span a power of ten, and "6 x 10^-1" is hard to read.
     low, high = axes.get_ylim()
@@ -98,7 +118,7 @@ def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[fl
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
+def _plot_losses(axes: Axes, rows: list[dict[str, str]]) -> None:
     parts = [name for name in rows[0] if name.endswith("_loss")]
     axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss")
     for name in parts:
@@ -112,7 +132,7 @@ def _plot_losses(axes: object, rows: list[dict[str, str]]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _plot_ap(axes: object, rows: list[dict[str, str]]) -> None:
+def _plot_ap(axes: Axes, rows: list[dict[str, str]]) -> None:
     for name, colour in plot_colours(_classes(rows)).items():
         series = _series(rows, f"val/{name}/{_AP}")
         axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
@@ -129,7 +149,7 @@ def _classes(rows: list[dict[str, str]]) -> list[str]:
     return [name for name in names if name != "mean"]
 
 
-def _plot_accuracy(axes: object, rows: list[dict[str, str]]) -> None:
+def _plot_accuracy(axes: Axes, rows: list[dict[str, str]]) -> None:
     epochs, shares = _series(rows, "accuracy")
     label = "training images, augmented, top-1"
     axes.plot(epochs, [100 * share for share in shares], color="grey", label=label)

@@ -84,7 +84,7 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
         image_rgb: uint8 [H, W, 3].
 
     Raises:
-        ValueError: another ending.
+        ValueError: another ending, or a side is too long for the format (JPEG: 65,535 pixels).
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -101,7 +101,14 @@ def encode_jpeg(image_rgb: np.ndarray) -> bytes:
 
 def _encode(image_rgb: np.ndarray, suffix: str) -> bytes:
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1].tobytes()
+    try:
+        encoded = cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1]
+    except cv2.error:
+        encoded = np.zeros(0, np.uint8)
+    if not len(encoded):
+        height, width = image_rgb.shape[:2]
+        raise ValueError(f"{width}x{height} pixels are too many for a {suffix} file")
+    return encoded.tobytes()
 
 
 def _fit(image: np.ndarray, cell: np.ndarray) -> None:

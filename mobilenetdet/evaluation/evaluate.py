@@ -19,6 +19,7 @@ from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_split
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
+from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.frame_hashes import hash_frames
@@ -152,7 +153,11 @@ def calibrated(evaluation: Evaluation, by_class: Sequence[Calibration]) -> Evalu
 
 
 def write_evaluation(
-    evaluation: Evaluation, folder: OutputFolder, *, more: Mapping[str, Any] | None = None
+    evaluation: Evaluation,
+    folder: OutputFolder,
+    *,
+    min_score: float = 0.0,
+    more: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes detections/NNNNNN.txt and metrics.json.
 
@@ -160,6 +165,7 @@ def write_evaluation(
         evaluation: what to write.
         folder: result files of an earlier evaluation in it are replaced when all are written;
             files of others stay.
+        min_score: detections below it are not in the result files; AP is of all of them.
         more: further figures for metrics.json, by name.
 
     Returns:
@@ -172,7 +178,10 @@ def write_evaluation(
     with folder.replacing(f"{DETECTIONS_DIR}/*") as staging:
         (staging / DETECTIONS_DIR).mkdir()
         for frame_id, found in evaluation.detections.items():
-            write_objects(staging / DETECTIONS_DIR / f"{frame_id}.txt", found.to_kitti())
+            check_frame_id(frame_id, "an evaluated frame")
+            write_objects(
+                staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
+            )
     metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:

@@ -43,20 +43,23 @@ def detect_records(
 
     Raises:
         FileNotFoundError: the split is not converted.
+        ValueError: a file of the records is damaged; names it.
     """
     # Not at the top: it imports TensorFlow.
-    from mobilenetdet.data.pipeline import eval_batches
+    from mobilenetdet.data.pipeline import damage_named, eval_batches
 
     config = with_records(model.config, records_dir)
+    split = split or config.data.val_split
     done, size = 0, 0
-    for batch in eval_batches(config, split or config.data.val_split).as_numpy_iterator():
-        size = max(size, len(batch["images"]))
-        found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)
-        for payload, detections in zip(batch["payloads"], found, strict=True):
-            yield DetectedFrame(decode_record(payload), detections)
-        done += len(found)
-        if progress is not None:
-            progress(done)
+    with damage_named(config.data.records_dir, split):
+        for batch in eval_batches(config, split).as_numpy_iterator():
+            size = max(size, len(batch["images"]))
+            found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)
+            for payload, detections in zip(batch["payloads"], found, strict=True):
+                yield DetectedFrame(decode_record(payload), detections)
+            done += len(found)
+            if progress is not None:
+                progress(done)
 
 
 def with_records(

@@ -54,6 +54,14 @@ class LoadedDetector:
         """Slope and offset by which the scores of each class are calibrated; empty for none."""
         return self.config.postprocess.calibration
 
+    @property
+    def drawing_scores(self) -> dict[str, float]:
+        """Score of each class from which on detections are worth drawing: that of the best F1.
+
+        Example: `found.above(model.drawing_scores)`.
+        """
+        return self.config.drawing_scores()
+
     def __repr__(self) -> str:
         """Says where it comes from, what it detects and at which size."""
         height, width = self.image_size
@@ -135,26 +143,45 @@ def load_detector(
 
     Raises:
         FileNotFoundError: there is no such run, or no weights.
-        ValueError: the weights do not fit the config, or a setting is unknown or out of range.
+        ValueError: the weights do not fit the config or are no numbers, or a setting is unknown,
+            out of range or fixed by training.
     """
     run = open_run(source)
     config = run.read_config() if config is None else config
     if overrides:
-        config = with_changes(config, overrides)
+        trained, config = config, with_changes(config, overrides)
+        trained.refuse_other_training(config, "overrides")
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
     # Not at the top: it takes seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
+    from mobilenetdet.models.weight_file import refuse_other_formats
+    from mobilenetdet.models.weights import refuse_non_finite
 
+    refuse_other_formats(path)
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError(f"{path} does not fit the config of the run: {error}") from None
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        hint = _alpha_hint(path, config.model.alpha)
+        raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
+    refuse_non_finite(detector, str(path))
     seen = read_frames_seen(path.with_name(FRAMES_SEEN_FILE))
     return LoadedDetector(KerasRuntime(detector), config, str(source), seen)
+
+
+def _alpha_hint(path: Path, alpha: float) -> str:
+    """Says that a file has weights of another width, if that is so."""
+    from mobilenetdet.models.weight_file import read_weight_file
+    from mobilenetdet.models.weights import stored_alpha
+
+    try:
+        found = stored_alpha(read_weight_file(path))
+    except ValueError:
+        return ""
+    return "" if found in (None, alpha) else f", whose alpha is {alpha:g}; the file's is {found:g}"
 
 
 def to_detections(

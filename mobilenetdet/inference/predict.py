@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
 from typing import Literal
 
 import numpy as np
@@ -19,6 +21,9 @@ from mobilenetdet.output_folder import OutputFolder
 
 Format = Literal["overlay", "kitti", "json"]
 _JSON_FILE = "detections.json"
+# detections.json is written again after a pause of so many times what writing it took, so that
+# thousands of pictures do not spend their time on it.
+_PAUSE = 20.0
 
 
 def detect_pictures(
@@ -43,50 +48,84 @@ def detect_pictures(
 class PredictionWriter:
     """Writes detections as overlays, KITTI result files or one JSON file.
 
-    DIR/overlays/NAME.jpg, DIR/kitti/NAME.txt and DIR/detections.json; each file appears when it
-    is complete. Files of others in DIR stay as they are.
+    DIR/overlays/NAME.jpg, DIR/kitti/NAME.txt and DIR/detections.json. A file is whole or not there:
+    detections.json is valid from the first picture on and grows with the pictures; the `with` block
+    leaves all of them in it, however it ends. Files of others in DIR stay as they are.
     """
 
     def __init__(
-        self, folder: OutputFolder, formats: Iterable[Format], *, draw_score: float
+        self,
+        folder: OutputFolder,
+        formats: Iterable[Format],
+        *,
+        draw_score: float | Mapping[str, float],
+        file_score: float = 0.0,
     ) -> None:
         """Describes what is written.
 
         Args:
             folder: DIR above.
             formats: what to write.
-            draw_score: detections below it are not drawn; the other formats have all.
+            draw_score: detections below it are not drawn; one for all classes, or by class.
+            file_score: detections below it are not in the files; by default all are.
 
         Raises:
             FileExistsError: a file of another is in the way.
         """
-        self.folder, self.formats, self.draw_score = folder, set(formats), draw_score
+        self.folder, self.formats = folder, set(formats)
+        self.draw_score, self.file_score = draw_score, file_score
         self.entries: list[dict[str, object]] = []
+        self._next_write = 0.0
         if "json" in self.formats:
             folder.refuse_foreign([_JSON_FILE])
+
+    def __enter__(self) -> PredictionWriter:
+        """Returns the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it, after a failure as well: what was detected until then is kept."""
+        self.close()
 
     def add(self, picture: Picture, found: Detections) -> None:
         """Writes what was found in one picture.
 
         Raises:
             FileExistsError: a file of another is in the way.
+            ValueError: the picture is too large for an overlay.
         """
         if "overlay" in self.formats:
             overlay = draw_detections(picture.image, found.above(self.draw_score))
             with self.folder.writing(f"overlays/{picture.name}.jpg") as path:
                 write_image(path, overlay)
+        kept = found.above(self.file_score)
         if "kitti" in self.formats:
             with self.folder.writing(f"kitti/{picture.name}.txt") as path:
-                write_objects(path, found.to_kitti())
+                write_objects(path, kept.to_kitti())
         if "json" in self.formats:
-            self.entries.append(_to_json(picture, found))
+            self.entries.append(_to_json(picture, kept))
+            if time.monotonic() >= self._next_write:
+                self._write_json(durable=False)
 
     def close(self) -> None:
-        """Writes detections.json."""
-        if "json" not in self.formats:
-            return
-        with self.folder.writing(_JSON_FILE) as path, atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(self.entries, indent=1) + "\n")
+        """Writes detections.json with all pictures."""
+        if "json" in self.formats:
+            self._write_json(durable=True)
+
+    def _write_json(self, *, durable: bool) -> None:
+        start = time.monotonic()
+        with (
+            self.folder.writing(_JSON_FILE) as path,
+            atomic_write(path, durable=durable) as temporary,
+        ):
+            temporary.write_text(json.dumps(self.entries, indent=1) + "\n", encoding="utf-8")
+        end = time.monotonic()
+        self._next_write = end + _PAUSE * (end - start)
 
 
 def _to_json(picture: Picture, found: Detections) -> dict[str, object]:

@@ -12,17 +12,17 @@ import numpy as np
 
 
 class RawDetections(NamedTuple):
-    """Detections of a batch, in pixels of the network input; rows that are left over have class -1.
+    """Detections of a batch, in pixels of the network input; rows to spare have class id -1.
 
     Attributes:
         boxes: float [B, N, 4], xyxy.
         scores: float [B, N], 0 to 1, descending.
-        classes: int [B, N], places in the runtime's classes, or -1.
+        class_ids: int [B, N], indices into the runtime's classes, or -1.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
-    classes: np.ndarray
+    class_ids: np.ndarray
 
 
 class Runtime(Protocol):

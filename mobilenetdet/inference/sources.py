@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.inference.picture_names import name_pictures
+from mobilenetdet.inference.video import VIDEO_SUFFIXES, is_video, read_frames
+from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
 # A path, or RGB uint8 [H, W, 3].
 Photo = str | os.PathLike[str] | np.ndarray
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def read_photo(photo: Photo) -> np.ndarray:
         path = Path(photo)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist, or is a folder; give image files")
-        return decode_image(path.read_bytes(), str(path))
+        return _decode_file(path, MAX_MEGAPIXELS)
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
         raise ValueError(
             f"an array of shape {photo.shape} and {photo.dtype} was given; a photo is RGB uint8 "
@@ -67,28 +67,52 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(path for name in inputs for path in _resolve(name)))
 
 
-def read_pictures(files: Sequence[Path]) -> Iterator[Picture]:
-    """Reads images, and videos frame by frame as VIDEO_000000 and so on.
+def read_pictures(
+    files: Sequence[Path],
+    on_fault: Callable[[Path, Exception], None] | None = None,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> Iterator[Picture]:
+    """Reads images, and videos frame by frame as VIDEO_000000 and so on; see `name_pictures`.
 
-    Files of the same stem keep their suffix in the name: road.jpg and road.png give road_jpg and
-    road_png.
+    Args:
+        files: images and videos.
+        on_fault: called with a file that cannot be read and the reason, before the next one is
+            read; by default the reason is raised.
+        max_megapixels: larger images are refused before they are decoded.
 
     Raises:
-        ValueError: a file cannot be decoded.
+        OSError: a file cannot be opened.
+        ValueError: a file cannot be decoded, or not all of a video.
     """
-    stems = [path.stem for path in files]
-    for path in files:
-        name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            yield from _read_video(path, name)
-        else:
-            yield Picture(name, path, decode_image(path.read_bytes(), str(path)))
+    for path, name in zip(files, name_pictures(files), strict=True):
+        try:
+            yield from _read_file(path, name, max_megapixels)
+        except (OSError, ValueError) as error:
+            if on_fault is None:
+                raise
+            on_fault(path, error)
+
+
+def _decode_file(path: Path, max_megapixels: float) -> np.ndarray:
+    encoded = path.read_bytes()
+    check_whole(encoded, str(path))  # what is cut off may decode in part
+    return decode_image(encoded, str(path), max_megapixels=max_megapixels)
+
+
+def _read_file(path: Path, name: str, max_megapixels: float) -> Iterator[Picture]:
+    if not is_video(path):
+        yield Picture(name, path, _decode_file(path, max_megapixels))
+        return
+    for index, frame in enumerate(read_frames(path)):
+        yield Picture(f"{name}_{index:06d}", path, frame)
 
 
 def _resolve(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if _is_known(p))
+        # A name that starts with a dot is a file of the system: macOS' ._road.jpg.
+        found = sorted(p for p in path.iterdir() if _is_known(p) and not p.name.startswith("."))
         wanted = f"no image or video in the folder {path}"
     elif path.is_file():
         if not _is_known(path):
@@ -105,19 +129,3 @@ def _resolve(name: str) -> list[Path]:
 
 def _is_known(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
-
-
-def _read_video(path: Path, name: str) -> Iterator[Picture]:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        index = 0
-        while True:
-            read, frame = capture.read()
-            if not read:
-                break
-            yield Picture(f"{name}_{index:06d}", path, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-            index += 1
-    finally:
-        capture.release()
-    if index == 0:
-        raise ValueError(f"{path}: no frame of this video can be decoded; re-encode it as H.264")

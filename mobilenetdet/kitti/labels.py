@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.kitti.format_hints import columns_hint
 from mobilenetdet.kitti.value_checks import check_values
+from mobilenetdet.text_file import read_text
 
 COLUMNS = (
     *("type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom"),
@@ -150,11 +152,7 @@ def read_objects(
         FileNotFoundError: there is no such file.
         ValueError: the file is not text, or a line is damaged.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"{path}: byte {error.start} is not text; is this a KITTI label file?"
-        raise ValueError(message) from None
+    text = read_text(path, "KITTI label file")
     return parse_objects(text, str(path), with_scores=with_scores, allow_inverted=allow_inverted)
 
 
@@ -194,7 +192,10 @@ def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_sc
             kinds = " or ".join(
                 {15: "15 (label)", 16: "16 (result, with score)"}[n] for n in allowed
             )
-            raise ValueError(f"{source}:{number}: {len(words)} columns, expected {kinds}: {words}")
+            raise ValueError(
+                f"{source}:{number}: {len(words)} columns, expected {kinds}: {words}"
+                + columns_hint(words, source)
+            )
         if len(words) != len(first_words):
             raise ValueError(
                 f"{source}:{number}: {len(words)} columns, but line {first_number} has "

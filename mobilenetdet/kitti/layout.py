@@ -1,6 +1,6 @@
 """KITTI's folders: frames, labels, calibration and the lists of frames.
 
-ROOT/training/image_2/000000.png (or .jpg)
+ROOT/training/image_2/000000.png (or .jpg, .jpeg, in either case)
 ROOT/training/label_2/000000.txt
 ROOT/training/calib/000000.txt
 ROOT/ImageSets/train.txt
@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.file_names import check_file_name
+from mobilenetdet.kitti.format_hints import CLASS_LISTS, id_hint
+from mobilenetdet.text_file import read_text
 
-IMAGE_SUFFIXES = (".png", ".jpg")
+# Where a frame has several images, the first of these is taken.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 _DOWNLOAD_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d"
 
 
@@ -35,6 +39,16 @@ class FrameReport:
     missing_images: list[str]
     missing_both: list[str]
 
+    def with_empty_labels(self, order: Sequence[str]) -> FrameReport:
+        """Returns the report in which an image without label is complete: nothing is in it.
+
+        Args:
+            order: the frames that were asked for, in their order.
+        """
+        complete = {*self.complete, *self.missing_labels}
+        kept = [frame_id for frame_id in order if frame_id in complete]
+        return FrameReport(kept, [], self.missing_images, self.missing_both)
+
     @property
     def num_incomplete(self) -> int:
         """The number of frames that lack something."""
@@ -47,7 +61,10 @@ class FrameReport:
             `FrameReport(["000000"], ["000001"], [], []).lines()` is `["000001: no label"]`.
         """
         found = {frame_id: "no label" for frame_id in self.missing_labels}
-        found |= {frame_id: "no image" for frame_id in self.missing_images}
+        found |= {
+            frame_id: "no image" + (" (a list of class names?)" if frame_id in CLASS_LISTS else "")
+            for frame_id in self.missing_images
+        }
         found |= {frame_id: "no image, no label" for frame_id in self.missing_both}
         lines = [f"{frame_id}: {what}" for frame_id, what in sorted(found.items())]
         if limit is None or len(lines) <= limit:
@@ -109,7 +126,11 @@ class KittiLayout:
         """
         frame_ids = _stems(self.image_dir, IMAGE_SUFFIXES)
         if not frame_ids:
-            state = "holds no .png or .jpg frame" if self.image_dir.is_dir() else "does not exist"
+            state = (
+                "holds no .png, .jpg or .jpeg frame"
+                if self.image_dir.is_dir()
+                else "does not exist"
+            )
             raise FileNotFoundError(
                 f"{self.image_dir} {state}; unpack KITTI's left colour images "
                 f"(data_object_image_2.zip, {_DOWNLOAD_PAGE}) and labels (data_object_label_2.zip) "
@@ -130,7 +151,7 @@ class KittiLayout:
                 f"{path} does not exist; write it with "
                 f"`python tools/kitti_split.py --kitti_root {self.root}`"
             )
-        return parse_frame_ids(path.read_text(encoding="utf-8-sig"), str(path))
+        return parse_frame_ids(read_text(path, "list of frames"), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
         """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
@@ -156,17 +177,23 @@ class KittiLayout:
         )
 
 
+def image_names(frame_id: str) -> list[str]:
+    """Returns the file names that the image of a frame may have, the preferred first."""
+    return [f"{frame_id}{suffix}" for suffix in IMAGE_SUFFIXES]
+
+
 def find_image(image_dir: Path, frame_id: str) -> Path:
     """Returns the image file of a frame.
 
     Raises:
         FileNotFoundError: there is neither a .png nor a .jpg.
     """
-    paths = [image_dir / f"{frame_id}{suffix}" for suffix in IMAGE_SUFFIXES]
-    for path in paths:
+    for path in (image_dir / name for name in image_names(frame_id)):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"frame {frame_id} has no image: neither {paths[0]} nor {paths[1]}")
+    raise FileNotFoundError(
+        f"frame {frame_id} has no image: neither {image_dir / frame_id}.png nor .jpg or .jpeg"
+    )
 
 
 def check_frame_id(frame_id: str, source: str) -> str:
@@ -177,14 +204,9 @@ def check_frame_id(frame_id: str, source: str) -> str:
         source: where it stands, for the message.
 
     Raises:
-        ValueError: it is empty, begins with a dot or holds a separator of folders.
+        ValueError: it is not safe; see `check_file_name`.
     """
-    if not frame_id or frame_id.startswith(".") or any(mark in frame_id for mark in "/\\\0"):
-        raise ValueError(
-            f"{source}: {frame_id!r} is no frame id; ids name files, so they hold neither / nor \\ "
-            "and begin with no dot"
-        )
-    return frame_id
+    return check_file_name(frame_id, source, "frame id")
 
 
 def parse_frame_ids(text: str, source: str) -> list[str]:
@@ -199,7 +221,12 @@ def parse_frame_ids(text: str, source: str) -> list[str]:
         if not words:
             continue
         if len(words) > 1:
-            raise ValueError(f"{source}:{number}: {line!r} is not one frame id")
+            raise ValueError(
+                f"{source}:{number}: {line!r} is not one frame id; one stands on a line, without "
+                "spaces: rename files that have some"
+            )
+        if hint := id_hint(words[0]):
+            raise ValueError(f"{source}:{number}: {words[0]!r} is no frame id; {hint}")
         if words[0] in lines_of:
             raise ValueError(
                 f"{source}:{number}: frame {words[0]} is already on line {lines_of[words[0]]}; "

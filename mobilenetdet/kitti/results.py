@@ -12,8 +12,12 @@ from mobilenetdet.config.classes import KITTI_TASK, EvalTask
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
-from mobilenetdet.kitti.layout import parse_frame_ids
+from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
+from mobilenetdet.text_file import read_text
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,7 @@ def kitti_ap(
         ValueError: a file is damaged, or the protocol or a class is no such thing.
     """
     task = KITTI_TASK if classes is None else classes
-    task = task if isinstance(task, EvalTask) else EvalTask.of(tuple(task))
+    task = task if isinstance(task, EvalTask) else EvalTask.of(task)
     results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
     for line in results.missing_results():
         warnings.warn(line, stacklevel=2)
@@ -82,8 +86,15 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
         return None
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
-        return parse_frame_ids(path.read_text(encoding="utf-8"), str(path))
-    return list(frames)
+        if not path.is_file():
+            raise FileNotFoundError(f"the list of frames, {path}, does not exist")
+        ids, source = parse_frame_ids(read_text(path, "list of frames"), str(path)), str(path)
+    else:
+        ids, source = [check_frame_id(str(frame_id), "frames") for frame_id in frames], "frames"
+    if not ids or len(set(ids)) < len(ids):
+        what = "names no frame" if not ids else "names a frame twice"
+        raise ValueError(f"{source} {what}; name each frame to score once")
+    return ids
 
 
 def read_result_set(
@@ -152,16 +163,25 @@ def _refuse_unlabelled(frame_ids: Sequence[str], labelled: set[str], label_dir: 
     unlabelled = [frame_id for frame_id in frame_ids if frame_id not in labelled]
     if unlabelled:
         what = f"frames have no label in {label_dir}"
+        hint = known_id_hint(unlabelled, labelled)
         raise FileNotFoundError(
-            f"{count_named(unlabelled, len(frame_ids), what)}; is this the folder of the split's "
-            "labels?"
+            count_named(unlabelled, len(frame_ids), what)
+            + (hint or "; is this the folder of the split's labels?")
         )
 
 
 def _frame_files(folder: Path, kind: str) -> set[str]:
+    if folder.is_file():
+        what = "an archive; unpack it, and name" if folder.suffix in _ARCHIVES else "a file; name"
+        raise FileNotFoundError(f"{folder} is {what} the folder that the {kind} are in")
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder of the {kind}, {folder}, does not exist")
-    found = {path.stem for path in folder.iterdir() if path.suffix == ".txt"}
+    # A name that starts with a dot is a file of the system: macOS' ._000000.txt.
+    found = {
+        path.stem
+        for path in folder.iterdir()
+        if path.suffix == ".txt" and not path.name.startswith(".")
+    }
     if not found:
         inside = next((path.parent for path in sorted(folder.glob("*/*.txt"))), None)
         hint = f"; did you mean {inside}?" if inside else ""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.layout import KittiLayout, parse_frame_ids
+from mobilenetdet.text_file import read_text
 
 # Frames of a drive are 0.1 s apart; within a second the scene is practically the same.
 NEAR_FRAMES = 10
@@ -185,7 +186,7 @@ def read_drive_mapping(devkit_dir: str | os.PathLike[str]) -> dict[str, tuple[st
             )
     frames = _parse_drive_frames(paths[0])
     mapping = {}
-    for index, word in enumerate(paths[1].read_text(encoding="utf-8").replace(",", " ").split()):
+    for index, word in enumerate(read_text(paths[1], "devkit's list").replace(",", " ").split()):
         if not word.isdecimal() or not 1 <= int(word) <= len(frames):
             raise ValueError(
                 f"{paths[1]}: entry {index + 1} is {word!r}, expected a line of {paths[0].name} "
@@ -269,7 +270,7 @@ def _rank(name: str, seed: int) -> bytes:
 
 def _parse_drive_frames(path: Path) -> list[tuple[str, int]]:
     frames = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path, "devkit's list").splitlines(), 1):
         words = line.split()
         if len(words) != 3 or not words[2].isdecimal():
             raise ValueError(f"{path}:{number}: {line!r} is not 'date drive frame'")

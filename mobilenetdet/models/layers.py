@@ -25,7 +25,16 @@ Tensor = Any
 
 @contextlib.contextmanager
 def layer_policy(name: str) -> Iterator[None]:
-    """Sets Keras' policy for the layers that are made in the `with` block."""
+    """Sets Keras' policy for the layers that are made in the `with` block.
+
+    Raises:
+        ValueError: Keras is set to channels_first, by a keras.json for example.
+    """
+    if (found := keras.config.image_data_format()) != "channels_last":
+        raise ValueError(
+            f"Keras' image_data_format is {found}; set it to channels_last in ~/.keras/keras.json, "
+            "or with keras.config.set_image_data_format"
+        )
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

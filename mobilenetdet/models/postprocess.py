@@ -1,4 +1,4 @@
-"""From scored boxes to detections: written once, for eval, visualize, predict and export."""
+"""From scored boxes to detections: written once, for eval, visualize and predict."""
 
 from __future__ import annotations
 

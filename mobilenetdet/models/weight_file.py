@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,17 @@ import numpy as np
 StoredLayers = dict[str, list[np.ndarray]]
 # Groups of Keras 3 files that hold no weights: optimizer slots, states of random generators.
 _NO_WEIGHTS = ("optimizer", "seed_generator")
+# Where a whole model of Keras 3 has them.
+_IN_ARCHIVE = "model.weights.h5"
+_TORCH = "a file of PyTorch, whose layers are others"
+_OTHER_FORMATS = {
+    ".pb": "a graph of TensorFlow",
+    ".ckpt": "a checkpoint of TensorFlow",
+    **dict.fromkeys((".pth", ".pt", ".safetensors"), _TORCH),
+    ".onnx": "an exported model (ONNX)",
+    ".tflite": "an exported model (LiteRT)",
+    ".npz": "what resuming a run needs",
+}
 
 
 def read_weight_file(path: str | Path) -> StoredLayers:
@@ -20,7 +33,8 @@ def read_weight_file(path: str | Path) -> StoredLayers:
     save the first.
 
     Args:
-        path: a file of Keras 2 (weights or a whole model, `.h5`) or of Keras 3 (`.weights.h5`).
+        path: a file of Keras 2 (weights or a whole model, `.h5`) or of Keras 3 (`.weights.h5`, or
+            a whole model, `.keras`).
 
     Raises:
         FileNotFoundError: no such file.
@@ -31,15 +45,40 @@ def read_weight_file(path: str | Path) -> StoredLayers:
         raise FileNotFoundError(f"{path} is a folder; give the weight file in it")
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
+    refuse_other_formats(path)
     try:
-        with h5py.File(path) as file:
+        with _open(path) as file:
             root = file["model_weights"] if "model_weights" in file else file
             layers = _read_old(root) if "layer_names" in root.attrs else _read_keras_3(file)
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise _not_a_weight_file(path, str(error)) from None
     if not layers:
         raise _not_a_weight_file(path, "it holds no layer with variables")
     return layers
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Refuses weight files of other programs by their names, and says what to do.
+
+    Raises:
+        ValueError: it is one of another format.
+    """
+    suffix = path.suffix.lower()
+    if path.name.endswith((".index", ".meta")) or ".data-0" in path.name:
+        suffix = ".ckpt"
+    if suffix in _OTHER_FORMATS:
+        raise ValueError(
+            f"{path} is {_OTHER_FORMATS[suffix]}; here weights are Keras files: "
+            "model.save_weights('NAME.weights.h5') writes one, and so does training"
+        )
+
+
+def _open(path: Path) -> h5py.File:
+    """Opens a weight file, or that in the archive of a whole model (.keras)."""
+    if not zipfile.is_zipfile(path):
+        return h5py.File(path)
+    with zipfile.ZipFile(path) as archive:
+        return h5py.File(io.BytesIO(archive.read(_IN_ARCHIVE)))
 
 
 def _not_a_weight_file(path: Path, why: str) -> ValueError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import urllib.error
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
+import numpy as np
+from keras import ops
 
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
@@ -15,6 +17,8 @@ from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
+# The first layer of MobileNetV1, and its channels where alpha is 1.
+_FIRST_LAYER, _FIRST_CHANNELS = "conv1", 32
 PUBLISHED_SIZES = (128, 160, 192, 224)
 
 
@@ -139,20 +143,35 @@ def load_h5_layers(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a Keras weight file, no layer in common, missing layers or shapes that
-            differ. The model is as it was.
+        ValueError: not a Keras weight file, no layer in common, missing layers, shapes that
+            differ, or NaN or infinity in a layer. The model is as it was.
     """
     stored = read_weight_file(path)
     report, differing = _compare(model, stored, str(path))
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
-        hint = "give one that holds the missing layers, too" if lacking else "is alpha the same?"
+        hint = "give one that holds the missing layers, too" if lacking else _alpha_hint(stored)
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     filled = set(report.loaded)
+    arrays = ((name, array) for name in report.loaded for array in stored[name])
+    if bad := first_non_finite(arrays):
+        raise ValueError(non_finite_text(str(path), f"layer {bad}"))
     for layer in innermost_layers(model):
         if layer.name in filled:
             layer.set_weights(stored[layer.name])
     return report
+
+
+def stored_alpha(stored: StoredLayers) -> float | None:
+    """Returns the width multiplier of a MobileNetV1, by its first layer; None if there is none."""
+    kernels = [array for array in stored.get(_FIRST_LAYER, []) if array.ndim == 4]
+    return kernels[0].shape[-1] / _FIRST_CHANNELS if kernels else None
+
+
+def _alpha_hint(stored: StoredLayers) -> str:
+    alpha = stored_alpha(stored)
+    found = "" if alpha is None else f"the file has alpha {alpha:g} (--model.alpha): "
+    return f"{found}is alpha the same?"
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
@@ -163,6 +182,39 @@ def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
         ValueError: not a Keras weight file.
     """
     return _compare(model, read_weight_file(path), str(path))[0]
+
+
+def first_non_finite(arrays: Iterable[tuple[str, np.ndarray]]) -> str | None:
+    """Returns the name of the first array that holds NaN or infinity, or None.
+
+    Example: of `[("a", [1.0]), ("b", [nan])]` it is "b".
+    """
+    return next((name for name, array in arrays if not np.isfinite(array).all()), None)
+
+
+def named_weights(model: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the path and the values of each weight that is a number with a fraction."""
+    for variable in model.weights:
+        if "float" in str(variable.dtype):
+            yield variable.path, ops.convert_to_numpy(variable)
+
+
+def refuse_non_finite(model: keras.Model, source: str) -> None:
+    """Refuses weights that were loaded and are of no use.
+
+    Raises:
+        ValueError: one holds NaN or infinity; names the source and the first such weight.
+    """
+    if bad := first_non_finite(named_weights(model)):
+        raise ValueError(non_finite_text(source, bad))
+
+
+def non_finite_text(source: str, name: str) -> str:
+    """Says that a file holds weights of no use."""
+    return (
+        f"{source}: {name} holds NaN or infinity, so these weights are of no use; their training "
+        "has diverged, or the file is damaged: take other weights"
+    )
 
 
 def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
-_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8")
+# Larger pictures are refused before they are decoded, which takes 3 bytes a pixel and more.
+MAX_MEGAPIXELS = 250.0
+_PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 # What ends a whole file. Pillow reads no further than the header, so it cannot miss it.
-_ENDS = {"png": b"\x00\x00\x00\x00IEND\xaeB`\x82", "jpeg": b"\xff\xd9"}
-# Cameras and editors append a few bytes after the end marker; more than this is another file.
-_MAX_TRAILER = 1024
-# Orientations 5 to 8 of the EXIF standard turn by a quarter.
-_FIRST_SIDEWAYS = 5
+_PNG_END, _JPEG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82", b"\xff\xd9"
+# Markers of JPEG: pixels follow; the size is in it (baseline, progressive, ...).
+_JPEG_SCAN, _JPEG_FRAMES = 0xDA, frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Of the eight orientations of the EXIF standard.
+UPRIGHT = 1
+# Place of the depth in a PNG file, behind width and height.
+_PNG_DEPTH = 24
 
 
 class ImageHeader(NamedTuple):
@@ -26,94 +31,192 @@ class ImageHeader(NamedTuple):
         height: pixels as stored, before any EXIF rotation.
         width: pixels as stored.
         mode: colour mode as Pillow names it: L, RGB, CMYK, ...
-        sideways: whether decoders that obey its EXIF orientation swap the sides.
+        orientation: 1 to 8 of the EXIF standard; `decode_image` obeys it.
     """
 
     format: str
     height: int
     width: int
     mode: str = "RGB"
-    sideways: bool = False
+    orientation: int = UPRIGHT
 
 
 def image_header(encoded: bytes, source: str) -> ImageHeader:
     """Reads the header of a PNG or JPEG image and checks that the end of the file is there.
+
+    Bytes after the end are fine: cameras store previews and videos there.
 
     Args:
         encoded: content of the image file.
         source: name of the file, for messages.
 
     Raises:
-        ValueError: the image is of another format, damaged or cut off; names the file.
+        ValueError: the image is of another format, damaged or cut off, or larger than
+            `MAX_MEGAPIXELS`; names the file.
 
     Example:
         the first frame of KITTI gives `ImageHeader("png", 370, 1224)`.
     """
+    if not encoded.startswith((_PNG_START, _JPEG_START)):
+        state = f"starts with {encoded[:8]!r}" if encoded else "is empty"
+        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the file again")
     with _open(encoded, source) as image:
-        # Pillow calls a JPEG MPO if a camera has stored a preview behind the picture.
         image_format = "png" if image.format == "PNG" else "jpeg"
-        # `getexif` alone would decode a whole PNG to look for it.
-        exif = image.getexif() if "exif" in image.info else {}
-        sideways = exif.get(ExifTags.Base.Orientation, 1) >= _FIRST_SIDEWAYS
-        header = ImageHeader(image_format, image.height, image.width, image.mode, sideways)
-    end = _ENDS[image_format]
-    if end not in encoded[-_MAX_TRAILER - len(end) :]:
-        raise ValueError(
-            f"{source}: the {image_format.upper()} image is cut off after {len(encoded)} bytes "
-            "(it has no end marker); copy the file again"
+        header = ImageHeader(
+            image_format, image.height, image.width, image.mode, _orientation(image)
         )
+    _check_pixels(header.width, header.height, source, MAX_MEGAPIXELS)
+    check_whole(encoded, source)
     return header
 
 
-def _open(encoded: bytes, source: str) -> Image.Image:
-    """Opens an image with Pillow, which reads the header and decodes nothing."""
-    if not encoded.startswith(_STARTS):
-        state = f"starts with {encoded[:8]!r}" if encoded else "is empty"
-        raise ValueError(f"{source}: neither PNG nor JPEG: the file {state}; copy the file again")
-    try:
-        return Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
-        raise ValueError(f"{source}: damaged image header{reason}; copy the file again") from None
+def check_whole(encoded: bytes, source: str) -> None:
+    """Refuses PNG and JPEG files that end too early; of other formats the decoder has to tell.
 
-
-def find_damage(encoded: bytes, source: str) -> str:
-    """Decodes a whole image and returns what is wrong with it, or "".
-
-    `decode_image` returns what could be read of some damaged files; here checksums count, too. A
-    JPEG has none, so that what is changed inside of it may not be found.
-
-    Args:
-        encoded: content of the image file.
-        source: name of the file.
+    Raises:
+        ValueError: the end is not there.
     """
+    if encoded.startswith(_PNG_START):
+        name, whole = "PNG", encoded.rfind(_PNG_END) >= 0
+    elif encoded.startswith(_JPEG_START):
+        # A preview in the header has an end of its own.
+        name, whole = "JPEG", encoded.rfind(_JPEG_END) > _start_of_scan(encoded)
+    else:
+        return
+    if not whole:
+        raise ValueError(
+            f"{source}: the {name} image is cut off after {len(encoded)} bytes (it has no end "
+            "marker); copy the file again"
+        )
+
+
+def _start_of_scan(encoded: bytes) -> int:
+    """Returns where the pixels of a JPEG file begin; its length if they do not."""
+    places = (place for marker, place in _jpeg_segments(encoded) if marker == _JPEG_SCAN)
+    return next(places, len(encoded))
+
+
+def _jpeg_segments(encoded: bytes) -> Iterator[tuple[int, int]]:
+    """Yields marker and place of the segments of a JPEG file, up to its pixels."""
+    place, marker = 2, 0
+    while marker != _JPEG_SCAN and place + 4 <= len(encoded) and encoded[place] == 0xFF:
+        marker = encoded[place + 1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+            continue
+        yield marker, place
+        place += 2 + int.from_bytes(encoded[place + 2 : place + 4], "big")
+
+
+def _stored_size(encoded: bytes, source: str) -> tuple[int, int]:
+    """Returns width and height; by hand for PNG and JPEG, since every frame comes by here."""
+    if encoded.startswith(_PNG_START):
+        return int.from_bytes(encoded[16:20], "big"), int.from_bytes(encoded[20:24], "big")
+    if not encoded.startswith(_JPEG_START):
+        with _open(encoded, source, "cannot be decoded as an image") as image:
+            return image.size
+    for marker, place in _jpeg_segments(encoded):
+        if marker in _JPEG_FRAMES:
+            height, width = encoded[place + 5 : place + 7], encoded[place + 7 : place + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+    return 0, 0  # the decoder will refuse it
+
+
+def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> Image.Image:
+    """Opens an image with Pillow, which reads the header and decodes nothing."""
+    content = io.BytesIO(encoded)
     try:
-        image_header(encoded, source)
-        with _open(encoded, source) as image:
-            image.verify()  # the checksums of a PNG, and nothing of a JPEG
-        with _open(encoded, source) as image:
-            image.load()
-        decode_image(encoded, source)
+        # By their classes: `Image.open` has a limit of its own.
+        if encoded.startswith(_PNG_START):
+            return PngImagePlugin.PngImageFile(content)
+        if encoded.startswith(_JPEG_START):
+            return JpegImagePlugin.JpegImageFile(content)
+        return Image.open(content)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{source}: {error}") from None
     except (OSError, SyntaxError, ValueError) as error:
-        return str(error).removeprefix(f"{source}: ")
-    return ""
+        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
+        raise ValueError(
+            f"{source}: {fault}{reason}; replace the file, and convert again if it comes from "
+            "records"
+        ) from None
 
 
-def decode_image(encoded: bytes, source: str) -> np.ndarray:
-    """Decodes a JPEG or PNG file to uint8 [H, W, 3], RGB.
+def _orientation(image: Image.Image) -> int:
+    # `getexif` alone would decode a whole PNG to look for it.
+    exif = image.getexif() if "exif" in image.info else {}
+    orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    return orientation if orientation in range(UPRIGHT, 9) else UPRIGHT
+
+
+def _check_pixels(width: int, height: int, source: str, max_megapixels: float) -> None:
+    if width * height > max_megapixels * 1e6:
+        raise ValueError(
+            f"{source}: {width}x{height} pixels are more than {max_megapixels:g} megapixels; make "
+            "the picture smaller (predict can raise the limit with --max_megapixels)"
+        )
+
+
+def decode_image(
+    encoded: bytes,
+    source: str,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    obey_orientation: bool = True,
+) -> np.ndarray:
+    """Decodes an image file to uint8 [H, W, 3], RGB; the one rule by which all commands decode.
+
+    An EXIF orientation is obeyed and alpha is left out. Pictures of more than 8 bits are scaled by
+    the bits that they use: those with values up to 4095, by 12 bits.
 
     Args:
         encoded: the bytes of the file.
         source: what to call it in the error: a path, or the id of a frame.
+        max_megapixels: larger pictures are refused before they are decoded.
+        obey_orientation: False gives the pixels as they are stored.
 
     Raises:
-        ValueError: the bytes are not a whole image.
+        ValueError: the bytes are not an image, or one that is too large, or of real numbers.
     """
+    if not encoded:
+        raise _undecodable(encoded, source)
+    _check_pixels(*_stored_size(encoded, source), source, max_megapixels)
+    flags = 0 if obey_orientation else cv2.IMREAD_IGNORE_ORIENTATION
     buffer = np.frombuffer(encoded, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if len(buffer) else None
+    deep_png = encoded.startswith(_PNG_START) and encoded[_PNG_DEPTH : _PNG_DEPTH + 1] > b"\x08"
+    try:
+        if encoded.startswith((_PNG_START, _JPEG_START)) and not deep_png:
+            image = cv2.imdecode(buffer, flags | cv2.IMREAD_COLOR_RGB)
+        else:
+            image = _decode_deep(buffer, source, flags)
+    except cv2.error:
+        image = None
     if image is None:
-        raise ValueError(
-            f"{source}: its {len(buffer)} bytes cannot be decoded as an image; "
-            "replace the file, and convert again if it comes from records"
-        )
+        raise _undecodable(encoded, source)
     return image
+
+
+def _decode_deep(buffer: np.ndarray, source: str, flags: int) -> np.ndarray | None:
+    """Decodes a picture of any depth; as BGR, since OpenCV 5 garbles deep TIFF as RGB."""
+    image = cv2.imdecode(buffer, flags | cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)  # real numbers are read this way alone
+        if image is None or image.dtype == np.uint8:
+            return None
+    elif image.dtype == np.uint8:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if image.dtype != np.uint16 or image.ndim != 3:
+        raise ValueError(
+            f"{source}: its pixels are {image.dtype} with a maximum of {image.max():g}, and what "
+            "is white is not known; save it with 8 or 16 bits"
+        )
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    bits = max(8, int(image.max()).bit_length())
+    return (image >> (bits - 8)).astype(np.uint8)
+
+
+def _undecodable(encoded: bytes, source: str) -> ValueError:
+    return ValueError(
+        f"{source}: its {len(encoded)} bytes cannot be decoded as an image; "
+        "replace the file, and convert again if it comes from records"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cores import num_cores
 from mobilenetdet.records.shards import (
     FORMAT_VERSION,
     Manifest,
@@ -132,15 +133,11 @@ def write_shards(
     own = claimed_shards(earlier)
     if not options.overwrite:
         refuse_foreign_shards(output_dir, plan.keys() - own.keys())
-    done = (
-        {}
-        if options.overwrite
-        else {
-            name: own[name]
-            for name, part in plan.items()
-            if _is_whole(output_dir, own.get(name), part.shard)
-        }
-    )
+    done = {
+        name: own[name]
+        for name, part in plan.items()
+        if not options.overwrite and _is_whole(output_dir, own.get(name), part.shard)
+    }
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
@@ -149,7 +146,8 @@ def write_shards(
         return manifest, num_kept
     # From here to the end the set is incomplete, and whoever wants to read it is told so.
     write_manifest(partial, manifest)
-    _remove_leftovers(output_dir, own, plan)
+    for name in own.keys() - plan.keys():  # of an earlier, larger set
+        (output_dir / name).unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
     todo = [part for name, part in plan.items() if name not in done]
     for shard in _write_parts(todo, records.encode, output_dir, options.num_workers, progress):
@@ -191,15 +189,6 @@ def _is_whole(output_dir: Path, own: Shard | None, planned: Shard) -> bool:
     return same and path.is_file() and path.stat().st_size == own.num_bytes
 
 
-def _remove_leftovers(output_dir: Path, own: Iterable[str], plan: Container[str]) -> None:
-    """Removes shards that an earlier, larger set had, and temporary files of a killed process."""
-    for name in own:
-        for path in output_dir.glob(f".{name}.*.tmp"):
-            path.unlink(missing_ok=True)
-        if name not in plan:
-            (output_dir / name).unlink(missing_ok=True)
-
-
 def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Shard]) -> Manifest:
     """Returns the manifest of the shards that are done."""
     shards = tuple(done[name] for name in plan if name in done)
@@ -227,7 +216,7 @@ def _write_parts(
         records = map(encode_unless_stopped, part.sources)
         return _write_shard(output_dir / part.shard.name, part.shard, records, progress)
 
-    with ThreadPoolExecutor(num_workers or os.cpu_count()) as executor:
+    with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         try:
             yield from executor.map(write, parts)
         finally:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.file_names import check_file_name
 from mobilenetdet.records.tfrecord import count_records
+from mobilenetdet.text_file import read_text
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
@@ -109,9 +111,11 @@ def read_manifest(path: Path) -> Manifest:
         ValueError: it is not a manifest, or of another version.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_text(path))
         totals = fields.pop("num_frames"), fields.pop("fingerprint")
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        for shard in shards:  # its files are read, and in the end removed
+            check_file_name(shard.name, "shards", "shard")
         manifest = Manifest(shards=shards, **fields)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not the manifest of a conversion: {error!r}") from None
@@ -227,6 +231,16 @@ def shard_paths(
                 f"{remedy} again"
             )
     return [Path(records_dir) / shard.name for shard in manifest.shards]
+
+
+def records_fingerprint(records_dir: str | os.PathLike[str], split: str) -> str:
+    """Returns what identifies the frames, images and labels of a split; see `Manifest`.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: its manifest is damaged.
+    """
+    return read_manifest(manifest_path(records_dir, split, partial=False)).fingerprint
 
 
 def count_frames(records_dir: str | os.PathLike[str], split: str) -> int:

@@ -15,10 +15,13 @@ from pathlib import Path
 import cv2
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cores import num_cores
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
 from mobilenetdet.synthetic.render import render_frame
+from mobilenetdet.text_file import read_text
 
 # Raised with every change that changes a pixel or a label: frames of two versions never mix.
 VERSION = 1
@@ -60,23 +63,25 @@ def synthesize(
         The number of frames that were rendered now.
 
     Raises:
+        FileExistsError: another process is writing in the folder.
         ValueError: an argument is out of range, or the folder holds frames of another seed, image
             format or version, or frames that were not rendered.
     """
     _check_arguments(num_frames, seed, image_format, num_workers)
     layout = KittiLayout(Path(output_dir))
-    _claim_folder(layout, num_frames=num_frames, seed=seed, image_format=image_format)
-    missing = [
-        index
-        for index in range(num_frames)
-        if not all(path.is_file() for path in _frame_paths(layout, index, image_format))
-    ]
-    done = num_frames - len(missing)
-    report = on_frame or (lambda count: None)
-    report(done)
-    write = partial(_write_frame, layout, image_format, seed)
-    for count, _ in enumerate(_each(write, missing, num_workers), start=1):
-        report(done + count)
+    with folder_lock(layout.root):
+        _claim_folder(layout, num_frames=num_frames, seed=seed, image_format=image_format)
+        missing = [
+            index
+            for index in range(num_frames)
+            if not all(path.is_file() for path in _frame_paths(layout, index, image_format))
+        ]
+        done = num_frames - len(missing)
+        report = on_frame or (lambda count: None)
+        report(done)
+        write = partial(_write_frame, layout, image_format, seed)
+        for count, _ in enumerate(_each(write, missing, num_workers), start=1):
+            report(done + count)
     return len(missing)
 
 
@@ -134,7 +139,7 @@ def _read_manifest(path: Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path} is no JSON ({error}); delete the folder and render anew"
@@ -173,7 +178,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 def _each(write: Callable[[int], None], indices: list[int], num_workers: int | None) -> Iterator:
     """Writes frames one after the other or in processes; yields after each."""
-    workers = min(num_workers or os.cpu_count() or 1, len(indices))
+    workers = min(num_workers or num_cores(), len(indices))
     if workers <= 1:
         for index in indices:
             yield write(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ import keras
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.models.weights import first_non_finite, named_weights
+from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
-from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.checkpoint import RunState, diverged_text
 from mobilenetdet.training.optimizers import FIGURES, figures_of
 
+# TensorBoard's name of what every epoch has.
+_LOSS_TAG = "train/loss"
 Result = TypeVar("Result")
 # What is drawn of a measurement, as uint8 [N, H, W, 3].
 Drawing = Callable[[Any], np.ndarray]
@@ -95,7 +100,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a run whose loss is no longer a number, before its weights reach a checkpoint."""
+    """Ends a run whose loss or weights are no numbers, before they reach a checkpoint."""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Stops if the mean loss of the epoch so far is NaN or infinite.
@@ -104,11 +109,18 @@ class StopOnNaN(keras.callbacks.Callback):
             ValueError: it is NaN or infinite.
         """
         if not np.isfinite(float(logs["loss"])):
-            raise ValueError(
-                f"the loss is {logs['loss']} at step {batch + 1} of the epoch; the run directory "
-                "keeps the state after the last complete epoch. Lower train.learning_rate or "
-                "train.clip_norm, or train in float32"
-            )
+            raise ValueError(diverged_text(f"the loss at step {batch + 1} of the epoch"))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Stops if the last step, whose loss was a number yet, has left weights that are not.
+
+        Raises:
+            ValueError: a weight is NaN or infinite.
+        """
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        if bad := first_non_finite(named_weights(self.model)):
+            raise ValueError(diverged_text(bad))
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -118,7 +130,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     """
 
     def __init__(self, folder: Path, validation: Validation, draw: Drawing | None) -> None:
-        """Logs into a folder.
+        """Logs into a folder; epochs of a resumed run that are not there are written.
 
         Args:
             folder: of the event files.
@@ -133,21 +145,48 @@ class TensorBoardLog(keras.callbacks.Callback):
             print("TensorFlow is not installed: no TensorBoard logs")
             self.writer = None
         else:
+            logged = _logged_epochs(folder)
             self.summary = tf.summary
             self.writer = tf.summary.create_file_writer(str(folder))
+            self._refill(logged)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Writes scalars and pictures under the number of complete epochs."""
         if self.writer is None:
             return
         with self.writer.as_default(step=epoch + 1):
-            for name, value in (logs | self.validation.figures).items():
-                folder = "" if "/" in name or name in FIGURES else "train/"
-                self.summary.scalar(folder + name, float(value))
+            self._write_scalars(logs | self.validation.figures)
             if self.draw is not None and self.validation.latest is not None:
                 pictures = self.draw(self.validation.latest)
                 self.summary.image("val/overlays", pictures, max_outputs=len(pictures))
         self.writer.flush()
+
+    def _write_scalars(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            folder = "" if "/" in name or name in FIGURES else "train/"
+            self.summary.scalar(folder + name, float(value))
+
+    def _refill(self, logged: set[int]) -> None:
+        """Writes epochs of the history that a kill has kept from the log; pictures are lost."""
+        for row in self.validation.state.history:
+            if (epoch := int(row["epoch"])) not in logged:
+                with self.writer.as_default(step=epoch):
+                    self._write_scalars({k: v for k, v in row.items() if k != "epoch"})
+        self.writer.flush()
+
+
+def _logged_epochs(folder: Path) -> set[int]:
+    """Returns the epochs whose loss is in the event files of a folder."""
+    import tensorflow as tf
+
+    epochs = set()
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        # A record that a kill has cut off ends its file.
+        with contextlib.suppress(ValueError):
+            for event in map(tf.compat.v1.Event.FromString, read_records(path)):
+                if any(value.tag == _LOSS_TAG for value in event.summary.value):
+                    epochs.add(event.step)
+    return epochs
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:

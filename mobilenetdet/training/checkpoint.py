@@ -5,36 +5,82 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.runs import STATE_FILE
+from mobilenetdet.atomic_write import atomic_write, remove_temporary, sync, temporary_path
+from mobilenetdet.models.weights import (
+    first_non_finite,
+    named_weights,
+    non_finite_text,
+    refuse_non_finite,
+)
+from mobilenetdet.runs import LAST_WEIGHTS, STATE_FILE
 from mobilenetdet.training.ema import EmaWeights
+from mobilenetdet.training.optimizers import inner_optimizer
+
+# What reading a file that is no state ends with.
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a state is good with, beside the settings of its run.
+
+    Attributes:
+        steps: of an epoch; the learning rate goes by the number of steps.
+        records: identifies the content of the training records, "" where that is not known.
+        measured_by: identifies how and on what the best figure was measured, or "".
+    """
+
+    steps: int = 0
+    records: str = ""
+    measured_by: str = ""
 
 
 class RunState:
     """Everything that changes during a run: weights, optimizer, averages, epoch, history.
 
     Attributes:
+        facts: of the run as it goes on now.
         epoch: epochs that are complete.
         best: the best validation figure so far, -1 before the first.
+        best_is_stale: whether that was measured in another way than figures to come.
         history: one dict of numbers a complete epoch.
     """
 
-    def __init__(self, model: keras.Model, ema: EmaWeights, run_dir: Path) -> None:
+    def __init__(
+        self, model: keras.Model, ema: EmaWeights, run_dir: Path, facts: RunFacts = RunFacts()
+    ) -> None:
         """Describes a run before its first epoch; see `restore`."""
-        self.model, self.ema, self.run_dir = model, ema, run_dir
-        self.epoch, self.best = 0, -1.0
+        self.model, self.ema, self.run_dir, self.facts = model, ema, run_dir, facts
+        self.epoch, self.best, self.best_is_stale = 0, -1.0, False
         self.history: list[dict[str, float]] = []
 
     def save(self) -> None:
-        """Writes the state; a crash in between leaves the previous one."""
-        progress = {"epoch": self.epoch, "best": self.best, "history": self.history}
+        """Writes the state; a crash in between leaves the previous one.
+
+        Raises:
+            ValueError: a weight is NaN or infinite; nothing is written.
+        """
+        self._refuse_non_finite()
+        progress = {
+            "epoch": self.epoch,
+            "best": self.best,
+            "history": self.history,
+            "facts": asdict(self.facts),
+        }
         arrays = {f"model_{i:04d}": ops.convert_to_numpy(v) for i, v in _numbered(self.model)}
         arrays |= {
             f"optimizer_{i:04d}": ops.convert_to_numpy(v) for i, v in _numbered(self._optimizer)
@@ -51,36 +97,82 @@ class RunState:
             Whether there was one.
 
         Raises:
-            ValueError: it was written by another model or optimizer.
+            ValueError: it is damaged, was written by another model or optimizer, or belongs to
+                other training records.
         """
         path = self.run_dir / STATE_FILE
         if not path.is_file():
             return False
-        with np.load(path) as file:
-            arrays = dict(file)
+        arrays, progress = read_state(path)
+        before = RunFacts(**progress.get("facts", {}))
+        if before.records and self.facts.records not in ("", before.records):
+            raise ValueError(
+                f"{path} belongs to training records with another content ({before.records}, not "
+                f"{self.facts.records}); name those with --data.records_dir, or choose another "
+                "--run_dir"
+            )
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)
         if self.ema.momentum:
             self.ema.restore(arrays)
-        progress = json.loads(str(arrays["progress"]))
+        self._refuse_non_finite(path)
         self.epoch, self.best = progress["epoch"], progress["best"]
         self.history = progress["history"]
+        if before.steps not in (0, self.facts.steps):
+            self._count_steps_anew()
+        self.best_is_stale = before.measured_by not in ("", self.facts.measured_by)
         return True
 
     def save_weights(self, name: str) -> None:
         """Writes the averaged weights for later commands, loadable under every backend.
 
         What the optimizer knows is in the state, and would be twice as large as they are.
+
+        Raises:
+            ValueError: a weight is NaN or infinite; nothing is written.
         """
-        temporary = self.run_dir / f".tmp.{name}"
-        with self.ema.applied(), _optimizer_aside(self.model):
-            self.model.save_weights(temporary)
-        os.replace(temporary, self.run_dir / name)
+        # A folder, since Keras wants the name of its file to end as it does.
+        temporary = temporary_path(self.run_dir / name)
+        temporary.mkdir()
+        try:
+            with self.ema.applied(), _optimizer_aside(self.model):
+                self._refuse_non_finite()
+                self.model.save_weights(temporary / name)
+            sync(temporary / name)
+            os.replace(temporary / name, self.run_dir / name)
+        finally:
+            remove_temporary(temporary)
 
     def load_weights(self, name: str) -> None:
-        """Loads weights that `save_weights` wrote, for measuring; the state stays on disk."""
+        """Loads weights that `save_weights` wrote, for measuring; the state stays on disk.
+
+        Raises:
+            ValueError: the file is damaged, or a weight is NaN or infinite.
+        """
+        path = self.run_dir / name
         with _optimizer_aside(self.model):
-            self.model.load_weights(self.run_dir / name)
+            try:
+                self.model.load_weights(path)
+            except (ValueError, OSError, KeyError, RuntimeError) as error:
+                raise ValueError(f"{path} is damaged ({error}); copy it again") from None
+        refuse_non_finite(self.model, str(path))
+
+    def _refuse_non_finite(self, source: Path | None = None) -> None:
+        """Refuses weights and averages that are no numbers, read from a file or to be written."""
+        averages = zip(self.ema.variables, self.ema.averages, strict=False)
+        bad = first_non_finite(named_weights(self.model)) or first_non_finite(
+            (f"average of {variable.path}", average) for variable, average in averages
+        )
+        if bad and source:
+            raise ValueError(non_finite_text(str(source), bad))
+        if bad:
+            raise ValueError(diverged_text(bad))
+
+    def _count_steps_anew(self) -> None:
+        """Sets the number of steps to that of so many epochs of today's length."""
+        optimizer = self._optimizer
+        for each in {id(o): o for o in (optimizer, inner_optimizer(optimizer))}.values():
+            each.iterations.assign(self.epoch * self.facts.steps)
 
     @property
     def _optimizer(self) -> keras.optimizers.Optimizer:
@@ -118,3 +210,32 @@ def _assign(owner: object, arrays: dict[str, np.ndarray], prefix: str, path: Pat
                 "it belongs to another model: choose another run directory"
             )
         variable.assign(array)
+
+
+def read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads the arrays of a state, and its progress: epoch, best, history.
+
+    Raises:
+        ValueError: the file is damaged, or no state.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        progress = json.loads(str(arrays.pop("progress")))
+        for name, kind in (("epoch", int), ("best", float), ("history", list)):
+            progress[name] = kind(progress[name])
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{path} is damaged, or not the state of a run ({error}); copy it again, or begin "
+            f"another run with the weights in {LAST_WEIGHTS}"
+        ) from None
+    return arrays, progress
+
+
+def diverged_text(name: str) -> str:
+    """Says that training has left the numbers, and what helps."""
+    return (
+        f"{name} is NaN or infinite: training has diverged. The run directory keeps the state "
+        "after the last complete epoch; lower train.learning_rate or train.clip_norm, or train in "
+        "float32, and give the command again"
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,10 @@ import numpy as np
 
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
+from mobilenetdet.training.checkpoint import read_state
 
 # Parts of a run's state, by how the names of their arrays begin.
 STATE_PARTS = {"model": "weights", "optimizer": "optimizer", "ema": "averages"}
-# What reading a file that is no state ends with.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -107,17 +104,9 @@ def summarize_checkpoint(path: Path) -> FileSummary:
 
 
 def _summarize_state(path: Path) -> FileSummary:
-    try:
-        with np.load(path) as file:
-            arrays = dict(file)
-        progress = json.loads(str(arrays.pop("progress")))
-        epoch, best = int(progress["epoch"]), float(progress["best"])
-    except _DAMAGE as error:
-        raise ValueError(
-            f"{path} is damaged, or not the state of a run ({error}); copy it again, or remove it "
-            f"and start from the weights in {LAST_WEIGHTS}"
-        ) from None
-    return FileSummary(path, {name: [_describe(a)] for name, a in arrays.items()}, epoch, best)
+    arrays, progress = read_state(path)
+    shapes = {name: [_describe(array)] for name, array in arrays.items()}
+    return FileSummary(path, shapes, progress["epoch"], progress["best"])
 
 
 def _describe(array: np.ndarray) -> ArrayShape:

@@ -79,10 +79,15 @@ def scale_learning_rate(
 
 def figures_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     """Its `learning_rate`; of YellowFin what it tuned in the last step, and its `momentum`."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling
+    optimizer = inner_optimizer(optimizer)
     if isinstance(optimizer, YellowFin):
         return {"learning_rate": optimizer.tuned_rate, "momentum": optimizer.tuned_momentum}
     return {"learning_rate": float(ops.convert_to_numpy(optimizer.learning_rate))}
+
+
+def inner_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Returns the optimizer inside of loss scaling, or the optimizer itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:

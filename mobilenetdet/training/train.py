@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
-from mobilenetdet.analysis.overlays import tensorboard_overlays, write_overlays
+from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays, write_overlays
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
-from mobilenetdet.data.pipeline import steps_per_epoch, train_batches
+from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
 from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
@@ -21,15 +23,18 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.runs import RunDir, claim_run_dir
+from mobilenetdet.records.shards import count_frames, records_fingerprint
+from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation
-from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.checkpoint import RunFacts, RunState
+from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
@@ -47,8 +52,8 @@ def train(
 
     Args:
         config: the whole config.
-        run_dir: where everything goes, see `runs.py`. If it holds an unfinished run of the same
-            config, that is resumed after its last complete epoch.
+        run_dir: where everything goes, see `runs.py`. If it holds a run of the same config, that
+            is resumed after its last complete epoch; what may have changed says `claim.py`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
         strict: refuses to measure on frames that are trained on.
 
@@ -57,42 +62,71 @@ def train(
 
     Raises:
         FileExistsError: the run directory has files of the names that training writes, and is no
-            run.
-        ValueError: the run directory holds a run of another config, or no object of the training
-            records has one of the classes, or the records are damaged.
+            run that can go on; or another process is writing there.
+        FileNotFoundError: there are no records of a split, or no weights to begin with.
+        ValueError: the run directory holds a run with other settings that its state depends on, no
+            object of the training records has one of the classes, or the records are damaged.
     """
-    check_training_classes(config)
-    run = RunDir(run_dir)
-    seen = frames_of_training(config, run, strict=strict)
-    claim_run_dir(config, run_dir)
-    write_frames_seen(run.frames_seen_file, seen)
-    for line in config.eval_task().guesses():
-        print(line)
-    steps = steps_per_epoch(config)
-    detector = _compiled_detector(config.for_training(), steps, run_dir)
-    ema = EmaWeights(detector, config.train.ema)
-    state = RunState(detector, ema, run_dir)
-    if state.restore():
-        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
-    evaluation = None
-    if state.epoch < config.train.epochs:
-        measure = _make_measure(config, detector, seen)
-        evaluation = _fit(config, measure, state, steps, verbose)
-    if evaluation is None:  # the best epoch was before the interruption
-        model = load_detector(run_dir, weights=run.best_weights, config=config)
-        evaluation = evaluate_split(model, keep=_num_kept(config))
-    evaluation = _calibrate(evaluation, run)
-    _write(evaluation, run)
+    with folder_lock(run_dir):
+        check_run_dir(config, run_dir)
+        state, run = _open_run(config, run_dir), RunDir(run_dir)
+        seen = frames_of_training(config, run, strict=strict)
+        # Only now: a start that fails before leaves the directory to the corrected command.
+        claim_run_dir(config, run_dir)
+        write_frames_seen(run.frames_seen_file, seen)
+        for line in [*config.eval_task().guesses(), *config.train.notes()]:
+            print(line)
+        evaluation = None
+        if state.epoch < config.train.epochs:
+            evaluation = _fit(config, _make_measure(config, state.model, seen), state, verbose)
+        if evaluation is None:  # the best epoch was before the interruption
+            evaluation = _measure_best(config, run)
+        evaluation = measure_scores(_calibrate(evaluation, run), run)
+        _write(evaluation, run)
     return evaluation
 
 
+def _open_run(config: DetectionConfig, run_dir: Path) -> RunState:
+    """Opens records, weights and the checkpoint, if there is one."""
+    check_training_classes(config)
+    steps, data = steps_per_epoch(config), config.data
+    count_frames(data.records_dir, data.val_split)  # rather now than after hours
+    detector = _compiled_detector(config.for_training(), steps, run_dir)
+    facts = RunFacts(
+        steps=steps,
+        records=records_fingerprint(data.records_dir, data.train_split),
+        measured_by=_measured_by(config),
+    )
+    state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
+    if state.restore():
+        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+    return state
+
+
+def _measured_by(config: DetectionConfig) -> str:
+    """Identifies all that the AP of given weights depends on."""
+    records = records_fingerprint(config.data.records_dir, config.data.val_split)
+    postprocess = dataclasses.replace(config.postprocess, calibration=())  # it moves no AP
+    measured_by = (records, config.eval.protocol, str(config.eval_task()), str(postprocess))
+    return f"{zlib.crc32(repr(measured_by).encode()):08x}"
+
+
+def _measure_best(config: DetectionConfig, run: RunDir) -> Evaluation:
+    model = load_detector(run.path, weights=run.best_weights, config=config)
+    return evaluate_split(model, keep=_num_kept(config))
+
+
 def _write(evaluation: Evaluation, run: RunDir) -> None:
-    """Writes what was measured; the places are the run's own, so it may replace what is there."""
-    write_evaluation(evaluation, OutputFolder(run.evaluation_dir, overwrite=True))
+    """Writes what was measured; the places are the run's own, so it may replace what is there.
+
+    Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
+    """
+    with OutputFolder(run.evaluation_dir, overwrite=True).locked(wait=True) as folder:
+        write_evaluation(evaluation, folder)
     plot_history(run.history_file, run.history_plot)
     if count := evaluation.config.eval.num_overlays:
-        folder = OutputFolder(run.overlays_dir, overwrite=True)
-        write_overlays(evaluation, folder, count=count)
+        with OutputFolder(run.overlays_dir, overwrite=True).locked(wait=True) as folder:
+            write_overlays(evaluation, folder, count=count)
 
 
 def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
@@ -125,11 +159,13 @@ def _fit(
     config: DetectionConfig,
     measure: Callable[[], Evaluation],
     state: RunState,
-    steps: int,
     verbose: int,
 ) -> Evaluation | None:
     """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
-    epochs = config.train.epochs
+    epochs, run = config.train.epochs, RunDir(state.run_dir)
+    if state.best_is_stale and run.best_weights.is_file():
+        print("AP is measured in another way now; the best weights are measured again")
+        state.best = flat_metrics(_measure_best(config, run).ap)[MONITOR]
     validation = Validation(
         state,
         Measurement(
@@ -142,7 +178,8 @@ def _fit(
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
-    fit_epochs(batches, state, validation, steps=steps, draw=draw, verbose=verbose)
+    with damage_named(config.data.records_dir, config.data.train_split):
+        fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
     return validation.best
 
 

@@ -3,7 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.analyse import analyse, best_threshold, format_analysis
+from mobilenetdet.analysis.analyse import (
+    analyse,
+    best_f1_scores,
+    best_threshold,
+    format_analysis,
+)
 from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.average_precision import PrecisionRecall, evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects
@@ -124,3 +129,10 @@ def test_missed_objects_cost_what_they_cost_whatever_occlusion_counts(flawed_fra
     before = evaluate_detections(*flawed_frames, task=task)["Car"].moderate.r40
     costs = analyse(*flawed_frames, task=task).error_costs["Car"]
     assert costs["missed"] == pytest.approx(100 - before)
+
+
+def test_scores_of_the_best_f1_leave_out_what_was_never_hit(analysis, flawed_frames):
+    scores = best_f1_scores(*flawed_frames)
+    assert set(scores) == {"Car", "Pedestrian"}  # no Cyclist is detected
+    for name, score in scores.items():
+        assert score <= analysis.thresholds[name] < score + 0.001

@@ -23,6 +23,14 @@ def test_outcomes_of_all_classes_together():
     assert list(result_outcomes) == ["hit", "false_alarm", "ignored", "false_alarm"]
 
 
+def test_outcomes_go_by_the_rules_asked_for():
+    """A false alarm lower than 25 pixels counted before 2017, and no longer does."""
+    small = KittiObjects.from_detections(["Car"], [[10, 10, 40, 30]], [0.9])
+    for protocol, outcome in (("current", "ignored"), ("pre2017", "false_alarm")):
+        _, found = combined_outcomes(KittiObjects.empty(), small, protocol=protocol)
+        assert list(found) == [outcome]
+
+
 def test_frame_without_anything():
     outcomes = combined_outcomes(KittiObjects.empty(), KittiObjects.empty(with_scores=True))
     assert [len(o) for o in outcomes] == [0, 0]

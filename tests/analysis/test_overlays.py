@@ -5,15 +5,24 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.overlays import read_images, tensorboard_overlays, write_overlays
+from mobilenetdet.analysis.overlays import (
+    draw_frames,
+    measure_scores,
+    read_images,
+    tensorboard_overlays,
+    write_overlays,
+    write_pictures,
+)
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import to_json
 from mobilenetdet.detections import Detections
-from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
+from mobilenetdet.evaluation.evaluate import Evaluation, spread_places, write_evaluation
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.runs import RunDir
 
 
 @pytest.fixture()
@@ -85,3 +94,41 @@ def test_tensorboard_pictures_have_one_size(evaluation):
     pictures = tensorboard_overlays(evaluation)
     assert pictures.shape == (4, 64, 192, 3)
     assert pictures.dtype == np.uint8
+
+
+@pytest.mark.parametrize("frame_id", ["../../escaped", "/tmp/escaped", ".hidden", "a/b"])
+def test_ids_that_would_be_paths_are_refused(evaluation, tmp_path: Path, frame_id: str):
+    (first, labels), *_ = evaluation.labels.items()
+    hostile = replace(
+        evaluation,
+        labels={frame_id: labels},
+        detections={frame_id: evaluation.detections[first]},
+        images={frame_id: evaluation.images[first]},
+    )
+    folder = tmp_path / "deep/out"
+    for write in (write_overlays, write_evaluation):
+        with pytest.raises(ValueError, match="is no (frame id|name)"):
+            write(hostile, OutputFolder(folder))
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".txt")]
+
+
+def test_pictures_of_one_name_get_counters(tmp_path: Path):
+    pictures = [(name, np.zeros((8, 8, 3), np.uint8)) for name in ("a", "A", "montage", "a")]
+    write_pictures(iter(pictures), OutputFolder(tmp_path))
+    names = sorted(path.name for path in tmp_path.glob("*.jpg"))
+    assert names == ["A_2.jpg", "a.jpg", "a_3.jpg", "montage.jpg", "montage_2.jpg"]
+
+
+def test_overlays_are_drawn_from_the_best_f1_on(evaluation, tmp_path: Path):
+    unsure = {
+        name: replace(found, scores=found.scores / 4)
+        for name, found in evaluation.detections.items()
+    }
+    unsure = replace(evaluation, detections=unsure)
+    (tmp_path / "config.json").write_text(to_json(unsure.config))
+    measured = measure_scores(unsure, RunDir(tmp_path))
+    scores = measured.config.drawing_scores()
+    assert (scores["Car"], scores["Cyclist"]) == (0.2, 0.5)  # no frame of val has a Cyclist
+    assert RunDir(tmp_path).read_config().drawing_scores() == scores
+    drawn = [{name: picture for name, picture in draw_frames(e)} for e in (unsure, measured)]
+    assert any((drawn[0][name] != drawn[1][name]).any() for name in drawn[0])

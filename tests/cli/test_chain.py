@@ -32,6 +32,7 @@ def test_train_leaves_config_weights_and_ap(run_dir: Path):
     assert open_run(run_dir).read_config().model.alpha == 0.25
     assert (run_dir / "eval/metrics.json").is_file()
     assert (run_dir / "best.weights.h5").is_file()
+    assert (run_dir / "best_f1_scores.json").is_file()
 
 
 def test_eval_says_how_many_frames_were_trained_on(run_dir: Path, tmp_path: Path, capsys):
@@ -60,6 +61,20 @@ def test_eval_reads_the_config_of_the_run(run_dir: Path, tmp_path: Path, capsys)
     assert "protocol pre2017" in capsys.readouterr().out
     assert json.loads((tmp_path / "eval/metrics.json").read_text())["protocol"] == "pre2017"
     assert (tmp_path / "overlays/montage.jpg").is_file()
+
+
+def test_eval_measures_the_scores_of_runs_that_have_none(run_dir: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    scores = (run / "best_f1_scores.json").read_text()
+    (run / "best_f1_scores.json").unlink()
+    few = ["--run_dir", str(run), "--eval.num_overlays", "0"]
+    assert eval_command.main([*few, "--score", "1"]) == 0
+    assert not (run / "best_f1_scores.json").exists()
+    assert not len(read_objects(run / "eval/detections/000009.txt"))  # one score for files, too
+    assert eval_command.main(few) == 0
+    assert len(read_objects(run / "eval/detections/000009.txt"))
+    assert json.loads((run / "best_f1_scores.json").read_text()) == json.loads(scores)
 
 
 def test_eval_explains_the_ap(run_dir: Path, tmp_path: Path, capsys):
@@ -168,6 +183,23 @@ def folder_of_a_user(tmp_path: Path) -> Path:
 
 def contents(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--run_dir", "ssd_fpn", "--preset", "ssd"],
+            "--preset has no effect on --what detections",
+        ),
+        (["--what", "batches", "--split", "val"], "--split has no effect on --what batches"),
+        (["--what", "labels", "--weights", "a.h5"], "--weights has no effect on --what labels"),
+        (["--what", "labels", "--eval.num_overlays", "0"], "eval.num_overlays is 0: nothing"),
+    ],
+)
+def test_visualize_refuses_options_without_effect(options, message):
+    with pytest.raises(ValueError, match=message):
+        visualize.main(options)
 
 
 @pytest.mark.parametrize("command", ["eval", "predict", "visualize"])

@@ -46,3 +46,15 @@ def test_frames_of_an_older_run_are_listed(small_kitti, tmp_path, capsys):
 def test_no_records(tmp_path):
     with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
         main(["--records_dir", str(tmp_path)])
+
+
+def test_a_picture_of_the_user_is_not_replaced_unless_asked_for(small_kitti, tmp_path):
+    picture = tmp_path / "montage.jpg"
+    picture.write_bytes(b"holiday")
+    arguments = ["--records_dir", str(small_kitti / "tfrecord"), "--montage", str(picture)]
+    with pytest.raises(FileExistsError, match=r"montage\.jpg is there.*--overwrite"):
+        main(arguments)
+    assert picture.read_bytes() == b"holiday"
+    main([*arguments, "--overwrite"])
+    main(arguments)  # its own picture it may replace
+    assert cv2.imread(str(picture)) is not None

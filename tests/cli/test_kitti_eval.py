@@ -46,7 +46,7 @@ def test_figures_are_printed_written_and_drawn(folders, tmp_path, capsys):
     assert list(metrics) == ["protocol", "frames", "Car", "Pedestrian", "Cyclist"]
     assert metrics["Car"]["moderate"]["R40"] == metrics["Car"]["easy"]["R11"] == 100
     assert metrics["Car"]["hard"]["precision41"] == [1] * 41
-    assert len(list(plots.iterdir())) == 4
+    assert len(list(plots.glob("*.png"))) == 4
     assert (plots / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -168,3 +168,44 @@ def test_command_gives_what_the_official_program_gives(shared_dir, tmp_path, pro
         for level, values in levels.items():
             for measure in ("R11", "R40"):
                 assert metrics[name][level][measure] == pytest.approx(values[measure], abs=1e-6)
+
+
+def test_files_of_the_user_are_not_replaced_unless_asked_for(folders, tmp_path):
+    mine = {
+        option: tmp_path / name for option, name in (("--json", "a.json"), ("--report", "r.html"))
+    }
+    mine["--plots"] = tmp_path / "plots"
+    mine["--plots"].mkdir()
+    files = [mine["--json"], mine["--report"], mine["--plots"] / "scores.png"]
+    for path in files:
+        path.write_text("mine")
+    for option, path in mine.items():
+        with pytest.raises(FileExistsError, match=r"is there.*--overwrite"):
+            main(arguments(folders, option, path))
+    assert [path.read_text() for path in files] == ["mine"] * 3
+    asked = [word for option, path in mine.items() for word in (option, str(path))]
+    assert main(arguments(folders, *asked, "--overwrite")) == 0
+    assert main(arguments(folders, *asked)) == 0  # its own files it may replace
+    assert all(path.stat().st_size > 100 for path in files)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--classes", "Cra"],
+            r"no object and no detection is of type Cra; did you mean Car\? There",
+        ),
+        (["--json", "."], r"\. is a folder; name a file in it"),
+        (
+            ["--report", "a.html", "--image_dir", "nope"],
+            "the folder of --image_dir, nope, does not",
+        ),
+        (["--frames", "nope.txt"], "the list of frames, nope.txt, does not exist"),
+    ],
+)
+def test_mistakes_are_told_before_the_work(folders, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, OSError), match=message):
+        main(arguments(folders, *options))
+    assert not (tmp_path / "a.html").exists()

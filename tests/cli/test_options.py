@@ -1,3 +1,4 @@
+import importlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from mobilenetdet.cli.options import (
     PredictOverrides,
     UseOverrides,
     parse,
+    peek,
     run_defaults,
 )
 from mobilenetdet.config.detection import DetectionConfig, GreedyNms, SoftNms
@@ -113,3 +115,19 @@ def test_the_help_has_text_presets_and_lines_that_fit(monkeypatch, capsys):
     for name in PRESETS:
         assert any(line.startswith(f"  {name} ") for line in lines)
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("plot_metrics", "run_dir"), ("learning_curve", "run_dir"), ("inspect_records", "split")],
+)
+def test_an_option_for_several_values_wants_one(command, option):
+    main = importlib.import_module(f"mobilenetdet.cli.{command}").main
+    with pytest.raises(ValueError, match=f"--{option} needs one value or more"):
+        main([f"--{option}"])
+
+
+def test_hyphens_are_as_good_as_underscores(tmp_path):
+    """tyro takes both, so what is read before it must do so, too."""
+    assert peek(["--run-dir", "a"], "run_dir", "b") == peek(["--run_dir=a"], "run_dir", "b") == "a"
+    assert peek([], "run_dir", "b") == "b"

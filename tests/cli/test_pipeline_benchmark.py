@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.cli.pipeline_benchmark import describe_limit, main, rate_bound
+from mobilenetdet.cli.pipeline_benchmark import main
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.kitti_convert import convert_split
 
@@ -40,23 +40,3 @@ def test_it_prints_rates_stages_and_the_limit(records_dir, capsys):
 def test_records_that_are_not_there_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
         main(["--records_dir", str(tmp_path)])
-
-
-@pytest.mark.parametrize(("augment", "expected"), [(False, 250.0), (True, 200.0)])
-def test_the_bound_is_what_the_workers_could_do(augment, expected):
-    assert rate_bound(STAGES, 2, augment=augment) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("share", "png_percent", "said", "not_said"),
-    [
-        (0.9, 0, ["decode, 5.0 of 10.0 ms"], ["Only", "PNG"]),
-        (0.9, 100, ["100 % of the images are PNG", "--jpeg_quality 95"], ["Only"]),
-        (0.9, 2, [], ["PNG"]),  # too few to matter
-        (0.3, 0, ["Only 30%"], ["PNG"]),
-    ],
-)
-def test_the_limit_is_named(share, png_percent, said, not_said):
-    text = describe_limit(STAGES, share, png_percent)
-    assert all(words in text for words in said)
-    assert not any(words in text for words in not_said)

@@ -105,7 +105,7 @@ def test_damaged_images_that_conversion_takes_are_named(layout, out, capsys):
         main([*command, "--verify"])
     first, second, last = str(error.value).splitlines()
     assert first == "1 of 6 images of train are damaged: 000004.png"
-    assert second.startswith(f"  {path}: ") and last.endswith("ImageSets/train.txt")
+    assert second.startswith(f"  {path}: ") and last == "replace them, or take them out of the list"
     capsys.readouterr()
     path.write_bytes(layout.image_path("000005").read_bytes())
     main([*command, "--verify"])

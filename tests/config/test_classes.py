@@ -88,6 +88,11 @@ def test_what_makes_no_sense_is_refused(names, options, message):
     assert message in str(caught.value)
 
 
+def test_a_text_is_no_list_of_classes():
+    with pytest.raises(ValueError, match=r"classes is the text 'Car'.*\['Car'\]"):
+        EvalTask.of("Car")
+
+
 def test_names_that_are_no_class_or_difficulty():
     with pytest.raises(ValueError, match="unknown class 'Pedestrain'.*did you mean 'Pedestrian'"):
         KITTI_TASK["Pedestrain"]

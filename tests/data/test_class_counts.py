@@ -16,7 +16,7 @@ def test_a_typing_error_names_the_nearest_type_and_the_counts(own_classes_config
         check_training_classes(with_data(own_classes_config, classes=("Truk", "Car")))
     message = str(caught.value)
     assert message.startswith("no object in split train in ")
-    assert "is of class Truk; did you mean Truck?. There are: " in message
+    assert "is of class Truk; did you mean Truck? There are: " in message
     assert all(f"{name} " in message for name in ("Car", "Van", "Truck", "Tram"))
 
 
@@ -29,6 +29,23 @@ def test_a_typing_error_names_the_nearest_type_and_the_counts(own_classes_config
 )
 def test_classes_and_mapped_types_that_exist_pass(own_classes_config, changes):
     check_training_classes(with_data(own_classes_config, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_map": {"Vna": "Car"}}, "type vna, which class_map.*; did you mean Van.* Van "),
+        ({"neighbours": {"Car": ("Lorry",)}}, "type lorry, which .* neighbours names. There are"),
+    ],
+)
+def test_a_type_that_nothing_has_is_a_typing_error_too(own_classes_config, changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_training_classes(with_data(own_classes_config, classes=("Car",), **changes))
+
+
+def test_kittis_types_may_be_absent(own_classes_config):
+    neighbours = {"Car": ("Misc",)}
+    check_training_classes(with_data(own_classes_config, classes=("Car",), neighbours=neighbours))
 
 
 def test_no_more_is_read_than_it_takes(own_classes_config, monkeypatch):

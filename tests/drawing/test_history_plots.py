@@ -62,3 +62,20 @@ def test_classes_are_read_off_the_columns(tmp_path: Path, monkeypatch):
     history_plots.plot_history(tmp_path / "metrics.csv", tmp_path / "metrics.png")
     legend = drawn[0].axes[1].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["Van", "Tram", "mean"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ":2: epoch is None"),
+        ("epoch,loss\n", ":2: epoch is None"),
+        ("epoch,loss\n1,0.5\n2\n", ":3: loss is None"),
+        ("epoch,loss\n1,0.5\nx,0.4\n", ":3: epoch is 'x'"),
+        ("<html>\n404\n", ":2: epoch is None"),
+    ],
+)
+def test_a_damaged_history_is_named_with_its_line(tmp_path: Path, text: str, words: str):
+    path = tmp_path / "metrics.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"metrics.csv{words}, no number; copy the file again"):
+        history_plots.plot_history(path, tmp_path / "metrics.png")

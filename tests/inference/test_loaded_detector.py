@@ -96,11 +96,11 @@ def test_detections_come_back_to_the_original_image():
     outputs = {
         "boxes": np.stack([i.apply(b) for i, b in zip(infos, original, strict=True)]),
         "scores": np.array([[0.9], [0.4]]),
-        "classes": np.array([[2], [0]]),
+        "class_ids": np.array([[2], [0]]),
     }
     # A second place of each image is empty.
     outputs = {name: np.repeat(value, 2, axis=1) for name, value in outputs.items()}
-    outputs["classes"][:, 1] = -1
+    outputs["class_ids"][:, 1] = -1
     info = np.stack([info.to_array() for info in infos])
     detections = to_detections(RawDetections(**outputs), info, CLASSES)
     for found, boxes, score, index in zip(detections, original, (0.9, 0.4), (2, 0), strict=True):
@@ -134,6 +134,9 @@ def test_settings_can_be_changed(run_dir: Path):
     assert model.calibration  # of the run, still
     with pytest.raises(ValueError, match="did you mean postprocess.mirror"):
         load_detector(run_dir, overrides={"postprocess.miror": True})
+    for key, value in (("data.classes", ["Bus", "Tram", "Van"]), ("train.epochs", 3)):
+        with pytest.raises(ValueError, match=f"overrides: {key} is fixed by training"):
+            load_detector(run_dir, overrides={key: value})
 
 
 def test_loading_leaves_globals_as_they_are(run_dir: Path):
@@ -156,5 +159,5 @@ def test_weights_that_do_not_fit_and_that_are_not_there(run_dir: Path, tmp_path:
     with pytest.raises(FileNotFoundError, match="none.h5 does not exist"):
         load_detector(run_dir, weights=tmp_path / "none.h5")
     (tmp_path / "config.json").write_text(to_json(config))
-    with pytest.raises(FileNotFoundError, match="holds neither best.*mobilenetdet train"):
+    with pytest.raises(FileNotFoundError, match="holds neither best.*train it first"):
         load_detector(tmp_path)

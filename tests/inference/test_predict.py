@@ -66,11 +66,10 @@ def test_no_more_pictures_are_read_than_a_batch_needs(red_finder):
 
 
 def test_files_of_each_format(tmp_path: Path):
-    writer = PredictionWriter(OutputFolder(tmp_path), ["overlay", "kitti", "json"], draw_score=0.5)
-    for name, score in (("sure", 0.9), ("unsure", 0.2)):
-        writer.add(picture(name, (64, 192), None), detection(score))
-    assert not (tmp_path / "detections.json").exists()  # not before it is whole
-    writer.close()
+    formats = ["overlay", "kitti", "json"]
+    with PredictionWriter(OutputFolder(tmp_path), formats, draw_score=0.5) as writer:
+        for name, score in (("sure", 0.9), ("unsure", 0.2)):
+            writer.add(picture(name, (64, 192), None), detection(score))
     entries = json.loads((tmp_path / "detections.json").read_text())
     assert [entry["name"] for entry in entries] == ["sure", "unsure"]
     assert entries[0]["source"] == "sure.png"
@@ -110,3 +109,29 @@ def test_files_of_others_stay_and_are_not_written_over(tmp_path: Path):
             writer.add(picture("mine", (64, 192), None), detection(0.9))
     assert (tmp_path / "overlays/mine.jpg").read_text() == "mine"
     assert (tmp_path / "overlays/one.jpg").is_file()
+
+
+def test_what_is_done_is_there_while_it_goes_on_and_after_a_failure(tmp_path: Path):
+    path = tmp_path / "detections.json"
+    with pytest.raises(RuntimeError, match="the power is gone"):
+        with PredictionWriter(OutputFolder(tmp_path), ["json"], draw_score=0.5) as writer:
+            for count in range(1, 4):
+                writer.add(picture(str(count), (64, 192), None), detection(0.9))
+                # Valid at any moment; the first picture is in it at once, others soon.
+                assert 1 <= len(json.loads(path.read_text())) <= count
+            raise RuntimeError("the power is gone")
+    assert [entry["name"] for entry in json.loads(path.read_text())] == ["1", "2", "3"]
+
+
+def test_scores_by_class_and_a_lowest_score_for_the_files(tmp_path: Path):
+    found = Detections(np.stack([BOX] * 3), [0.9, 0.4, 0.4], [0, 0, 1], ("Car", "Van"))
+    scores = {"Car": 0.5, "Van": 0.3}
+    assert found.above(scores).class_names.tolist() == ["Car", "Van"]
+    with pytest.raises(ValueError, match="no score is given for the class Van"):
+        found.above({"Car": 0.5})
+    folder = OutputFolder(tmp_path)
+    with PredictionWriter(folder, ["kitti", "json"], draw_score=scores, file_score=0.5) as writer:
+        writer.add(picture("one", (64, 192), None), found)
+    assert read_objects(tmp_path / "kitti/one.txt").scores.tolist() == [0.9]
+    (entry,) = json.loads((tmp_path / "detections.json").read_text())
+    assert [each["score"] for each in entry["detections"]] == [0.9]

@@ -63,6 +63,37 @@ def test_video_frame_by_frame(tmp_path: Path):
     assert [round(float(p.image.mean()), -1) for p in pictures] == [0, 120, 250]
 
 
+def test_a_bad_file_does_not_end_a_folder(folder: Path):
+    (folder / "a.jpg").write_bytes(b"no jpeg")
+    (folder / "c.mp4").write_bytes(b"no video")
+    faults = []
+    files = [*find_files([str(folder)]), folder / "gone.png"]
+    pictures = list(read_pictures(files, lambda *fault: faults.append(fault)))
+    assert [p.name for p in pictures] == ["a_png", "b"]
+    assert [path.name for path, _ in faults] == ["a.jpg", "c.mp4", "gone.png"]
+
+
+def test_files_of_the_system_are_no_pictures(folder: Path):
+    (folder / "._a.jpg").write_bytes(b"of macOS")
+    assert [p.name for p in find_files([str(folder)])] == ["a.jpg", "a.png", "b.png"]
+
+
+def test_a_video_that_is_cut_off_gives_the_frames_that_it_has(tmp_path: Path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    for seed in range(24):
+        noise = np.random.default_rng(seed).integers(0, 255, (32, 64, 3))
+        writer.write(noise.astype(np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    faults, pictures = [], []
+    for picture in read_pictures([path], lambda _, error: faults.append(str(error))):
+        pictures.append(picture.name)
+    assert 5 <= len(pictures) < 24
+    (fault,) = faults
+    assert f"{len(pictures)} of 24 frames could be decoded" in fault
+
+
 def test_video_without_frames_is_named(tmp_path: Path):
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     with pytest.raises(ValueError, match="clip.mp4"):

@@ -160,7 +160,7 @@ def test_label_box_without_size_is_read():
 
 def test_files_that_are_no_text_or_missing_are_named(tmp_path):
     (tmp_path / "image.txt").write_bytes(b"\x89PNG\xff")
-    with pytest.raises(ValueError, match=r"image\.txt: byte 0"):
+    with pytest.raises(ValueError, match=r"image\.txt:1: byte 0x89"):
         read_objects(tmp_path / "image.txt")
     with pytest.raises(FileNotFoundError, match="absent"):
         read_objects(tmp_path / "absent.txt")

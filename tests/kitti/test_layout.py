@@ -27,7 +27,7 @@ def test_paths(layout, tmp_path):
 
 
 def test_missing_image_names_both_files(layout):
-    with pytest.raises(FileNotFoundError, match=r"000005\.png nor .*000005\.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"000005\.png nor \.jpg or \.jpeg"):
         layout.image_path("000005")
 
 
@@ -114,3 +114,14 @@ def test_ids_that_would_be_paths_are_refused(frame_id):
 def test_an_empty_id_is_refused():
     with pytest.raises(ValueError, match="a record: '' is no frame id"):
         check_frame_id("", "a record")
+
+
+@pytest.mark.parametrize("suffix", [".jpeg", ".JPG", ".JPEG", ".PNG"])
+def test_images_with_other_suffixes_are_found(tmp_path, suffix):
+    layout = KittiLayout(tmp_path)
+    for folder in (layout.image_dir, layout.label_dir):
+        folder.mkdir(parents=True)
+    (layout.image_dir / f"000007{suffix}").touch()
+    layout.label_path("000007").touch()
+    assert layout.frame_ids() == ["000007"] == layout.check_frames().complete
+    assert layout.image_path("000007").name == f"000007{suffix}"

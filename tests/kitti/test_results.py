@@ -1,6 +1,6 @@
 import pytest
 
-from mobilenetdet.kitti.results import read_label_files, read_result_set
+from mobilenetdet.kitti.results import kitti_ap, read_label_files, read_result_set
 
 LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
 RESULT = "Car -1 -1 -10 100.00 150.00 200.00 200.00 -1 -1 -1 -1000 -1000 -1000 -10 0.9000\n"
@@ -71,3 +71,27 @@ def test_labels_are_no_results(folders):
         read_result_set(label_dir, label_dir)
     with pytest.raises(ValueError, match=r"000001\.txt:1: 16 columns, expected 15"):
         read_result_set(result_dir, result_dir, ["000001"])
+
+
+def test_ids_that_would_be_paths_and_files_of_the_system(folders):
+    labels, results = folders
+    with pytest.raises(ValueError, match=r"'\.\./000000' is no frame id"):
+        kitti_ap(labels, results, frames=["../000000"])
+    for folder in folders:
+        (folder / "._000000.txt").write_bytes(b"\0\5\x16\7 of macOS")
+    (results / "000008.txt").unlink()
+    assert read_result_set(labels, results).frame_ids == [f"00000{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ([], "frames names no frame"),
+        (["000001", "000001"], "frames names a frame twice"),
+        ([1], "write 000001 instead of 1"),
+    ],
+)
+def test_lists_of_frames_that_cannot_be_meant(folders, frames, message):
+    (folders[1] / "000008.txt").unlink()
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        kitti_ap(*folders, frames=frames)

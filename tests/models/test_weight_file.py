@@ -68,3 +68,32 @@ def test_a_file_cut_short(tmp_path, model, suffix):
 def test_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="is a folder; give the weight file in it"):
         read_weight_file(tmp_path)
+
+
+def test_a_whole_model_of_keras_3(tmp_path, model):
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "run.weights.h5")
+    stored, expected = (read_weight_file(tmp_path / n) for n in ("model.keras", "run.weights.h5"))
+    assert set(stored) == set(expected)
+    np.testing.assert_array_equal(stored["last"][0], expected["last"][0])
+    (tmp_path / "other.keras").write_bytes(b"PK\5\6" + b"\0" * 18)  # an archive of nothing
+    with pytest.raises(ValueError, match=r"other\.keras is not a Keras"):
+        read_weight_file(tmp_path / "other.keras")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("frozen.pb", "a graph of TensorFlow"),
+        ("model.ckpt", "a checkpoint of TensorFlow"),
+        ("model.ckpt-1000.index", "a checkpoint of TensorFlow"),
+        ("model.ckpt-1000.data-00000-of-00001", "a checkpoint of TensorFlow"),
+        ("best.pth", "a file of PyTorch"),
+        ("best.PT", "a file of PyTorch"),
+        ("model.tflite", "an exported model"),
+    ],
+)
+def test_files_of_other_programs_are_known_by_name(tmp_path, name, what):
+    (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(ValueError, match=rf"is {what}.*save_weights\('NAME\.weights\.h5'\)"):
+        read_weight_file(tmp_path / name)

@@ -194,3 +194,10 @@ def test_the_detector_refuses_another_width(tmp_path):
     wide.save_weights(path)
     with pytest.raises(ValueError, match="is alpha the same"):
         load_backbone_weights(detector().backbone, str(path), alpha=0.25)
+
+
+def test_another_width_is_named(tmp_path, model, layers):
+    layers["conv1"] = [np.zeros((3, 3, 3, 16), np.float32)]
+    layers["conv"] = [np.zeros((1, 1, 3, 8), np.float32)]
+    with pytest.raises(ValueError, match=r"the file has alpha 0\.5 \(--model\.alpha\)"):
+        load_h5_layers(model, write_h5(tmp_path / "half.h5", layers))

@@ -97,17 +97,56 @@ def test_damage_inside_an_image_is_found_when_it_is_decoded(layout, out):
         convert(layout, out, jpeg_quality=90)
 
 
-@pytest.mark.parametrize("jpeg_quality", [None, 90])
-def test_a_rotated_jpeg_is_refused(layout, out, jpeg_quality):
-    """Decoders turn it by its EXIF orientation, so labels and header would not fit the pixels."""
-    path = layout.image_path("000002")
+def turn(path, orientation):
+    """Writes an EXIF orientation into a JPEG file, as cameras do."""
     data = path.read_bytes()
-    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
     exif = b"Exif\0\0" + tiff
-    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
-    path.write_bytes(data[:2] + segment + data[2:])
-    with pytest.raises(ValueError, match=r"000002\.jpg: turned by its EXIF orientation"):
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("jpeg_quality", [None, 90])
+def test_turned_images_are_named_and_what_their_labels_mean_is_asked(
+    layout, out, jpeg_quality, orientation
+):
+    """Decoders obey an orientation or not, so labels might not fit the pixels."""
+    path = layout.image_path("000002")
+    stored = cv2.imread(str(path))
+    turn(path, orientation)
+    message = rf"1 of 6 images are turned .*: 000002\.jpg \({orientation}\); say what"
+    with pytest.raises(ValueError, match=message):
         convert(layout, out, jpeg_quality=jpeg_quality)
+    assert not out.exists()
+    turned = np.rot90(stored, {3: 2, 6: 3}[orientation])
+    for meant, expected in (("obey", turned), ("ignore", stored)):
+        convert(layout, out, jpeg_quality=jpeg_quality, exif_orientation=meant)
+        frames = {frame.frame_id: frame for frame in read_frames(shard_paths(out, "train"))}
+        frame = frames["000002"]
+        pixels = cv2.imdecode(np.frombuffer(frame.encoded, np.uint8), cv2.IMREAD_COLOR)
+        assert pixels.shape == expected.shape == (frame.height, frame.width, 3)
+        assert cv2.PSNR(pixels, np.ascontiguousarray(expected)) > 25
+        assert frame.format == ("png" if jpeg_quality is None else "jpeg")
+        upright = layout.image_path("000003").read_bytes()
+        assert jpeg_quality or frames["000003"].encoded == upright  # others stay as they are
+
+
+def test_frames_without_label_may_be_empty(layout, out):
+    layout.label_path("000004").unlink()
+    with pytest.raises(FileNotFoundError, match="an empty label file.*--missing_labels_are_empty"):
+        convert(layout, out)
+    manifest, _ = convert(layout, out, missing_labels_are_empty=True)
+    assert (manifest.num_frames, manifest.num_objects, manifest.num_skipped) == (6, 8, 0)
+    layout.image_path("000002").unlink()
+    with pytest.raises(FileNotFoundError, match="1 of the 6 frames.*are incomplete"):
+        convert(layout, out, missing_labels_are_empty=True)
+
+
+@pytest.mark.parametrize("suffix", [".jpeg", ".JPG", ".JPEG"])
+def test_images_with_other_suffixes_are_converted(layout, out, suffix):
+    path = layout.image_path("000002")
+    path.rename(path.with_suffix(suffix))
+    assert convert(layout, out)[0].num_frames == 6
 
 
 def test_a_result_file_is_no_label(layout, out):
@@ -146,3 +185,9 @@ def test_real_frames(shared_dir, tmp_path):
         expected = parse_objects(text, frame.frame_id)
         np.testing.assert_array_equal(frame.objects.boxes_xyxy, expected.boxes_xyxy)
         np.testing.assert_array_equal(frame.objects.types, expected.types)
+
+
+def test_ids_without_their_zeros_are_understood(layout, out):
+    layout.write_image_set("train", ["2", "3"])
+    with pytest.raises(FileNotFoundError, match=r"2: no image[\s\S]*write 000002 instead of 2"):
+        convert(layout, out)

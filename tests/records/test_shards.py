@@ -103,3 +103,12 @@ def test_a_manifest_of_another_version(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps(fields))
     with pytest.raises(ValueError, match="version 99 .* --overwrite"):
         shard_paths(tmp_path, "train")
+
+
+@pytest.mark.parametrize("name", ["../escaped.tfrecord", "/etc/passwd", ".hidden"])
+def test_a_manifest_whose_shards_would_be_elsewhere(tmp_path, name):
+    write_set(tmp_path, shard(0))
+    path = tmp_path / "train.json"
+    path.write_text(path.read_text().replace("train_000.tfrecord", name))
+    with pytest.raises(ValueError, match="is no shard"):
+        read_manifest(path)

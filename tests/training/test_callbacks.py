@@ -1,11 +1,19 @@
-"""Which weights are the best."""
+"""Which weights are the best, what ends a run, and what TensorBoard gets."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from mobilenetdet.training.callbacks import Measurement, Validation
+from mobilenetdet.training.callbacks import (
+    Measurement,
+    StopOnNaN,
+    TensorBoardLog,
+    Validation,
+)
 
 
 class State:
@@ -38,3 +46,45 @@ def test_of_two_equal_measurements_the_later_one_is_kept(figures, kept):
         validation.on_epoch_end(epoch)
     assert state.kept == kept
     assert state.best == validation.best == max(figures)
+
+
+def read_scalars(folder):
+    """Every scalar of the event files: (tag, epoch, value)."""
+    return sorted(
+        (value.tag, event.step, float(tf.make_ndarray(value.tensor)))
+        for path in folder.glob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    )
+
+
+def test_epochs_that_a_kill_kept_from_tensorboard_are_refilled(tmp_path):
+    history = [
+        {"epoch": 1, "loss": 8.0, "learning_rate": 0.5},
+        {"epoch": 2, "loss": 4.0, "learning_rate": 0.25, "val/mean/moderate/R40": 60.0},
+    ]
+    state = SimpleNamespace(history=[])
+    validation = SimpleNamespace(state=state, figures={}, latest=None)
+    log = TensorBoardLog(tmp_path, validation, draw=None)
+    log.on_epoch_end(0, {"loss": 8.0, "learning_rate": 0.5})
+    log.writer.close()
+    state.history = history
+    for _ in range(2):  # what is there is not written twice
+        TensorBoardLog(tmp_path, validation, draw=None).writer.close()
+    assert read_scalars(tmp_path) == [
+        ("learning_rate", 1, 0.5),
+        ("learning_rate", 2, 0.25),
+        ("train/loss", 1, 8.0),
+        ("train/loss", 2, 4.0),
+        ("val/mean/moderate/R40", 2, 60.0),
+    ]
+
+
+def test_nan_in_the_weights_at_the_end_of_an_epoch_stops_the_run():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="last")])
+    callback = StopOnNaN()
+    callback.set_model(model)
+    callback.on_epoch_end(0, {"loss": 0.5})
+    model.get_layer("last").bias.assign([np.nan])
+    with pytest.raises(ValueError, match="last/bias is NaN or infinite.*last complete epoch"):
+        callback.on_epoch_end(0, {"loss": 0.5})

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from mobilenetdet.config.detection import TrainConfig
-from mobilenetdet.training.schedules import Warmup, make_schedule
+from mobilenetdet.training.schedules import WarmupSchedule, make_schedule
 
 
 def rate(schedule: keras.optimizers.schedules.LearningRateSchedule, step: int) -> float:
     return float(keras.ops.convert_to_numpy(schedule(step)))
 
 
-def schedule_of(kind: str, **options: float) -> Warmup:
+def schedule_of(kind: str, **options: float) -> WarmupSchedule:
     """Of 25 epochs of 4 steps, one of them warm-up; times in steps are 4 times those in epochs."""
     values = {"epochs": 25, "warmup_epochs": 1, "decay_epochs": 2.5, "learning_rate": 1.0}
     return make_schedule(TrainConfig(schedule=kind, **(values | options)), steps_per_epoch=4)
@@ -75,19 +75,29 @@ def test_times_of_a_config_are_epochs():
         epochs=10, learning_rate=2.0, schedule="step", warmup_epochs=2, decay_epochs=3
     )
     schedule = make_schedule(config, steps_per_epoch=5)
-    assert (schedule.warmup_steps, schedule.schedule.decay_steps) == (10, 15)
+    assert (schedule.warmup_steps, schedule.decay_steps) == (10, 15)
     np.testing.assert_allclose([rate(schedule, s) for s in (9, 24, 25)], [2.0, 2.0, 1.0])
 
 
 @pytest.mark.parametrize("kind", ["cosine", "exponential", "step", "constant"])
 def test_config_round_trip(kind):
     schedule = schedule_of(kind)
-    again = Warmup.from_config(schedule.get_config())
+    again = WarmupSchedule.from_config(schedule.get_config())
     assert [rate(again, step) for step in range(30)] == [rate(schedule, step) for step in range(30)]
     serialized = keras.optimizers.schedules.serialize(schedule)
-    assert isinstance(keras.optimizers.schedules.deserialize(serialized), Warmup)
+    assert isinstance(keras.optimizers.schedules.deserialize(serialized), WarmupSchedule)
 
 
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="train.schedule: .*'cosine'.*not 'linear'"):
         schedule_of("linear")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked", "steps"), [(1, 1.0, 2), (4, 9.0, 8), (4, 3.5, 28), (30, 1.0, 8)]
+)
+def test_a_warmup_that_would_fill_the_run_takes_a_quarter_and_says_so(epochs, asked, steps):
+    config = TrainConfig(epochs=epochs, warmup_epochs=asked)
+    assert make_schedule(config, 8).warmup_steps == steps
+    expected = f"train.epochs {epochs}: the warm-up takes {epochs / 4:g} epochs"
+    assert [expected in note for note in config.notes()] == ([True] if asked >= epochs else [])

@@ -13,7 +13,7 @@ from mobilenetdet.config.storage import read_config
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.labels import read_objects
-from mobilenetdet.runs import claim_run_dir, open_run
+from mobilenetdet.runs import open_run
 from mobilenetdet.training.callbacks import StopOnNaN
 from mobilenetdet.training.train import train
 
@@ -133,12 +133,6 @@ def test_a_run_on_smaller_images_is_measured_at_the_full_size(small_kitti: Path,
         np.testing.assert_allclose(again[frame_id].boxes_xyxy, objects.boxes_xyxy, atol=0.1)
 
 
-def test_another_config_is_refused_with_the_difference(trained: dict):
-    other = replace(trained["config"], train=replace(trained["config"].train, epochs=9))
-    with pytest.raises(ValueError, match="train.epochs: 2 there, 9 now"):
-        claim_run_dir(other, trained["straight"])
-
-
 def test_files_of_others_in_the_run_stay(trained: dict):
     run_dir = trained["straight"]
     notes = [run_dir / "notes.txt", run_dir / "eval/notes.txt", run_dir / "overlays/mine.jpg"]
@@ -151,5 +145,5 @@ def test_files_of_others_in_the_run_stay(trained: dict):
 
 
 def test_nan_stops_the_run():
-    with pytest.raises(ValueError, match="step 3.*learning_rate"):
+    with pytest.raises(ValueError, match="loss at step 3.*NaN or infinite.*learning_rate"):
         StopOnNaN().on_train_batch_end(2, {"loss": float("nan")})

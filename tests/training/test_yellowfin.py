@@ -16,11 +16,10 @@ from fixtures.numpy_yellowfin import (
     random_gradients,
 )
 from keras import ops
-from keras.optimizers.schedules import CosineDecay
 
 from mobilenetdet.config.detection import TrainConfig
 from mobilenetdet.training.optimizers import make_optimizer
-from mobilenetdet.training.schedules import Warmup
+from mobilenetdet.training.schedules import WarmupSchedule
 from mobilenetdet.training.yellowfin import Landscape, YellowFin, solve_cubic, tune_momentum
 
 
@@ -172,7 +171,7 @@ def test_no_gradient_at_all():
 
 
 def test_config_round_trip():
-    schedule = Warmup(CosineDecay(1.0, 10), 2)
+    schedule = WarmupSchedule(1.0, kind="cosine", total_steps=12, warmup_steps=2)
     optimizer = YellowFin(
         schedule, beta=0.9, curvature_window=7, clip=False, slow_start=False, weight_decay=1e-3
     )

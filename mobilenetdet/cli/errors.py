@@ -1,0 +1,142 @@
+"""What went wrong, in the words of a user: one place for all commands."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+# Environment variable that asks for tracebacks.
+TRACEBACK = "MOBILENETDET_TRACEBACK"
+_MEMORY = (
+    "there is not enough memory ({}); lower train.batch_size (eval.batch_size where nothing is "
+    "trained) or data.image_height and data.image_width, or end other programs"
+)
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+# What TensorFlow puts around the words of an error.
+_WRAPPING = re.compile(r"\{\{[^}]*\}\}\s*|\s*\[Op:[^\]]*\].*|\s*\[\[\{\{.*", re.DOTALL)
+
+
+def message_for_user(error: BaseException) -> str | None:
+    """Returns what is wrong and what helps, or None for a fault of the program.
+
+    TensorFlow's and OpenCV's errors go by their names: neither need be loaded.
+    """
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "ResourceExhaustedError" or _is_jax_oom(error):
+        return _MEMORY.format(_first_line(error) or "as the system says")
+    if (name, type(error).__module__) == ("error", "cv2"):
+        return f"OpenCV cannot work on a picture: {getattr(error, 'err', '') or error}"
+    if isinstance(error, UnicodeDecodeError):
+        byte = error.object[error.start]
+        return f"a file is no UTF-8 text (byte 0x{byte:02x} at {error.start}); save it as UTF-8"
+    if isinstance(error, OSError):
+        return _message_of_system(error)
+    if isinstance(error, ValueError):
+        return str(error)
+    return _message_of_tensorflow(name, str(error))
+
+
+def tell(error: BaseException, command: str) -> int:
+    """Prints what a user should know of an error; returns the exit code.
+
+    2 for what a user can mend, 130 for Ctrl-C, 1 for a fault of the program, whose traceback goes
+    to a file. `MOBILENETDET_TRACEBACK=1` in the environment prints it.
+    """
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
+        return 130
+    if (message := message_for_user(error)) is not None:
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    log = _write_log(error, command)
+    print(
+        f"error: {type(error).__name__}: {_first_line(error)}; this is a fault of mobilenetdet. "
+        f"{log} has the details: please report them {_where_to_report()}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _message_of_system(error: OSError) -> str:
+    """Names the file first, where the system or HDF5 says which."""
+    text = str(error)
+    code = error.errno
+    file = error.filename
+    if hdf5 := re.search(r"errno = (\d+)", text):
+        code = code or int(hdf5.group(1))
+        named = re.search(r"name = '([^']*)'", text)
+        file = file or (named.group(1) if named else None)
+    where = f"{os.fsdecode(file)}: " if isinstance(file, (str, bytes, os.PathLike)) else ""
+    if code in _FULL:
+        return f"{where}the disk is full; free some space and give the command again"
+    if code in _FORBIDDEN:
+        return f"{where}{os.strerror(code).lower()}; change the permissions, or name another place"
+    return f"{where}{error.strerror.lower()}" if where and error.strerror else text
+
+
+def _message_of_tensorflow(name: str, text: str) -> str | None:
+    words = _WRAPPING.sub("", text).strip()
+    if name == "DataLossError":
+        return f"a TFRecord file is damaged ({words}); convert the data again with --overwrite"
+    if name == "NotFoundError" and "such file" in text:
+        return f"{words}; it was there at the start: bring it back, or convert the data again"
+    if name == "PermissionDeniedError":
+        return f"{words}; change the permissions of the file"
+    if name == "InvalidArgumentError":
+        return _message_of_pipeline(text)
+    return None
+
+
+def _message_of_pipeline(text: str) -> str | None:
+    """Finds what the input pipeline said in the text that TensorFlow wraps it in."""
+    if raised := re.search(r"^(?:\{\{.*?\}\} )?ValueError: (.*)$", text, re.MULTILINE):
+        return raised.group(1)
+    if asserted := re.search(r"assertion failed: \[(.*?)\] \[(-?\d+)\]", text):
+        return f"{asserted.group(1)} ({asserted.group(2)})"
+    if "Invalid JPEG data" in text:
+        return "an image in the records is damaged; convert the data again, or repair them"
+    return None
+
+
+def _is_jax_oom(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(_WRAPPING.sub("", str(error)).strip().splitlines()), "")
+
+
+def _write_log(error: BaseException, command: str) -> Path:
+    """Writes traceback, command line and versions; returns where."""
+    now = time.strftime("%Y%m%d_%H%M%S")
+    path = Path(tempfile.gettempdir()) / f"mobilenetdet_{now}_{os.getpid()}.log"
+    versions = [f"Python {platform.python_version()} on {platform.platform()}"]
+    versions += [
+        f"{name} {getattr(sys.modules[name], '__version__', '?')}"
+        for name in ("mobilenetdet", "tensorflow", "keras", "jax", "numpy", "cv2")
+        if name in sys.modules
+    ]
+    lines = [f"mobilenetdet {command}: {sys.argv}", *versions, ""]
+    trace = "".join(traceback.format_exception(error))
+    path.write_text("\n".join(lines) + "\n" + trace, encoding="utf-8", errors="replace")
+    return path
+
+
+def _where_to_report() -> str:
+    try:
+        about = importlib.metadata.metadata("mobilenetdet")
+    except importlib.metadata.PackageNotFoundError:
+        about = {}
+    address = about.get("Home-page") or (about.get("Project-URL") or "").rpartition(" ")[2]
+    return f"at {address}" if address else "where you have the program from"

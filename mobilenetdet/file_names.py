@@ -1,0 +1,65 @@
+"""Names that become names of files: which are safe, and how no two are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+# File systems allow 255 bytes; what is written adds an ending, and may be written twice.
+MAX_BYTES = 200
+
+
+def check_file_name(name: str, source: str, what: str = "name") -> str:
+    """Returns a name out of data if files may be named after it: one component of a path.
+
+    Args:
+        name: such as the id of a frame, out of a list, a record or an archive.
+        source: where it stands, for the message.
+        what: to call it, for the message.
+
+    Raises:
+        ValueError: it is empty or too long, begins with a dot, or holds a separator of folders or
+            a control character.
+
+    Example: "000021" is safe, "../000021" is not.
+    """
+    fault = _fault(name)
+    if fault:
+        raise ValueError(
+            f"{source}: {_shortened(name)!r} is no {what}: it {fault}, and files are named after "
+            "it; names hold neither / nor \\ and begin with no dot"
+        )
+    return name
+
+
+def unique_name(name: str, taken: Collection[str]) -> str:
+    """Returns the name, or with the first counter that makes it another than all that are taken.
+
+    Args:
+        name: is tried as it is first.
+        taken: names that are in use, in lower case: some file systems do not tell case apart.
+
+    Example: "road" beside {"road", "road_2"} is "road_3".
+    """
+    result, count = name, 1
+    while result.lower() in taken:
+        count += 1
+        result = f"{name}_{count}"
+    return result
+
+
+def _fault(name: str) -> str:
+    if not name or not name.strip():
+        return "is empty"
+    if name.startswith("."):
+        return "begins with a dot"
+    if any(mark in name for mark in "/\\"):
+        return "holds a separator of folders"
+    if any(ord(mark) < 32 or ord(mark) == 127 for mark in name):
+        return "holds a control character"
+    if len(name.encode(errors="surrogateescape")) > MAX_BYTES:
+        return f"is longer than {MAX_BYTES} bytes"
+    return ""
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."

@@ -1,0 +1,218 @@
+"""One writer at a time in a folder; whoever is gone loses the lock.
+
+The lock is the file `.mobilenetdet.lock` with the name of its process in it, locked by the
+operating system as well: that lock ends with the process, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mobilenetdet.atomic_write import is_running
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+LOCK_FILE = ".mobilenetdet.lock"
+_POLL_SECONDS = 0.5
+# Names the boot of a kernel: containers on one machine have hosts of their own, and share it.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who writes in a folder.
+
+    Attributes:
+        pid: of the process.
+        host: name of its machine.
+        boot: id of the boot of that machine, or "".
+        since: local time, as `datetime.isoformat` has it.
+    """
+
+    pid: int
+    host: str
+    boot: str
+    since: str
+
+    def __str__(self) -> str:
+        """Process, machine and time."""
+        since = datetime.fromisoformat(self.since)
+        today = since.date() == datetime.now().date()
+        when = since.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")
+        return f"process {self.pid} on {self.host} is writing here since {when}"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it runs on another machine, where nothing is known of it."""
+        return self.host != socket.gethostname() and (not self.boot or self.boot != _boot())
+
+
+@dataclass
+class _Held:
+    """A lock of this process, and how many blocks want it."""
+
+    descriptor: int
+    count: int = 1
+
+
+_held: dict[str, _Held] = {}
+_guard = threading.Lock()
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Keeps other processes from writing in a folder during the `with` block.
+
+    Blocks of one process may be nested. The folder is made, and removed again if it was made here
+    and the block fails and leaves it empty.
+
+    Args:
+        folder: to write in.
+        wait: waits for another writer, and says so, instead of refusing.
+
+    Yields:
+        Whether this is the outermost block: another process may have written before it.
+
+    Raises:
+        FileExistsError: another process is writing there; names it.
+    """
+    key = os.path.realpath(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    is_outermost = _enter(folder, key, wait)
+    try:
+        yield is_outermost
+    except BaseException:
+        _leave(folder, key)
+        for path in missing:
+            with contextlib.suppress(OSError):  # it holds something by now
+                path.rmdir()
+        raise
+    _leave(folder, key)
+
+
+def _enter(folder: Path, key: str, wait: bool) -> bool:
+    told = False
+    while True:
+        with _guard:
+            if key in _held:
+                _held[key].count += 1
+                return False
+            taken = _take(folder / LOCK_FILE)
+            if isinstance(taken, int):
+                _held[key] = _Held(taken)
+                return True
+        if not wait:
+            raise FileExistsError(_refusal(folder, taken))
+        if not told:
+            print(f"{folder}: {taken or 'another process is writing here'}; waiting for it")
+            told = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _leave(folder: Path, key: str) -> None:
+    with _guard:
+        held = _held[key]
+        held.count -= 1
+        if held.count:
+            return
+        del _held[key]
+        # Unlinked while it is locked: who waits for this very file sees that it is gone.
+        steps = [lambda: os.unlink(folder / LOCK_FILE), lambda: os.close(held.descriptor)]
+        for step in steps if fcntl else reversed(steps):
+            with contextlib.suppress(OSError):
+                step()
+
+
+def _refusal(folder: Path, owner: Owner | None) -> str:
+    text = f"{folder}: {owner or 'another process is writing here'}; wait for its end, or name "
+    text += "another folder"
+    if owner is not None and owner.is_elsewhere:
+        text += f" (if it is gone, remove {folder / LOCK_FILE})"
+    return text
+
+
+def _take(path: Path) -> int | Owner | None:
+    """Locks the file; returns its descriptor, or who has locked it as far as that is known."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            locked = _lock(descriptor)
+            owner = _read_owner(descriptor)
+            if locked and not _is_at(path, descriptor):  # let go of a moment ago
+                os.close(descriptor)
+                continue
+            if locked is False or (owner is not None and _may_live(owner, locked)):
+                os.close(descriptor)
+                return owner
+            _write_owner(descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _may_live(owner: Owner, locked: bool | None) -> bool:
+    """Whether the owner may still write, although (or as) the system does not say so."""
+    if owner.is_elsewhere:  # locks of network folders may not reach from there to here
+        return True
+    # Without locks of the system the process number is all there is to go by.
+    return locked is None and owner.boot == _boot() and is_running(owner.pid)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Returns whether the file is ours; None where the file system has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _read_owner(descriptor: int) -> Owner | None:
+    """Returns who the file names; None for an empty or damaged one."""
+    try:
+        owner = Owner(**json.loads(os.read(descriptor, 4096)))
+        str(owner)  # with a time that is none it is damaged, too
+    except (ValueError, TypeError):
+        return None
+    return owner
+
+
+def _write_owner(descriptor: int) -> None:
+    now = datetime.now().isoformat(timespec="seconds")
+    owner = Owner(os.getpid(), socket.gethostname(), _boot(), now)
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, json.dumps(asdict(owner)).encode())
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,61 @@
+"""Text files of users, read so that a message can name file and line."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
+    """Reads a UTF-8 file; the byte order mark that Windows puts before it is left out.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message: "KITTI label file".
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is in another encoding, or no text; names file, line and byte.
+    """
+    content = Path(path).read_bytes()
+    if content.startswith(_UTF16) or _alternates_with_zeros(content):
+        raise ValueError(f"{path}: the text is in UTF-16; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise ValueError(
+            f"{path}:{line}: byte 0x{byte:02x} is no UTF-8 text; is this a {what}? If so, save it "
+            "as UTF-8"
+        ) from None
+
+
+def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path: of the file.
+        remedy: what helps where it is damaged, for the message.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no JSON; names file and place, and the remedy.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
+
+
+def _alternates_with_zeros(content: bytes) -> bool:
+    """Whether every other byte is 0, as in UTF-16 without a mark."""
+    start = content[:40]
+    return len(start) > 1 and any(
+        not any(start[zeros::2]) and all(start[1 - zeros :: 2]) for zeros in (0, 1)
+    )

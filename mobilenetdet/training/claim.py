@@ -1,0 +1,165 @@
+"""Taking a run directory: whose it is, and which settings may change when a run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.runs import (
+    BEST_F1_FILE,
+    BEST_WEIGHTS,
+    CALIBRATION_FILE,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    LAST_WEIGHTS,
+    STATE_FILE,
+    RunDir,
+    shipped_weights,
+)
+
+Config = TypeVar("Config")
+
+# Files that training writes; a folder that holds one and no config is none of its runs.
+_WRITTEN_BY_TRAINING = (
+    *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, HISTORY_FILE),
+)
+# Settings that may change when a run goes on. The state does not depend on them: where the records
+# lie (their content is compared by itself), how it is measured, how far it goes. Or they are what
+# helps a run that has failed: memory, NaN.
+_MAY_CHANGE = (
+    "data.records_dir",
+    "data.data_dir",
+    "data.train_split",
+    "data.val_split",
+    "data.shuffle_buffer",
+    "eval.*",
+    "postprocess.*",
+    "train.batch_size",
+    "train.clip_norm",
+    "train.epochs",
+    "train.eval_every",
+    "train.learning_rate",
+    "train.precision",
+    "train.tensorboard_images",
+)
+# Files that a run began from; a checkpoint holds all weights, and files may have moved.
+_FILES = ("model.weights", "model.detector_weights")
+
+
+def check_run_dir(config: Config, run_dir: Path) -> None:
+    """Checks that a run of this config may begin or go on in a directory; changes nothing.
+
+    While there is no checkpoint, any config.json in it is that of a start which failed.
+
+    Raises:
+        FileExistsError: the directory has files of the names that training writes, and is no run
+            that can go on.
+        ValueError: its state belongs to a run with other settings; names what differs. Or it is
+            the name of weights that ship.
+    """
+    shipped = shipped_weights()
+    if str(run_dir) in shipped or run_dir.resolve() in [run.path for run in shipped.values()]:
+        raise ValueError(f"{run_dir} names weights that ship; train into another --run_dir")
+    run = RunDir(run_dir)
+    if not run.config_file.exists():
+        _refuse_foreign(run_dir)
+    elif not run.state_file.exists():
+        _refuse_finished(run)
+    elif fixed := [change for change in config_changes(run, config) if not change.is_free]:
+        raise ValueError(
+            f"{run_dir} holds a run with other settings that its state depends on:\n  "
+            + "\n  ".join(map(str, fixed))
+            + "\ngo on with the same, or choose another --run_dir"
+        )
+
+
+def claim_run_dir(config: Config, run_dir: Path) -> None:
+    """Writes config.json, once everything that training needs is there.
+
+    What has changed since the run began is printed.
+
+    Raises:
+        FileExistsError: see `check_run_dir`.
+        ValueError: see `check_run_dir`.
+    """
+    check_run_dir(config, run_dir)
+    run = RunDir(run_dir)
+    if run.state_file.exists():
+        changes = config_changes(run, config)
+        if not changes:
+            return
+        print("\n  ".join([f"{run_dir}: going on with other settings:", *map(str, changes)]))
+    with atomic_write(run.config_file) as temporary:
+        temporary.write_text(to_json(config), encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A setting that a run had otherwise when it was last at work.
+
+    Attributes:
+        key: dotted.
+        old: value in its config.json.
+        new: value now.
+    """
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        """The key and both values."""
+        return f"{self.key}: {self.old!r} there, {self.new!r} now"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the run can go on with it."""
+        if self.key in _FILES:
+            return Path(self.old).name == Path(self.new).name
+        if self.key == "train.precision":  # the scale of its loss is part of the state
+            return "mixed_float16" not in (self.old, self.new)
+        return any(fnmatch.fnmatchcase(self.key, pattern) for pattern in _MAY_CHANGE)
+
+
+def config_changes(run: RunDir, config: Config) -> list[Change]:
+    """Lists the settings in which a config differs from that of a run."""
+    old = dataclasses.asdict(read_config(run.config_file, type(config)))
+    return [
+        Change(f"{section}.{leaf}", old[section].get(leaf), value)
+        for section, leaves in dataclasses.asdict(config).items()
+        for leaf, value in leaves.items()
+        if old[section].get(leaf) != value
+    ]
+
+
+def _refuse_foreign(run_dir: Path) -> None:
+    for name in _WRITTEN_BY_TRAINING:
+        if (run_dir / name).exists():
+            raise FileExistsError(
+                f"{run_dir / name} is there, but no {CONFIG_FILE}: training would replace "
+                "what is none of its runs; choose another --run_dir"
+            )
+
+
+def _refuse_finished(run: RunDir) -> None:
+    """Keeps weights that are worth more than a first epoch which was interrupted."""
+    weights = [name for name in (BEST_WEIGHTS, LAST_WEIGHTS) if (run.path / name).exists()]
+    in_first_epoch = (
+        run.events_dir.exists()
+        and not run.calibration_file.exists()
+        and not run.metrics_file.exists()
+        and _num_lines(run.history_file) <= 2  # the heading and that epoch
+    )
+    if weights and not in_first_epoch:
+        raise FileExistsError(
+            f"{run.path / weights[0]} is there, but no {STATE_FILE} to go on from: training would "
+            "replace it; choose another --run_dir"
+        )
+
+
+def _num_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.is_file() else 0

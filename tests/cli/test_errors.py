@@ -1,0 +1,142 @@
+"""What went wrong, in the words of a user."""
+
+import errno
+import os
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.cli.errors import message_for_user, tell
+
+
+def raised(function):
+    try:
+        function()
+    except Exception as error:
+        return error
+    pytest.fail("nothing was raised")
+
+
+def named(name, text, base=Exception):
+    return type(name, (base,), {})(text)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        raised(lambda: np.empty(2**58)),
+        named("ResourceExhaustedError", "{{function_node f}} OOM when allocating [Op:Conv2D]"),
+        named("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory", RuntimeError),
+    ],
+)
+def test_want_of_memory_names_the_settings(error):
+    message = message_for_user(error)
+    assert "not enough memory" in message and "function_node" not in message
+    assert "lower train.batch_size" in message and "data.image_height" in message
+
+
+def test_opencv_says_what_it_could_not_do():
+    error = raised(lambda: cv2.resize(np.empty((0, 0), np.uint8), (3, 3)))
+    assert message_for_user(error) == "OpenCV cannot work on a picture: !ssize.empty()"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "out/a.txt: the disk is full; free some space"),
+        (errno.EDQUOT, "out/a.txt: the disk is full; free some space"),
+        (errno.EACCES, "out/a.txt: permission denied; change the permissions"),
+        (errno.EROFS, "out/a.txt: read-only file system; change"),
+        (errno.ENAMETOOLONG, "out/a.txt: file name too long"),
+    ],
+)
+def test_the_systems_errors_name_the_file_first(number, words):
+    assert message_for_user(OSError(number, os.strerror(number), "out/a.txt")).startswith(words)
+
+
+def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
+    def write():
+        with atomic_write(tmp_path / "a.npz"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    words = f"{tmp_path / 'a.npz'}: the disk is full; free some space and give the command again"
+    assert message_for_user(raised(write)) == words
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_hdf5_is_told_in_the_same_way(tmp_path):
+    text = (
+        "[Errno 28] Unable to synchronously create file (file write failed: time = now, name = "
+        "'run/best.weights.h5', errno = 28, error message = 'No space left on device')"
+    )
+    assert message_for_user(OSError(text)).startswith("run/best.weights.h5: the disk is full")
+    missing = tmp_path / "none" / "a.h5"
+    assert message_for_user(raised(lambda: h5py.File(missing, "w"))).startswith(str(missing))
+
+
+def test_own_words_stay_as_they_are():
+    for error in (ValueError("bad value"), FileNotFoundError("no such run"), OSError("odd")):
+        assert message_for_user(error) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "NotFoundError",
+            "{{function_node __wrapped__IteratorGetNext}} k/train_000.tfrecord; No such file or "
+            "directory [Op:IteratorGetNext] name: ",
+            "k/train_000.tfrecord; No such file or directory; it was there at the start",
+        ),
+        (
+            "DataLossError",
+            "{{function_node f}} corrupted record at 77 [Op:IteratorGetNext]",
+            "a TFRecord file is damaged (corrupted record at 77); convert the data again",
+        ),
+        ("PermissionDeniedError", "k/a.tfrecord; Permission denied", "k/a.tfrecord; Permission"),
+        ("InvalidArgumentError", "{{node n}} ValueError: 000001: bad\n\nTraceback", "000001: bad"),
+        ("InvalidArgumentError", "assertion failed: [a label is not in] [7]", "not in (7)"),
+        ("InvalidArgumentError", "jpeg::Uncompress failed. Invalid JPEG data or", "is damaged"),
+    ],
+)
+def test_tensorflow_is_translated(name, text, message):
+    told = message_for_user(named(name, text))
+    assert message in told and "{{" not in told and "[Op" not in told
+
+
+def test_a_file_that_is_no_text_is_said_to_be_none():
+    error = raised(lambda: b"ab\xff".decode())
+    assert message_for_user(error).startswith("a file is no UTF-8 text (byte 0xff at 2)")
+
+
+@pytest.mark.parametrize("error", [TypeError("a fault\nof ours"), KeyError("x"), RuntimeError()])
+def test_a_fault_of_the_program_goes_to_a_file_and_one_line(tmp_path, monkeypatch, capsys, error):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["mobilenetdet train", "--some", "option"])
+    assert tell(error, "train") == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and told.startswith(f"error: {type(error).__name__}: ")
+    (log,) = tmp_path.iterdir()
+    assert re.search(rf"fault of mobilenetdet. {log} has the details: please report", told)
+    text = log.read_text()
+    assert "'--some', 'option'" in text and "numpy " in text and type(error).__name__ in text
+
+
+@pytest.mark.parametrize(("error", "code"), [(ValueError("bad"), 2), (KeyError("x"), 1)])
+def test_a_traceback_is_shown_on_request(tmp_path, monkeypatch, capsys, error, code):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fail():
+        raise error
+
+    for wanted in ("", "1"):
+        monkeypatch.setenv("MOBILENETDET_TRACEBACK", wanted)
+        assert tell(raised(fail), "train") == code
+        assert ("in fail" in capsys.readouterr().err) == bool(wanted)

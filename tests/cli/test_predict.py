@@ -1,0 +1,95 @@
+"""predict on folders that hold everything."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures.red_finder import red_image
+
+from mobilenetdet.cli import predict
+from mobilenetdet.cli.predict import describe_faults
+from mobilenetdet.kitti.labels import read_objects
+
+
+@pytest.fixture
+def red_predict(red_finder, monkeypatch):
+    """Gives the command with a detector that finds what is red, so that no network is needed."""
+    monkeypatch.setattr(predict, "load_detector", lambda *_, **__: red_finder())
+    monkeypatch.setattr(predict, "import_tensorflow_quietly", lambda: None)
+    return predict.main
+
+
+def write_picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((32, 64, 3), 120, np.uint8))
+
+
+def test_every_picture_has_an_output_of_its_own(tmp_path: Path, red_predict):
+    names = ["a/pic.jpg", "b/pic.jpg", "r.jpg", "r.png", "r_jpg.png", "a_000000.jpg", "a_pic.png"]
+    for name in names:
+        write_picture(tmp_path / "in" / name)
+    video = cv2.VideoWriter(
+        str(tmp_path / "in/a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32)
+    )
+    for _ in range(2):
+        video.write(np.full((32, 64, 3), 120, np.uint8))
+    video.release()
+    out = tmp_path / "out"
+    inputs = [str(tmp_path / "in/*.*"), str(tmp_path / "in/*/*.jpg")]
+    options = ["--output_dir", str(out), "--format", "overlay", "kitti", "json"]
+    assert red_predict([*inputs, *options]) == 0
+    entries = json.loads((out / "detections.json").read_text())
+    assert len(entries) == len({entry["name"] for entry in entries}) == len(names) + 2
+    for folder, suffix in (("overlays", ".jpg"), ("kitti", ".txt")):
+        found = {path.name for path in (out / folder).iterdir()}
+        assert found == {entry["name"] + suffix for entry in entries}
+    assert {"b_pic", "r_jpg", "r_png", "a_000000", "a_000001"} <= {e["name"] for e in entries}
+
+
+def test_bad_pictures_are_named_at_the_end(tmp_path: Path, red_predict, capsys):
+    for name in ("a.png", "c.png"):
+        write_picture(tmp_path / "in" / name)
+    (tmp_path / "in/b.jpg").write_bytes(b"no jpeg")
+    (tmp_path / "in/d.jpg").write_bytes(b"")
+    out = tmp_path / "out"
+    arguments = [str(tmp_path / "in"), "--output_dir", str(out), "--format", "overlay", "json"]
+    assert red_predict(arguments) == 1
+    written = capsys.readouterr()
+    assert "in 2 pictures" in written.out
+    assert written.err.startswith("2 of 4 pictures could not be read: ")
+    for name in ("b.jpg (", "d.jpg ("):
+        assert name in written.err
+    assert [e["name"] for e in json.loads((out / "detections.json").read_text())] == ["a", "c"]
+    assert sorted(path.name for path in (out / "overlays").iterdir()) == ["a.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "counted", "in_files"),
+    [
+        ([], "1 objects in 1 pictures, from the score of the best F1 on (Car 0.43,", 1),
+        (["--score", "0.95"], "0 objects in 1 pictures, with a score of 0.95 or more", 0),
+        (["--score", "0.1"], "1 objects in 1 pictures, with a score of 0.1 or more", 1),
+    ],
+)
+def test_one_score_for_pictures_and_files(
+    tmp_path: Path, red_predict, capsys, asked, counted, in_files
+):
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), red_image((64, 192), np.array([40, 20, 80, 50]))[..., ::-1])
+    arguments = [str(path), "--output_dir", str(tmp_path), "--format", "kitti", *asked]
+    assert red_predict(arguments) == 0
+    assert counted in capsys.readouterr().out
+    assert len(read_objects(tmp_path / "kitti/photo.txt", with_scores=True)) == in_files
+
+
+def test_many_faults_are_counted():
+    faults = {Path(f"{index}.jpg"): "why" for index in range(60)}
+    line = describe_faults(faults, [*faults, Path("good.jpg")])
+    assert line.startswith("60 of 61 pictures could not be read: 0.jpg (why), 1.jpg (why), ")
+    assert line.endswith(" and 10 more")
+    video = {Path("a.mp4"): "10 of 24 frames could be decoded"}
+    assert describe_faults(video, list(video)) == (
+        "1 of 1 files could not be read to the end: a.mp4 (10 of 24 frames could be decoded)"
+    )

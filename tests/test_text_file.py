@@ -1,0 +1,34 @@
+"""Text files are named, with the line, when they are none."""
+
+import codecs
+
+import pytest
+
+from mobilenetdet.text_file import read_json, read_text
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "byte"), [(b"a\nb\xff\nc", 2, "ff"), (b"\xe4", 1, "e4")]
+)
+def test_what_is_no_text_is_named_with_its_line(tmp_path, content, line, byte):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"a.txt:{line}: byte 0x{byte} is no UTF-8 text; is this a"
+    ):
+        read_text(path)
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_go(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(codecs.BOM_UTF8 + "ä\r\nb".encode())
+    assert read_text(path) == "ä\nb"
+
+
+def test_damaged_json_is_named_with_the_remedy(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1,')
+    with pytest.raises(ValueError, match=r"a.json is damaged \(.*line 1.*\); copy it again"):
+        read_json(path, "copy it again")
+    path.write_text('{"a": [1]}')
+    assert read_json(path, "") == {"a": [1]}

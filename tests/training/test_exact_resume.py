@@ -1,0 +1,59 @@
+"""A run that was interrupted ends bit for bit like one that was not, on TensorFlow and on JAX."""
+
+import csv
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from fixtures.own_classes import with_classes
+
+from mobilenetdet.training.train import train
+
+pytestmark = pytest.mark.slow
+
+
+def arrays_of(path):
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+def rows_of(run_dir):
+    with (run_dir / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_weights_averages_optimizer_history_and_best_weights_are_the_same(
+    own_classes_config, tmp_path, interrupted, precision
+):
+    config = with_classes(own_classes_config, "Car")
+    settings = replace(config.train, precision=precision, ema=0.8, eval_every=2)
+    config = replace(config, train=settings)
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    train(config, straight, verbose=0)
+    for epoch in (3, 7):  # counted from 0, between two measurements
+        interrupted(lambda: train(config, resumed, verbose=0), epoch=epoch)
+    train(config, resumed, verbose=0)
+    rows = rows_of(straight)
+    measured = [float(row["val/mean/moderate/R40"] or -1) for row in rows]
+    # It rises over the interruptions, so that the best weights are not those of the last call.
+    assert max(measured[:4]) < max(measured) and max(measured) > 10
+    assert rows_of(resumed) == rows
+    states = [np.load(run / "checkpoint.npz") for run in (straight, resumed)]
+    assert set(states[0].files) == set(states[1].files)
+    for name in states[0].files:
+        np.testing.assert_array_equal(*(state[name] for state in states), err_msg=name)
+    for name in ("best.weights.h5", "last.weights.h5"):
+        one, other = (arrays_of(run / name) for run in (straight, resumed))
+        assert one.keys() == other.keys() and one
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key], err_msg=f"{name} {key}")
+    metrics = [(run / "eval/metrics.json").read_bytes() for run in (straight, resumed)]
+    assert metrics[0] == metrics[1]
