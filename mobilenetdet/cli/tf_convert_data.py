@@ -15,9 +15,15 @@ from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import list_overlaps
-from mobilenetdet.records.kitti_convert import ConversionOptions, ExifOrientation, convert_split
+from mobilenetdet.records.kitti_convert import (
+    ConversionOptions,
+    ExifOrientation,
+    convert_split,
+    find_sources,
+)
 from mobilenetdet.records.shard_writer import Progress
 from mobilenetdet.records.shards import Manifest
+from mobilenetdet.records.verify_images import refuse_damaged_images
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ class Options:
     jpeg_quality: int | None = None
     # Adds image/key/sha256 to each record; nothing here needs it, and it takes twice the time.
     sha256: bool = False
+    # Decodes every image first, and ends with the names of those that are damaged; conversion looks
+    # at the header and the end of each. JPEG has no checksums: some damage to it shows nowhere.
+    verify: bool = False
     # Leaves out frames without image or label instead of refusing to start.
     skip_missing: bool = False
     # Takes frames with an image and no label file for frames in which nothing is, as an empty label
@@ -91,6 +100,8 @@ def main(argv: list[str] | None = None) -> int:
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
+            if options.verify:
+                _verify(layout, split, options)
             start = time.perf_counter()
             manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
             print(
@@ -107,6 +118,18 @@ def main(argv: list[str] | None = None) -> int:
                 for line in seen_by_shipped_weights(layout, split, frame_ids):
                     print(line)
     return 0
+
+
+def _verify(layout: KittiLayout, split: str, options: Options) -> None:
+    """Refuses a split with images that cannot be decoded whole."""
+    sources, _ = find_sources(
+        layout,
+        split,
+        skip_missing=options.skip_missing,
+        missing_labels_are_empty=options.missing_labels_are_empty,
+    )
+    refuse_damaged_images([source.image_path for source in sources], split, options.num_workers)
+    print(f"{split}: all {len(sources):,} images can be decoded")
 
 
 def _convert_with_bar(

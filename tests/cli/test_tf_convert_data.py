@@ -94,6 +94,24 @@ def test_the_split_says_so_too(known_frames, own_kitti, capsys):
     assert "1 of 11 val frames were trained on: 000005; by the weights that ship, mine" in printed
 
 
+def test_damaged_images_that_conversion_takes_are_named(layout, out, capsys):
+    path = layout.image_path("000004")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    command = ["--dataset_root", str(layout.root), "--output_dir", str(out), "--split", "train"]
+    assert main(command) == 0
+    with pytest.raises(ValueError) as error:
+        main([*command, "--verify"])
+    first, second, last = str(error.value).splitlines()
+    assert first == "1 of 6 images of train are damaged: 000004.png"
+    assert second.startswith(f"  {path}: ") and last == "replace them, or take them out of the list"
+    capsys.readouterr()
+    path.write_bytes(layout.image_path("000005").read_bytes())
+    main([*command, "--verify"])
+    assert capsys.readouterr().out.startswith("train: all 6 images can be decoded\n")
+
+
 def test_one_split(small_kitti, tmp_path, capsys):
     main(arguments(small_kitti, tmp_path, "--split", "val"))
     assert capsys.readouterr().out.startswith("val: 4 frames")
