@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenetdet.classification.image_folders import ImageSource, find_images, locate_split
@@ -83,6 +83,7 @@ def convert_classes(
     with folder_lock(output_dir):
         labels = _settle_labels(root, split, images, output_dir, options)
         records = _labelled_records(split, images, labels, options, on_note)
+        records = replace(records, dataset=str(root.resolve()))
         return write_shards(records, output_dir, options, progress or Progress())
 
 

@@ -113,7 +113,8 @@ def convert_split(
         parts = encode_example(frame_features(frame, sha256=options.sha256))
         return EncodedRecord(source.frame_id, parts, len(frame.objects))
 
-    records = SplitRecords(split, sources, encode, options.record_options, num_skipped)
+    dataset = str(layout.root.resolve())
+    records = SplitRecords(split, sources, encode, options.record_options, num_skipped, dataset)
     with folder_lock(Path(output_dir)):
         return write_shards(records, Path(output_dir), options, progress or Progress())
 

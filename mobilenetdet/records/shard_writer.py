@@ -97,6 +97,7 @@ class SplitRecords:
         encode: makes the record of a source; None leaves it out, and it is counted.
         record_options: options that change the records themselves.
         num_skipped: sources that were left out before.
+        dataset: the folder that they come from.
     """
 
     split: str
@@ -104,6 +105,7 @@ class SplitRecords:
     encode: Callable[[Any], EncodedRecord | None]
     record_options: dict[str, int | bool | None]
     num_skipped: int = 0
+    dataset: str = ""
 
 
 def write_shards(
@@ -125,7 +127,8 @@ def write_shards(
         The manifest, and the number of shards that were kept from an earlier call.
 
     Raises:
-        FileExistsError: another file has the name of a shard.
+        FileExistsError: another file has the name of a shard, or the records are those of another
+            data set.
         ValueError: another file has the name of the manifest.
     """
     plan = _plan_shards(records, options.num_shards)
@@ -138,6 +141,8 @@ def write_shards(
         for name, part in plan.items()
         if not options.overwrite and _is_whole(output_dir, own.get(name), part.shard)
     }
+    if not done and not options.overwrite:
+        _refuse_other_dataset(earlier, records, output_dir)
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
@@ -156,6 +161,18 @@ def write_shards(
         write_manifest(partial, manifest)
     os.replace(partial, complete)
     return manifest, num_kept
+
+
+def _refuse_other_dataset(
+    earlier: Iterable[Manifest], records: SplitRecords, output_dir: Path
+) -> None:
+    """Refuses to replace the records of another data set."""
+    for manifest in earlier:
+        if manifest.dataset and manifest.dataset != records.dataset:
+            raise FileExistsError(
+                f"{output_dir} holds {manifest.num_frames:,} records of {records.split}, made of "
+                f"{manifest.dataset}; name another --output_dir, or replace them with --overwrite"
+            )
 
 
 class _Part(NamedTuple):
@@ -194,7 +211,14 @@ def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Sha
     shards = tuple(done[name] for name in plan if name in done)
     num_read = sum(len(plan[shard.name].sources) for shard in shards)
     num_skipped = records.num_skipped + num_read - sum(shard.num_frames for shard in shards)
-    return Manifest(records.split, len(plan), num_skipped, records.record_options, shards)
+    return Manifest(
+        records.split,
+        len(plan),
+        num_skipped,
+        records.record_options,
+        shards,
+        dataset=records.dataset,
+    )
 
 
 def _write_parts(

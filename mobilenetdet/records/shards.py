@@ -58,6 +58,7 @@ class Manifest:
         options: options of the conversion that change the records.
         shards: the files that are complete, in order.
         version: FORMAT_VERSION of the program that wrote them.
+        dataset: the folder that they were made of; "" in manifests of earlier versions.
     """
 
     split: str
@@ -66,6 +67,7 @@ class Manifest:
     options: dict[str, int | bool | None]
     shards: tuple[Shard, ...] = ()
     version: int = FORMAT_VERSION
+    dataset: str = ""
 
     @property
     def num_frames(self) -> int:

@@ -1,5 +1,6 @@
 """KITTI folders to records: what is written, and what is refused."""
 
+import shutil
 import struct
 
 import cv2
@@ -191,3 +192,24 @@ def test_ids_without_their_zeros_are_understood(layout, out):
     layout.write_image_set("train", ["2", "3"])
     with pytest.raises(FileNotFoundError, match=r"2: no image[\s\S]*write 000002 instead of 2"):
         convert(layout, out)
+
+
+def test_records_of_another_data_set_are_not_replaced(layout, out, tmp_path):
+    convert(layout, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    other = KittiLayout(tmp_path / "other")
+    shutil.copytree(layout.root, other.root)
+    for path in other.label_dir.iterdir():
+        path.write_text(LINE * 5)
+    with pytest.raises(FileExistsError, match=r"holds 6 records of train, made of .*--overwrite"):
+        convert(other, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    manifest, _ = convert(other, out, overwrite=True)
+    assert manifest.num_objects == 30 and manifest.dataset == str(other.root.resolve())
+
+
+def test_a_data_set_that_was_moved_is_known_again(layout, out, tmp_path):
+    manifest, _ = convert(layout, out)
+    moved = layout.root.rename(tmp_path / "moved")
+    again, num_kept = convert(KittiLayout(moved), out)
+    assert num_kept == len(SHARDS) and again.fingerprint == manifest.fingerprint
