@@ -127,6 +127,12 @@ class OutputFolder:
             finally:
                 remove_temporary(staging)
 
+    def discard(self, names: Iterable[str]) -> None:
+        """Removes own files that are no longer true; files of others stay."""
+        with self.locked():
+            for name in filter(self.is_own, names):
+                (self.path / name).unlink()
+
     def _move_in(self, staging: Path, pattern: str) -> None:
         files = sorted(path for path in staging.rglob("*") if path.is_file())
         names = [path.relative_to(staging).as_posix() for path in files]

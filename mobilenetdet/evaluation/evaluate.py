@@ -24,7 +24,7 @@ from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
-from mobilenetdet.runs import DETECTIONS_DIR, METRICS_FILE
+from mobilenetdet.runs import ANALYSIS_FILE, DETECTIONS_DIR, METRICS_FILE, REPORT_FILE
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def write_evaluation(
     min_score: float = 0.0,
     more: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes detections/NNNNNN.txt and metrics.json.
+    """Writes detections/NNNNNN.txt and metrics.json; a report of an earlier evaluation goes.
 
     Args:
         evaluation: what to write.
@@ -186,4 +186,5 @@ def write_evaluation(
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
         write_metrics(path, metrics)
+    folder.discard([REPORT_FILE, ANALYSIS_FILE])
     return path

@@ -221,6 +221,8 @@ def test_evaluation_is_written_whole_and_replaces_the_old_one(
     write_evaluation(older, OutputFolder(tmp_path))
     (tmp_path / "detections/notes.txt").write_text("of a user")
     folder = OutputFolder(tmp_path)
+    with folder.writing("report.html") as report:  # of the older one
+        report.write_text("63.9")
     path = write_evaluation(evaluation_of(small_config, found), folder, more={"coco": {"AP": 1}})
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         MANIFEST_FILE,
