@@ -81,6 +81,11 @@ def test_a_run_is_trained_loaded_measured_and_drawn(trained: md.TrainedRun, smal
     assert found.boxes_xyxy.min() >= 0 and found.boxes_xyxy[:, 2].max() <= 192
 
 
+def test_frames_that_were_trained_on_are_warned_of(trained: md.TrainedRun, small_kitti: Path):
+    with pytest.warns(UserWarning, match="8 of 8 train frames were trained on: 000000, 000001"):
+        md.evaluate(trained.load(), small_kitti / "tfrecord", split="train")
+
+
 def test_settings_change_on_loading(trained: md.TrainedRun):
     model = md.load(trained.dir, overrides={"postprocess.max_detections": 3})
     assert len(model.detect(np.full((64, 192, 3), 100, np.uint8))) <= 3

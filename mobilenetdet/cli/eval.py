@@ -62,7 +62,7 @@ class Options:
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
-    # Ends without a figure if the weights were trained on frames of the split.
+    # Refuses to measure on frames that were trained on.
     strict: bool = False
     overrides: Overrides = field(default_factory=UseOverrides)
 

@@ -240,6 +240,8 @@ def _real_columns(objects: KittiObjects, height: int, width: int) -> np.ndarray:
 def _decode_objects(features: dict, height: int, width: int) -> KittiObjects:
     columns = np.stack([features[key] for key in _REAL_KEYS]).astype(np.float64)  # [13, N]
     boxes = columns[:4].T * (width, height, width, height)
+    if not np.isfinite(columns).all():
+        raise ValueError("a record with a number that is not finite; convert the data again")
     columns = np.round(columns, _OTHER_DECIMALS)
     return KittiObjects(
         types=np.array([name.decode() for name in features[_TEXT]], dtype=str),

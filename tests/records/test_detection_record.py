@@ -129,6 +129,17 @@ def test_other_records_are_refused_by_file(tmp_path):
         list(read_frames([path]))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_file(tmp_path, value):
+    boxes = np.array([[0.0, 0.0, value, 1.0]])
+    objects = KittiObjects.from_detections(["Car"], boxes, np.ones(1))
+    path = tmp_path / "other.tfrecord"
+    with open(path, "wb") as file:
+        write_record(file, [serialize_frame("000000", b"x", "png", (1, 1), objects)])
+    with pytest.raises(ValueError, match=r"other\.tfrecord: a record with a number .* not finite"):
+        list(read_frames([path]))
+
+
 def test_real_labels(shared_dir):
     for path in sorted((shared_dir / "kitti/training/label_2").iterdir())[::40]:
         objects = read_objects(path)
