@@ -28,8 +28,8 @@ jax_log=$(mktemp)
 KERAS_BACKEND=jax "$PYTHON" -m pytest -p no:cacheprovider \
     tests/boxes tests/models tests/inference/test_detection_model.py \
     tests/classification/test_model.py tests/classification/test_loss.py \
-    tests/benchmark/test_model_cost.py tests/training/test_yellowfin.py \
-    tests/training/test_yellowfin_fit.py tests/training/test_exact_resume.py "$@" >"$jax_log" 2>&1 &
+    tests/training/test_yellowfin.py tests/training/test_yellowfin_fit.py \
+    tests/training/test_exact_resume.py "$@" >"$jax_log" 2>&1 &
 jax=$!
 trap 'kill $jax 2>/dev/null || true; rm -f "$jax_log"' EXIT
 status=0

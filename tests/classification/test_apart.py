@@ -60,6 +60,7 @@ def test_no_other_module_names_it(name):
         assert not any(module.startswith("mobilenetdet.classification") for module in modules)
 
 
+@pytest.mark.slow
 def test_a_detector_trains(small_config, tmp_path):
     config, run_dir = tmp_path / "config.json", tmp_path / "run"
     config.write_text(to_json(small_config))

@@ -63,6 +63,7 @@ def test_eval_reads_the_config_of_the_run(run_dir: Path, tmp_path: Path, capsys)
     assert (tmp_path / "overlays/montage.jpg").is_file()
 
 
+@pytest.mark.slow
 def test_eval_measures_the_scores_of_runs_that_have_none(run_dir: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)

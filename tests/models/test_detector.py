@@ -130,7 +130,12 @@ SHAPES = (((12.0, 20.0), (12.0, 28.0)), ((32.0, 20.0),), ((40.0, 30.0),))
     ("strides", "pyramid_channels", "loss"),
     [
         ((8, 16, 32), 32, {"class_loss": FocalLoss(), "box_weight": 2.0}),
-        ((16, 32, 64), 0, {"class_loss": SoftmaxLoss(), "box_weight": 1.0}),
+        pytest.param(
+            (16, 32, 64),
+            0,
+            {"class_loss": SoftmaxLoss(), "box_weight": 1.0},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["pyramid, focal", "extra layers, softmax"],
 )
