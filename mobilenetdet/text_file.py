@@ -1,4 +1,4 @@
-"""Text files of users, read so that a message can name file and line."""
+"""Text and JSON files: read so that a message can name file and line, written whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+from mobilenetdet.atomic_write import atomic_write
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -51,6 +53,20 @@ def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
+
+
+def write_json(path: Path, values: Any, *, indent: int | None = 2, durable: bool = True) -> None:
+    """Writes a JSON file; a reader sees the old one or the new one, never a part.
+
+    Args:
+        path: of the file.
+        values: what JSON can hold.
+        indent: spaces a level; None puts all on one line.
+        durable: see `atomic_write`.
+    """
+    text = json.dumps(values, indent=indent)
+    with atomic_write(path, durable=durable) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _alternates_with_zeros(content: bytes) -> bool:

@@ -1,10 +1,11 @@
 """Text files are named, with the line, when they are none."""
 
 import codecs
+import json
 
 import pytest
 
-from mobilenetdet.text_file import read_json, read_text
+from mobilenetdet.text_file import read_json, read_text, write_json
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,12 @@ def test_damaged_json_is_named_with_the_remedy(tmp_path):
         read_json(path, "copy it again")
     path.write_text('{"a": [1]}')
     assert read_json(path, "") == {"a": [1]}
+
+
+def test_json_is_written_whole(tmp_path):
+    path = tmp_path / "new" / "metrics.json"
+    write_json(path, {"frames": 1, "Car": None})
+    assert json.loads(path.read_text()) == {"frames": 1, "Car": None}
+    with pytest.raises(TypeError):
+        write_json(path, {"frames": object()})
+    assert json.loads(path.read_text())["frames"] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +12,6 @@ import numpy as np
 
 from mobilenetdet.analysis.analyse import best_f1_scores
 from mobilenetdet.analysis.match_overlays import draw_match_overlay
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
 from mobilenetdet.file_names import check_file_name, unique_name
@@ -22,6 +20,7 @@ from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.runs import RunDir
+from mobilenetdet.text_file import write_json
 
 MONTAGE_NAME = "montage.jpg"
 _MONTAGE_FRAMES, _MONTAGE_COLUMNS, _MONTAGE_WIDTH = 12, 2, 1600
@@ -42,8 +41,7 @@ def measure_scores(evaluation: Evaluation, run: RunDir | None = None) -> Evaluat
         *evaluation.pairs(), task=config.eval_task(), protocol=config.eval.protocol
     )
     if run is not None:
-        with atomic_write(run.best_f1_file) as temporary:
-            temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        write_json(run.best_f1_file, scores)
     measured = replace(config, eval=replace(config.eval, best_f1_scores=scores))
     return replace(evaluation, config=measured)
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.drawing.figure_style import draw_counts, write_figure
-from mobilenetdet.kitti.metric_table import write_metrics
+from mobilenetdet.text_file import write_json
 
 # From images uint8 [B, H, W, 3] to logits [B, C].
 Predictor = Callable[[np.ndarray], np.ndarray]
@@ -112,7 +112,7 @@ def write_class_scores(scores: ClassScores, class_names: Sequence[str], folder: 
         "confusion": scores.confusion.tolist(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_metrics(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics)
     figure = draw_counts(
         scores.confusion, class_names, xlabel="predicted", ylabel="labelled", title=str(scores)
     )

@@ -23,7 +23,7 @@ from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_e
 from mobilenetdet.findings import report_findings
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.frames_seen import seen_in_split
-from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
+from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.frame_hashes import hash_frames
@@ -36,6 +36,7 @@ from mobilenetdet.runs import (
     RunDir,
     open_run,
 )
+from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True)
@@ -166,5 +167,5 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
             ),
         )
     with folder.writing(ANALYSIS_FILE) as figures:
-        write_metrics(figures, analysis.to_json(frame_ids))
+        write_json(figures, analysis.to_json(frame_ids))
     return path

@@ -13,13 +13,13 @@ from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
-from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
+from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image
-from mobilenetdet.kitti.metric_table import format_metrics, write_metrics
+from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.kitti.result_checks import check_convention, check_results
 from mobilenetdet.kitti.results import (
     ResultSet,
@@ -31,6 +31,7 @@ from mobilenetdet.kitti.self_check import check_labels
 from mobilenetdet.kitti.value_checks import InvertedBoxError
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Options:
     # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
     # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
     min_overlaps: dict[str, float] = field(default_factory=dict)
+    # Limits of easy, moderate and hard, by class: its name and, three times, lowest height in
+    # pixels, highest occlusion (0 to 3), highest truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
+    difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # current: detections lower than a difficulty's minimum are ignored, since April 2017. pre2017:
     # they count, as in the figures of SqueezeDet's paper.
     protocol: Literal["current", "pre2017"] = "current"
@@ -94,6 +98,7 @@ class Options:
             class_map=self.class_map,
             neighbours=self.neighbours,
             min_overlaps=self.min_overlaps,
+            difficulties=self.difficulties,
         )
 
 
@@ -178,7 +183,7 @@ def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
         print("\n" + format_coco(figures["coco"]))
     if options.json is not None:
         with _folder_of(options.json, options).writing(options.json.name) as path:
-            write_metrics(path, figures)
+            write_json(path, figures)
         print(options.json)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cli.options import parse
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
@@ -24,6 +23,7 @@ from mobilenetdet.kitti.splits import (
     read_drive_mapping,
 )
 from mobilenetdet.synthetic.writer import MANIFEST_NAME
+from mobilenetdet.text_file import write_json
 
 _MAX_REPORTED_FRAMES = 20
 _LISTS = ("trainval", "train", "val")
@@ -105,8 +105,7 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
         layout.write_image_set(name, getattr(split, name))
         print(f"{layout.image_set_path(name)}: {len(getattr(split, name)):,} frames")
     # Last: after an interruption each list is known by the old hash, or by the same command's.
-    with atomic_write(record) as temporary:
-        temporary.write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    write_json(record, hashes)
 
 
 def _read_hashes(path: Path) -> dict[str, str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.benchmark.timing import REFERENCE, Rounds, describe_machine, tf_keras_installed
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DetectionConfig, Precision
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.text_file import write_json
 
 if TYPE_CHECKING:
     from mobilenetdet.benchmark.backbone import BackboneTime
@@ -108,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         print(format_table(times), flush=True)
         report[part] = [dataclasses.asdict(row) for row in times]
     if options.json is not None:
-        _write_json(report, options.json)
+        write_json(options.json, report)
         print(f"\n{options.json}")
     return 0
 
@@ -182,8 +181,3 @@ def _silence_retracing() -> None:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
-
-
-def _write_json(report: dict[str, Any], path: Path) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")

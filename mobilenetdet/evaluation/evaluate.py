@@ -20,11 +20,11 @@ from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_split
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import check_frame_id
-from mobilenetdet.kitti.metric_table import write_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import ANALYSIS_FILE, DETECTIONS_DIR, METRICS_FILE, REPORT_FILE
+from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +185,6 @@ def write_evaluation(
     metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
-        write_metrics(path, metrics)
+        write_json(path, metrics)
     folder.discard([REPORT_FILE, ANALYSIS_FILE])
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import draw_detections, write_image
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.sources import Picture
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.text_file import write_json
 
 Format = Literal["overlay", "kitti", "json"]
 _JSON_FILE = "detections.json"
@@ -119,11 +118,8 @@ class PredictionWriter:
 
     def _write_json(self, *, durable: bool) -> None:
         start = time.monotonic()
-        with (
-            self.folder.writing(_JSON_FILE) as path,
-            atomic_write(path, durable=durable) as temporary,
-        ):
-            temporary.write_text(json.dumps(self.entries, indent=1) + "\n", encoding="utf-8")
+        with self.folder.writing(_JSON_FILE) as path:
+            write_json(path, self.entries, indent=1, durable=durable)
         end = time.monotonic()
         self._next_write = end + _PAUSE * (end - start)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.runs import FRAMES_SEEN_FILE, shipped_weights
+from mobilenetdet.text_file import write_json
 
 _HASH_BYTES = 6
 # Records keep coordinates to this many decimals; whole pixels hide what further ones lost.
@@ -131,8 +131,7 @@ def read_frames_seen(path: Path) -> FramesSeen | None:
 def write_frames_seen(path: Path, seen: FramesSeen) -> None:
     """Writes the record of a run."""
     values = {"frames": len(seen.hashes), "complete": seen.complete, "hashes": sorted(seen.hashes)}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    write_json(path, values, indent=None)
 
 
 def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable[str]) -> list[str]:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.classes import DIFFICULTY_NAMES
 from mobilenetdet.kitti.ap_result import AveragePrecision, ClassAp, DifficultyAp
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
@@ -71,9 +66,3 @@ def _ceilings(ap: AveragePrecision) -> list[str]:
     return [
         f"fewer than {NUM_RECALL_STEPS} objects count, so that R40 is at most: {'; '.join(found)}"
     ]
-
-
-def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Writes figures as JSON; a reader sees the old file or the new one, never a part."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import JpegImagePlugin, PngImagePlugin
 
+from mobilenetdet.cores import num_cores
 from mobilenetdet.findings import count_named
 from mobilenetdet.records.encoded_image import decode_image, image_header
 
@@ -33,7 +34,7 @@ def refuse_damaged_images(
     def check(path: str | os.PathLike[str]) -> str:
         return find_damage(Path(path).read_bytes(), str(path))
 
-    with ThreadPoolExecutor(num_workers or os.cpu_count()) as executor:
+    with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         results = zip(paths, executor.map(check, paths), strict=True)
         damaged = [(str(path), damage) for path, damage in results if damage]
     if damaged:

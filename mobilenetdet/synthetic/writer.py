@@ -21,7 +21,7 @@ from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
 from mobilenetdet.synthetic.render import render_frame
-from mobilenetdet.text_file import read_text
+from mobilenetdet.text_file import read_text, write_json
 
 # Raised with every change that changes a pixel or a label: frames of two versions never mix.
 VERSION = 1
@@ -118,7 +118,7 @@ def _claim_folder(layout: KittiLayout, *, num_frames: int, seed: int, image_form
     # A call for fewer frames than are there takes none away.
     manifest["num_frames"] = max(num_frames, num_before)
     if manifest != before:
-        _write_bytes(path, (json.dumps(manifest, indent=2) + "\n").encode())
+        write_json(path, manifest)
 
 
 def _foreign_files(layout: KittiLayout, num_frames: int) -> list[Path]:

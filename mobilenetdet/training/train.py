@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays, write_overlays
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
@@ -32,6 +30,7 @@ from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames, records_fingerprint
 from mobilenetdet.runs import RunDir
+from mobilenetdet.text_file import write_json
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
@@ -133,8 +132,7 @@ def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:
     """Leaves the calibration of the scores in the run, and applies it."""
     config = evaluation.config
     lines = fit_calibration(*evaluation.pairs(), config.eval_task(), protocol=config.eval.protocol)
-    with atomic_write(run.calibration_file) as temporary:
-        temporary.write_text(json.dumps(lines) + "\n")
+    write_json(run.calibration_file, lines, indent=None)
     return calibrated(evaluation, lines)
 
 

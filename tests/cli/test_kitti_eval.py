@@ -209,3 +209,18 @@ def test_mistakes_are_told_before_the_work(folders, tmp_path, monkeypatch, optio
     with pytest.raises((ValueError, OSError), match=message):
         main(arguments(folders, *options))
     assert not (tmp_path / "a.html").exists()
+
+
+def test_difficulties_of_a_class_are_chosen(folders, tmp_path):
+    """The objects of the fixture are 50 pixels high: with 51 asked for, none counts as easy."""
+    path = tmp_path / "ap.json"
+    for height, counted in ((40, 45), (51, 0)):
+        limits = [str(height), *"0 0.15 25 1 0.3 25 2 0.5".split()]
+        main(arguments(folders, "--difficulties", "Car", *limits, "--json", path))
+        figures = json.loads(path.read_text())
+        assert figures["Car"]["easy"]["num_objects"] == counted
+        assert (
+            figures["Car"]["moderate"]["num_objects"]
+            == figures["Cyclist"]["easy"]["num_objects"]
+            == 45
+        )

@@ -1,12 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
-from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics, write_metrics
+from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 
 
 def test_class_detected_nowhere_counts_zero_in_the_mean():
@@ -60,12 +58,3 @@ def test_what_perfect_detections_of_few_objects_reach():
     found = ap["Car"].easy
     assert found.num_objects == 8 and found.r40 == pytest.approx(17.5)
     assert "R40 is at most: Car easy 17.5" in format_metrics(ap)
-
-
-def test_metrics_are_written_whole(tmp_path):
-    path = tmp_path / "new" / "metrics.json"
-    write_metrics(path, {"frames": 1, "Car": None})
-    assert json.loads(path.read_text()) == {"frames": 1, "Car": None}
-    with pytest.raises(TypeError):
-        write_metrics(path, {"frames": object()})
-    assert json.loads(path.read_text())["frames"] == 1
