@@ -27,7 +27,7 @@ from mobilenetdet.runs import LAST_WEIGHTS, STATE_FILE
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.optimizers import inner_optimizer
 
-# What reading a file that is no state ends with.
+# What reading a file that is no state ends with; the last where its compression is unknown.
 _DAMAGE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError),
