@@ -24,6 +24,7 @@ def make_detections(
     """
     near = labels.boxes_xyxy[:num_detections]
     near = near + rng.normal(0, _JITTER, near.shape)
+    near = np.hstack([np.minimum(near[:, :2], near[:, 2:]), np.maximum(near[:, :2], near[:, 2:])])
     names = labels.types[:num_detections].tolist()
     names = [name if name in EVALUATED_CLASSES else EVALUATED_CLASSES[0] for name in names]
     count = num_detections - len(near)

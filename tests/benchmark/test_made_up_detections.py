@@ -22,3 +22,10 @@ def test_more_objects_than_detections(count):
     if count == 0:
         labels = KittiObjects.empty()
     assert len(make_detections(labels, max(count, 1), np.random.default_rng(0))) == max(count, 1)
+
+
+def test_boxes_near_objects_narrower_than_the_jitter_keep_their_order():
+    boxes = np.tile([[100.0, 100, 102, 104]], (200, 1))
+    labels = KittiObjects.from_detections(["Car"] * 200, boxes, np.ones(200))
+    made_up = make_detections(labels, 200, np.random.default_rng(0)).boxes_xyxy
+    assert (made_up[:, :2] <= made_up[:, 2:]).all()
