@@ -103,6 +103,7 @@ def test_eval_on_another_input_size(run_dir: Path, tmp_path: Path):
         assert boxes.min() >= 0 and (boxes.max(axis=0)[2:] <= (192, 64)).all()
 
 
+@pytest.mark.slow
 def test_eval_on_the_mirrored_images_too(run_dir: Path, tmp_path: Path):
     found = {}
     for mirror in ("True", "False"):
@@ -203,7 +204,10 @@ def test_visualize_refuses_options_without_effect(options, message):
         visualize.main(options)
 
 
-@pytest.mark.parametrize("command", ["eval", "predict", "visualize"])
+@pytest.mark.parametrize(
+    "command",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("eval", "predict")), "visualize"],
+)
 def test_a_folder_of_a_user_keeps_what_is_in_it(command, run_dir, folder_of_a_user, small_kitti):
     before = contents(folder_of_a_user)
     arguments = ["--run_dir", str(run_dir), "--output_dir", str(folder_of_a_user)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from mobilenetdet.cli.options import DEFAULT_PRESET
 from mobilenetdet.cli.predict import main
@@ -33,6 +34,7 @@ def test_it_knows_the_frames_that_it_was_trained_on(shared_dir: Path):
     assert seen_by_shipped_weights(layout, "val", layout.read_image_set("val")) == []
 
 
+@pytest.mark.slow
 def test_a_photo_is_all_that_predict_needs(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it is found from anywhere
     cv2.imwrite("photo.png", np.full((375, 1242, 3), 127, np.uint8))

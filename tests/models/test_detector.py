@@ -126,16 +126,12 @@ def test_a_pyramid_lends_the_head_what_coarse_maps_see(tensorflow_only, batch):
 SHAPES = (((12.0, 20.0), (12.0, 28.0)), ((32.0, 20.0),), ((40.0, 30.0),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strides", "pyramid_channels", "loss"),
     [
         ((8, 16, 32), 32, {"class_loss": FocalLoss(), "box_weight": 2.0}),
-        pytest.param(
-            (16, 32, 64),
-            0,
-            {"class_loss": SoftmaxLoss(), "box_weight": 1.0},
-            marks=pytest.mark.slow,
-        ),
+        ((16, 32, 64), 0, {"class_loss": SoftmaxLoss(), "box_weight": 1.0}),
     ],
     ids=["pyramid, focal", "extra layers, softmax"],
 )

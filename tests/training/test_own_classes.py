@@ -13,8 +13,11 @@ from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.training.train import train
 
+# The whole chain once by default: the other differs in the class alone.
+_CAR_ALONE = pytest.param(("Car",), marks=pytest.mark.slow)
 
-@pytest.fixture(scope="module", params=[("Van", "Truck", "Tram"), ("Car",)], ids="-".join)
+
+@pytest.fixture(scope="module", params=[("Van", "Truck", "Tram"), _CAR_ALONE], ids="-".join)
 def run(request, own_classes_config, tmp_path_factory):
     """Classes, run directory, evaluation and what was printed of a detector."""
     folder = tmp_path_factory.mktemp("run") / "run"

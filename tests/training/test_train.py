@@ -115,6 +115,7 @@ def test_finished_run_only_evaluates(trained: dict):
     assert (trained["straight"] / "checkpoint.npz").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_run_on_smaller_images_is_measured_at_the_full_size(small_kitti: Path, tmp_path: Path):
     config = _config(small_kitti)
     config = replace(
