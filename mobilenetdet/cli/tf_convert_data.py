@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,7 +65,8 @@ class Options:
     # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
     # By default they are named.
     exif_orientation: ExifOrientation | None = None
-    # Ends before anything is written if a list to measure on shares frames with one to train on.
+    # Ends before anything is written if a list to measure on shares frames with one to train on, or
+    # the weights that ship were trained on some of them.
     strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
     # this program. Without it, such a file stops the conversion.
@@ -97,11 +99,11 @@ def main(argv: list[str] | None = None) -> int:
         exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
-    report_findings(list_overlaps(layout, options.split), strict=options.strict)
+    for split in options.split:  # all of them before anything is written
+        _check_sources(layout, split, options)
+    report_findings(_findings(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
-            if options.verify:
-                _verify(layout, split, options)
             start = time.perf_counter()
             manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
             print(
@@ -113,23 +115,31 @@ def main(argv: list[str] | None = None) -> int:
                     skipped="incomplete frames",
                 )
             )
-            if not split.startswith("train"):
-                frame_ids = layout.check_frames(layout.read_image_set(split)).complete
-                for line in seen_by_shipped_weights(layout, split, frame_ids):
-                    print(line)
     return 0
 
 
-def _verify(layout: KittiLayout, split: str, options: Options) -> None:
-    """Refuses a split with images that cannot be decoded whole."""
+def _findings(layout: KittiLayout, splits: Sequence[str]) -> list[str]:
+    """What makes the AP on one of these splits flatter."""
+    findings = list_overlaps(layout, splits)
+    for split in splits:
+        if not split.startswith("train"):
+            frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+            findings += seen_by_shipped_weights(layout, split, frame_ids)
+    return findings
+
+
+def _check_sources(layout: KittiLayout, split: str, options: Options) -> None:
+    """Refuses a split that lacks files or, with --verify, has images that cannot be decoded."""
     sources, _ = find_sources(
         layout,
         split,
         skip_missing=options.skip_missing,
         missing_labels_are_empty=options.missing_labels_are_empty,
     )
-    refuse_damaged_images([source.image_path for source in sources], split, options.num_workers)
-    print(f"{split}: all {len(sources):,} images can be decoded")
+    if options.verify:
+        paths = [source.image_path for source in sources]
+        refuse_damaged_images(paths, split, options.num_workers)
+        print(f"{split}: all {len(sources):,} images can be decoded")
 
 
 def _convert_with_bar(

@@ -134,7 +134,7 @@ def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> I
         return Image.open(content)
     except Image.DecompressionBombError as error:
         raise ValueError(f"{source}: {error}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # what Pillow raises depends on where a file is damaged
         reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
         raise ValueError(
             f"{source}: {fault}{reason}; replace the file, and convert again if it comes from "
@@ -144,8 +144,11 @@ def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> I
 
 def _orientation(image: Image.Image) -> int:
     # `getexif` alone would decode a whole PNG to look for it.
-    exif = image.getexif() if "exif" in image.info else {}
-    orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    try:
+        exif = image.getexif() if "exif" in image.info else {}
+        orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    except Exception:  # damaged EXIF data turn no picture
+        return UPRIGHT
     return orientation if orientation in range(UPRIGHT, 9) else UPRIGHT
 
 

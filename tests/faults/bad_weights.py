@@ -1,0 +1,384 @@
+"""Weight files, checkpoints and everything else in a run directory."""
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+from faults.bad_records import evaluate, train
+from faults.user_folder import UserFolder, bad
+
+
+def predict(user: UserFolder, *more) -> list:
+    photo = user.images / "000000.png"
+    return ["predict", photo, "--run_dir", user.run, "--output_dir", user.out, *more]
+
+
+def resume(user: UserFolder) -> list:
+    argv = train(user, "--train.epochs", "3")
+    return [*argv, "--run_dir", user.run]
+
+
+def pack(user: UserFolder) -> list:
+    return ["pack_run", "--data", "a test", "--run_dir", user.run, "--output_dir", user.out]
+
+
+def plot(user: UserFolder) -> list:
+    return ["plot_metrics", "--run_dir", user.run]
+
+
+def inspect(user: UserFolder) -> list:
+    return ["inspect_checkpoint", user.run]
+
+
+def weights(name: str, content: bytes, command: str = "predict") -> Callable:
+    """Names a file of weights that is none."""
+
+    def make(user: UserFolder) -> list:
+        path = user.file(name, content)
+        if command == "predict":
+            return predict(user, "--weights", path)
+        if command == "inspect":
+            return ["inspect_checkpoint", path]
+        return train(user, f"--model.{command}", path)
+
+    return make
+
+
+def in_run(name: str, content: bytes | str | Callable, command: Callable = predict) -> Callable:
+    """Replaces a file of the run, or changes its bytes."""
+
+    def make(user: UserFolder) -> list:
+        path = user.run / name
+        data = content(path.read_bytes()) if callable(content) else content
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return command(user)
+
+    return make
+
+
+def without(name: str, command: Callable) -> Callable:
+    def make(user: UserFolder) -> list:
+        path = user.run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return command(user)
+
+    return make
+
+
+def without_weights(user: UserFolder) -> list:
+    for name in ("best", "last"):
+        (user.run / f"{name}.weights.h5").unlink()
+    return pack(user)
+
+
+def arrays(change: Callable[[dict], None]) -> Callable[[bytes], bytes]:
+    """Changes the arrays of a state."""
+
+    def apply(content: bytes) -> bytes:
+        with np.load(io.BytesIO(content)) as file:
+            found = dict(file)
+        change(found)
+        buffer = io.BytesIO()
+        np.savez(buffer, **found)
+        return buffer.getvalue()
+
+    return apply
+
+
+def progress(**changes) -> Callable[[bytes], bytes]:
+    """Changes the progress in a state."""
+
+    def change(found: dict) -> None:
+        values = json.loads(str(found["progress"])) | changes
+        found["progress"] = np.array(json.dumps(values))
+
+    return arrays(change)
+
+
+def edited_h5(edit: Callable[[h5py.File], None]) -> Callable[[bytes], bytes]:
+    def apply(content: bytes) -> bytes:
+        buffer = io.BytesIO(content)
+        with h5py.File(buffer, "r+") as file:
+            edit(file)
+        return buffer.getvalue()
+
+    return apply
+
+
+def first_array(file: h5py.File) -> h5py.Dataset:
+    found: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    return found[0]
+
+
+def set_nan(file: h5py.File) -> None:
+    array = first_array(file)
+    array[...] = np.full(array.shape, np.nan)
+
+
+def remove_array(file: h5py.File) -> None:
+    del file[first_array(file).name]
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def set_first(array: np.ndarray, value: float) -> None:
+    array.reshape(-1)[:1] = value
+
+
+def infinite(found: dict) -> None:
+    set_first(next(a for n, a in found.items() if n.startswith("model_")), np.inf)
+
+
+def wide(user: UserFolder) -> list:
+    """A config of another width than its weights."""
+    path = user.run / "config.json"
+    config = json.loads(path.read_text())
+    config["model"]["alpha"] = 0.5
+    path.write_text(json.dumps(config))
+    return predict(user)
+
+
+def keras_archive(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model.weights.h5", content)
+    return buffer.getvalue()
+
+
+def from_archive(user: UserFolder) -> list:
+    """A whole model as .keras begins a training; its backbone is read."""
+    content = keras_archive((user.run / "best.weights.h5").read_bytes())
+    return predict(user, "--weights", user.file("model.keras", content))
+
+
+def foreign_run(user: UserFolder) -> list:
+    """Weights in a folder that is no run."""
+    user.file("out/best.weights.h5", Path(user.run / "best.weights.h5").read_bytes())
+    return train(user)
+
+
+KERAS = "here weights are Keras files: .*save_weights"
+COPY = "copied, do that again|copy it again"
+FRESH = ("copy it again, or begin another run with the weights in last.weights.h5",)
+
+WEIGHTS = [
+    bad("a graph of TensorFlow", weights("a.pb", b"x"), "a.pb is a graph of TensorFlow", KERAS),
+    bad("a checkpoint of TensorFlow", weights("a.ckpt", b"x"), "a.ckpt is a checkpoint", KERAS),
+    bad(
+        "an index of a checkpoint", weights("a.ckpt.index", b"x"), "is a checkpoint of Tens", KERAS
+    ),
+    bad("weights of PyTorch", weights("a.pth", b"x"), "a.pth is a file of PyTorch", KERAS),
+    bad("the same, as .pt to train", weights("a.pt", b"x", "detector_weights"), "PyTorch", KERAS),
+    bad("safetensors for a backbone", weights("a.safetensors", b"x", "weights"), "PyTorch", KERAS),
+    bad("ONNX", weights("a.onnx", b"x"), "a.onnx is an exported model", KERAS),
+    bad("a state for weights", weights("a.npz", b"x"), "a.npz is what resuming a run needs", KERAS),
+    bad("a page for weights", weights("a.h5", b"<html>"), "a.h5 is not a Keras .h5", COPY),
+    bad("an empty weight file", weights("a.weights.h5", b""), "a.weights.h5 is not a Keras", COPY),
+    bad("a damaged .keras", weights("a.keras", b"PK\3\4"), "a.keras is not a Keras", COPY),
+    bad(
+        "an archive without weights", weights("a.keras", b"PK\5\6" + bytes(18)), "a.keras .*model.w"
+    ),
+    bad(
+        "weights that are nowhere",
+        lambda u: predict(u, "--weights", u.root / "no.h5"),
+        "no.h5 does not exist",
+    ),
+    bad(
+        "a folder for weights",
+        lambda u: train(u, "--model.weights", u.labels),
+        "label_2 is a folder; give the weight file in it",
+    ),
+    bad(
+        "a .keras of the same model", from_archive, "objects in 1 pictures", code=0, writes=("out",)
+    ),
+    bad("weights cut off", in_run("best.weights.h5", half), "best.weights.h5 is not a Keras", COPY),
+    bad(
+        "the same, to be packed", in_run("best.weights.h5", half, pack), "best.weights.h5 is not a"
+    ),
+    bad(
+        "the same, looked into", in_run("best.weights.h5", half, inspect), "best.weights.h5 is not"
+    ),
+    bad(
+        "weights that are NaN",
+        in_run("best.weights.h5", edited_h5(set_nan)),
+        "best.weights.h5: .* holds NaN or infinity",
+        "take other weights",
+    ),
+    bad(
+        "NaN, to be packed",
+        in_run("best.weights.h5", edited_h5(set_nan), pack),
+        "holds NaN or infinity; the run has diverged",
+    ),
+    bad("a layer too few", in_run("best.weights.h5", edited_h5(remove_array)), "does not fit"),
+    bad("another alpha", wide, "does not fit .*whose alpha is 0.5; the file's is 0.25"),
+    bad(
+        "weights of a detector for a classifier's layers",
+        lambda u: ["inspect_checkpoint", u.file("notes.txt", "x")],
+        "notes.txt is neither a Keras weight file",
+    ),
+    bad(
+        "no such model to compare with",
+        lambda u: ["inspect_checkpoint", u.run, "--into", "yolo"],
+        "--into 'yolo' is neither a run directory",
+    ),
+]
+
+STATES = [
+    bad(
+        "a state cut off",
+        in_run("checkpoint.npz", half, resume),
+        "checkpoint.npz is damaged",
+        *FRESH,
+    ),
+    bad("a state of text", in_run("checkpoint.npz", "hello", resume), "npz is damaged", *FRESH),
+    bad("an empty state", in_run("checkpoint.npz", "", inspect), "npz is damaged", *FRESH),
+    bad(
+        "a state without progress",
+        in_run("checkpoint.npz", arrays(lambda a: a.pop("progress")), resume),
+        "npz is damaged.*progress",
+    ),
+    bad(
+        "an array too few",
+        in_run("checkpoint.npz", arrays(lambda a: a.pop("model_0003")), resume),
+        "npz holds nothing for .*it belongs to another model: choose another run directory",
+    ),
+    bad(
+        "an array of another shape",
+        in_run("checkpoint.npz", arrays(lambda a: a.update(model_0003=np.zeros(7))), resume),
+        r"npz holds shape \(7,\) for .*another model",
+    ),
+    bad(
+        "a state that is infinite",
+        in_run("checkpoint.npz", arrays(infinite), resume),
+        "checkpoint.npz: .* holds NaN or infinity",
+    ),
+    bad(
+        "an epoch of text",
+        in_run("checkpoint.npz", progress(epoch="one"), resume),
+        "npz is damaged.*'one'",
+    ),
+    bad("epoch -1", in_run("checkpoint.npz", progress(epoch=-1), inspect), "damaged.*epoch -1"),
+    bad(
+        "a best AP of NaN",
+        in_run("checkpoint.npz", progress(best=float("nan")), inspect),
+        "best nan",
+    ),
+    bad(
+        "a history of other epochs",
+        in_run("checkpoint.npz", progress(epoch=7), resume),
+        "the history is not that of 7 epochs",
+    ),
+    bad(
+        "a history of lists",
+        in_run("checkpoint.npz", progress(history=[[1]]), inspect),
+        "checkpoint.npz is damaged",
+    ),
+    bad(
+        "other training records",
+        in_run("checkpoint.npz", progress(facts={"records": "ffff"}), resume),
+        "npz belongs to training records with another content",
+        "--data.records_dir",
+    ),
+]
+
+RUNS = [
+    bad(
+        "no run", lambda u: predict(u, "--run_dir", u.root / "no"), "no is no run directory .*train"
+    ),
+    bad(
+        "a run without config",
+        without("config.json", predict),
+        "run is no run dir.* no config.json",
+    ),
+    bad(
+        "a run without weights",
+        without_weights,
+        "neither best.weights.h5 nor last.weights.h5; train",
+    ),
+    bad(
+        "a calibration of text",
+        in_run("calibration.json", "x"),
+        "calibration.json is damaged.*copy",
+    ),
+    bad(
+        "a calibration of numbers", in_run("calibration.json", "[1]"), "calibration.json is damaged"
+    ),
+    bad(
+        "a calibration of too few classes",
+        in_run("calibration.json", "[[1.0, 0.0]]"),
+        "calibration.json is damaged.*one pair for each of",
+        "remove it, and scores stay as predicted",
+    ),
+    bad("a calibration of brackets", in_run("calibration.json", "[" * 9999), "json is damaged"),
+    bad("a slope of 0", in_run("calibration.json", "[[0, 0], [1, 0], [1, 0]]"), "json is damaged"),
+    bad("scores of text", in_run("best_f1_scores.json", '{"Car": "x"}'), "scores.json is damaged"),
+    bad(
+        "a score of 7",
+        in_run("best_f1_scores.json", '{"Car": 7}'),
+        "scores.json is damaged.*0 to 1",
+    ),
+    bad("scores in a list", in_run("best_f1_scores.json", "[1]"), "best_f1_scores.json is damaged"),
+    bad("frames seen of text", in_run("frames_seen.json", "x"), "frames_seen.json does not list"),
+    bad(
+        "frames seen by number",
+        in_run("frames_seen.json", '{"hashes": [1], "complete": true}'),
+        "frames_seen.json does not list the frames",
+        "inspect_records --frames_seen",
+    ),
+    bad(
+        "frames seen as far as yes",
+        in_run("frames_seen.json", '{"hashes": [], "complete": "no"}', evaluate),
+        "frames_seen.json does not list the frames .*complete is true or false",
+    ),
+    bad(
+        "metrics of text",
+        in_run("eval/metrics.json", "x", pack),
+        "metrics.json is damaged.*measure",
+    ),
+    bad("metrics in a list", in_run("eval/metrics.json", "[]", pack), "not the figures of an eval"),
+    bad(
+        "a run that was not measured",
+        without("eval", pack),
+        "metrics.json does not exist; measure the run first: mobilenetdet eval --run_dir",
+    ),
+    bad(
+        "a pack in the run itself",
+        lambda u: [*pack(u), "--output_dir", u.run],
+        "run is the run itself, whose weights would be lost",
+    ),
+    bad(
+        "a history with a word",
+        in_run("metrics.csv", "epoch,loss\n1,two\n", plot),
+        "metrics.csv:2: loss is 'two', no number",
+    ),
+    bad("a history of zeros", in_run("metrics.csv", b"\0" * 99, plot), "metrics.csv"),
+    bad("no history", without("metrics.csv", plot), "metrics.csv does not exist"),
+    bad(
+        "a learning curve of one run",
+        lambda u: ["learning_curve", "--run_dir", u.run, "--output", u.root / "a.png"],
+        "two different numbers needed",
+    ),
+    bad("weights in a folder that is no run", foreign_run, "is there, but no config.json"),
+    bad(
+        "a run with other settings",
+        lambda u: [*resume(u), "--head.channels", "64"],
+        "holds a run with other settings .*head.channels: 32 there, 64 now",
+        "choose another --run_dir",
+    ),
+    bad(
+        "a training into the weights that ship",
+        lambda u: train(u, "--run_dir", "ssd_fpn"),
+        "ssd_fpn names weights that ship; train into another --run_dir",
+    ),
+]
+
+
+CASES = {"weights": WEIGHTS, "states": STATES, "run directories": RUNS}
