@@ -70,15 +70,27 @@ def _set_number(data: bytes, place: int, number: int, other: bytes) -> bytes:
 _CHANGES: tuple[Change, ...] = (_flip, _cut, _insert, _remove, _repeat, _splice, _set_number)
 
 
-@st.composite
-def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
-    """Draws one of the seeds with one to four changes, or bytes that are none of them."""
-    if draw(st.integers(0, 19)) == 0:
-        return draw(st.binary(max_size=200))
-    data = draw(st.sampled_from(seeds))
-    for _ in range(draw(st.integers(1, 4))):
-        change, other = draw(st.sampled_from(_CHANGES)), draw(st.sampled_from(seeds))
+# Bytes that say a change: its kind, whether it is at the start, place, number, other seed.
+_SIZE = 8
+
+
+def mutated(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Draws one of the seeds with up to four changes, or bytes that are none of them.
+
+    One draw says all: drawing is what takes the time, and what is drawn can still be shrunk.
+    """
+    return st.binary(min_size=1, max_size=1 + 4 * _SIZE).map(lambda recipe: _follow(recipe, seeds))
+
+
+def _follow(recipe: bytes, seeds: Sequence[bytes]) -> bytes:
+    first, rest = recipe[0], recipe[1:]
+    if first >= 250:
+        return rest
+    data = seeds[first % len(seeds)]
+    for start in range(0, len(rest) - _SIZE + 1, _SIZE):
+        kind, near, *place, high, low, other = rest[start : start + _SIZE]
         # Headers stand at the start: half of the changes are there.
-        most = draw(st.sampled_from((64, 2**20)))
-        data = change(data, draw(st.integers(0, most)), draw(st.integers(0, 2**16)), other)
+        where = int.from_bytes(place, "big") % (64 if near % 2 else 2**24)
+        change, number = _CHANGES[kind % len(_CHANGES)], 256 * high + low
+        data = change(data, where, number, seeds[other % len(seeds)])
     return data

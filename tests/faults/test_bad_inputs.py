@@ -1,12 +1,24 @@
 """Bad inputs: one message that names file, value and remedy; no file of the user's changes."""
 
 import pytest
-from faults import bad_configs, bad_images, bad_labels, bad_records, bad_results, bad_weights
+from faults import (
+    bad_configs,
+    bad_images,
+    bad_labels,
+    bad_manifests,
+    bad_records,
+    bad_results,
+    bad_runs,
+    bad_weights,
+)
 from faults.user_folder import check
 
 from mobilenetdet.cli import predict
 
-TABLES = (bad_labels, bad_results, bad_images, bad_records, bad_weights, bad_configs)
+TABLES = (
+    *(bad_labels, bad_results, bad_images, bad_records, bad_manifests),
+    *(bad_weights, bad_runs, bad_configs),
+)
 GROUPS = {name: cases for table in TABLES for name, cases in table.CASES.items()}
 CASES = [
     pytest.param(group, case, id=f"{group}: {case.kind}")
