@@ -108,11 +108,12 @@ def evaluate(
             `strict`.
     """
     from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
-    from mobilenetdet.findings import report_findings
+    from mobilenetdet.findings import refuse_findings
 
-    seen = check_split(model, records_dir, split)
-    report_findings(seen.findings(), strict=strict, emit=lambda line: None)
-    for line in seen.findings():
+    findings = check_split(model, records_dir, split).findings()
+    if strict:
+        refuse_findings(findings)
+    for line in findings:
         warnings.warn(line, stacklevel=2)
     return evaluate_split(model, records_dir, split, progress=progress).ap
 

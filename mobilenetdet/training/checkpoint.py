@@ -109,7 +109,7 @@ class RunState:
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)
         if self.ema.momentum:
-            self.ema.restore(arrays)
+            self.ema.restore(arrays, str(path))
         self._refuse_non_finite(path)
         self.epoch, self.best = progress["epoch"], progress["best"]
         self.history = progress["history"]
@@ -199,8 +199,8 @@ def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int
 def _assign(owner: object, arrays: dict[str, np.ndarray], prefix: str, path: Path) -> None:
     for index, variable in _numbered(owner):
         array = arrays.get(f"{prefix}_{index:04d}")
-        if array is None or array.shape != tuple(variable.shape):
-            found = "nothing" if array is None else f"shape {array.shape}"
+        if array is None or array.shape != tuple(variable.shape) or array.dtype.kind not in "fiub":
+            found = "nothing" if array is None else f"{array.dtype} of shape {array.shape}"
             raise ValueError(
                 f"{path} holds {found} for {variable.path} of shape {tuple(variable.shape)}; "
                 "it belongs to another model: choose another run directory"

@@ -157,6 +157,14 @@ PICTURES = [
         **GOES_ON,
     ),
     bad(
+        "a video beyond --max_megapixels",
+        lambda u: predict(
+            u, u.file("a.avi", video(u.root / "b.avi")), more=("--max_megapixels", "0.001")
+        ),
+        "a.avi .64x48 pixels are more than 0.001 megapixels",
+        **GOES_ON,
+    ),
+    bad(
         "a picture that is nowhere",
         lambda u: predict(u, u.root / "nowhere.jpg"),
         "nowhere.jpg is no file, no folder and no glob",

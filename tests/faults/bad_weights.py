@@ -224,9 +224,24 @@ STATES = [
         "npz holds nothing for .*it belongs to another model: choose another run directory",
     ),
     bad(
+        "an average too few",
+        in_run("checkpoint.npz", arrays(lambda a: a.pop("ema_0003")), resume),
+        "npz holds no average of .*choose another run directory",
+    ),
+    bad(
+        "no step of the averages",
+        in_run("checkpoint.npz", arrays(lambda a: a.pop("ema_step")), resume),
+        "npz does not say after which step it is; copy it again",
+    ),
+    bad(
+        "an array of text",
+        in_run("checkpoint.npz", arrays(lambda a: a.update(model_0001=np.array(["x"]))), resume),
+        "npz holds .*; it belongs to another model",
+    ),
+    bad(
         "an array of another shape",
         in_run("checkpoint.npz", arrays(lambda a: a.update(model_0003=np.zeros(7))), resume),
-        r"npz holds shape \(7,\) for .*another model",
+        r"npz holds float64 of shape \(7,\) for .*another model",
     ),
     bad(
         "a state that is infinite",
