@@ -54,8 +54,7 @@ class Options:
     # Unpacked object development kit of KITTI, for the drives of the frames; by default
     # devkit_object in the KITTI root, where it is there.
     devkit_dir: Path | None = None
-    # Ends before anything is written if frames are left out, or the weights that ship were trained
-    # on some of the validation frames.
+    # Ends before anything is written if frames lack an image or a label.
     strict: bool = False
     # Replaces lists of frames that this command has not written, or that were edited since.
     overwrite: bool = False
@@ -78,10 +77,12 @@ def main(argv: list[str] | None = None) -> int:
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
-    findings = _left_out(layout, frame_ids) + seen_by_shipped_weights(layout, "val", split.val)
-    report_findings(findings, strict=options.strict)
+    report_findings(_left_out(layout, frame_ids), strict=options.strict)
+    seen = seen_by_shipped_weights(layout, "val", split.val)  # before: it reads all labels
     with folder_lock(layout.image_set_path("train").parent):
         _write_lists(layout, split, overwrite=options.overwrite)
+    for line in seen:
+        print(line)
     if (options.kitti_root / MANIFEST_NAME).is_file():
         print("leaks: nothing, every rendered frame is a scene of its own")
         return 0

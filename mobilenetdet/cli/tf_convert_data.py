@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,8 +64,7 @@ class Options:
     # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
     # By default they are named.
     exif_orientation: ExifOrientation | None = None
-    # Ends before anything is written if a list to measure on shares frames with one to train on, or
-    # the weights that ship were trained on some of them.
+    # Ends before anything is written if a list to measure on shares frames with one to train on.
     strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
     # this program. Without it, such a file stops the conversion.
@@ -101,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     for split in options.split:  # all of them before anything is written
         _check_sources(layout, split, options)
-    report_findings(_findings(layout, options.split), strict=options.strict)
+    report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
             start = time.perf_counter()
@@ -115,17 +113,11 @@ def main(argv: list[str] | None = None) -> int:
                     skipped="incomplete frames",
                 )
             )
+            if not split.startswith("train"):
+                frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+                for line in seen_by_shipped_weights(layout, split, frame_ids):
+                    print(line)
     return 0
-
-
-def _findings(layout: KittiLayout, splits: Sequence[str]) -> list[str]:
-    """What makes the AP on one of these splits flatter."""
-    findings = list_overlaps(layout, splits)
-    for split in splits:
-        if not split.startswith("train"):
-            frame_ids = layout.check_frames(layout.read_image_set(split)).complete
-            findings += seen_by_shipped_weights(layout, split, frame_ids)
-    return findings
 
 
 def _check_sources(layout: KittiLayout, split: str, options: Options) -> None:

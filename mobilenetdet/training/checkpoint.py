@@ -239,7 +239,7 @@ def _checked_progress(progress: dict[str, Any]) -> dict[str, Any]:
     epoch, best, history = int(progress["epoch"]), float(progress["best"]), progress["history"]
     if epoch < 0 or not math.isfinite(best):
         raise ValueError(f"after epoch {epoch}, best {best:g}")
-    if [row["epoch"] for row in history] != list(range(1, epoch + 1)):
+    if history and [row["epoch"] for row in history] != list(range(1, epoch + 1)):
         raise ValueError(f"the history is not that of {epoch} epochs")
     for row in history:
         if not all(type(value) in (int, float) for value in row.values()):
