@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from mobilenetdet.config.validation import (
+    BatchSize,
     Fraction,
     NonNegative,
     NonNegativeInt,
     Positive,
     PositiveInt,
     PositiveShare,
+    Seed,
     require,
     section,
 )
@@ -48,9 +50,9 @@ class FitConfig:
     # Passes over the training images, 1 or more.
     epochs: PositiveInt = 30
     # Images a step, of all devices together, 1 or more.
-    batch_size: PositiveInt = 4
+    batch_size: BatchSize = 4
     # Seed of the initial weights, the order of the images and the augmentation.
-    seed: int = 0
+    seed: Seed = 0
     # Keras optimizer by name: sgd, rmsprop, adam, adamw, lion, ... Or yellowfin, which tunes its
     # rate, momentum and clipping; it wants learning_rate 1 and clip_norm 0.
     optimizer: str = "adamw"
