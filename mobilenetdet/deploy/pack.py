@@ -12,13 +12,14 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
 from mobilenetdet.text_file import read_json
 
+_NAMES = (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE)
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
 _OPTIMIZER = "optimizer"
 
@@ -55,31 +56,32 @@ def pack_run(
         )
     metrics, weights = read_json(run.metrics_file, "measure the run again"), run.find_weights()
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
-    _refuse_existing(run, output_dir, overwrite=overwrite)
-    with folder_lock(output_dir):
-        halve_weights(weights, output_dir / BEST_WEIGHTS)
-        with atomic_write(output_dir / CONFIG_FILE) as temporary:
-            temporary.write_text(to_json(_packed_config(config)))
-        with atomic_write(output_dir / CARD_FILE) as temporary:
-            about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
-            temporary.write_text(_card(config, metrics, **about))
-        if seen is not None:
-            write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
-        elif overwrite:  # that of other weights would be a lie
-            (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
-    return output_dir / CARD_FILE
-
-
-def _refuse_existing(run: RunDir, output_dir: Path, *, overwrite: bool) -> None:
     if output_dir.resolve() == run.path.resolve():
         raise FileExistsError(
             f"{output_dir} is the run itself, whose weights would be lost; name another folder "
             "with --output_dir"
         )
-    for name in (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE):
-        if (output_dir / name).exists() and not overwrite:
+    about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
+    with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
+        _refuse_existing(folder, overwrite=overwrite)
+        with folder.replacing(FRAMES_SEEN_FILE) as staging:
+            halve_weights(weights, staging / BEST_WEIGHTS)
+            (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)))
+            (staging / CARD_FILE).write_text(_card(config, metrics, **about))
+            if seen is not None:
+                write_frames_seen(staging / FRAMES_SEEN_FILE, seen)
+        if seen is None and overwrite:  # that of other weights would be a lie
+            (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
+        # Only what a packing that was killed has left is replaced without being asked to.
+        folder.disown(_NAMES)
+    return output_dir / CARD_FILE
+
+
+def _refuse_existing(folder: OutputFolder, *, overwrite: bool) -> None:
+    for name in _NAMES:
+        if (folder.path / name).exists() and not overwrite and not folder.is_own(name):
             raise FileExistsError(
-                f"{output_dir / name} is there; name another folder with --output_dir, or replace "
+                f"{folder.path / name} is there; name another folder with --output_dir, or replace "
                 "it with --overwrite"
             )
 
