@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # The first is the default.
 _BACKENDS = ("tensorflow", "jax")
@@ -49,7 +50,8 @@ def _choose_backend() -> None:
                 f"KERAS_BACKEND is {chosen}; this program runs on {' or '.join(_BACKENDS)}"
             )
         return
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    # Without HOME and without a user of that number there is no home; Keras does the same then.
+    folder = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     path = folder / "keras.json"
     try:
         backend = json.loads(path.read_text(encoding="utf-8"))["backend"]
@@ -71,12 +73,19 @@ def _settle_keras() -> None:
             getattr(config, f"set_{name}")(ours)
 
 
+def _anonymous_file() -> BinaryIO:
+    """Opens a file without name, in memory where the system can: /tmp may be full or missing."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("stderr"), "w+b", buffering=0)
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _stderr_set_aside() -> Iterator[None]:
     """Sends file descriptor 2 to a file; an exception brings its content back."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with _anonymous_file() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield
