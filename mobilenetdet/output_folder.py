@@ -109,7 +109,8 @@ class OutputFolder:
             self.refuse_foreign([name])
             target = self.path / name
             with self._staging() as staging:
-                staged = staging / target.name
+                staged = staging / name
+                staged.parent.mkdir(parents=True, exist_ok=True)
                 yield staged
                 self._record({name: staged}, durable=durable)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -158,8 +159,9 @@ class OutputFolder:
         try:
             yield staging
         except OSError as error:
-            if isinstance(error.filename, (str, Path)) and staging in Path(error.filename).parents:
-                error.filename = str(self.path / Path(error.filename).relative_to(staging))
+            named = Path(os.fsdecode(error.filename or staging))
+            if error.errno and named.is_relative_to(staging):  # a full disk names no file
+                error.filename = str(self.path / named.relative_to(staging))
             raise
         finally:
             remove_temporary(staging)

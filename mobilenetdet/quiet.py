@@ -7,10 +7,15 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mobilenetdet.cores import num_cores
+
+# Of the input pipeline and of libraries, beside those of the cores.
+_MORE_THREADS = 8
 # The first is the default.
 _BACKENDS = ("tensorflow", "jax")
 
@@ -23,6 +28,7 @@ def import_tensorflow_quietly() -> None:
     imported, and leaves the devices alone.
     """
     _choose_backend()
+    _start_some_threads()
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_set_aside():
@@ -36,6 +42,21 @@ def import_tensorflow_quietly() -> None:
             tf.config.list_physical_devices()
             tf.constant(0)  # makes the context, which looks for a GPU
     _settle_keras()
+
+
+def _start_some_threads() -> None:
+    """Starts as many threads as TensorFlow is going to need at least, and ends them.
+
+    Raises:
+        RuntimeError: the system starts no more. TensorFlow would abort the program without a word.
+    """
+    leave = threading.Event()
+    threads = [threading.Thread(target=leave.wait) for _ in range(2 * num_cores() + _MORE_THREADS)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        leave.set()
 
 
 def _choose_backend() -> None:

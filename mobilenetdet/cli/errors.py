@@ -88,6 +88,8 @@ def _refusal_in(error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, RuntimeError) and "start new thread" in text:
         return _REFUSALS[errno.EAGAIN]
+    if isinstance(error, RuntimeError) and "random_device" in text:  # C++ cannot open /dev/urandom
+        return _REFUSALS[errno.EMFILE]
     if isinstance(error, OSError) or not type(error).__module__.startswith("tensorflow"):
         return None
     for code, told in _REFUSALS.items():

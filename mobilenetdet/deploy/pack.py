@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def pack_run(
         _refuse_existing(folder, overwrite=overwrite)
         with folder.replacing(FRAMES_SEEN_FILE) as staging:
             halve_weights(weights, staging / BEST_WEIGHTS)
-            (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)))
-            (staging / CARD_FILE).write_text(_card(config, metrics, **about))
+            (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)), encoding="utf-8")
+            (staging / CARD_FILE).write_text(_card(config, metrics, **about), encoding="utf-8")
             if seen is not None:
                 write_frames_seen(staging / FRAMES_SEEN_FILE, seen)
         if seen is None and overwrite:  # that of other weights would be a lie
@@ -111,11 +112,8 @@ def halve_weights(source: Path, target: Path) -> None:
     Raises:
         ValueError: a weight is too large for float16, NaN or infinite; names it.
     """
-    with (
-        atomic_write(target) as temporary,
-        h5py.File(source) as old,
-        h5py.File(temporary, "w") as new,
-    ):
+    file = io.BytesIO()  # not the disk, see `weights_to_bytes`
+    with h5py.File(source) as old, h5py.File(file, "w") as new:
         new.attrs.update(old.attrs)
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -129,6 +127,8 @@ def halve_weights(source: Path, target: Path) -> None:
             copied.attrs.update(item.attrs)
 
         old.visititems(copy)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(file.getvalue())
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:

@@ -161,6 +161,7 @@ def load_detector(
     from mobilenetdet.models.weights import refuse_non_finite
 
     refuse_other_formats(path)
+    path.open("rb").close()  # what the system refuses is no damage
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)
