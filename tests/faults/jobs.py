@@ -69,6 +69,7 @@ JOBS = {
     "predict a video": Job(f"predict clip.avi {RUN} --output_dir out --score 0.01", ("out",)),
     "visualize": Job(f"visualize {RUN} --output_dir out --score 0.01", ("out",)),
     "visualize labels": Job(f"visualize {RUN} --what labels --output_dir out", ("out",)),
+    "kitti_eval figures": Job(f"{KITTI_EVAL} --json out/ap.json", ("out",)),
     "kitti_eval": Job(
         f"{KITTI_EVAL} --json out/ap.json --plots out/plots --report out/ap.html "
         "--frames kitti/ImageSets/val.txt",

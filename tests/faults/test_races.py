@@ -74,11 +74,24 @@ def assert_one_was_refused(running, codes, place):
             assert code == 2 and re.search(words, loser.err), loser.err
 
 
-def race_twins(world, name, pause):
-    job = JOBS[name]
-    world.must(job.words)
-    after = snapshot(world.folder)
-    world.restore()
+@pytest.fixture(scope="module")
+def alone(pristine_world):
+    """A function: the files after a job that runs alone, once."""
+    known = {}
+
+    def run(name):
+        if name not in known:
+            pristine_world.restore()
+            pristine_world.must(JOBS[name].words)
+            known[name] = snapshot(pristine_world.folder)
+            pristine_world.restore()
+        return known[name]
+
+    return run
+
+
+def race_twins(world, alone, name, pause):
+    job, after = JOBS[name], alone(name)
     running, codes = start_both(world, job.words, job.words, pause)
     assert_one_was_refused(running, codes, job.places[0])
     assert_as_undisturbed(world, after)
@@ -88,14 +101,14 @@ SAMPLE = [("kitti_split", 0.0), ("tf_convert_data", 0.0), ("imagenet_convert", 0
 
 
 @pytest.mark.parametrize(("name", "pause"), SAMPLE)
-def test_sample_of_twins(world, name, pause):
-    race_twins(world, name, pause)
+def test_sample_of_twins(world, alone, name, pause):
+    race_twins(world, alone, name, pause)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("name", "pause"), TWINS)
-def test_one_command_twice_at_once(world, name, pause):
-    race_twins(world, name, pause)
+def test_one_command_twice_at_once(world, alone, name, pause):
+    race_twins(world, alone, name, pause)
 
 
 @pytest.mark.faults
@@ -138,11 +151,8 @@ def test_a_reader_beside_a_writer(world, writer, reader, fault):
 
 
 @pytest.mark.faults
-def test_the_next_command_takes_over_from_one_that_was_killed(world):
-    job = JOBS["train"]
-    world.must(job.words)
-    after = snapshot(world.folder)
-    world.restore()
+def test_the_next_command_takes_over_from_one_that_was_killed(world, alone):
+    job, after = JOBS["train"], alone("train")
     first = world.start(job.words)
     while not (world.folder / "out/run/.mobilenetdet.lock").exists():
         time.sleep(0.02)
