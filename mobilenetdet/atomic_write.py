@@ -114,4 +114,14 @@ def is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and nobody has asked for its exit code, as in some containers."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    # PID (NAME) STATE ...; a name may hold anything.
+    return stat.rpartition(")")[2].split()[0] in ("Z", "X")

@@ -91,17 +91,18 @@ def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """
     key = os.path.realpath(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    is_outermost = _enter(folder, key, wait)
     try:
-        yield is_outermost
+        folder.mkdir(parents=True, exist_ok=True)
+        is_outermost = _enter(folder, key, wait)
+        try:
+            yield is_outermost
+        finally:
+            _leave(folder, key)
     except BaseException:
-        _leave(folder, key)
         for path in missing:
-            with contextlib.suppress(OSError):  # it holds something by now
+            with contextlib.suppress(OSError):  # it holds something by now, or was not made
                 path.rmdir()
         raise
-    _leave(folder, key)
 
 
 def _enter(folder: Path, key: str, wait: bool) -> bool:
@@ -130,11 +131,7 @@ def _leave(folder: Path, key: str) -> None:
         if held.count:
             return
         del _held[key]
-        # Unlinked while it is locked: who waits for this very file sees that it is gone.
-        steps = [lambda: os.unlink(folder / LOCK_FILE), lambda: os.close(held.descriptor)]
-        for step in steps if fcntl else reversed(steps):
-            with contextlib.suppress(OSError):
-                step()
+        _let_go(folder / LOCK_FILE, held.descriptor)
 
 
 def _refusal(folder: Path, owner: Owner | None) -> str:
@@ -158,12 +155,26 @@ def _take(path: Path) -> int | Owner | None:
             if locked is False or (owner is not None and _may_live(owner, locked)):
                 os.close(descriptor)
                 return owner
-            _write_owner(descriptor)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
             raise
+        try:
+            _write_owner(descriptor)
+        except OSError as error:  # such as a full disk
+            _let_go(path, descriptor)
+            error.filename = error.filename or str(path)
+            raise
         return descriptor
+
+
+def _let_go(path: Path, descriptor: int) -> None:
+    """Removes a lock that was taken here, and closes it."""
+    # Unlinked while it is locked: who waits for this very file sees that it is gone.
+    steps = [lambda: os.unlink(path), lambda: os.close(descriptor)]
+    for step in steps if fcntl else reversed(steps):
+        with contextlib.suppress(OSError):
+            step()
 
 
 def _may_live(owner: Owner, locked: bool | None) -> bool:

@@ -7,9 +7,9 @@ import fnmatch
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from mobilenetdet.atomic_write import (
     atomic_write,
@@ -21,7 +21,8 @@ from mobilenetdet.atomic_write import (
 from mobilenetdet.file_names import check_file_name
 from mobilenetdet.folder_lock import folder_lock
 
-# One line of JSON a file that was written: name, size, CRC-32.
+# One line of JSON a file: name, size, CRC-32. A line is there before its file is, so that a kill
+# makes no own file a foreign one; until then an earlier line of that name holds.
 MANIFEST_FILE = ".mobilenetdet"
 
 
@@ -35,9 +36,9 @@ class _Content(NamedTuple):
 class OutputFolder:
     """A folder whose own files are known by a manifest in it.
 
-    A file counts as own while it is as it was written. Only own files are replaced and removed;
-    another file of the same name is refused, and any other file is left alone. One process writes
-    at a time, see `locked`.
+    A file counts as own while it is as it was written, now or before. Only own files are replaced
+    and removed; another file of the same name is refused, and any other file is left alone. One
+    process writes at a time, see `locked`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -101,13 +102,20 @@ class OutputFolder:
     def is_own(self, name: str) -> bool:
         """Returns whether a file was written through this class, and has not changed since."""
         path, written = self.path / name, self._contents.get(name)
-        if written is None or self._link_to(name) or not path.is_file():
+        if not written or self._link_to(name) or not path.is_file():
             return False
-        return written == _content_of(path)
+        return _content_of(path) in written
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """Gives the path of a file to write in the `with` block, and takes it for own afterwards.
+    def writing(self, name: str, *, durable: bool = True) -> Iterator[Path]:
+        """Gives the path of a file to write; it takes its place when the `with` block ends well.
+
+        Args:
+            name: of the file, a path inside the folder.
+            durable: see `atomic_write`.
+
+        Yields:
+            Where to write: a file of this name in a temporary folder.
 
         Raises:
             FileExistsError: see `refuse_foreign`.
@@ -115,10 +123,16 @@ class OutputFolder:
         """
         with self.locked():
             self.refuse_foreign([name])
-            path = self.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield path
-            self._record([name])
+            target = self.path / name
+            with self._staging() as staging:
+                staged = staging / name
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                yield staged
+                self._record({name: staged}, durable=durable)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staged, target)
+            if durable:
+                sync(target.parent)
 
     @contextlib.contextmanager
     def replacing(self, pattern: str) -> Iterator[Path]:
@@ -133,15 +147,9 @@ class OutputFolder:
         Raises:
             FileExistsError: see `refuse_foreign`; no file has changed.
         """
-        with self.locked():
-            remove_leftovers(self.path)
-            staging = temporary_path(self.path / "new")
-            staging.mkdir()
-            try:
-                yield staging
-                self._move_in(staging, pattern)
-            finally:
-                remove_temporary(staging)
+        with self.locked(), self._staging() as staging:
+            yield staging
+            self._move_in(staging, pattern)
 
     def discard(self, names: Iterable[str]) -> None:
         """Removes own files that are no longer true; files of others stay."""
@@ -149,18 +157,42 @@ class OutputFolder:
             for name in filter(self.is_own, names):
                 (self.path / name).unlink()
 
+    def disown(self, names: Iterable[str]) -> None:
+        """Leaves own files to the user: from now on they are replaced only if asked to."""
+        with self.locked():
+            for name in names:
+                self._contents.pop(name, None)
+            self._rewrite_manifest(())
+            if not self._contents:
+                (self.path / MANIFEST_FILE).unlink()
+
+    @contextlib.contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """Makes a temporary folder; errors of the system name the files that go from it here."""
+        remove_leftovers(self.path)
+        staging = temporary_path(self.path / "new")
+        staging.mkdir()
+        try:
+            yield staging
+        except OSError as error:
+            named = Path(os.fsdecode(error.filename or staging))
+            if error.errno and named.is_relative_to(staging):  # a full disk names no file
+                error.filename = str(self.path / named.relative_to(staging))
+            raise
+        finally:
+            remove_temporary(staging)
+
     def _move_in(self, staging: Path, pattern: str) -> None:
         files = sorted(path for path in staging.rglob("*") if path.is_file())
-        names = [path.relative_to(staging).as_posix() for path in files]
-        self.refuse_foreign(names)
-        stale = set(fnmatch.filter(self._contents, pattern)) - set(names)
-        for path, name in zip(files, names, strict=True):
+        new = {path.relative_to(staging).as_posix(): path for path in files}
+        self.refuse_foreign(new)
+        self._record(new)
+        for name, path in new.items():
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, self.path / name)
-        self._record(names)
-        for name in filter(self.is_own, stale):
+        for name in filter(self.is_own, set(fnmatch.filter(self._contents, pattern)) - set(new)):
             (self.path / name).unlink()
-        self._rewrite_manifest()
+        self._rewrite_manifest(new)
         sync(self.path)
 
     def _link_to(self, name: str) -> Path | None:
@@ -172,25 +204,39 @@ class OutputFolder:
         for part in name.split("/"):
             check_file_name(part, f"{self.path}, file {name!r}")
 
-    def _record(self, names: Iterable[str]) -> None:
+    def _record(self, files: Mapping[str, Path], *, durable: bool = True) -> None:
+        """Lists files by their name in the folder, before they go there."""
         # Lines are added, so that a folder of thousands of files is not listed again for each.
-        with (self.path / MANIFEST_FILE).open("a", encoding="utf-8") as file:
-            for name in names:
-                self._contents[name] = _content_of(self.path / name)
-                file.write(json.dumps([name, *self._contents[name]]) + "\n")
+        lines = []
+        for name, path in files.items():
+            content = _content_of(path)
+            self._contents.setdefault(name, []).append(content)
+            lines.append(json.dumps([name, *content]) + "\n")
+        with (self.path / MANIFEST_FILE).open("ab+") as file:
+            if file.tell() and not _ends_a_line(file):  # a full disk has cut it off
+                lines.insert(0, "\n")
+            file.write("".join(lines).encode())
+        if durable:
+            sync(self.path / MANIFEST_FILE)
 
-    def _rewrite_manifest(self) -> None:
+    def _rewrite_manifest(self, settled: Iterable[str]) -> None:
+        """Leaves out files that are gone, and what files that are settled held before."""
         self._contents = {
-            name: content
-            for name, content in self._contents.items()
-            if (self.path / name).is_file()
+            name: contents for name, contents in self._contents.items() if self._is_there(name)
         }
-        lines = [json.dumps([name, *content]) for name, content in self._contents.items()]
+        for name in settled:
+            self._contents[name] = self._contents[name][-1:]
+        lines = [
+            json.dumps([n, *content]) for n, all_ in self._contents.items() for content in all_
+        ]
         with atomic_write(self.path / MANIFEST_FILE) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
-    def _read_manifest(self) -> dict[str, _Content]:
-        contents = {}
+    def _is_there(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def _read_manifest(self) -> dict[str, list[_Content]]:
+        contents: dict[str, list[_Content]] = {}
         path = self.path / MANIFEST_FILE
         lines = (
             path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -203,8 +249,13 @@ class OutputFolder:
             with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
                 name, size, checksum = json.loads(line)
                 self._check(name)
-                contents[name] = _Content(size, checksum)
+                contents.setdefault(name, []).append(_Content(size, checksum))
         return contents
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read() == b"\n"
 
 
 def _content_of(path: Path) -> _Content:

@@ -7,9 +7,15 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from mobilenetdet.cores import num_cores
+
+# Of the input pipeline and of libraries, beside those of the cores.
+_MORE_THREADS = 8
 # The first is the default.
 _BACKENDS = ("tensorflow", "jax")
 
@@ -22,6 +28,7 @@ def import_tensorflow_quietly() -> None:
     imported, and leaves the devices alone.
     """
     _choose_backend()
+    _start_some_threads()
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_set_aside():
@@ -37,6 +44,21 @@ def import_tensorflow_quietly() -> None:
     _settle_keras()
 
 
+def _start_some_threads() -> None:
+    """Starts as many threads as TensorFlow is going to need at least, and ends them.
+
+    Raises:
+        RuntimeError: the system starts no more. TensorFlow would abort the program without a word.
+    """
+    leave = threading.Event()
+    threads = [threading.Thread(target=leave.wait) for _ in range(2 * num_cores() + _MORE_THREADS)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        leave.set()
+
+
 def _choose_backend() -> None:
     """Keeps a keras.json that was made for other programs from choosing the backend.
 
@@ -49,7 +71,8 @@ def _choose_backend() -> None:
                 f"KERAS_BACKEND is {chosen}; this program runs on {' or '.join(_BACKENDS)}"
             )
         return
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    # Without HOME and without a user of that number there is no home; Keras does the same then.
+    folder = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     path = folder / "keras.json"
     try:
         backend = json.loads(path.read_text(encoding="utf-8"))["backend"]
@@ -71,12 +94,19 @@ def _settle_keras() -> None:
             getattr(config, f"set_{name}")(ours)
 
 
+def _anonymous_file() -> BinaryIO:
+    """Opens a file without name, in memory where the system can: /tmp may be full or missing."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("stderr"), "w+b", buffering=0)
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _stderr_set_aside() -> Iterator[None]:
     """Sends file descriptor 2 to a file; an exception brings its content back."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with _anonymous_file() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield

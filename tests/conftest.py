@@ -18,6 +18,7 @@ from mobilenetdet.config.detection import (
 )
 
 pytest_plugins = (
+    "faults.summary",
     "fixtures.backend",
     "fixtures.class_images",
     "fixtures.faults",

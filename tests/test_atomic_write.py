@@ -2,10 +2,16 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
-from mobilenetdet.atomic_write import atomic_write, remove_temporary, temporary_path
+from mobilenetdet.atomic_write import (
+    atomic_write,
+    is_running,
+    remove_temporary,
+    temporary_path,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -91,6 +97,17 @@ def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(
     with atomic_write(tmp_path / "next.txt") as temporary:
         temporary.write_text("whole")
     assert {p.name for p in tmp_path.iterdir()} == {"next.txt", running.name, foreign.name}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_a_process_that_nobody_has_waited_for_is_not_running():
+    """As those that lose their parent in a container without init."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    while is_running(ended.pid):
+        time.sleep(0.01)
+    os.kill(ended.pid, 0)  # it is there for the system
+    ended.wait()
+    assert is_running(os.getpid()) and is_running(1)
 
 
 def test_only_temporary_names_are_removed(tmp_path):

@@ -95,6 +95,17 @@ def test_a_failure_leaves_no_lock_and_no_folder_that_it_made(tmp_path, failure):
     assert names(tmp_path) == ["half", "mine"] and names(tmp_path / "half") == ["result.txt"]
 
 
+def test_a_full_disk_is_named_and_leaves_no_lock(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_write_owner", fail)
+    with pytest.raises(OSError) as error, folder_lock(tmp_path / "out"):
+        pytest.fail("the block must not run")
+    assert error.value.filename == str(tmp_path / "out" / LOCK_FILE)
+    assert names(tmp_path) == []
+
+
 def write_lock(folder, **changes):
     owner = {
         "pid": os.getpid(),

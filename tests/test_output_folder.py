@@ -84,6 +84,62 @@ def test_a_failure_changes_nothing(folder):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("how", ["replacing", "writing"])
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_kill_between_files_makes_no_own_file_foreign(folder, monkeypatch, how, moved):
+    def write_both(text):
+        if how == "replacing":
+            write(folder, ["1.jpg", "2.jpg"], text=text)
+        else:
+            for name in ("1.jpg", "2.jpg"):
+                with OutputFolder(folder).writing(name) as path:
+                    path.write_text(text)
+
+    write_both("older")
+    replace, moves = os.replace, []
+
+    def replace_until_killed(source, target):
+        if os.path.basename(target).endswith(".jpg"):
+            if len(moves) == moved:
+                raise KeyboardInterrupt
+            moves.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace_until_killed)
+        write_both("new")
+    assert [(folder / name).read_text() for name in ("1.jpg", "2.jpg")] == [
+        "new" if moved else "older",
+        "older",
+    ]
+    write_both("newest")
+    assert (folder / "1.jpg").read_text() == (folder / "2.jpg").read_text() == "newest"
+    assert_foreign_files_are_whole(folder)
+
+
+def test_a_line_that_a_full_disk_has_cut_off_does_not_spoil_the_next(folder):
+    write(folder, ["1.jpg"])
+    with (folder / MANIFEST_FILE).open("a") as manifest:
+        manifest.write('["2.jpg", 4')
+    with OutputFolder(folder).writing("3.jpg") as path:
+        path.write_text("ours")
+    assert OutputFolder(folder).is_own("3.jpg") and OutputFolder(folder).is_own("1.jpg")
+
+
+def test_a_failure_names_the_place_that_a_file_was_for(folder):
+    with pytest.raises(OSError) as error, OutputFolder(folder).replacing("*.jpg") as staging:
+        raise OSError(28, "No space left on device", str(staging / "plots/1.jpg"))
+    assert error.value.filename == str(folder / "plots/1.jpg")
+
+
+def test_files_that_are_given_up_are_the_users(folder):
+    write(folder, ["1.jpg", "2.jpg"])
+    OutputFolder(folder).disown(["1.jpg"])
+    assert not OutputFolder(folder).is_own("1.jpg") and OutputFolder(folder).is_own("2.jpg")
+    OutputFolder(folder).disown(["2.jpg"])
+    assert not (folder / MANIFEST_FILE).exists() and (folder / "2.jpg").exists()
+
+
 def test_single_files_are_own_once_they_are_written(folder):
     for text in ("first", "second"):
         with OutputFolder(folder).writing("new/a.txt") as path:

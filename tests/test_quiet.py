@@ -31,6 +31,25 @@ def test_a_foreign_backend_in_the_file_gives_way(
     assert told in capsys.readouterr().err
 
 
+def test_who_has_no_home_needs_none(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as without HOME and a user
+    quiet._choose_backend()
+    assert not os.environ["KERAS_BACKEND"]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs files in memory")
+def test_messages_need_no_folder_for_temporary_files(capfd, monkeypatch):
+    monkeypatch.setattr(quiet.tempfile, "TemporaryFile", lambda: pytest.fail("needs a folder"))
+    with quiet._stderr_set_aside():
+        os.write(2, b"start-up message")
+    with pytest.raises(ValueError), quiet._stderr_set_aside():
+        os.write(2, b"what failed")
+        raise ValueError
+    assert capfd.readouterr().err == "what failed"
+
+
 def test_a_foreign_backend_that_was_asked_for_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(ValueError, match="KERAS_BACKEND is torch; .* runs on tensorflow or jax"):

@@ -22,7 +22,17 @@ _MEMORY = (
     "trained) or data.image_height and data.image_width, or end other programs"
 )
 _INTERRUPTED = "interrupted; given again, the command keeps what is complete and does the rest"
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+# What the system says no to, and what helps.
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full; free some space and give the command again",
+    errno.EFBIG: "the system lets no file grow so large; raise the limit (ulimit -f)",
+    errno.EMFILE: "too many open files; raise the limit (ulimit -n 4096)",
+    errno.ENFILE: "too many open files in the whole system; end other programs",
+    errno.EAGAIN: "the system starts no more threads or processes; end some, or raise the limit "
+    "(ulimit -u)",
+    errno.ENOMEM: _MEMORY.format("as the system says"),
+}
+_REFUSALS[errno.EDQUOT] = _REFUSALS[errno.ENOSPC]
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # Keras writes some of its messages in bold.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -36,6 +46,8 @@ def message_for_user(error: BaseException) -> str | None:
     TensorFlow's and OpenCV's errors go by their names: neither need be loaded.
     """
     name = type(error).__name__
+    if (refusal := _refusal_in(error)) is not None:
+        return refusal
     if isinstance(error, MemoryError) or name == "ResourceExhaustedError" or _is_jax_oom(error):
         return _MEMORY.format(_first_line(error) or "as the system says")
     if (name, type(error).__module__) == ("error", "cv2"):
@@ -64,12 +76,31 @@ def tell(error: BaseException, command: str) -> int:
     if (message := message_for_user(error)) is not None:
         print(printable(f"error: {_COLOURS.sub('', message)}"), file=sys.stderr)
         return 2
-    log = _write_log(error, command)
+    try:
+        details = f"{_write_log(error, command)} has the details"
+    except OSError as failure:
+        details = f"Its details could not be written ({failure}); {TRACEBACK}=1 prints them"
     what = _COLOURS.sub("", _first_line(error))
     told = f"error: {type(error).__name__}: {what}; this is a fault of mobilenetdet. "
-    told += f"{log} has the details: please report them {_where_to_report()}"
+    told += f"{details}: please report them {_where_to_report()}"
     print(printable(told), file=sys.stderr)
     return 1
+
+
+def _refusal_in(error: BaseException) -> str | None:
+    """Finds what the system said no to where libraries have put it into words of their own."""
+    text = str(error)
+    if isinstance(error, RuntimeError) and "start new thread" in text:
+        return _REFUSALS[errno.EAGAIN]
+    if isinstance(error, RuntimeError) and "random_device" in text:  # C++ cannot open /dev/urandom
+        return _REFUSALS[errno.EMFILE]
+    if isinstance(error, OSError) or not type(error).__module__.startswith("tensorflow"):
+        return None
+    for code, told in _REFUSALS.items():
+        if (said := os.strerror(code)) in text:
+            before = _WRAPPING.sub("", text).partition(said)[0].strip(" ;:\n")
+            return f"{before}: {told}" if before else told
+    return None
 
 
 def _message_of_system(error: OSError) -> str:
@@ -82,8 +113,8 @@ def _message_of_system(error: OSError) -> str:
         named = re.search(r"name = '([^']*)'", text)
         file = file or (named.group(1) if named else None)
     where = f"{os.fsdecode(file)}: " if isinstance(file, (str, bytes, os.PathLike)) else ""
-    if code in _FULL:
-        return f"{where}the disk is full; free some space and give the command again"
+    if code in _REFUSALS and not (code == errno.EAGAIN and where):  # of a file, it means a pipe
+        return f"{where}{_REFUSALS[code]}"
     if code in _FORBIDDEN:
         return f"{where}{os.strerror(code).lower()}; change the permissions, or name another place"
     return f"{where}{error.strerror.lower()}" if where and error.strerror else text

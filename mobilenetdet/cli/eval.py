@@ -165,4 +165,4 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
         )
     with folder.writing(ANALYSIS_FILE) as figures:
         write_json(figures, analysis.to_json(frame_ids))
-    return path
+    return folder.path / REPORT_FILE

@@ -74,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.frames_seen is not None:
         _write_frames_seen(options.frames_seen, options)
     if pictures:
-        with folder.writing(path.name):
-            write_image(path, montage(pictures, columns=options.columns))
+        with folder.writing(path.name) as staged:
+            write_image(staged, montage(pictures, columns=options.columns))
         console.print(f"montage of {len(pictures)} frames: {path}", highlight=False, soft_wrap=True)
     return 0
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.findings import count_named, report_findings
@@ -30,6 +30,8 @@ _MAX_REPORTED_FRAMES = 20
 _LISTS = ("trainval", "train", "val")
 # Stands beside the lists and holds their hashes.
 _RECORD_NAME = "kitti_split.json"
+# In it, while the lists are being written: the hashes that they will have.
+_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -95,29 +97,36 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
     """Writes the lists, and their hashes, so that a later call recognises them as its own."""
     record = layout.image_set_path("train").with_name(_RECORD_NAME)
     own = _read_hashes(record)
+    unfinished = own.pop(_UNFINISHED, {})
     hashes = {name: _hash(getattr(split, name)) for name in _LISTS}
+    known = {}
     for name in _LISTS:
         path = layout.image_set_path(name)
-        if path.exists() and not overwrite:
+        if path.exists():
             present = _hash(path.read_text(encoding="utf-8", errors="replace").split())
-            if present not in (own.get(name), hashes[name]):
+            if present in (own.get(name), unfinished.get(name), hashes[name]):
+                known[name] = present
+            elif not overwrite:
                 raise FileExistsError(
                     f"{path} was not written by this command, or edited since; move it away, or "
                     "replace it with --overwrite"
                 )
+    # Before and after: a list is known whenever the writing of the three is broken off.
+    write_json(record, known | {_UNFINISHED: hashes})
     for name in _LISTS:
         layout.write_image_set(name, getattr(split, name))
         print(f"{layout.image_set_path(name)}: {len(getattr(split, name)):,} frames")
-    # Last: after an interruption each list is known by the old hash, or by the same command's.
     write_json(record, hashes)
 
 
-def _read_hashes(path: Path) -> dict[str, str]:
+def _read_hashes(path: Path) -> dict[str, Any]:
     try:
         hashes = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return hashes if isinstance(hashes, dict) else {}
+    if not isinstance(hashes, dict) or not isinstance(hashes.get(_UNFINISHED, {}), dict):
+        return {}
+    return hashes
 
 
 def _hash(frame_ids: Sequence[str]) -> str:

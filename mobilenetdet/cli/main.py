@@ -25,6 +25,8 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         command: one of `COMMANDS`.
         argv: its arguments; None for those of the program, which then ends as a whole.
     """
+    if argv is None:
+        _open_missing_streams()
     try:
         # Not at the top: each command imports what it needs, when it needs it.
         module = importlib.import_module(f"mobilenetdet.cli.{command}")
@@ -39,10 +41,43 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (Exception, KeyboardInterrupt) as error:
+        _name_standard_output(error)
         code = tell(error, command)
         if argv is None and "tensorflow" in sys.modules:
             _leave_at_once(code)
         sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Opens what a caller has closed (`>&-`), and throws away what goes there.
+
+    The next file to be opened would take the place of standard output or error, and what libraries
+    print would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))
+
+
+def _name_standard_output(error: BaseException) -> None:
+    """Names standard output where it is what cannot be written to, and gives it up."""
+    nameless = isinstance(error, OSError) and error.errno and not error.filename
+    try:
+        if nameless:  # what could not be written is gone, and another try tells
+            sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError as failure:
+        if nameless and error.errno == failure.errno:
+            error.filename = "standard output"
+        # Python would try once more at its end, complain, and end with another code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave_at_once(code: int) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file
+from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
 from mobilenetdet.text_file import read_json
 
+_NAMES = (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE)
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
 _OPTIMIZER = "optimizer"
 
@@ -56,19 +58,24 @@ def pack_run(
         )
     metrics = _read_metrics(run)
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
-    _refuse_existing(run, output_dir, overwrite=overwrite)
-    about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
-    card = _card(config, metrics, **about)
-    with folder_lock(output_dir):
-        halve_weights(weights, output_dir / BEST_WEIGHTS)
-        with atomic_write(output_dir / CONFIG_FILE) as temporary:
-            temporary.write_text(to_json(_packed_config(config)))
-        with atomic_write(output_dir / CARD_FILE) as temporary:
-            temporary.write_text(card)
-        if seen is not None:
-            write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
-        elif overwrite:  # that of other weights would be a lie
+    if output_dir.resolve() == run.path.resolve():
+        raise FileExistsError(
+            f"{output_dir} is the run itself, whose weights would be lost; name another folder "
+            "with --output_dir"
+        )
+    card = _card(config, metrics, data=f"{data} {_describe_seen(seen)}", licence=licence)
+    with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
+        _refuse_existing(folder, overwrite=overwrite)
+        with folder.replacing(FRAMES_SEEN_FILE) as staging:
+            halve_weights(weights, staging / BEST_WEIGHTS)
+            (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)), encoding="utf-8")
+            (staging / CARD_FILE).write_text(card, encoding="utf-8")
+            if seen is not None:
+                write_frames_seen(staging / FRAMES_SEEN_FILE, seen)
+        if seen is None and overwrite:  # that of other weights would be a lie
             (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
+        # Only what a packing that was killed has left is replaced without being asked to.
+        folder.disown(_NAMES)
     return output_dir / CARD_FILE
 
 
@@ -83,16 +90,11 @@ def _read_metrics(run: RunDir) -> dict[str, Any]:
         raise ValueError(f"{run.metrics_file}: {error}; {remedy}") from None
 
 
-def _refuse_existing(run: RunDir, output_dir: Path, *, overwrite: bool) -> None:
-    if output_dir.resolve() == run.path.resolve():
-        raise FileExistsError(
-            f"{output_dir} is the run itself, whose weights would be lost; name another folder "
-            "with --output_dir"
-        )
-    for name in (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE):
-        if (output_dir / name).exists() and not overwrite:
+def _refuse_existing(folder: OutputFolder, *, overwrite: bool) -> None:
+    for name in _NAMES:
+        if (folder.path / name).exists() and not overwrite and not folder.is_own(name):
             raise FileExistsError(
-                f"{output_dir / name} is there; name another folder with --output_dir, or replace "
+                f"{folder.path / name} is there; name another folder with --output_dir, or replace "
                 "it with --overwrite"
             )
 
@@ -124,11 +126,8 @@ def halve_weights(source: Path, target: Path) -> None:
             damaged.
     """
     check_weight_file(source)
-    with (
-        atomic_write(target) as temporary,
-        h5py.File(source) as old,
-        h5py.File(temporary, "w") as new,
-    ):
+    file = io.BytesIO()  # not the disk, see `weights_to_bytes`
+    with h5py.File(source) as old, h5py.File(file, "w") as new:
         new.attrs.update(old.attrs)
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -142,6 +141,8 @@ def halve_weights(source: Path, target: Path) -> None:
             copied.attrs.update(item.attrs)
 
         old.visititems(copy)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(file.getvalue())
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _ENCODINGS:
-        raise ValueError(f"{path}: cannot write {path.suffix!r}; use .png or .jpg")
+        raise ValueError(f"{path.name}: cannot write {path.suffix!r}; use .png or .jpg")
     with atomic_write(path, durable=False) as temporary:  # pictures can be drawn again
         temporary.write_bytes(_encode(image_rgb, suffix))
 

@@ -213,4 +213,4 @@ def write_evaluation(
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)
     folder.discard([REPORT_FILE, ANALYSIS_FILE])
-    return path
+    return folder.path / METRICS_FILE

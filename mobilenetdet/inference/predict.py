@@ -100,11 +100,11 @@ class PredictionWriter:
         """
         if "overlay" in self.formats:
             overlay = draw_detections(picture.image, found.above(self.draw_score))
-            with self.folder.writing(f"overlays/{picture.name}.jpg") as path:
+            with self.folder.writing(f"overlays/{picture.name}.jpg", durable=False) as path:
                 write_image(path, overlay)
         kept = found.above(self.file_score)
         if "kitti" in self.formats:
-            with self.folder.writing(f"kitti/{picture.name}.txt") as path:
+            with self.folder.writing(f"kitti/{picture.name}.txt", durable=False) as path:
                 write_objects(path, kept.to_kitti())
         if "json" in self.formats:
             self.entries.append(_to_json(picture, kept))
@@ -118,7 +118,7 @@ class PredictionWriter:
 
     def _write_json(self, *, durable: bool) -> None:
         start = time.monotonic()
-        with self.folder.writing(_JSON_FILE) as path:
+        with self.folder.writing(_JSON_FILE, durable=durable) as path:
             write_json(path, self.entries, indent=1, durable=durable)
         end = time.monotonic()
         self._next_write = end + _PAUSE * (end - start)

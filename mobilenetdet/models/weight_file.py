@@ -1,4 +1,4 @@
-"""Reading Keras weight files, the old `.h5` and Keras 3's `.weights.h5`, by layer name."""
+"""Keras weight files: the old `.h5` and Keras 3's `.weights.h5`, read by layer name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 # Arrays of each layer, in the order of its variables.
@@ -48,6 +49,7 @@ def read_weight_file(path: str | Path) -> StoredLayers:
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
     refuse_other_formats(path)
+    path.open("rb").close()  # what the system refuses is no damage
     try:
         with _open(path) as file:
             _refuse_unsafe(file, path.stat().st_size)
@@ -68,11 +70,30 @@ def check_weight_file(path: Path) -> None:
             take far more memory than the file.
     """
     refuse_other_formats(path)
+    path.open("rb").close()  # what the system refuses is no damage
     try:
         with _open(path) as file:
             _refuse_unsafe(file, path.stat().st_size)
     except Exception as error:
         raise _not_a_weight_file(path, str(error)) from None
+
+
+class _MemoryFile(io.BytesIO):
+    """A file in memory that has the name which Keras asks for."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def weights_to_bytes(model: keras.Model) -> bytes:
+    """Returns what a weight file of a model holds.
+
+    HDF5 writes to memory, not to the disk: where that is full, it goes on trying while it closes
+    its objects, and ends the program with a segmentation fault.
+    """
+    file = _MemoryFile()
+    model.save_weights(file)
+    return file.getvalue()
 
 
 def refuse_other_formats(path: Path) -> None:

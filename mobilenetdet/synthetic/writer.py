@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -195,6 +196,17 @@ def _each(write: Callable[[int], None], indices: list[int], num_workers: int | N
 
 
 def _start_worker() -> None:
-    """Ignores Ctrl-C, which the parent handles, and uses one thread."""
+    """Ignores Ctrl-C, which the parent handles, uses one thread, and ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent ends, however that is.
+
+    A worker waits for work on a pipe that the other workers hold open, too: by itself it would
+    wait for ever, and keep the standard output of the command open.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.atomic_write import atomic_write, remove_temporary, sync, temporary_path
-from mobilenetdet.models.weight_file import check_weight_file, refuse_inflated
+from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.models.weight_file import check_weight_file, refuse_inflated, weights_to_bytes
 from mobilenetdet.models.weights import (
     first_non_finite,
     named_weights,
@@ -126,17 +125,11 @@ class RunState:
         Raises:
             ValueError: a weight is NaN or infinite; nothing is written.
         """
-        # A folder, since Keras wants the name of its file to end as it does.
-        temporary = temporary_path(self.run_dir / name)
-        temporary.mkdir()
-        try:
-            with self.ema.applied(), _optimizer_aside(self.model):
-                self._refuse_non_finite()
-                self.model.save_weights(temporary / name)
-            sync(temporary / name)
-            os.replace(temporary / name, self.run_dir / name)
-        finally:
-            remove_temporary(temporary)
+        with self.ema.applied(), _optimizer_aside(self.model):
+            self._refuse_non_finite()
+            content = weights_to_bytes(self.model)
+        with atomic_write(self.run_dir / name) as temporary:
+            temporary.write_bytes(content)
 
     def load_weights(self, name: str) -> None:
         """Loads weights that `save_weights` wrote, for measuring; the state stays on disk.
@@ -214,6 +207,7 @@ def read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         ValueError: the file is damaged, or no state.
     """
+    path.open("rb").close()  # what the system refuses is no damage
     try:
         with zipfile.ZipFile(path) as archive:
             refuse_inflated(archive, path)

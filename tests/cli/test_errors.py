@@ -54,11 +54,39 @@ def test_opencv_says_what_it_could_not_do():
         (errno.EDQUOT, "out/a.txt: the disk is full; free some space"),
         (errno.EACCES, "out/a.txt: permission denied; change the permissions"),
         (errno.EROFS, "out/a.txt: read-only file system; change"),
+        (errno.EFBIG, "out/a.txt: the system lets no file grow so large; raise the limit"),
+        (errno.EMFILE, "out/a.txt: too many open files; raise the limit"),
+        (errno.EAGAIN, "out/a.txt: resource temporarily unavailable"),
         (errno.ENAMETOOLONG, "out/a.txt: file name too long"),
     ],
 )
 def test_the_systems_errors_name_the_file_first(number, words):
     assert message_for_user(OSError(number, os.strerror(number), "out/a.txt")).startswith(words)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)),
+    ],
+)
+def test_want_of_threads_is_no_fault_of_the_program(error):
+    assert message_for_user(error).startswith("the system starts no more threads or processes")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{function_node f}} k/a; Too many open files [Op:X]", "k/a: too many open files; raise"),
+        ("runs/events.out; No space left on device", "runs/events.out: the disk is full; free"),
+        ("Failed to write; File too large", "Failed to write: the system lets no file grow"),
+    ],
+)
+def test_what_the_system_refuses_tensorflow_is_told_as_such(text, message):
+    error = named("ResourceExhaustedError", text)
+    type(error).__module__ = "tensorflow.python.framework.errors_impl"
+    assert message_for_user(error).startswith(message)
 
 
 def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
@@ -137,6 +165,13 @@ def test_a_fault_of_the_program_goes_to_a_file_and_one_line(tmp_path, monkeypatc
     assert re.search(rf"fault of mobilenetdet. {log} has the details: please report", told)
     text = log.read_text()
     assert "'--some', 'option'" in text and "numpy " in text and type(error).__name__ in text
+
+
+def test_a_fault_is_told_where_no_file_can_be_written(monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    assert tell(KeyError("x"), "train") == 1
+    told = capsys.readouterr().err
+    assert "details could not be written (" in told and "MOBILENETDET_TRACEBACK=1 prints" in told
 
 
 @pytest.mark.parametrize(("error", "code"), [(ValueError("bad"), 2), (KeyError("x"), 1)])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobilenetdet.cli.kitti_split import main
+from mobilenetdet.kitti.layout import KittiLayout
 
 TOOL = Path(__file__).resolve().parents[2] / "tools/kitti_split.py"
 
@@ -34,6 +35,28 @@ def test_random_split_is_written_and_reported(root, capsys):
     assert "9 frames with image and label" in output
     assert "000009: no label" in output
     assert "neighbouring frames" in output
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_call_that_was_broken_off_is_in_nobodys_way(root, monkeypatch, written):
+    """Whatever split comes next: the lists that it left are known for its own."""
+    main(["--kitti_root", str(root)])
+    for seed in ("1", "2"):
+        lists = []
+
+        def write_until_killed(layout, name, ids, lists=lists):
+            if len(lists) == written:
+                raise KeyboardInterrupt
+            lists.append(name)
+            layout.image_set_path(name).write_text("\n".join(ids) + "\n")
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(KittiLayout, "write_image_set", write_until_killed)
+            main(["--kitti_root", str(root), "--seed", seed])
+    assert main(["--kitti_root", str(root), "--seed", "3"]) == 0
+    (root / "ImageSets/val.txt").write_text("000001\n")
+    with pytest.raises(FileExistsError, match="val.txt was not written by this command"):
+        main(["--kitti_root", str(root), "--seed", "4"])
 
 
 def test_fewer_training_frames_are_among_more(root):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,14 @@ def test_tool_renders_in_parallel(tmp_path):
     command = [sys.executable, *COMMAND, *arguments(tmp_path, num_frames=3, num_workers=2)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert len(list((tmp_path / "training/label_2").iterdir())) == 3
+
+
+def test_the_processes_end_with_their_parent(tmp_path):
+    """As long as one lives, the standard output that it has from the parent stays open."""
+    command = [sys.executable, *COMMAND, *arguments(tmp_path, num_frames=500, num_workers=2)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob("training/label_2/*.txt")) and time.monotonic() < end:
+            time.sleep(0.05)
+        parent.kill()
+        parent.communicate(timeout=10)

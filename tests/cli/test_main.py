@@ -76,6 +76,27 @@ def test_an_error_ends_the_program_whatever_still_runs(error, code, message):
     assert done.returncode == code and done.stdout == "begun\n" and message in done.stderr
 
 
+def run_tool(command, folder):
+    shell = f"{sys.executable} -m mobilenetdet {command}"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    return subprocess.run(
+        shell, shell=True, env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_that_is_full_is_named(tmp_path):
+    done = run_tool("kitti_split --help > /dev/full", tmp_path)
+    message = "error: standard output: the disk is full; free some space and give the command again"
+    assert (done.returncode, done.stderr) == (2, f"{message}\n")
+
+
+def test_streams_that_are_closed_are_no_error(tmp_path):
+    """Nor does the next file that is opened take their place."""
+    assert run_tool("kitti_split --kitti_root none <&- >&- 2>&-", tmp_path).returncode == 2
+    assert run_tool("kitti_split --help >&-", tmp_path).returncode == 0
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     read, write = os.pipe()
     os.close(read)

@@ -1,6 +1,7 @@
 """What is packed is a run that detects the same."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,24 @@ def test_the_output_follows_the_run_and_nothing_is_lost(run_dir: Path, tmp_path:
         with pytest.raises(FileExistsError, match="is the run itself"):
             main([*options, "--output_dir", str(run), *overwrite])
     assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_packing_that_was_killed_is_done_again(run_dir: Path, tmp_path: Path, monkeypatch):
+    options = ["--run_dir", str(run_dir), "--data", "frames", "--output_dir", str(tmp_path / "out")]
+    replace = os.replace
+
+    def replace_one(source, target):
+        replace(source, target)
+        if Path(target).name == "best.weights.h5" and Path(target).parent.name == "out":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace_one)
+        main(options)
+    assert (tmp_path / "out/best.weights.h5").exists()
+    assert main(options) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"README.md", "best.weights.h5", "config.json"}
 
 
 def test_the_weights_that_ship_are_not_replaced(run_dir: Path):

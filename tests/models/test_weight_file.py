@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.models.weight_file import read_weight_file
+from mobilenetdet.models.weight_file import read_weight_file, weights_to_bytes
 
 
 @pytest.fixture
@@ -63,6 +65,28 @@ def test_a_file_cut_short(tmp_path, model, suffix):
         part.write_bytes(content[: int(share * len(content))])
         with pytest.raises(ValueError, match=r"part.*is not a Keras .*downloaded or copied"):
             read_weight_file(part)
+
+
+def test_a_file_made_in_memory_is_that_of_keras(tmp_path, model):
+    model.save_weights(tmp_path / "disk.weights.h5")
+    (tmp_path / "memory.weights.h5").write_bytes(weights_to_bytes(model))
+    names = ("disk.weights.h5", "memory.weights.h5")
+    one, other = (read_weight_file(tmp_path / name) for name in names)
+    assert one.keys() == other.keys()
+    for name in one:
+        for array, again in zip(one[name], other[name], strict=True):
+            np.testing.assert_array_equal(array, again)
+    model.load_weights(tmp_path / "memory.weights.h5")
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path, model, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    model.save_weights(tmp_path / "run.weights.h5")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError, match=r"run\.weights\.h5"):
+        read_weight_file(tmp_path / "run.weights.h5")
 
 
 def test_a_folder(tmp_path):
