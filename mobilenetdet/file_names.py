@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mobilenetdet.terminal_text import is_control
+
 # File systems allow 255 bytes; what is written adds an ending, and may be written twice.
 MAX_BYTES = 200
 
@@ -54,7 +56,7 @@ def _fault(name: str) -> str:
         return "begins with a dot"
     if any(mark in name for mark in "/\\"):
         return "holds a separator of folders"
-    if any(ord(mark) < 32 or ord(mark) == 127 for mark in name):
+    if any(map(is_control, name)):
         return "holds a control character"
     if len(name.encode(errors="surrogateescape")) > MAX_BYTES:
         return f"is longer than {MAX_BYTES} bytes"

@@ -22,6 +22,18 @@ def count_named(names: Sequence[str], total: int, what: str) -> str:
     return f"{len(names):,} of {total:,} {what}: {', '.join(names[:_MAX_NAMED])}"
 
 
+def refuse_findings(findings: Sequence[str]) -> None:
+    """Refuses to go on if there is a finding.
+
+    Raises:
+        ValueError: there is one; names all of them.
+    """
+    if findings:
+        raise ValueError(
+            "with --strict nothing is done while there are warnings:\n  " + "\n  ".join(findings)
+        )
+
+
 def report_findings(
     findings: Sequence[str], *, strict: bool, emit: Callable[[str], None] = print
 ) -> None:
@@ -35,9 +47,7 @@ def report_findings(
     Raises:
         ValueError: there is one, and `strict`; names all of them.
     """
-    if strict and findings:
-        raise ValueError(
-            "with --strict nothing is done while there are warnings:\n  " + "\n  ".join(findings)
-        )
+    if strict:
+        refuse_findings(findings)
     for finding in findings:
         emit(f"warning: {finding}")

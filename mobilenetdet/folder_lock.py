@@ -26,6 +26,7 @@ except ImportError:  # Windows
 
 LOCK_FILE = ".mobilenetdet.lock"
 _POLL_SECONDS = 0.5
+_MAX_PID = 2**31
 # Names the boot of a kernel: containers on one machine have hosts of their own, and share it.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -198,7 +199,9 @@ def _read_owner(descriptor: int) -> Owner | None:
     try:
         owner = Owner(**json.loads(os.read(descriptor, 4096)))
         str(owner)  # with a time that is none it is damaged, too
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if type(owner.pid) is not int or not 0 < owner.pid < _MAX_PID:
         return None
     return owner
 

@@ -89,6 +89,7 @@ def evaluate(
     split: str | None = None,
     *,
     progress: Callable[[int], None] | None = None,
+    strict: bool = False,
 ) -> AveragePrecision:
     """Measures KITTI's official 2D average precision of a detector.
 
@@ -97,19 +98,24 @@ def evaluate(
         records_dir: folder of the TFRecords; by default where the run had them.
         split: such as "val"; by default the run's validation split.
         progress: called with the number of frames that are done.
+        strict: makes an error of the warning, before anything is detected.
 
     A `UserWarning` counts the frames that the weights were trained on.
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
-        ValueError: the records are not as they were written.
+        ValueError: the records are not as they were written; or frames were trained on, and
+            `strict`.
     """
-    from mobilenetdet.evaluation.evaluate import evaluate_split
+    from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
+    from mobilenetdet.findings import refuse_findings
 
-    evaluation = evaluate_split(model, records_dir, split, progress=progress)
-    for line in evaluation.seen.findings():
+    findings = check_split(model, records_dir, split).findings()
+    if strict:
+        refuse_findings(findings)
+    for line in findings:
         warnings.warn(line, stacklevel=2)
-    return evaluation.ap
+    return evaluate_split(model, records_dir, split, progress=progress).ap
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     verbose: int = 1,
+    strict: bool = False,
 ) -> TrainedRun:
     """Trains a detector, or goes on with a run that was interrupted.
 
@@ -143,13 +150,14 @@ def train(
         run_dir: where everything goes; by default runs/PRESET.
         overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        strict: makes errors of the warnings, before the first epoch.
 
     Raises:
         FileExistsError: the run directory has files of others in the way, or another process is
             writing there.
         FileNotFoundError: there are no records; names the command.
-        ValueError: no such preset or setting, or the directory holds a run with other settings
-            that its weights depend on.
+        ValueError: no such preset or setting, the directory holds a run with other settings that
+            its weights depend on, or there is a warning, and `strict`.
     """
     _start_quietly()
     from mobilenetdet.config.presets import make_preset
@@ -162,7 +170,7 @@ def train(
         raise ValueError("train with a whole config needs run_dir, where the run goes")
     if overrides:
         config = with_changes(config, overrides)
-    evaluation = run_training(config, Path(run_dir), verbose=verbose)
+    evaluation = run_training(config, Path(run_dir), verbose=verbose, strict=strict)
     return TrainedRun(Path(run_dir), evaluation.ap)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from mobilenetdet.atomic_write import (
@@ -65,6 +65,14 @@ class OutputFolder:
                 self._contents = self._read_manifest()
             yield self
 
+    @classmethod
+    def of_run(cls, path: str | os.PathLike[str]) -> OutputFolder:
+        """Describes a folder in a run that is for nothing else, so that files in it are replaced.
+
+        Unless it is a link: where that leads, files may be of others.
+        """
+        return cls(path, overwrite=not os.path.islink(path))
+
     def refuse_foreign(self, names: Iterable[str]) -> None:
         """Checks that files may be written; call it before long work.
 
@@ -72,12 +80,18 @@ class OutputFolder:
             names: paths inside the folder.
 
         Raises:
-            FileExistsError: one is there and not an own one; names it and the remedy.
+            FileExistsError: one is there and not an own one, or in a folder that is a link to
+                another; names it and the remedy.
             ValueError: a name leads out of the folder, or to a hidden file.
         """
         for name in names:
             self._check(name)
             path = self.path / name
+            if link := self._link_to(name):
+                raise FileExistsError(
+                    f"{link} is a link to another folder, in which nothing is written; remove it, "
+                    "or name another folder with --output_dir"
+                )
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
                     f"{path} is there, and not as this program has written it; move it away, name "
@@ -87,7 +101,9 @@ class OutputFolder:
     def is_own(self, name: str) -> bool:
         """Returns whether a file was written through this class, and has not changed since."""
         path, written = self.path / name, self._contents.get(name)
-        return written is not None and path.is_file() and written == _content_of(path)
+        if written is None or self._link_to(name) or not path.is_file():
+            return False
+        return written == _content_of(path)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -147,6 +163,11 @@ class OutputFolder:
         self._rewrite_manifest()
         sync(self.path)
 
+    def _link_to(self, name: str) -> Path | None:
+        """Returns the folder on the way to a file that is a link, if there is one."""
+        *parents, _ = PurePosixPath(name).parents
+        return next((self.path / each for each in parents if (self.path / each).is_symlink()), None)
+
     def _check(self, name: str) -> None:
         for part in name.split("/"):
             check_file_name(part, f"{self.path}, file {name!r}")
@@ -179,7 +200,7 @@ class OutputFolder:
         for line in lines:
             # A line that was cut off by a power cut names no file: that one counts as another's.
             # Neither does one with a path out of the folder, whose file would be removed.
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
+            with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
                 name, size, checksum = json.loads(line)
                 self._check(name)
                 contents[name] = _Content(size, checksum)

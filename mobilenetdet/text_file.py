@@ -24,6 +24,8 @@ def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
         FileNotFoundError: there is none.
         ValueError: it is in another encoding, or no text; names file, line and byte.
     """
+    if not Path(path).is_file() and Path(path).exists():  # a device would never end
+        raise ValueError(f"{path} is no regular file; is this a {what}?")
     content = Path(path).read_bytes()
     if content.startswith(_UTF16) or _alternates_with_zeros(content):
         raise ValueError(f"{path}: the text is in UTF-16; save it as UTF-8")
@@ -49,9 +51,10 @@ def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
         FileNotFoundError: there is none.
         ValueError: it is no JSON; names file and place, and the remedy.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits; 1,000 brackets
         raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
 
 

@@ -20,6 +20,7 @@ from mobilenetdet.config.detection import (
 pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
+    "fixtures.faults",
     "fixtures.own_classes",
     "fixtures.red_finder",
     "fixtures.scenes",
@@ -106,3 +107,16 @@ def small_config(small_kitti: Path) -> DetectionConfig:
         train=TrainConfig(epochs=2, batch_size=4, warmup_epochs=0.5, eval_every=1),
         eval=EvalConfig(num_overlays=2),
     )
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Says how many inputs fuzzing has tried."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    counts = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "inputs" and report.when == "call"
+    ]
+    if counts:
+        terminalreporter.write_line(f"fuzzing: {sum(counts):,} inputs to {len(counts)} parsers")

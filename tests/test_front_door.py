@@ -86,6 +86,15 @@ def test_frames_that_were_trained_on_are_warned_of(trained: md.TrainedRun, small
         md.evaluate(trained.load(), small_kitti / "tfrecord", split="train")
 
 
+def test_warnings_are_errors_on_request(trained, small_kitti, small_config, tmp_path):
+    with pytest.raises(ValueError, match="8 of 8 train frames were trained on"):
+        md.evaluate(trained.load(), small_kitti / "tfrecord", split="train", strict=True)
+    many = {"train.batch_size": 9}
+    with pytest.raises(ValueError, match="batch_size is 9, and the split train has 8 frames"):
+        md.train(small_config, run_dir=tmp_path / "run", overrides=many, strict=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_settings_change_on_loading(trained: md.TrainedRun):
     model = md.load(trained.dir, overrides={"postprocess.max_detections": 3})
     assert len(model.detect(np.full((64, 192, 3), 100, np.uint8))) <= 3
@@ -127,7 +136,7 @@ def test_a_preset_has_a_place_of_its_own(monkeypatch, tmp_path: Path):
 
     asked = {}
 
-    def note(config, run_dir, *, verbose):
+    def note(config, run_dir, *, verbose, strict):
         asked.update(config=config, run_dir=run_dir)
         raise KeyboardInterrupt
 

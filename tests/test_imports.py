@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
     "cores",
+    "terminal_text",
     "quiet",
     "atomic_write",
     "folder_lock",
@@ -41,6 +42,7 @@ FLOORS = (
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
     "cores": set(),
+    "terminal_text": set(),
     "atomic_write": set(),
     "folder_lock": set(),
     "file_names": set(),

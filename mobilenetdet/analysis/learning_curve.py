@@ -61,7 +61,11 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
     config, path = run.read_config(), run.metrics_file
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; mobilenetdet eval --run_dir makes it")
-    ap = AveragePrecision.from_dict(read_json(path, "measure the run again"))
+    remedy = "measure the run again"
+    try:
+        ap = AveragePrecision.from_dict(read_json(path, remedy))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {remedy}") from None
     aps = {name: of_class.moderate.r40 for name, of_class in ap.items()}
     records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)
     return read_manifest(records).num_frames, aps

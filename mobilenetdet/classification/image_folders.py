@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from mobilenetdet.file_names import check_file_name
 from mobilenetdet.inference.sources import IMAGE_SUFFIXES
 from mobilenetdet.text_file import read_text
 
@@ -79,6 +81,8 @@ def find_images(root: Path, split: str, *, class_list: Path | None = None) -> li
     if not found:
         raise FileNotFoundError(f"{place} holds no class folder with images")
     _refuse_others(found)
+    for name in dict.fromkeys(source.class_name for source in found):
+        check_file_name(name, str(place), "name of a class")
     return found
 
 
@@ -122,6 +126,8 @@ def _walk_folder(folder: os.DirEntry[str]) -> Iterator[ImageSource]:
 
 def _file_source(entry: os.DirEntry[str], class_name: str) -> ImageSource:
     state = entry.stat()
+    if not stat.S_ISREG(state.st_mode):  # a device would never end
+        raise ValueError(f"{entry.path} is no regular file; move it away")
     return ImageSource(entry.path, entry.name, class_name, 0, state.st_size, state.st_mtime_ns)
 
 

@@ -20,7 +20,12 @@ from mobilenetdet.data.epoch_order import (
     shuffled_records,
     untuned,
 )
-from mobilenetdet.records.shards import manifest_path, read_manifest, shard_paths
+from mobilenetdet.records.shards import (
+    count_frames,
+    manifest_path,
+    read_manifest,
+    shard_paths,
+)
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
 
 _CONVERTER = "imagenet_convert"
@@ -209,8 +214,8 @@ def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[list[Path], in
         if paths := _tutorial_shards(folder, split):
             return paths, sum(map(count_records, paths))
     split = splits[0]
-    paths = shard_paths(folder, split, converter=_CONVERTER)
-    return paths, read_manifest(manifest_path(folder, split, partial=False)).num_frames
+    num_records = count_frames(folder, split, converter=_CONVERTER)
+    return shard_paths(folder, split, converter=_CONVERTER), num_records
 
 
 def _fingerprint(folder: Path) -> str:

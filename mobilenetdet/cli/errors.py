@@ -13,14 +13,19 @@ import time
 import traceback
 from pathlib import Path
 
+from mobilenetdet.terminal_text import printable
+
 # Environment variable that asks for tracebacks.
 TRACEBACK = "MOBILENETDET_TRACEBACK"
 _MEMORY = (
     "there is not enough memory ({}); lower train.batch_size (eval.batch_size where nothing is "
     "trained) or data.image_height and data.image_width, or end other programs"
 )
+_INTERRUPTED = "interrupted; given again, the command keeps what is complete and does the rest"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+# Keras writes some of its messages in bold.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # What TensorFlow puts around the words of an error.
 _WRAPPING = re.compile(r"\{\{[^}]*\}\}\s*|\s*\[Op:[^\]]*\].*|\s*\[\[\{\{.*", re.DOTALL)
 
@@ -54,17 +59,16 @@ def tell(error: BaseException, command: str) -> int:
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        print("\ninterrupted; the same command goes on where it can", file=sys.stderr)
+        print(f"\n{_INTERRUPTED}", file=sys.stderr)
         return 130
     if (message := message_for_user(error)) is not None:
-        print(f"error: {message}", file=sys.stderr)
+        print(printable(f"error: {_COLOURS.sub('', message)}"), file=sys.stderr)
         return 2
     log = _write_log(error, command)
-    print(
-        f"error: {type(error).__name__}: {_first_line(error)}; this is a fault of mobilenetdet. "
-        f"{log} has the details: please report them {_where_to_report()}",
-        file=sys.stderr,
-    )
+    what = _COLOURS.sub("", _first_line(error))
+    told = f"error: {type(error).__name__}: {what}; this is a fault of mobilenetdet. "
+    told += f"{log} has the details: please report them {_where_to_report()}"
+    print(printable(told), file=sys.stderr)
     return 1
 
 
@@ -134,9 +138,10 @@ def _write_log(error: BaseException, command: str) -> Path:
 
 
 def _where_to_report() -> str:
+    """The address in the metadata; a copy that has none is looked after by whoever gave it away."""
     try:
         about = importlib.metadata.metadata("mobilenetdet")
     except importlib.metadata.PackageNotFoundError:
         about = {}
     address = about.get("Home-page") or (about.get("Project-URL") or "").rpartition(" ")[2]
-    return f"at {address}" if address else "where you have the program from"
+    return f"at {address}" if address else "to whoever you have this copy from"

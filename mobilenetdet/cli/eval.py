@@ -19,14 +19,17 @@ from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import asks_for_score, with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
-from mobilenetdet.evaluation.evaluate import Evaluation, evaluate_split, write_evaluation
+from mobilenetdet.evaluation.evaluate import (
+    Evaluation,
+    check_split,
+    evaluate_split,
+    write_evaluation,
+)
 from mobilenetdet.findings import report_findings
-from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
-from mobilenetdet.kitti.frames_seen import seen_in_split
+from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
-from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
     ANALYSIS_FILE,
@@ -74,10 +77,12 @@ def main(argv: list[str] | None = None) -> int:
     config = with_score(options.overrides.apply(config), options.score, argv)
     run = open_run(options.run_dir)
     output = run if options.output_dir is None else RunDir(options.output_dir)
-    # In the run itself these places are for nothing else.
-    overwrite = options.overwrite or options.output_dir is None
-    folder = OutputFolder(output.evaluation_dir, overwrite=overwrite)
-    pictures = OutputFolder(output.overlays_dir, overwrite=overwrite)
+    folder, pictures = (
+        OutputFolder.of_run(place)
+        if options.output_dir is None and not options.overwrite
+        else OutputFolder(place, overwrite=options.overwrite)
+        for place in (output.evaluation_dir, output.overlays_dir)
+    )
     reports = [REPORT_FILE, ANALYSIS_FILE] if options.report else []
     folder.refuse_foreign([METRICS_FILE, *reports])
     pictures.refuse_foreign([MONTAGE_NAME] if config.eval.num_overlays else [])
@@ -85,8 +90,8 @@ def main(argv: list[str] | None = None) -> int:
     num_frames = count_frames(config.data.records_dir, split)
     import_tensorflow_quietly()
     model = load_detector(options.run_dir, weights=options.weights, config=config)
-    if options.strict:
-        _refuse_seen_frames(model, config.data.records_dir, split)
+    # Before the minutes that detecting takes.
+    report_findings(check_split(model, split=split).findings(), strict=options.strict)
     with folder.locked(), pictures.locked():
         with frame_progress(num_frames, "detecting") as progress:
             evaluation = evaluate_split(
@@ -105,9 +110,7 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
-    report_findings(evaluation.seen.findings(), strict=False)
-    if not evaluation.seen.findings():
-        print(evaluation.seen)
+    print(evaluation.seen)
     print(format_metrics(evaluation.ap))
     metrics = write_evaluation(
         evaluation,
@@ -126,12 +129,6 @@ def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
         return False
     own = run.read_config()
     return (own.data, own.postprocess) == (config.data, config.postprocess)
-
-
-def _refuse_seen_frames(model: LoadedDetector, records_dir: str, split: str) -> None:
-    """Says before the minutes that detecting takes what it would say afterwards."""
-    seen = seen_in_split(model.frames_seen, hash_frames(records_dir, split), split)
-    report_findings(seen.findings(), strict=True)
 
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:

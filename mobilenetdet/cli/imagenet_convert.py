@@ -12,6 +12,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.terminal_text import printable
 
 _MAX_NOTES = 30
 
@@ -100,6 +101,6 @@ def _convert(options: Options, split: str, conversion: ClassConversionOptions) -
         )
     )
     for note in sorted(notes)[:_MAX_NOTES]:
-        print(f"  {note}")
+        print(printable(f"  {note}"))
     if len(notes) > _MAX_NOTES:
         print(f"  and {len(notes) - _MAX_NOTES:,} more")

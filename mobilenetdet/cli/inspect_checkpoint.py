@@ -15,6 +15,7 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import is_run, open_run
+from mobilenetdet.terminal_text import printable
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     files = [file for path in options.paths for file in _find_files(path)]
     for file in files:
         summary = summarize_checkpoint(file)
-        print("\n".join(_describe(summary, options.layers)))
+        print(printable("\n".join(_describe(summary, options.layers))))
         if target is not None:
             print(_compare(summary, target, options.into))
         print()

@@ -17,6 +17,7 @@ from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
+from mobilenetdet.kitti.ap_result import describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics
@@ -177,7 +178,7 @@ def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
         results.labels, results.detections, task=task, protocol=options.protocol
     )
     print(format_metrics(ap))
-    figures = ap.to_dict()
+    figures = ap.to_dict() | describe_scoring(task, results.frame_ids)
     if options.coco:
         figures["coco"] = coco_metrics(results.labels, results.detections, task)
         print("\n" + format_coco(figures["coco"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mobilenetdet.cli.options import parse
+from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
@@ -53,6 +54,8 @@ class Options:
     # Unpacked object development kit of KITTI, for the drives of the frames; by default
     # devkit_object in the KITTI root, where it is there.
     devkit_dir: Path | None = None
+    # Ends before anything is written if frames lack an image or a label.
+    strict: bool = False
     # Replaces lists of frames that this command has not written, or that were edited since.
     overwrite: bool = False
 
@@ -74,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
+    report_findings(_left_out(layout, frame_ids), strict=options.strict)
     seen = seen_by_shipped_weights(layout, "val", split.val)  # before: it reads all labels
     with folder_lock(layout.image_set_path("train").parent):
         _write_lists(layout, split, overwrite=options.overwrite)
@@ -111,7 +115,7 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
 def _read_hashes(path: Path) -> dict[str, str]:
     try:
         hashes = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return hashes if isinstance(hashes, dict) else {}
 
@@ -125,10 +129,6 @@ def _complete_frames(layout: KittiLayout) -> list[str]:
     report = layout.check_frames()
     print(f"{layout.root / layout.subset}: {len(report.complete):,} frames with image and label")
     if report.num_incomplete:
-        print(
-            f"left out: {report.num_incomplete:,} frames (an empty label file says that nothing is "
-            "in a frame)"
-        )
         print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
     if not report.complete:
         raise FileNotFoundError(
@@ -136,6 +136,17 @@ def _complete_frames(layout: KittiLayout) -> list[str]:
             "unpack KITTI's data_object_label_2.zip beside the images"
         )
     return report.complete
+
+
+def _left_out(layout: KittiLayout, complete: Sequence[str]) -> list[str]:
+    """Counts the frames that lack an image or a label."""
+    report = layout.check_frames()
+    if not report.num_incomplete:
+        return []
+    names = sorted([*report.missing_labels, *report.missing_images])
+    what = "frames lack an image or a label and are left out (an empty label file says that "
+    what += "nothing is in a frame)"
+    return [count_named(names, len(names) + len(complete), what)]
 
 
 def _find_mapping(options: Options) -> DriveMapping | None:

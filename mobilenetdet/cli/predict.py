@@ -21,6 +21,7 @@ from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
+from mobilenetdet.terminal_text import printable
 
 # Files that are named at the end; what is wrong with thousands is the same with most.
 _MAX_NAMED = 50
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         + describe_scores(config)
     )
     if faults:
-        print(describe_faults(faults, files), file=sys.stderr)
+        print(printable(describe_faults(faults, files)), file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -97,11 +97,11 @@ def main(argv: list[str] | None = None) -> int:
         exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
+    for split in options.split:  # all of them before anything is written
+        _check_sources(layout, split, options)
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
-            if options.verify:
-                _verify(layout, split, options)
             start = time.perf_counter()
             manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
             print(
@@ -120,16 +120,18 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _verify(layout: KittiLayout, split: str, options: Options) -> None:
-    """Refuses a split with images that cannot be decoded whole."""
+def _check_sources(layout: KittiLayout, split: str, options: Options) -> None:
+    """Refuses a split that lacks files or, with --verify, has images that cannot be decoded."""
     sources, _ = find_sources(
         layout,
         split,
         skip_missing=options.skip_missing,
         missing_labels_are_empty=options.missing_labels_are_empty,
     )
-    refuse_damaged_images([source.image_path for source in sources], split, options.num_workers)
-    print(f"{split}: all {len(sources):,} images can be decoded")
+    if options.verify:
+        paths = [source.image_path for source in sources]
+        refuse_damaged_images(paths, split, options.num_workers)
+        print(f"{split}: all {len(sources):,} images can be decoded")
 
 
 def _convert_with_bar(

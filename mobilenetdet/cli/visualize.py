@@ -106,7 +106,7 @@ def _output_folder(options: Options) -> OutputFolder:
     is_there = is_run(options.run_dir)
     run = open_run(options.run_dir) if is_there else RunDir(options.run_dir)
     name = OVERLAYS_DIR if options.what == "detections" else options.what
-    return OutputFolder(run.output_dir / name, overwrite=True)
+    return OutputFolder.of_run(run.output_dir / name)
 
 
 def _draw_data(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:

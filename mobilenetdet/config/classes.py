@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mobilenetdet.config.type_names import (
     DONT_CARE_TYPE,
@@ -185,6 +186,21 @@ class EvalTask:
         if name.lower() not in lowered:
             check_choice("class", name, self.names)
         return lowered.index(name.lower())
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Returns how each class is scored, ready for JSON."""
+        return {
+            entry.name: {
+                "min_overlap": entry.min_overlap,
+                "neighbours": list(entry.neighbours),
+                "mapped_types": list(entry.mapped_types),
+                "difficulties": {
+                    each.name: [each.min_height, each.max_occlusion, each.max_truncation]
+                    for each in entry.difficulties
+                },
+            }
+            for entry in self.classes
+        }
 
     def guesses(self, setting: str = "eval.min_overlaps") -> list[str]:
         """Returns a line to print for each minimum overlap that nobody has said.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mobilenetdet.config.classes import AllLimits
 from mobilenetdet.config.frozen import freeze
-from mobilenetdet.config.validation import NonNegativeInt, PositiveInt, Share, require, section
+from mobilenetdet.config.validation import BatchSize, NonNegativeInt, Share, require, section
 
 
 @section("eval")
@@ -24,7 +24,7 @@ class EvalConfig:
     # highest occlusion (0 to 3) and truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
     difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # Images a step, 1 or more; 1 takes the least memory.
-    batch_size: PositiveInt = 4
+    batch_size: BatchSize = 4
     # Number of frames to draw, spread over the split; 0 = none.
     num_overlays: NonNegativeInt = 24
     # Lowest score that is drawn of classes without the next.

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mobilenetdet.config.validation import (
+    Channels,
     Fraction,
     NonNegative,
-    PositiveInt,
     Share,
     section,
 )
@@ -85,7 +85,7 @@ class SqueezeDetHeadConfig:
     # modules there.
     blocks: NumBlocks = 2
     # Channels of those blocks, 1 or more.
-    channels: PositiveInt = 512
+    channels: Channels = 512
     # Dropout rate before the prediction layer, 0 to 1.
     dropout: Fraction = 0.0
     # Loss of the boxes: squared (as published) or smooth_l1 difference of the encoded boxes, or 1
@@ -113,7 +113,7 @@ class SsdHeadConfig:
     # Depthwise-separable blocks before the prediction layers of each level, 0 to 8.
     blocks: NumBlocks = 2
     # Channels of those blocks, 1 or more.
-    channels: PositiveInt = 128
+    channels: Channels = 128
     # Dropout rate before the prediction layers, 0 to 1.
     dropout: Fraction = 0.0
     # Loss of the boxes: squared or smooth_l1 (as published) difference of the encoded boxes, or 1

@@ -13,9 +13,10 @@ from mobilenetdet.config.validation import (
     Fraction,
     NonNegative,
     NonNegativeInt,
+    NumBoxes,
     Positive,
-    PositiveInt,
     Share,
+    Width,
     require,
     section,
 )
@@ -23,6 +24,7 @@ from mobilenetdet.config.validation import (
 Stride = Literal[8, 16, 32, 64, 128]
 # The coarsest feature map of the backbone; coarser levels are extra layers behind it.
 _COARSEST_OF_BACKBONE = 32
+_MAX_ANCHORS = 256
 
 
 @section("model.levels")
@@ -36,7 +38,9 @@ class LevelConfig:
 
     def __post_init__(self) -> None:
         """Checks that there is an anchor; a `Field` would complain beside each faulty one."""
-        require(len(self.anchors) > 0, "model.levels.anchors", self.anchors, "one or more")
+        count, key = len(self.anchors), "model.levels.anchors"
+        require(count > 0, key, self.anchors, "one or more")
+        require(count <= _MAX_ANCHORS, f"the number of {key}", count, f"at most {_MAX_ANCHORS}")
 
 
 @section("model")
@@ -44,7 +48,7 @@ class ModelConfig:
     """The network up to its head: MobileNetV1, feature pyramid, levels with their anchors."""
 
     # Width multiplier of MobileNetV1, above 0. ImageNet weights exist for 0.25, 0.5, 0.75 and 1.
-    alpha: Positive = 1.0
+    alpha: Width = 1.0
     # Initial weights of the backbone: imagenet (downloaded once), the path of a Keras weight file,
     # or none (random).
     weights: str = "imagenet"
@@ -56,7 +60,7 @@ class ModelConfig:
     # Strides 64 and 128 are extra layers behind the backbone.
     levels: tuple[LevelConfig, ...] = (LevelConfig(16, SQUEEZEDET_ANCHORS),)
     # Channels of the feature pyramid, which adds the coarser maps to the finer ones; 0 = none.
-    pyramid_channels: NonNegativeInt = 0
+    pyramid_channels: Annotated[int, Field(ge=0, le=8192)] = 0
     # Blocks of the backbone that are not trained, 0 to 13, the first ones; block 1 includes the
     # stem.
     frozen_blocks: Annotated[int, Field(ge=0, le=13)] = 0
@@ -127,9 +131,9 @@ class PostprocessConfig:
     # Averages image and mirror image: more AP for twice the time.
     mirror: bool = False
     # Best boxes of each class that enter suppression, at least max_detections.
-    max_candidates: PositiveInt = 256
+    max_candidates: NumBoxes = 256
     # Most detections of an image, all classes together, 1 or more.
-    max_detections: PositiveInt = 64
+    max_detections: NumBoxes = 64
     # Slope and offset of the log odds of each class's scores; fitted by training, so that half of
     # the detections at 0.5 are right. Empty = scores as predicted.
     calibration: tuple[tuple[Positive, float], ...] = ()

@@ -32,6 +32,23 @@ _FORMAT = "format"
 Config = TypeVar("Config")
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Reads YAML without aliases: a few lines of them can stand for more than a memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuses an alias.
+
+        Raises:
+            ComposerError: there is one.
+        """
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(
+                None, None, "aliases (*NAME) are not read here; write the value out", mark
+            )
+        return super().compose_node(parent, index)
+
+
 def to_json(config: Config) -> str:
     """Writes a config as indented JSON; `from_json` reads it back equal."""
     return json.dumps({_FORMAT: config.FORMAT, **dataclasses.asdict(config)}, indent=2) + "\n"
@@ -108,14 +125,18 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
     """Parses JSON, or YAML by the name of the source, and takes the format out of it."""
     is_yaml = Path(source).suffix in (".yaml", ".yml")
     try:
-        tree = yaml.safe_load(text) if is_yaml else json.loads(text)
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        tree = yaml.load(text, _PlainLoader) if is_yaml else json.loads(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{source} is not a {kind.KIND} config: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(
             f"{source} is not a {kind.KIND} config: it must be a mapping of sections, not "
             f"{type(tree).__name__}"
         )
+    for name, settings in tree.items():
+        for key in (name, *settings) if isinstance(settings, dict) else (name,):
+            if not isinstance(key, str):
+                raise ValueError(f"{source} is not a {kind.KIND} config: {key!r} is no key")
     version = tree.pop(_FORMAT, 1)
     if not isinstance(version, int) or not 1 <= version <= kind.FORMAT:
         raise ValueError(
@@ -132,6 +153,11 @@ def _upgraded(
         return kind.upgrade(tree, whole=whole)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f"{source}: a setting of an earlier version has a value of another type ({error}); "
+            "correct it, or write the config again"
+        ) from None
 
 
 def _validated(tree: Mapping[str, Any], source: str, kind: type[Config]) -> Config:

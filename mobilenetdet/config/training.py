@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mobilenetdet.config.validation import (
+    BatchSize,
     DeviceList,
     Fraction,
     NonNegative,
@@ -12,6 +13,7 @@ from mobilenetdet.config.validation import (
     Positive,
     PositiveInt,
     PositiveShare,
+    Seed,
     require,
     section,
 )
@@ -49,7 +51,7 @@ class FitConfig:
     # Passes over the training images, 1 or more.
     epochs: PositiveInt = 30
     # Images a step, of all devices together, 1 or more.
-    batch_size: PositiveInt = 4
+    batch_size: BatchSize = 4
     # Devices that share each batch: all visible GPUs, a number of them, or cpu:N, N virtual
     # devices on the CPU, to try it. Without a GPU it is the CPU.
     devices: DeviceList = "all"
@@ -57,7 +59,7 @@ class FitConfig:
     # part, which is faster. With JAX it is always of all.
     sync_batch_norm: bool = True
     # Seed of the initial weights, the order of the images and the augmentation.
-    seed: int = 0
+    seed: Seed = 0
     # Keras optimizer by name: sgd, rmsprop, adam, adamw, lion, ... Or yellowfin, which tunes its
     # rate, momentum and clipping; it wants learning_rate 1 and clip_norm 0.
     optimizer: str = "adamw"

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from mobilenetdet.terminal_text import is_control
+
 Value = TypeVar("Value")
 
 # KITTI's types, in the order of their ids in the records.
@@ -16,7 +18,10 @@ KITTI_TYPES = (
 # The type of a region in which nothing is labelled.
 DONT_CARE_TYPE = "DontCare"
 # Names that stand for something else among the figures of an evaluation.
-_RESERVED = ("protocol", "frames", "split", "coco", "mean")
+_RESERVED = ("protocol", "frames", "split", "coco", "mean", "task")
+# Longer words are no names, and an array of them takes the longest for each.
+MAX_NAME = 100
+_MAX_CLASSES = 1000
 
 
 def check_choice(kind: str, value: str, choices: Sequence[str]) -> None:
@@ -43,6 +48,14 @@ def nearest(value: str, choices: Iterable[str], *, quoted: bool = False) -> str:
     return f"; did you mean {found!r}?" if quoted else f"; did you mean {found}?"
 
 
+NAME_RULE = f"a name has up to {MAX_NAME} characters, and none that steers a terminal"
+
+
+def is_type_name(name: str) -> bool:
+    """Returns whether a word may be the name of a type: short, and shown as what it is."""
+    return len(name) <= MAX_NAME and (name.isprintable() or not any(map(is_control, name)))
+
+
 def same(first: str, second: str) -> bool:
     """Returns whether two names are of one type: the case of letters does not matter."""
     return first.lower() == second.lower()
@@ -59,7 +72,11 @@ def check_class_names(names: Sequence[str]) -> None:
         raise ValueError(f"classes is the text {names!r}; it must be a list of names: [{names!r}]")
     if not names or len({name.lower() for name in names}) < len(names):
         raise ValueError(f"classes is {tuple(names)}; it must be one or more distinct names")
+    if len(names) > _MAX_CLASSES:
+        raise ValueError(f"classes has {len(names):,} names; at most {_MAX_CLASSES:,} will do")
     for name in names:
+        if not is_type_name(name):
+            raise ValueError(f"classes: {name[:MAX_NAME]!r} is no name; {NAME_RULE}")
         reserved = name.lower() in _RESERVED or same(name, DONT_CARE_TYPE)
         if reserved or len(name.split()) != 1 or set(name) & set("/,"):
             raise ValueError(

@@ -17,12 +17,19 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 # A share that may not be all of it: momentum, dropout.
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
+# What a machine might hold; more is a slip of the keys, and would end for want of memory.
+Width = Annotated[float, Field(gt=0, le=8)]
+Channels = Annotated[int, Field(gt=0, le=8192)]
+BatchSize = Annotated[int, Field(gt=0, le=65_536)]
+NumBoxes = Annotated[int, Field(gt=0, le=16_384)]
+# What the random generators of all libraries take.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 # Devices of a training: all accelerators, a number of them, or a number of virtual ones.
 DeviceList = Annotated[str, Field(pattern=r"^(all|(cpu:)?[1-9][0-9]*)$")]
-ImageSide = Annotated[int, Field(gt=0, multiple_of=32)]
+ImageSide = Annotated[int, Field(gt=0, le=8192, multiple_of=32)]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 # Rules of pydantic in the words of a user: type of the error, and what the value must be.
@@ -34,6 +41,7 @@ _RULES = {
     "multiple_of": "a multiple of {multiple_of:g}",
     "finite_number": "a finite number",
 }
+_MAX_SHOWN = 100
 
 
 def section(key: str) -> Callable[[type[Section]], type[Section]]:
@@ -104,5 +112,10 @@ def fault_text(fault: dict[str, Any], key: str = "", names: list[str] | None = N
     if kind == "missing":
         return f"{path} is missing"
     if kind in _RULES:
-        return f"{path} is {value!r}; it must be {_RULES[kind].format(**context)}"
-    return f"{path}: {fault['msg']}, not {value!r}" if path else fault["msg"]
+        return f"{path} is {_shown(value)}; it must be {_RULES[kind].format(**context)}"
+    return f"{path}: {fault['msg']}, not {_shown(value)}" if path else fault["msg"]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -16,6 +16,7 @@ from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
 from mobilenetdet.text_file import read_json
 
@@ -47,27 +48,39 @@ def pack_run(
             process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
     """
-    config = run.read_config()
+    config, weights = run.read_config(), run.find_weights()
     if not run.metrics_file.is_file():
         raise FileNotFoundError(
             f"{run.metrics_file} does not exist; measure the run first: "
             f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
         )
-    metrics, weights = read_json(run.metrics_file, "measure the run again"), run.find_weights()
+    metrics = _read_metrics(run)
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
     _refuse_existing(run, output_dir, overwrite=overwrite)
+    about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
+    card = _card(config, metrics, **about)
     with folder_lock(output_dir):
         halve_weights(weights, output_dir / BEST_WEIGHTS)
         with atomic_write(output_dir / CONFIG_FILE) as temporary:
             temporary.write_text(to_json(_packed_config(config)))
         with atomic_write(output_dir / CARD_FILE) as temporary:
-            about = {"data": f"{data} {_describe_seen(seen)}", "licence": licence}
-            temporary.write_text(_card(config, metrics, **about))
+            temporary.write_text(card)
         if seen is not None:
             write_frames_seen(output_dir / FRAMES_SEEN_FILE, seen)
         elif overwrite:  # that of other weights would be a lie
             (output_dir / FRAMES_SEEN_FILE).unlink(missing_ok=True)
     return output_dir / CARD_FILE
+
+
+def _read_metrics(run: RunDir) -> dict[str, Any]:
+    """Reads the split and the AP of the last evaluation."""
+    remedy = "measure the run again"
+    metrics = read_json(run.metrics_file, remedy)
+    try:
+        ap = AveragePrecision.from_dict(metrics)
+        return {"split": str(metrics["split"]), "ap": ap}
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{run.metrics_file}: {error}; {remedy}") from None
 
 
 def _refuse_existing(run: RunDir, output_dir: Path, *, overwrite: bool) -> None:
@@ -107,8 +120,10 @@ def halve_weights(source: Path, target: Path) -> None:
     are small, and variances may lie outside of what float16 can hold.
 
     Raises:
-        ValueError: a weight is too large for float16, NaN or infinite; names it.
+        ValueError: a weight is too large for float16, NaN or infinite; names it. Or the source is
+            damaged.
     """
+    check_weight_file(source)
     with (
         atomic_write(target) as temporary,
         h5py.File(source) as old,
@@ -174,6 +189,6 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
 Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:
 
 ```
-{format_metrics(AveragePrecision.from_dict(metrics))}
+{format_metrics(metrics["ap"])}
 ```
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from mobilenetdet.drawing.class_colours import plot_colours
 from mobilenetdet.drawing.figure_style import write_figure
@@ -53,6 +54,15 @@ def write_shapes(
     low, high = np.quantile(sizes, (0.001, 0.999), axis=0)
     axes.set(xscale="log", yscale="log", xlabel="width, pixels", ylabel="height, pixels")
     axes.set(xlim=(low[0] / 1.5, high[0] * 1.5), ylim=(low[1] / 1.5, high[1] * 1.5))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_describe_tick))
+        axis.set_minor_formatter(FuncFormatter(_describe_tick))
     axes.legend(markerscale=1.2)
     axes.grid(alpha=0.3, which="both")
     write_figure(figure, path)
+
+
+def _describe_tick(value: float, place: int) -> str:
+    """10, 20, 50, 100, ...: plain numbers, and room between them."""
+    text = f"{value:g}"
+    return text if text[0] in "125" else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mobilenetdet.atomic_write import atomic_write
 
@@ -61,7 +62,9 @@ def write_figure(figure: Figure, png_path: Path) -> None:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Draws a figure without a display."""
+    """Draws a figure without a display; $ in the name of a class or run is a dollar sign."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

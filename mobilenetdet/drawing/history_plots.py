@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mobilenetdet.drawing.figure_style import write_figure
 
 # What is plotted of each class, as flat metrics name it.
 _AP = "moderate/R40"
+_REMEDY = "copy the file again (the next epoch of the run writes it anew, too)"
 
 
 def plot_history(csv_path: Path, png_path: Path) -> None:
@@ -75,18 +77,25 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
 def _read(csv_path: Path) -> list[dict[str, str]]:
     if not csv_path.is_file():
         raise FileNotFoundError(f"{csv_path} does not exist; it appears after the first epoch")
-    with csv_path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with csv_path.open(newline="", encoding="utf-8", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    except csv.Error as error:
+        raise ValueError(f"{csv_path} is damaged ({error}); {_REMEDY}") from None
     for number, row in enumerate(rows or [{}], start=2):
-        for name in ("epoch", "loss"):
-            try:
-                float(row.get(name) or "")
-            except ValueError:
-                raise ValueError(
-                    f"{csv_path}:{number}: {name} is {row.get(name)!r}, no number; copy the file "
-                    "again (the next epoch of the run writes it anew, too)"
-                ) from None
+        for name in dict.fromkeys(("epoch", "loss", *row)):
+            if not _is_cell(row.get(name), needed=name in ("epoch", "loss")):
+                what = f"{name or 'a cell without name'} is {row.get(name)!r}, no number"
+                raise ValueError(f"{csv_path}:{number}: {what}; {_REMEDY}")
     return rows
+
+
+def _is_cell(word: str | list[str] | None, *, needed: bool) -> bool:
+    """Whether a cell holds a finite number, or nothing where nothing was measured."""
+    try:
+        return math.isfinite(float(word)) if word else not needed
+    except (TypeError, ValueError):
+        return False
 
 
 def _whole_epochs(axes: Axes, rows: list[dict[str, str]]) -> None:

@@ -15,7 +15,7 @@ from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision
+from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision, describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_split
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
@@ -101,6 +101,31 @@ def evaluate_split(
     return Evaluation(config, split, ap, labels, detections, images, seen)
 
 
+def check_split(
+    model: LoadedDetector,
+    records_dir: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+) -> SeenInSplit:
+    """Reads a split before anything is detected in it, in a fraction of that time.
+
+    Args:
+        model: the detector.
+        records_dir: folder of the records; by default `data.records_dir` of the model's config.
+        split: such as "val"; by default `data.val_split`.
+
+    Returns:
+        The frames that the weights were trained on.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: a record is damaged, not as its conversion has written it, or there twice.
+    """
+    config = with_records(model.config, records_dir)
+    split = split or config.data.val_split
+    count_frames(config.data.records_dir, split)
+    return seen_in_split(model.frames_seen, hash_frames(config.data.records_dir, split), split)
+
+
 def spread_places(num_frames: int, count: int) -> list[int]:
     """Returns up to `count` places among so many frames at equal distances, the first included.
 
@@ -183,6 +208,7 @@ def write_evaluation(
                 staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
             )
     metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
+    metrics |= describe_scoring(evaluation.config.eval_task(), list(evaluation.labels))
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)

@@ -157,10 +157,10 @@ def load_detector(
     # Not at the top: it takes seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
-    from mobilenetdet.models.weight_file import refuse_other_formats
+    from mobilenetdet.models.weight_file import check_weight_file
     from mobilenetdet.models.weights import refuse_non_finite
 
-    refuse_other_formats(path)
+    check_weight_file(path)
     detector, _ = build_detector(config, load_weights=False)
     try:
         detector.load_weights(path)

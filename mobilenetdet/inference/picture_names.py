@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mobilenetdet.file_names import unique_name
 from mobilenetdet.inference.video import is_video
+from mobilenetdet.terminal_text import is_control
 
 # Of a frame of a video: its number follows the name of the video.
 _FRAME = re.compile(r"(?P<video>.+)_\d{6,}")
@@ -57,7 +58,7 @@ def _forms(files: Sequence[Path]) -> list[list[str]]:
 
 def _safe(name: str) -> str:
     """What of a name may be that of a file that is written."""
-    printable = "".join("_" if ord(mark) < 32 or mark in "/\\\x7f" else mark for mark in name)
+    printable = "".join("_" if is_control(mark) or mark in "/\\" else mark for mark in name)
     return printable[-_MAX_LENGTH:].lstrip(".") or "picture"
 
 

@@ -79,7 +79,7 @@ def read_pictures(
         files: images and videos.
         on_fault: called with a file that cannot be read and the reason, before the next one is
             read; by default the reason is raised.
-        max_megapixels: larger images are refused before they are decoded.
+        max_megapixels: larger images and frames are refused before they are decoded.
 
     Raises:
         OSError: a file cannot be opened.
@@ -104,7 +104,7 @@ def _read_file(path: Path, name: str, max_megapixels: float) -> Iterator[Picture
     if not is_video(path):
         yield Picture(name, path, _decode_file(path, max_megapixels))
         return
-    for index, frame in enumerate(read_frames(path)):
+    for index, frame in enumerate(read_frames(path, max_megapixels)):
         yield Picture(f"{name}_{index:06d}", path, frame)
 
 

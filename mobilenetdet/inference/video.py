@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
+
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 # Files of these kinds do not say how many frames they have; it is estimated from their length.
 _ESTIMATED = (".mkv", ".webm", ".mpg", ".mpeg")
@@ -19,16 +21,23 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
+def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[np.ndarray]:
     """Yields the frames of a video, RGB uint8 [H, W, 3].
 
+    Args:
+        path: of the video.
+        max_megapixels: larger frames are refused before one is decoded.
+
     Raises:
-        ValueError: after the last frame that can be decoded, if the file has more; or it has none.
+        ValueError: the frames are too large; or, after the last frame that can be decoded, the file
+            has more; or it has none.
     """
     capture = cv2.VideoCapture(str(path))
     count = 0
     try:
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        check_pixels(*(int(capture.get(side)) for side in sides), str(path), max_megapixels)
         while True:
             read, frame = capture.read()
             if not read:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobilenetdet.config.classes import DIFFICULTY_NAMES
+from mobilenetdet.config.classes import DIFFICULTY_NAMES, EvalTask
 from mobilenetdet.config.type_names import check_choice, nearest
 
 if TYPE_CHECKING:
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
 
 # What metrics.json says beside the AP: how many of its frames the weights were trained on, or null.
 SEEN_KEY = "frames_seen_in_training"
+# How the classes are scored.
+TASK_KEY = "task"
+
+
+def describe_scoring(task: EvalTask, frame_ids: Sequence[str]) -> dict[str, Any]:
+    """Returns what an AP depends on beside labels and detections, ready for JSON.
+
+    Args:
+        task: the classes and how each is scored.
+        frame_ids: of the frames that were scored.
+
+    Returns:
+        task, and frames_sha256: of the sorted ids, one a line, as `sort | sha256sum` makes it of
+        the list.
+    """
+    lines = "".join(f"{frame_id}\n" for frame_id in sorted(frame_ids))
+    return {TASK_KEY: task.to_dict(), "frames_sha256": hashlib.sha256(lines.encode()).hexdigest()}
 
 
 @dataclass(frozen=True)
@@ -48,10 +66,10 @@ class DifficultyAp:
     def from_dict(cls, values: Mapping[str, Any]) -> DifficultyAp:
         """Reads what `to_dict` returns; R11, counts and precisions may be absent."""
         return cls(
-            r40=values["R40"],
-            r11=values.get("R11", 0.0),
+            r40=float(values["R40"]),
+            r11=float(values.get("R11", 0.0)),
             num_objects=values.get("num_objects"),
-            precisions=tuple(values.get("precision41", ())),
+            precisions=tuple(map(float, values.get("precision41", ()))),
         )
 
 
@@ -160,11 +178,13 @@ class AveragePrecision(Mapping[str, ClassAp]):
                 name: ClassAp(detected=False) if of_class is None else _class_ap(of_class)
                 for name, of_class in values.items()
                 if (of_class is None and name != SEEN_KEY)
-                or (isinstance(of_class, dict) and "moderate" in of_class)
+                or (isinstance(of_class, dict) and "moderate" in of_class and name != TASK_KEY)
             }
             return cls(classes, protocol=values["protocol"], num_frames=values["frames"])
         except KeyError as error:
             raise ValueError(f"not the figures of an evaluation: no {error} in them") from None
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"not the figures of an evaluation: {error}") from None
 
     def to_pandas(self) -> pandas.DataFrame:
         """Returns one row for each class and difficulty, with R40, R11 and num_objects.

@@ -120,12 +120,14 @@ def read_frames_seen(path: Path) -> FramesSeen | None:
         hashes, complete = values["hashes"], values["complete"]
         if not isinstance(hashes, list) or not all(isinstance(value, str) for value in hashes):
             raise TypeError("hashes are a list of strings")
-    except (ValueError, TypeError, KeyError) as error:
+        if not isinstance(complete, bool):
+            raise TypeError("complete is true or false")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path} does not list the frames that were trained on ({error!r}); remove it, and "
             "write it again with mobilenetdet inspect_records --frames_seen"
         ) from None
-    return FramesSeen(frozenset(hashes), bool(complete))
+    return FramesSeen(frozenset(hashes), complete)
 
 
 def write_frames_seen(path: Path, seen: FramesSeen) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.kitti.format_hints import columns_hint
-from mobilenetdet.kitti.value_checks import check_values
+from mobilenetdet.kitti.value_checks import check_types, check_values
 from mobilenetdet.text_file import read_text
 
 COLUMNS = (
@@ -137,6 +137,7 @@ def parse_objects(
     _check_column_counts(rows, source, with_scores)
     numbers = _parse_numbers(rows, source)
     check_values(numbers, rows, source, allow_inverted=allow_inverted)
+    check_types(rows, source)
     return _from_columns([words[0] for _, words in rows], numbers)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
-from mobilenetdet.findings import count_named
+from mobilenetdet.findings import count_named, refuse_findings
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.format_hints import known_id_hint
@@ -51,6 +51,8 @@ def kitti_ap(
     frames: Sequence[str] | str | os.PathLike[str] | None = None,
     classes: Sequence[str] | EvalTask | None = None,
     protocol: str = "current",
+    *,
+    strict: bool = False,
 ) -> AveragePrecision:
     """Measures KITTI's official 2D average precision of a detector's result files.
 
@@ -62,14 +64,18 @@ def kitti_ap(
             a `UserWarning` counts them.
         classes: names of the classes, or a whole task; by default KITTI's three.
         protocol: "current", or "pre2017" for the rules before April 2017.
+        strict: makes an error of the warning.
 
     Raises:
         FileNotFoundError: a folder or the list does not exist, or a frame has no label.
-        ValueError: a file is damaged, or the protocol or a class is no such thing.
+        ValueError: a file is damaged, or the protocol or a class is no such thing; or frames have
+            no result file, and `strict`.
     """
     task = KITTI_TASK if classes is None else classes
     task = task if isinstance(task, EvalTask) else EvalTask.of(task)
     results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
+    if strict:
+        refuse_findings(results.missing_results())
     for line in results.missing_results():
         warnings.warn(line, stacklevel=2)
     return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mobilenetdet.config.type_names import MAX_NAME, NAME_RULE, is_type_name
+
 _NUM_RESULT_NUMBERS = 15
 # Results carry nothing in `occluded`; this bound only keeps the value an integer.
 _MAX_RESULT_OCCLUDED = 99
@@ -47,6 +49,31 @@ def check_values(numbers: np.ndarray, rows: Rows, source: str, *, allow_inverted
     )
     if not allow_inverted:
         _check_sides(numbers, rows, source)
+
+
+def check_types(rows: Rows, source: str) -> None:
+    """Refuses types that are no names.
+
+    Raises:
+        ValueError: one is too long, or holds control characters; names source:line.
+    """
+    for number, words in rows:
+        if not is_type_name(words[0]):
+            raise ValueError(
+                f"{source}:{number}: the type {words[0][:MAX_NAME]!r} is no name; {NAME_RULE}"
+            )
+
+
+def check_boxes(boxes_xyxy: np.ndarray, source: str) -> None:
+    """Refuses boxes [N, 4] that lie far outside of any image.
+
+    Raises:
+        ValueError: there is one; names the source and the box.
+    """
+    bad = ~(np.abs(boxes_xyxy) <= _MAX_COORDINATE).all(axis=1)
+    if bad.any():
+        box = " ".join(f"{side:g}" for side in boxes_xyxy[np.argmax(bad)])
+        raise ValueError(f"{source}: box {box} lies far outside of any image; convert again")
 
 
 def _check_result_fields(numbers: np.ndarray, rows: Rows, source: str) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 StoredLayers = dict[str, list[np.ndarray]]
 # Groups of Keras 3 files that hold no weights: optimizer slots, states of random generators.
 _NO_WEIGHTS = ("optimizer", "seed_generator")
+# Arrays may take this many times the size of their file, and this much anyway.
+_MAX_GROWTH, _MIN_BYTES = 20, 2**26
 # Where a whole model of Keras 3 has them.
 _IN_ARCHIVE = "model.weights.h5"
 _TORCH = "a file of PyTorch, whose layers are others"
@@ -48,13 +50,29 @@ def read_weight_file(path: str | Path) -> StoredLayers:
     refuse_other_formats(path)
     try:
         with _open(path) as file:
+            _refuse_unsafe(file, path.stat().st_size)
             root = file["model_weights"] if "model_weights" in file else file
             layers = _read_old(root) if "layer_names" in root.attrs else _read_keras_3(file)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what HDF5 raises depends on where a file is damaged
         raise _not_a_weight_file(path, str(error)) from None
     if not layers:
         raise _not_a_weight_file(path, "it holds no layer with variables")
     return layers
+
+
+def check_weight_file(path: Path) -> None:
+    """Refuses what Keras should not open: it reads a file before it knows whether it fits.
+
+    Raises:
+        ValueError: it is of another format, damaged, or names other files, or its arrays would
+            take far more memory than the file.
+    """
+    refuse_other_formats(path)
+    try:
+        with _open(path) as file:
+            _refuse_unsafe(file, path.stat().st_size)
+    except Exception as error:
+        raise _not_a_weight_file(path, str(error)) from None
 
 
 def refuse_other_formats(path: Path) -> None:
@@ -78,12 +96,55 @@ def _open(path: Path) -> h5py.File:
     if not zipfile.is_zipfile(path):
         return h5py.File(path)
     with zipfile.ZipFile(path) as archive:
+        refuse_inflated(archive, path)
         return h5py.File(io.BytesIO(archive.read(_IN_ARCHIVE)))
+
+
+def refuse_inflated(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses an archive that unpacks to far more than its size; arrays do not compress so.
+
+    Raises:
+        ValueError: it does.
+    """
+    _check_size(sum(each.file_size for each in archive.infolist()), path.stat().st_size)
+
+
+def _check_size(num_bytes: int, file_size: int) -> None:
+    if num_bytes > _MIN_BYTES + _MAX_GROWTH * file_size:
+        raise ValueError(
+            f"{file_size:,} bytes of a file would be {num_bytes:,} in memory; no weights are so"
+        )
+
+
+def _refuse_unsafe(file: h5py.File, file_size: int) -> None:
+    """Refuses links and arrays that lie in other files, and arrays that are far too large.
+
+    Raises:
+        ValueError: there is one.
+    """
+    num_bytes = 0
+
+    def check(name: str, item: h5py.Group | h5py.Dataset | h5py.Datatype) -> None:
+        """Looks at one item and the links in it."""
+        nonlocal num_bytes
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"the values of {name} are in another file")
+            num_bytes += item.nbytes
+        elif isinstance(item, h5py.Group):
+            for key in item:
+                if not isinstance(item.get(key, getlink=True), h5py.HardLink):
+                    raise ValueError(f"{name.rstrip('/')}/{key} is a link; weights need none")
+
+    check("", file)
+    file.visititems(check)
+    _check_size(num_bytes, file_size)
 
 
 def _not_a_weight_file(path: Path, why: str) -> ValueError:
     return ValueError(
-        f"{path} is not a Keras .h5 weight file ({why}); if it was downloaded or copied, do that "
+        f"{path} is not a Keras .h5 weight file ({why or 'damaged'}); if it was downloaded or "
+        "copied, do that "
         "again"
     )
 

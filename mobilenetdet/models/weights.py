@@ -14,6 +14,7 @@ from keras import ops
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
+from mobilenetdet.terminal_text import printable
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
@@ -48,7 +49,7 @@ class LoadReport:
             for name in ("missing", "mismatched", "unused")
             if (layers := getattr(self, name))
         ]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 def load_backbone_weights(

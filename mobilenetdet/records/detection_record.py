@@ -40,10 +40,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobilenetdet.config.type_names import KITTI_TYPES
+from mobilenetdet.config.type_names import KITTI_TYPES, MAX_NAME, NAME_RULE, is_type_name
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import check_frame_id
-from mobilenetdet.records.tfrecord import FeatureValue, decode_example, encode_example, read_records
+from mobilenetdet.kitti.value_checks import check_boxes
+from mobilenetdet.records.tfrecord import (
+    FeatureValue,
+    decode_example,
+    encode_example,
+    numbers_of,
+    only_one,
+    read_records,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -54,6 +63,8 @@ _ID_OF = {name.lower(): class_id for name, class_id in CLASS_IDS.items()}
 # Ids of other types: from the first on, as many as an int32 leaves room for.
 _FIRST_OTHER_ID, _NUM_OTHER_IDS = 10, 2**30
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+# Formats of images have no longer sides.
+_MAX_SIDE = 2**31 - 1
 _BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 _DIMENSION_KEYS = tuple(f"image/object/3d_bbox/{name}" for name in ("height", "width", "length"))
 _LOCATION_KEYS = tuple(f"image/object/3d_bbox/{axis}" for axis in "xyz")
@@ -154,15 +165,25 @@ def decode_record(payload: bytes) -> RecordFrame:
         ValueError: the payload is not an Example, lacks a key, or its frame id would be a path.
     """
     features = decode_example(payload)
-    try:
-        scalars = {key: features[f"image/{key}"][0] for key in ("encoded", "format", "source_id")}
-        height, width = (int(features[f"image/{key}"][0]) for key in ("height", "width"))
-        objects = _decode_objects(features, height, width)
-    except (KeyError, IndexError) as error:
-        raise ValueError(f"a record without {error}; convert the data again") from None
-    frame_id = check_frame_id(scalars["source_id"].decode(), "a record")
-    image_format = scalars["format"].decode()
-    return RecordFrame(frame_id, scalars["encoded"], image_format, height, width, objects)
+    encoded, image_format, frame_id = (
+        only_one(texts_of(features, f"image/{key}"), key)
+        for key in ("encoded", "format", "source_id")
+    )
+    height, width = (
+        int(only_one(numbers_of(features, f"image/{key}", "i"), key)) for key in ("height", "width")
+    )
+    if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
+        raise ValueError(f"a record of an image of {width}x{height} pixels; convert the data again")
+    if image_format.decode(errors="replace") not in _SUFFIXES:
+        raise ValueError(f"a record with an image of format {image_format!r}, not png or jpeg")
+    return RecordFrame(
+        check_frame_id(frame_id.decode(), "a record"),
+        encoded,
+        image_format.decode(),
+        height,
+        width,
+        _decode_objects(features, height, width),
+    )
 
 
 def read_frames(paths: Iterable[str | os.PathLike[str]]) -> Iterator[RecordFrame]:
@@ -238,15 +259,23 @@ def _real_columns(objects: KittiObjects, height: int, width: int) -> np.ndarray:
 
 
 def _decode_objects(features: dict, height: int, width: int) -> KittiObjects:
-    columns = np.stack([features[key] for key in _REAL_KEYS]).astype(np.float64)  # [13, N]
+    reals = [numbers_of(features, key, "f") for key in _REAL_KEYS]
+    names, occluded = texts_of(features, _TEXT), numbers_of(features, _OCCLUDED, "i")
+    if len({len(values) for values in (*reals, names, occluded)}) > 1:
+        raise ValueError("a record whose features are not of the same objects; convert again")
+    columns = np.stack(reals).astype(np.float64)  # [13, N]
     boxes = columns[:4].T * (width, height, width, height)
     if not np.isfinite(columns).all():
         raise ValueError("a record with a number that is not finite; convert the data again")
+    check_boxes(boxes, "a record")
+    types = [name.decode() for name in names]
+    if unnamed := [name for name in types if not is_type_name(name)]:
+        raise ValueError(f"a record with the type {unnamed[0][:MAX_NAME]!r}; {NAME_RULE}")
     columns = np.round(columns, _OTHER_DECIMALS)
     return KittiObjects(
-        types=np.array([name.decode() for name in features[_TEXT]], dtype=str),
+        types=np.array(types, dtype=str),
         truncated=columns[4],
-        occluded=features[_OCCLUDED],
+        occluded=occluded,
         alpha=columns[5],
         boxes_xyxy=np.round(boxes, _BOX_DECIMALS),
         dimensions_hwl=columns[6:9].T,

@@ -65,7 +65,7 @@ def image_header(encoded: bytes, source: str) -> ImageHeader:
         header = ImageHeader(
             image_format, image.height, image.width, image.mode, _orientation(image)
         )
-    _check_pixels(header.width, header.height, source, MAX_MEGAPIXELS)
+    check_pixels(header.width, header.height, source, MAX_MEGAPIXELS)
     check_whole(encoded, source)
     return header
 
@@ -134,7 +134,7 @@ def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> I
         return Image.open(content)
     except Image.DecompressionBombError as error:
         raise ValueError(f"{source}: {error}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # what Pillow raises depends on where a file is damaged
         reason = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
         raise ValueError(
             f"{source}: {fault}{reason}; replace the file, and convert again if it comes from "
@@ -144,12 +144,20 @@ def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> I
 
 def _orientation(image: Image.Image) -> int:
     # `getexif` alone would decode a whole PNG to look for it.
-    exif = image.getexif() if "exif" in image.info else {}
-    orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    try:
+        exif = image.getexif() if "exif" in image.info else {}
+        orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    except Exception:  # damaged EXIF data turn no picture
+        return UPRIGHT
     return orientation if orientation in range(UPRIGHT, 9) else UPRIGHT
 
 
-def _check_pixels(width: int, height: int, source: str, max_megapixels: float) -> None:
+def check_pixels(width: int, height: int, source: str, max_megapixels: float) -> None:
+    """Refuses pictures that are too large to be decoded.
+
+    Raises:
+        ValueError: it has more than so many megapixels; names the limit.
+    """
     if width * height > max_megapixels * 1e6:
         raise ValueError(
             f"{source}: {width}x{height} pixels are more than {max_megapixels:g} megapixels; make "
@@ -180,7 +188,7 @@ def decode_image(
     """
     if not encoded:
         raise _undecodable(encoded, source)
-    _check_pixels(*_stored_size(encoded, source), source, max_megapixels)
+    check_pixels(*_stored_size(encoded, source), source, max_megapixels)
     flags = 0 if obey_orientation else cv2.IMREAD_IGNORE_ORIENTATION
     buffer = np.frombuffer(encoded, np.uint8)
     deep_png = encoded.startswith(_PNG_START) and encoded[_PNG_DEPTH : _PNG_DEPTH + 1] > b"\x08"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,6 +267,8 @@ def _stat_frames(layout: KittiLayout, frame_ids: Sequence[str]) -> list[FrameSou
     for frame_id in frame_ids:
         image_path, image = next(images[name] for name in image_names(frame_id) if name in images)
         label_path, label = labels.get(f"{frame_id}.txt", ("", None))
+        if not stat.S_ISREG(image.st_mode):  # a device would never end
+            raise ValueError(f"{image_path} is no regular file; replace it by the image")
         label_state = (0, 0) if label is None else (label.st_size, label.st_mtime_ns)
         state = (image.st_size, image.st_mtime_ns, *label_state)
         sources.append(FrameSource(frame_id, image_path, label_path, state))

@@ -19,15 +19,18 @@ import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cores import num_cores
-from mobilenetdet.records.shards import (
-    FORMAT_VERSION,
-    Manifest,
-    Shard,
+from mobilenetdet.records.earlier_shards import (
     claimed_shards,
     earlier_manifests,
+    refuse_foreign_shards,
+)
+from mobilenetdet.records.shards import (
+    FORMAT_VERSION,
+    MAX_SHARDS,
+    Manifest,
+    Shard,
     manifest_path,
     record_fingerprint,
-    refuse_foreign_shards,
     shard_name,
     write_manifest,
 )
@@ -71,7 +74,7 @@ class ShardOptions:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        self._check("num_shards", 99_999)
+        self._check("num_shards", MAX_SHARDS)
         self._check("num_workers", 1024)
 
     def _check(self, name: str, highest: int) -> None:

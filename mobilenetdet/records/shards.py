@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mobilenetdet.text_file import read_text
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
+MAX_SHARDS = 99_999
 _REMEDY = "run `mobilenetdet {converter} --split {split} --output_dir {records_dir}`"
 
 
@@ -116,10 +117,9 @@ def read_manifest(path: Path) -> Manifest:
         fields = json.loads(read_text(path))
         totals = fields.pop("num_frames"), fields.pop("fingerprint")
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
-        for shard in shards:  # its files are read, and in the end removed
-            check_file_name(shard.name, "shards", "shard")
         manifest = Manifest(shards=shards, **fields)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        _check_fields(manifest)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not the manifest of a conversion: {error!r}") from None
     if manifest.version != FORMAT_VERSION:
         raise ValueError(
@@ -132,6 +132,28 @@ def read_manifest(path: Path) -> Manifest:
             "--overwrite"
         )
     return manifest
+
+
+def _check_fields(manifest: Manifest) -> None:
+    """Refuses values of other types, and shards of other names: their files will be replaced.
+
+    Raises:
+        TypeError: a number is none, or a text.
+        ValueError: a name is not that of a shard, or there are absurdly many.
+    """
+    check_file_name(manifest.split, "split", "split")
+    counts = [manifest.num_shards, manifest.num_skipped, manifest.version]
+    for shard in manifest.shards:
+        if not re.fullmatch(rf"{re.escape(manifest.split)}_\d{{3,}}\.tfrecord", shard.name):
+            raise ValueError(f"{shard.name!r} is no shard of {manifest.split}")
+        counts += [shard.num_frames, shard.num_objects, shard.num_bytes, shard.fingerprint]
+    for count in counts:
+        if type(count) is not int or count < 0:
+            raise TypeError(f"{count!r} is no count")
+    if not len(manifest.shards) <= manifest.num_shards <= MAX_SHARDS:
+        raise ValueError(f"{manifest.num_shards} shards, of which it lists {len(manifest.shards)}")
+    if not isinstance(manifest.dataset, str) or not isinstance(manifest.options, dict):
+        raise TypeError("dataset is a text, and options have names")
 
 
 def is_manifest(path: Path) -> bool:
@@ -147,56 +169,6 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Writes a manifest; a reader sees the old file or the new one, never a part."""
     with atomic_write(path) as temporary:
         temporary.write_text(manifest.to_json(), encoding="utf-8")
-
-
-def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list[Manifest]:
-    """Reads the manifests that earlier conversions of a split have left, complete and unfinished.
-
-    Args:
-        records_dir: folder of the records.
-        split: train, val, ...
-        overwrite: passes over manifests that cannot be read; they will be replaced.
-
-    Raises:
-        ValueError: a file with the name of a manifest is none, or of another version.
-    """
-    found = []
-    for partial in (False, True):
-        path = manifest_path(records_dir, split, partial=partial)
-        try:
-            found += [read_manifest(path)] if path.exists() else []
-        except ValueError as error:
-            if not overwrite:
-                raise ValueError(f"{error}; move it away, or replace it with --overwrite") from None
-    return found
-
-
-def claimed_shards(manifests: Iterable[Manifest]) -> dict[str, Shard | None]:
-    """Returns the files that conversions have written, by name.
-
-    None stands for one that an unfinished conversion may have written and has not listed yet.
-    """
-    claimed: dict[str, Shard | None] = {}
-    for manifest in manifests:
-        names = (shard_name(manifest.split, index) for index in range(manifest.num_shards))
-        claimed |= dict.fromkeys(name for name in names if name not in claimed)
-        claimed |= {shard.name: shard for shard in manifest.shards}
-    return claimed
-
-
-def refuse_foreign_shards(records_dir: Path, names: Iterable[str]) -> None:
-    """Refuses to go on where a file that no manifest names would be replaced.
-
-    Raises:
-        FileExistsError: there is one.
-    """
-    foreign = sorted(name for name in names if (records_dir / name).exists())
-    if foreign:
-        raise FileExistsError(
-            f"{records_dir / foreign[0]} is there and no conversion has written it "
-            f"({len(foreign)} such files); move it away, name another --output_dir, or replace it "
-            "with --overwrite"
-        )
 
 
 def shard_paths(
@@ -248,33 +220,41 @@ def records_fingerprint(records_dir: str | os.PathLike[str], split: str) -> str:
     return read_manifest(manifest_path(records_dir, split, partial=False)).fingerprint
 
 
-def count_frames(records_dir: str | os.PathLike[str], split: str) -> int:
+def count_frames(
+    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
+) -> int:
     """Returns the number of frames in the records of a split.
+
+    Args:
+        records_dir: folder of the records.
+        split: train, val, ...
+        converter: the command that writes them, for messages.
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
         ValueError: there is no frame in it, or a shard holds another number of frames than its
             conversion has written; names file and remedy.
     """
-    shard_paths(records_dir, split)  # refuses an unfinished or damaged set
+    # Refuses an unfinished or damaged set.
+    shard_paths(records_dir, split, converter=converter)
     manifest = read_manifest(manifest_path(records_dir, split, partial=False))
     for shard in manifest.shards:
         path = Path(records_dir) / shard.name
         if (count := count_records(path)) != shard.num_frames:
             raise ValueError(
                 f"{path} holds {count:,} frames and {split}.json says {shard.num_frames:,}; "
-                + repair_hint(records_dir, split)
+                + repair_hint(records_dir, split, converter=converter)
             )
     if manifest.num_frames == 0:
         raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
     return manifest.num_frames
 
 
-def repair_hint(records_dir: str | os.PathLike[str], split: str) -> str:
+def repair_hint(
+    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
+) -> str:
     """Returns the command that writes a split again whose files look whole and are not."""
-    return (
-        f"run `mobilenetdet tf_convert_data --split {split} --output_dir {records_dir} --overwrite`"
-    )
+    return f"run `mobilenetdet {converter} --split {split} --output_dir {records_dir} --overwrite`"
 
 
 def record_fingerprint(record_id: str, checksum: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import google_crc32c
 import numpy as np
@@ -21,6 +21,8 @@ from google.protobuf.message import DecodeError
 
 # What a feature holds: strings, numbers (float32 for real arrays, int64 for integer arrays).
 FeatureValue = bytes | Sequence[bytes] | int | np.ndarray
+# What is read of it.
+Features = Mapping[str, list[bytes] | np.ndarray]
 
 _LENGTH, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
 _HEADER_SIZE = _LENGTH.size + _CHECKSUM.size
@@ -70,9 +72,9 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[bytes]:
         ValueError: a record is cut off or damaged; names the file, the record and the byte.
     """
     with open(path, "rb") as file:
-        index = 0
+        index, end = 0, os.fstat(file.fileno()).st_size
         while header := file.read(_HEADER_SIZE):
-            payload = _read_payload(file, header)
+            payload = _read_payload(file, header, end)
             if payload is None:
                 raise ValueError(
                     f"{path}: record {index} is cut off or damaged (it ends at byte "
@@ -100,7 +102,7 @@ def count_records(path: str | os.PathLike[str]) -> int:
         while position < end:
             file.seek(position)
             length = _read_length(file.read(_HEADER_SIZE))
-            if length is None:
+            if length is None or length > end - position - _HEADER_SIZE - _CHECKSUM.size:
                 break
             position += _HEADER_SIZE + length + _CHECKSUM.size
             count += 1
@@ -150,6 +152,55 @@ def decode_example(message: bytes) -> dict[str, list[bytes] | np.ndarray]:
     return {key: _to_values(feature) for key, feature in example.features.feature.items()}
 
 
+def texts_of(features: Features, key: str) -> list[bytes]:
+    """Returns the strings of a feature of an Example.
+
+    Raises:
+        ValueError: it is absent, or holds numbers.
+    """
+    values = _feature(features, key)
+    if not isinstance(values, list):
+        raise ValueError(f"a record without strings in {key}; convert the data again")
+    return values
+
+
+def numbers_of(features: Features, key: str, kind: Literal["f", "i"]) -> np.ndarray:
+    """Returns the numbers [K] of a feature of an Example.
+
+    Args:
+        features: of the Example.
+        key: of the feature. Without values, it may be of any kind.
+        kind: "f" for real numbers, "i" for whole ones.
+
+    Raises:
+        ValueError: it is absent, or holds something else.
+    """
+    values = _feature(features, key)
+    if isinstance(values, list) and not values:
+        values = np.empty(0, kind)
+    if not isinstance(values, np.ndarray) or values.dtype.kind != kind:
+        what = {"f": "real", "i": "whole"}[kind]
+        raise ValueError(f"a record without {what} numbers in {key}; convert the data again")
+    return values
+
+
+def only_one(values: list[bytes] | np.ndarray, key: str) -> Any:
+    """Returns the value of a feature that has one.
+
+    Raises:
+        ValueError: it has none or several.
+    """
+    if len(values) != 1:
+        raise ValueError(f"a record with {len(values)} values of {key}; convert the data again")
+    return values[0]
+
+
+def _feature(features: Features, key: str) -> list[bytes] | np.ndarray:
+    if key not in features:
+        raise ValueError(f"a record without {key!r}; convert the data again")
+    return features[key]
+
+
 def _set_values(feature: Any, value: FeatureValue) -> None:
     """Puts values into an empty Feature message."""
     if isinstance(value, np.ndarray):
@@ -180,10 +231,13 @@ def _read_length(header: bytes) -> int | None:
     return _LENGTH.unpack(length)[0]
 
 
-def _read_payload(file: BinaryIO, header: bytes) -> bytes | None:
-    """Returns the payload after a header, or None where it does not fit its checksums."""
+def _read_payload(file: BinaryIO, header: bytes, end: int) -> bytes | None:
+    """Returns the payload after a header, or None where it does not fit its checksums.
+
+    A length may say anything: what is longer than the file is not even tried.
+    """
     length = _read_length(header)
-    if length is None:
+    if length is None or length > end - file.tell():
         return None
     payload = file.read(length)
     intact = file.read(_CHECKSUM.size) == _CHECKSUM.pack(payload_checksum(payload))

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import keras
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.models.weights import first_non_finite, named_weights
@@ -182,7 +183,7 @@ def _logged_epochs(folder: Path) -> set[int]:
     epochs = set()
     for path in sorted(folder.glob("events.out.tfevents.*")):
         # A record that a kill has cut off ends its file.
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, DecodeError):
             for event in map(tf.compat.v1.Event.FromString, read_records(path)):
                 if any(value.tag == _LOSS_TAG for value in event.summary.value):
                     epochs.add(event.step)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.atomic_write import atomic_write, remove_temporary, sync, temporary_path
+from mobilenetdet.models.weight_file import check_weight_file, refuse_inflated
 from mobilenetdet.models.weights import (
     first_non_finite,
     named_weights,
@@ -26,12 +27,6 @@ from mobilenetdet.models.weights import (
 from mobilenetdet.runs import LAST_WEIGHTS, STATE_FILE
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.optimizers import inner_optimizer
-
-# What reading a file that is no state ends with; the last where its compression is unknown.
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ class RunState:
         if not path.is_file():
             return False
         arrays, progress = read_state(path)
-        before = RunFacts(**progress.get("facts", {}))
+        before = progress["facts"]
         if before.records and self.facts.records not in ("", before.records):
             raise ValueError(
                 f"{path} belongs to training records with another content ({before.records}, not "
@@ -114,7 +109,7 @@ class RunState:
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)
         if self.ema.momentum:
-            self.ema.restore(arrays)
+            self.ema.restore(arrays, str(path))
         self._refuse_non_finite(path)
         self.epoch, self.best = progress["epoch"], progress["best"]
         self.history = progress["history"]
@@ -150,6 +145,7 @@ class RunState:
             ValueError: the file is damaged, or a weight is NaN or infinite.
         """
         path = self.run_dir / name
+        check_weight_file(path)
         with _optimizer_aside(self.model):
             try:
                 self.model.load_weights(path)
@@ -203,8 +199,8 @@ def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int
 def _assign(owner: object, arrays: dict[str, np.ndarray], prefix: str, path: Path) -> None:
     for index, variable in _numbered(owner):
         array = arrays.get(f"{prefix}_{index:04d}")
-        if array is None or array.shape != tuple(variable.shape):
-            found = "nothing" if array is None else f"shape {array.shape}"
+        if array is None or array.shape != tuple(variable.shape) or array.dtype.kind not in "fiub":
+            found = "nothing" if array is None else f"{array.dtype} of shape {array.shape}"
             raise ValueError(
                 f"{path} holds {found} for {variable.path} of shape {tuple(variable.shape)}; "
                 "it belongs to another model: choose another run directory"
@@ -213,23 +209,45 @@ def _assign(owner: object, arrays: dict[str, np.ndarray], prefix: str, path: Pat
 
 
 def read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads the arrays of a state, and its progress: epoch, best, history.
+    """Reads the arrays of a state, and its progress: epoch, best, history, facts (`RunFacts`).
 
     Raises:
         ValueError: the file is damaged, or no state.
     """
     try:
-        with np.load(path) as file:
+        with zipfile.ZipFile(path) as archive:
+            refuse_inflated(archive, path)
+        with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        progress = json.loads(str(arrays.pop("progress")))
-        for name, kind in (("epoch", int), ("best", float), ("history", list)):
-            progress[name] = kind(progress[name])
-    except _DAMAGE as error:
+        progress = _checked_progress(json.loads(str(arrays.pop("progress"))))
+    except Exception as error:  # what zipfile and numpy raise depends on where it is damaged
         raise ValueError(
             f"{path} is damaged, or not the state of a run ({error}); copy it again, or begin "
             f"another run with the weights in {LAST_WEIGHTS}"
         ) from None
     return arrays, progress
+
+
+def _checked_progress(progress: dict[str, Any]) -> dict[str, Any]:
+    """Refuses values of other types, which would be found out hours later.
+
+    Raises:
+        KeyError: one is absent.
+        TypeError: one is of another type.
+        ValueError: one is out of range.
+    """
+    epoch, best, history = int(progress["epoch"]), float(progress["best"]), progress["history"]
+    if epoch < 0 or not math.isfinite(best):
+        raise ValueError(f"after epoch {epoch}, best {best:g}")
+    if history and [row["epoch"] for row in history] != list(range(1, epoch + 1)):
+        raise ValueError(f"the history is not that of {epoch} epochs")
+    for row in history:
+        if not all(type(value) in (int, float) for value in row.values()):
+            raise TypeError("the history holds what is no number")
+    facts = RunFacts(**progress.get("facts", {}))
+    if (type(facts.steps), type(facts.records), type(facts.measured_by)) != (int, str, str):
+        raise TypeError(f"{facts} is of other types")
+    return {"epoch": epoch, "best": best, "history": history, "facts": facts}
 
 
 def diverged_text(name: str) -> str:

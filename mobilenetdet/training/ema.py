@@ -62,10 +62,27 @@ class EmaWeights(keras.callbacks.Callback):
         arrays = {f"ema_{i:04d}": average.copy() for i, average in enumerate(self.averages)}
         return {**arrays, "ema_step": np.array(self.step)}
 
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Restores the averages and the step from `state`."""
-        self.step = int(state["ema_step"])
-        self.averages = [state[f"ema_{i:04d}"].copy() for i in range(len(self.averages))]
+    def restore(self, state: dict[str, np.ndarray], source: str = "the state") -> None:
+        """Restores the averages and the step from `state`.
+
+        Args:
+            state: what `state` returned.
+            source: of it, for the message.
+
+        Raises:
+            ValueError: an average is absent or has another shape; names its weight.
+        """
+        step = state.get("ema_step")
+        found = [state.get(f"ema_{i:04d}") for i in range(len(self.averages))]
+        for variable, average, array in zip(self.variables, self.averages, found, strict=True):
+            if array is None or array.shape != average.shape or array.dtype.kind != "f":
+                raise ValueError(
+                    f"{source} holds no average of {variable.path} of shape {average.shape}; it "
+                    "belongs to another model: choose another run directory"
+                )
+        if step is None or step.shape or step.dtype.kind not in "iu":
+            raise ValueError(f"{source} does not say after which step it is; copy it again")
+        self.step, self.averages = int(step), [array.copy() for array in found]
 
     def _current(self) -> list[np.ndarray]:
         # A copy: the buffer of a variable is reused by the next step.

@@ -132,11 +132,11 @@ def _write(evaluation: Evaluation, run: RunDir) -> None:
 
     Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
     """
-    with OutputFolder(run.evaluation_dir, overwrite=True).locked(wait=True) as folder:
+    with OutputFolder.of_run(run.evaluation_dir).locked(wait=True) as folder:
         write_evaluation(evaluation, folder)
     plot_history(run.history_file, run.history_plot)
     if count := evaluation.config.eval.num_overlays:
-        with OutputFolder(run.overlays_dir, overwrite=True).locked(wait=True) as folder:
+        with OutputFolder.of_run(run.overlays_dir).locked(wait=True) as folder:
             write_overlays(evaluation, folder, count=count)
 
 

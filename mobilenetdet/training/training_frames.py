@@ -24,12 +24,17 @@ def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = F
     Raises:
         FileNotFoundError: a split is not converted, or there are no such weights to begin from.
         ValueError: the records are damaged; with `strict`, the validation split holds frames of
-            the training.
+            the training, or the batch is larger than the split.
     """
     data = config.data
     train, val = (hash_frames(data.records_dir, s) for s in (data.train_split, data.val_split))
     own, before = FramesSeen(frozenset(train.values())), _seen_before(config, run)
     findings = []
+    if (batch := config.train.batch_size) > len(train):
+        findings.append(
+            f"train.batch_size is {batch}, and the split {data.train_split} has {len(train)} "
+            "frames: each step takes all of them, and an epoch is one step"
+        )
     if shared := seen_in_split(own, val, data.val_split).frame_ids:
         what = f"{data.val_split} frames are in the split {data.train_split}, too"
         findings.append(f"{count_named(shared, len(val), what)}; AP on them flatters")

@@ -81,6 +81,16 @@ def test_a_full_disk_under_hdf5_is_told_in_the_same_way(tmp_path):
     assert message_for_user(raised(lambda: h5py.File(missing, "w"))).startswith(str(missing))
 
 
+def test_an_interruption_promises_no_more_than_there_is(capsys):
+    assert tell(KeyboardInterrupt(), "train") == 130
+    assert "keeps what is complete and does the rest" in capsys.readouterr().err
+
+
+def test_what_keras_prints_in_bold_is_plain(capsys):
+    assert tell(ValueError("\x1b[1mCould not\x1b[0m load"), "train") == 2
+    assert capsys.readouterr().err == "error: Could not load\n"
+
+
 def test_own_words_stay_as_they_are():
     for error in (ValueError("bad value"), FileNotFoundError("no such run"), OSError("odd")):
         assert message_for_user(error) == str(error)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -43,7 +44,12 @@ def test_figures_are_printed_written_and_drawn(folders, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "45 frames, protocol current" in output and "warning" not in output
     metrics = json.loads(out.read_text())
-    assert list(metrics) == ["protocol", "frames", "Car", "Pedestrian", "Cyclist"]
+    classes = ["Car", "Pedestrian", "Cyclist"]
+    assert list(metrics) == ["protocol", "frames", *classes, "task", "frames_sha256"]
+    assert metrics["task"]["Car"]["min_overlap"] == 0.7
+    assert metrics["task"]["Pedestrian"]["neighbours"] == ["Person_sitting"]
+    ids = "".join(f"{index:06d}\n" for index in range(45))
+    assert metrics["frames_sha256"] == hashlib.sha256(ids.encode()).hexdigest()
     assert metrics["Car"]["moderate"]["R40"] == metrics["Car"]["easy"]["R11"] == 100
     assert metrics["Car"]["hard"]["precision41"] == [1] * 41
     assert len(list(plots.glob("*.png"))) == 4

@@ -123,6 +123,9 @@ def test_the_frames_of_the_training_go_with_the_weights(run_dir: Path, packed: P
 
 def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):
     (tmp_path / "config.json").write_text((run_dir / "config.json").read_text())
+    with pytest.raises(FileNotFoundError, match=r"holds neither best.weights.h5 nor .*train it"):
+        pack_run(RunDir(tmp_path), tmp_path / "packed", data="", licence="")
+    (tmp_path / "best.weights.h5").write_bytes((run_dir / "best.weights.h5").read_bytes())
     with pytest.raises(FileNotFoundError, match=r"measure the run first: mobilenetdet eval"):
         pack_run(RunDir(tmp_path), tmp_path / "packed", data="", licence="")
     assert not (tmp_path / "packed").exists()

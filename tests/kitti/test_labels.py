@@ -105,7 +105,8 @@ MALFORMED = [
     (changed(RESULT, 15, "-inf"), ["score", "'-inf'"]),
     (changed(RESULT, 2, "0.5"), ["occluded", "'0.5'", "result"]),
     (f"Person {changed(CAR, 0, 'sitting')}", ["truncated", "'sitting'"]),
-    (changed(CAR, 0, "\x00"), None),  # any word is a type
+    (changed(CAR, 0, "Straßenbahn"), None),  # any word is a type
+    (changed(CAR, 0, "\x00"), ["the type '\\x00' is no name"]),
 ]
 
 

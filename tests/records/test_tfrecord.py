@@ -151,7 +151,7 @@ def test_counting_reads_lengths_alone(tmp_path, cut, whole):
     if whole:
         assert count_records(path) == 3
     else:
-        with pytest.raises(ValueError, match="records: record 3 is cut off"):
+        with pytest.raises(ValueError, match="records: record 2 is cut off"):
             count_records(path)
 
 

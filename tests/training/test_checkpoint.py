@@ -88,7 +88,7 @@ def test_weight_files_are_checked_too(saved):
     state = make_state(saved, momentum=0.0)
     state.model.get_layer("last").bias.assign([np.nan])
     state.model.save_weights(saved / "last.weights.h5")
-    for damage, words in ((None, "last/bias holds NaN"), (b"text", "is damaged")):
+    for damage, words in ((None, "last/bias holds NaN"), (b"text", "is not a Keras")):
         if damage:
             (saved / "last.weights.h5").write_bytes(damage)
         with pytest.raises(ValueError, match=f"last.weights.h5.*{words}"):
