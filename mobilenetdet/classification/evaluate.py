@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.drawing.figure_style import draw_counts, write_figure
+from mobilenetdet.models.replicas import fill_rows
 from mobilenetdet.text_file import write_json
 
 # From images uint8 [B, H, W, 3] to logits [B, C].
@@ -55,7 +56,9 @@ def make_predictor(model: keras.Model) -> Predictor:
     `predict_on_batch` would run a batch once on each device of a strategy.
     """
     if keras.backend.backend() != "tensorflow":
-        return lambda images: ops.convert_to_numpy(model.predict_on_batch(images))
+        return lambda images: ops.convert_to_numpy(model.predict_on_batch(fill_rows(images)))[
+            : len(images)
+        ]
     import tensorflow as tf
 
     forward = tf.function(lambda images: model(images, training=False), reduce_retracing=True)

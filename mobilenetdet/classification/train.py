@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -31,6 +29,7 @@ from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
+from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer
@@ -42,8 +41,6 @@ MONITOR = "top1"
 
 def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 1) -> ClassScores:
     """Trains a classifier, or goes on with a run that was interrupted.
-
-    Where several GPUs are visible, each takes its part of every batch.
 
     Args:
         config: the whole config.
@@ -64,35 +61,38 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
             file is damaged, or sizes do not fit.
     """
     with folder_lock(run_dir):
-        return _train(config, run_dir, verbose)
+        check_run_dir(config, run_dir)
+        with use_devices(config.train.devices, config.train.batch_size) as devices:
+            return _train(config, run_dir, devices, verbose)
 
 
-def _train(config: ClassifierConfig, run_dir: Path, verbose: int) -> ClassScores:
-    check_run_dir(config, run_dir)
+def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: int) -> ClassScores:
     images = open_images(config)
     steps = steps_per_epoch(images, config)
     facts = RunFacts(steps, images.fingerprint)
     keras.utils.set_random_seed(config.train.seed)
-    with _all_devices(config.train.batch_size):
+    with devices.scope():
         model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))
-        state = RunState(model, EmaWeights(model, config.train.ema), run_dir, facts)
-        if state.restore():
-            print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
-        # Only now: a start that fails before leaves the directory to the corrected command.
-        claim_run_dir(config, run_dir)
-        for line in config.train.notes():
-            print(line)
-        predict = make_predictor(model)
-        measurement = Measurement(
-            measure=lambda: _measure(predict, images),
-            figures=ClassScores.figures,
-            monitor=MONITOR,
-        )
-        with damage_named(images):
-            if state.epoch < config.train.epochs:
-                _fit(config, images, state, measurement, steps=steps, verbose=verbose)
-            state.load_weights(LAST_WEIGHTS)
-            scores = measurement.measure()
+    if config.train.sync_batch_norm and len(devices.names) > 1:
+        synchronise_batch_norm(model)
+    state = RunState(model, EmaWeights(model, config.train.ema), run_dir, facts)
+    if state.restore():
+        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+    # Only now: a start that fails before leaves the directory to the corrected command.
+    claim_run_dir(config, run_dir)
+    for line in config.train.notes():
+        print(line)
+    predict = make_predictor(model)
+    measurement = Measurement(
+        measure=lambda: _measure(predict, images),
+        figures=ClassScores.figures,
+        monitor=MONITOR,
+    )
+    with damage_named(images):
+        if state.epoch < config.train.epochs:
+            _fit(config, images, state, measurement, devices, steps=steps, verbose=verbose)
+        state.load_weights(LAST_WEIGHTS)
+        scores = measurement.measure()
     run = RunDir(run_dir)
     with folder_lock(run.evaluation_dir, wait=True):
         write_class_scores(scores, images.class_names, run.evaluation_dir)
@@ -147,13 +147,14 @@ def _fit(
     images: ClassImages,
     state: RunState,
     measurement: Measurement[ClassScores],
+    devices: Devices,
     *,
     steps: int,
     verbose: int,
 ) -> None:
     epochs = config.train.epochs
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
-    batches = images.train_batches(state.epoch, epochs - state.epoch)
+    batches = devices.divisible(images.train_batches(state.epoch, epochs - state.epoch))
     fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
 
 
@@ -161,34 +162,3 @@ def _measure(predict: Predictor, images: ClassImages) -> ClassScores:
     scores = score_classifier(predict, images.test_batches().as_numpy_iterator())
     print(f"\n{scores}")
     return scores
-
-
-@contextlib.contextmanager
-def _all_devices(batch_size: int) -> Iterator[None]:
-    """Makes what is built and trained in the `with` block use every visible GPU.
-
-    Raises:
-        ValueError: the batch cannot be divided among them.
-    """
-    strategy = _strategy()
-    if strategy is None:
-        yield
-        return
-    count = strategy.num_replicas_in_sync
-    if batch_size % count:
-        raise ValueError(
-            f"train.batch_size is {batch_size}; it must be a multiple of the {count} GPUs (or hide "
-            "some with CUDA_VISIBLE_DEVICES)"
-        )
-    with strategy.scope():
-        yield
-
-
-def _strategy() -> object | None:
-    """Returns the strategy for several GPUs, or None; JAX has its own ways."""
-    if keras.backend.backend() != "tensorflow":
-        return None
-    import tensorflow as tf
-
-    several = len(tf.config.list_logical_devices("GPU")) > 1
-    return tf.distribute.MirroredStrategy() if several else None

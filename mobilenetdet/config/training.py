@@ -6,6 +6,7 @@ from typing import Literal
 
 from mobilenetdet.config.validation import (
     BatchSize,
+    DeviceList,
     Fraction,
     NonNegative,
     NonNegativeInt,
@@ -51,6 +52,12 @@ class FitConfig:
     epochs: PositiveInt = 30
     # Images a step, of all devices together, 1 or more.
     batch_size: BatchSize = 4
+    # Devices that share each batch: all visible GPUs, a number of them, or cpu:N, N virtual
+    # devices on the CPU, to try it. Without a GPU it is the CPU.
+    devices: DeviceList = "all"
+    # Whether batch normalisation measures the batch of all devices together; False: each its own
+    # part, which is faster. With JAX it is always of all.
+    sync_batch_norm: bool = True
     # Seed of the initial weights, the order of the images and the augmentation.
     seed: Seed = 0
     # Keras optimizer by name: sgd, rmsprop, adam, adamw, lion, ... Or yellowfin, which tunes its

@@ -9,6 +9,7 @@ from keras import ops
 from mobilenetdet.inference.detection_model import DetectionModel
 from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.models.detector import Detector
+from mobilenetdet.models.replicas import fill_rows
 
 
 class KerasRuntime:
@@ -25,7 +26,6 @@ class KerasRuntime:
 
     def run(self, images: np.ndarray) -> RawDetections:
         """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""
-        outputs = self._model.predict_on_batch(images)
-        return RawDetections(
-            *(ops.convert_to_numpy(outputs[name]) for name in ("boxes", "scores", "classes"))
-        )
+        outputs = self._model.predict_on_batch(fill_rows(images))
+        names, count = ("boxes", "scores", "classes"), len(images)
+        return RawDetections(*(ops.convert_to_numpy(outputs[name])[:count] for name in names))

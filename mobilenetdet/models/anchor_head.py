@@ -14,6 +14,7 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config.detection import DetectionConfig, SqueezeDetHeadConfig, SsdHeadConfig
 from mobilenetdet.models.box_losses import PositiveBoxes, positive_box_losses
+from mobilenetdet.models.replicas import count_over_replicas
 
 Predictions = dict[str, Tensor]
 HeadConfig = SqueezeDetHeadConfig | SsdHeadConfig
@@ -91,7 +92,8 @@ class AnchorHead(keras.layers.Layer):
     ) -> dict[str, Tensor]:
         """The parts of the loss, weighted, each a scalar; the loss is their sum.
 
-        The box loss is divided by the number of anchors with an object.
+        The box loss is divided by the number of anchors with an object. Where several devices share
+        a batch, each divides by the number in all of it: the loss of the batch is their sum.
 
         Args:
             predictions: from `call`.
@@ -110,7 +112,7 @@ class AnchorHead(keras.layers.Layer):
             matches=matches,
             gt_boxes=gt_boxes,
         )
-        num_positive = ops.maximum(ops.sum(rows.weights), 1.0)
+        num_positive = count_over_replicas(rows.weights)
         targets = ClassificationTargets(matches, gt_classes, rows, boxes, num_positive)
         return {
             "box_loss": config.box_weight * rows.sum(boxes.losses) / num_positive,

@@ -23,6 +23,7 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
+from mobilenetdet.models.replicas import num_replicas
 from mobilenetdet.models.weights import (
     LoadReport,
     load_backbone_weights,
@@ -118,7 +119,8 @@ class Detector(keras.Model):
             y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.head
         )
         for tracker in self.part_trackers:
-            tracker.update_state(parts[tracker.name])
+            # Each replica adds its part of the loss, and a tracker holds their mean.
+            tracker.update_state(parts[tracker.name] * num_replicas())
         if "num_dropped" in y:
             self.dropped_tracker.update_state(y["num_dropped"])
         return sum(parts.values())
@@ -128,6 +130,16 @@ class Detector(keras.Model):
     ) -> dict[str, Tensor]:
         """The loss, its parts and the boxes that augmentation dropped, over the epoch so far."""
         return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """The loss, its parts and the boxes that augmentation dropped, over the epoch so far.
+
+        The loss is the sum of its parts: Keras' own mean weighs the replicas by their images, and
+        the last batch of an epoch may leave one without.
+        """
+        results = super().get_metrics_result()
+        results["loss"] = sum(results[tracker.name] for tracker in self.part_trackers)
+        return results
 
     def get_config(self) -> dict[str, Any]:
         """The whole config as JSON, which `from_config` reads."""

@@ -98,7 +98,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         """Normalises by the batch (training) or by the running statistics."""
         fusable = _on_tensorflow() and len(inputs.shape) == 4 and self.axis in (-1, 3)
         exact = not training and self.compute_dtype == "float32"
-        if not fusable or exact or mask is not None or not (self.scale and self.center):
+        plain = not fusable or exact or mask is not None or not (self.scale and self.center)
+        # The kernel measures one device's part of the batch, Keras all of it where it is asked to.
+        if plain or (training and self.trainable and self.synchronized):
             return super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             return self._normalise_by_batch(inputs)

@@ -19,6 +19,7 @@ from mobilenetdet.models.anchor_head import (
 )
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
+from mobilenetdet.models.replicas import count_over_replicas
 
 # Prior probability that sets the initial bias of the confidence; without it the loss of the many
 # background anchors dominates the first steps.
@@ -155,7 +156,7 @@ class SqueezeDetHead(AnchorHead):
         parts = {name: value / num_positive for name, value in parts.items()}
         negative = ops.cast(matches.negative, "float32")
         by_negatives = config.negative_normaliser == "negatives"
-        negative_normaliser = ops.maximum(ops.sum(negative), 1.0) if by_negatives else num_positive
+        negative_normaliser = count_over_replicas(negative) if by_negatives else num_positive
         at_negative = ops.sum(squared_confidence_error(confidence_logits, 0.0) * negative)
         parts["confidence_negative_loss"] = (
             config.confidence_negative_weight * at_negative / negative_normaliser

@@ -40,6 +40,7 @@ _MAY_CHANGE = (
     "postprocess.*",
     "train.batch_size",
     "train.clip_norm",
+    "train.devices",
     "train.epochs",
     "train.eval_every",
     "train.learning_rate",

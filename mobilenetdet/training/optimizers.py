@@ -11,6 +11,7 @@ from keras import ops
 
 from mobilenetdet.config.training import FitConfig
 from mobilenetdet.models.layers import Tensor
+from mobilenetdet.models.replicas import num_replicas, sum_over_replicas
 from mobilenetdet.training.yellowfin import YellowFin
 
 # Biases and the variables of normalisation are not decayed.
@@ -43,10 +44,36 @@ def make_optimizer(
         options["momentum"] = config.momentum
     if kind is keras.optimizers.AdamW:
         options["weight_decay"] = config.weight_decay
+    if (count := num_replicas()) > 1 and config.clip_norm:
+        # Each replica would be clipped by itself.
+        kind = _summing_first(kind)
+        options["global_clipnorm"] = config.clip_norm / count
     optimizer = kind(**options)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=_NO_DECAY)
     return optimizer
+
+
+def _summing_first(
+    kind: type[keras.optimizers.Optimizer],
+) -> type[keras.optimizers.Optimizer]:
+    """Makes an optimizer sum the gradients of the replicas before it clips them.
+
+    Keras clips first, and sums later on: what it gets is the sum divided by their number.
+    """
+
+    class SummingFirst(kind):
+        """Clips the gradient of the whole batch."""
+
+        def apply(
+            self, grads: list[Tensor], trainable_variables: list[keras.Variable] | None = None
+        ) -> None:
+            """Moves the variables by the gradients of the replicas."""
+            count = num_replicas()
+            means = [None if g is None else sum_over_replicas(g) / count for g in grads]
+            super().apply(means, trainable_variables)
+
+    return SummingFirst
 
 
 def scale_learning_rate(

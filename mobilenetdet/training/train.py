@@ -34,6 +34,7 @@ from mobilenetdet.text_file import write_json
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
+from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
@@ -68,29 +69,40 @@ def train(
     """
     with folder_lock(run_dir):
         check_run_dir(config, run_dir)
-        state, run = _open_run(config, run_dir), RunDir(run_dir)
-        seen = frames_of_training(config, run, strict=strict)
-        # Only now: a start that fails before leaves the directory to the corrected command.
-        claim_run_dir(config, run_dir)
-        write_frames_seen(run.frames_seen_file, seen)
-        for line in [*config.eval_task().guesses(), *config.train.notes()]:
-            print(line)
-        evaluation = None
-        if state.epoch < config.train.epochs:
-            evaluation = _fit(config, _make_measure(config, state.model, seen), state, verbose)
-        if evaluation is None:  # the best epoch was before the interruption
-            evaluation = _measure_best(config, run)
-        evaluation = measure_scores(_calibrate(evaluation, run), run)
-        _write(evaluation, run)
+        with use_devices(config.train.devices, config.train.batch_size) as devices:
+            return _train(config, RunDir(run_dir), devices, verbose=verbose, strict=strict)
+
+
+def _train(
+    config: DetectionConfig, run: RunDir, devices: Devices, *, verbose: int, strict: bool
+) -> Evaluation:
+    state = _open_run(config, run.path, devices)
+    seen = frames_of_training(config, run, strict=strict)
+    # Only now: a start that fails before leaves the directory to the corrected command.
+    claim_run_dir(config, run.path)
+    write_frames_seen(run.frames_seen_file, seen)
+    for line in [*config.eval_task().guesses(), *config.train.notes()]:
+        print(line)
+    evaluation = None
+    if state.epoch < config.train.epochs:
+        measure = _make_measure(config, state.model, seen)
+        evaluation = _fit(config, measure, state, devices, verbose)
+    if evaluation is None:  # the best epoch was before the interruption
+        evaluation = _measure_best(config, run)
+    evaluation = measure_scores(_calibrate(evaluation, run), run)
+    _write(evaluation, run)
     return evaluation
 
 
-def _open_run(config: DetectionConfig, run_dir: Path) -> RunState:
+def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunState:
     """Opens records, weights and the checkpoint, if there is one."""
     check_training_classes(config)
     steps, data = steps_per_epoch(config), config.data
     count_frames(data.records_dir, data.val_split)  # rather now than after hours
-    detector = _compiled_detector(config.for_training(), steps, run_dir)
+    with devices.scope():
+        detector = _compiled_detector(config.for_training(), steps, run_dir)
+    if config.train.sync_batch_norm and len(devices.names) > 1:
+        synchronise_batch_norm(detector)
     facts = RunFacts(
         steps=steps,
         records=records_fingerprint(data.records_dir, data.train_split),
@@ -157,6 +169,7 @@ def _fit(
     config: DetectionConfig,
     measure: Callable[[], Evaluation],
     state: RunState,
+    devices: Devices,
     verbose: int,
 ) -> Evaluation | None:
     """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
@@ -176,6 +189,7 @@ def _fit(
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
     batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
+    batches = devices.divisible(batches)
     with damage_named(config.data.records_dir, config.data.train_split):
         fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
     return validation.best

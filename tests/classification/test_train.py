@@ -238,33 +238,17 @@ def test_missing_data_begin_no_run(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-TWO_DEVICES = """
-import sys
-from pathlib import Path
-
-import tensorflow as tf
-
-device = tf.config.LogicalDeviceConfiguration()
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [device] * 2)
-from mobilenetdet.classification.config import ClassifierConfig
-from mobilenetdet.config.storage import from_json
-from mobilenetdet.classification import train as classify
-
-classify._strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-config = from_json(sys.argv[1], "argument", ClassifierConfig)
-classify.train_classifier(config, Path(sys.argv[2]), verbose=0)
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch_size", "message"), [(16, ""), (15, "a multiple of the 2 GPUs")])
+@pytest.mark.parametrize(("batch_size", "message"), [(16, ""), (15, "a multiple of the 2 devices")])
 def test_several_devices_share_a_batch(small_cifar10, tmp_path, batch_size, message):
-    config = ClassifierConfig(
-        data=ImageDataConfig(data_dir=str(small_cifar10)),
-        model=SMALL,
-        train=ClassifierTrainConfig(epochs=1, batch_size=batch_size, warmup_epochs=0.0),
+    train = ClassifierTrainConfig(
+        epochs=1, batch_size=batch_size, warmup_epochs=0.0, devices="cpu:2"
     )
-    command_line = [sys.executable, "-c", TWO_DEVICES, to_json(config), str(tmp_path / "run")]
+    data = ImageDataConfig(data_dir=str(small_cifar10))
+    config_file = tmp_path / "config.json"
+    config_file.write_text(to_json(ClassifierConfig(data=data, model=SMALL, train=train)))
+    command_line = [sys.executable, "-m", "mobilenetdet", "train_classifier"]
+    command_line += ["--config", str(config_file), "--run_dir", str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1])}
     done = subprocess.run(
         command_line, env=environment, capture_output=True, text=True, timeout=600
