@@ -5,6 +5,8 @@ Nothing here imports TensorFlow or Keras before it is called.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import warnings
@@ -145,11 +147,14 @@ def train(
 ) -> TrainedRun:
     """Trains a detector, or goes on with a run that was interrupted.
 
+    Keras' global seed becomes `train.seed`. A `UserWarning` counts the frames that are measured on
+    and trained on.
+
     Args:
         config: the name of a preset, or a whole config.
         run_dir: where everything goes; by default runs/PRESET.
         overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
-        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        verbose: 0 prints nothing, 1 a progress bar, 2 one line an epoch.
         strict: makes errors of the warnings, before the first epoch.
 
     Raises:
@@ -170,7 +175,11 @@ def train(
         raise ValueError("train with a whole config needs run_dir, where the run goes")
     if overrides:
         config = with_changes(config, overrides)
-    evaluation = run_training(config, Path(run_dir), verbose=verbose, strict=strict)
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.nullcontext() if verbose else silence:
+        evaluation = run_training(config, Path(run_dir), verbose=verbose, strict=strict)
+    for line in evaluation.seen.findings():
+        warnings.warn(line, stacklevel=2)
     return TrainedRun(Path(run_dir), evaluation.ap)
 
 

@@ -1,6 +1,8 @@
 """The Python API: what it imports when, and that each part does what its name says."""
 
+import contextlib
 import importlib.util
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -64,7 +66,10 @@ def test_every_public_name_is_there_and_no_other():
 def trained(small_config, tmp_path_factory) -> md.TrainedRun:
     folder = tmp_path_factory.mktemp("front_door") / "mine"
     overrides = {"train.epochs": 1, "train.eval_every": 0, "postprocess.score_threshold": 0.0}
-    return md.train(small_config, run_dir=folder, overrides=overrides, verbose=0)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run = md.train(small_config, run_dir=folder, overrides=overrides, verbose=0)
+    assert not printed.getvalue()  # verbose=0 is silent
+    return run
 
 
 def test_a_run_is_trained_loaded_measured_and_drawn(trained: md.TrainedRun, small_kitti: Path):
