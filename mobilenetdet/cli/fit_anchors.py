@@ -13,6 +13,7 @@ from mobilenetdet.boxes.anchor_fitting import best_grid_ious, fit_shapes
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.cli.config_options import format_level
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
@@ -67,6 +68,8 @@ class Options:
     seed: int = 0
     # Picture of the shapes over the sizes of the objects.
     plot: Path | None = None
+    # Replaces a file of others that has the name of --plot.
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Checks that there is a number of shapes for each stride, and the ranges."""
@@ -86,10 +89,13 @@ def main(argv: list[str] | None = None) -> int:
     """Fits, prints and draws; returns 0.
 
     Raises:
+        FileExistsError: a file of others has the name of the picture.
         FileNotFoundError: there are no labels or records.
         ValueError: too few objects for so many shapes, or none of a class.
     """
     options = parse(Options, argv)
+    if options.plot is not None:
+        check_output_file(options.plot, overwrite=options.overwrite)
     boxes, class_names = _read_boxes(options)
     sizes = boxes[:, 2:] - boxes[:, :2]
     shapes = fit_shapes(
@@ -115,7 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         # Not at the top: matplotlib takes a second to import.
         from mobilenetdet.drawing.anchor_plot import write_shapes
 
-        write_shapes(options.plot, sizes, class_names, fitted, classes=options.classes)
+        with output_file(options.plot, overwrite=options.overwrite) as path:
+            write_shapes(path, sizes, class_names, fitted, classes=options.classes)
         print(options.plot)
     return 0
 

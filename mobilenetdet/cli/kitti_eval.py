@@ -13,6 +13,7 @@ from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
@@ -136,15 +137,9 @@ def _check_places(options: Options) -> None:
     """Refuses before the work what would fail behind it."""
     for path in (options.json, options.report):
         if path is not None:
-            if path.is_dir():
-                raise FileExistsError(f"{path} is a folder; name a file in it")
-            _folder_of(path, options).refuse_foreign([path.name])
+            check_output_file(path, overwrite=options.overwrite)
     if options.image_dir is not None and not options.image_dir.is_dir():
         raise FileNotFoundError(f"the folder of --image_dir, {options.image_dir}, does not exist")
-
-
-def _folder_of(path: Path, options: Options) -> OutputFolder:
-    return OutputFolder(path.parent, overwrite=options.overwrite)
 
 
 def _refuse_unknown_classes(results: ResultSet, task: EvalTask) -> None:
@@ -183,7 +178,7 @@ def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
         figures["coco"] = coco_metrics(results.labels, results.detections, task)
         print("\n" + format_coco(figures["coco"]))
     if options.json is not None:
-        with _folder_of(options.json, options).writing(options.json.name) as path:
+        with output_file(options.json, overwrite=options.overwrite) as path:
             write_json(path, figures)
         print(options.json)
 
@@ -203,7 +198,7 @@ def _explain(results: ResultSet, task: EvalTask, options: Options) -> None:
     if options.report is not None:
         from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
-        with _folder_of(options.report, options).writing(options.report.name) as path:
+        with output_file(options.report, overwrite=options.overwrite) as path:
             write_report(
                 path,
                 analysis,

@@ -9,6 +9,7 @@ import numpy as np
 
 from mobilenetdet.analysis.learning_curve import draw_learning_curve, fit_power_law, read_point
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.output_file import output_file
 from mobilenetdet.runs import LEARNING_CURVE_PLOT
 
 
@@ -28,12 +29,15 @@ class Options:
     num_frames: int = 3712
     # The picture; by default learning_curve.png in the first run directory.
     output: Path | None = None
+    # Replaces a file of others that has the name of --output.
+    overwrite: bool = False
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prints a table, draws it and says where; returns 0.
 
     Raises:
+        FileExistsError: a file of others has the name of the picture.
         FileNotFoundError: a run was not evaluated, or its records are gone.
         ValueError: fewer than two different numbers of frames, an AP of 100, or other classes.
     """
@@ -43,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     aps = {name: [ap[name] for _, ap in points] for name in _classes(points)}
     laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
     output = options.output or options.run_dir[0] / LEARNING_CURVE_PLOT
-    draw_learning_curve(output, frames, aps, laws, until=max(options.num_frames, *frames))
+    with output_file(output, overwrite=options.overwrite) as path:
+        draw_learning_curve(path, frames, aps, laws, until=max(options.num_frames, *frames))
     print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
     for num_frames, of_run in points:
         print(_row(f"{num_frames:,}", [of_run[name] for name in aps]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import DEFAULT_RUN, parse
+from mobilenetdet.cli.output_file import output_file
 from mobilenetdet.drawing.history_plots import plot_comparison, plot_history
 from mobilenetdet.runs import COMPARISON_PLOT, RunDir
 
@@ -21,17 +22,29 @@ class Options:
     run_dir: tuple[Path, ...] = (DEFAULT_RUN,)
     # The picture; by default metrics.png, or comparison.png, in the (first) run directory.
     output: Path | None = None
+    # Replaces a file of others that has the name of --output.
+    overwrite: bool = False
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Draws and says where; returns 0."""
+    """Draws and says where; returns 0.
+
+    Raises:
+        FileExistsError: a file of others has the name of the picture.
+        FileNotFoundError: a run has no metrics.
+    """
     options = parse(Options, argv)
     runs = [RunDir(path) for path in options.run_dir]
     if len(runs) > 1:
         output = options.output or runs[0].path / COMPARISON_PLOT
-        plot_comparison({str(run.path): run.history_file for run in runs}, output)
-    else:
-        output = options.output or runs[0].history_plot
+        with output_file(output, overwrite=options.overwrite) as path:
+            plot_comparison({str(run.path): run.history_file for run in runs}, path)
+    elif options.output is None:
+        output = runs[0].history_plot  # training draws it, too
         plot_history(runs[0].history_file, output)
+    else:
+        output = options.output
+        with output_file(output, overwrite=options.overwrite) as path:
+            plot_history(runs[0].history_file, path)
     print(output)
     return 0
