@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mobilenetdet.benchmark.timing import REFERENCE, Rounds, describe_machine, tf_keras_installed
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.detection import DetectionConfig, Precision
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.quiet import import_tensorflow_quietly
@@ -56,6 +57,8 @@ class Options:
     warm_up: int = 3
     # File for the results.
     json: Path | None = None
+    # Replaces a file of others that has the name of --json.
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
@@ -85,9 +88,12 @@ def main(argv: list[str] | None = None) -> int:
     """Prints the tables, each as soon as it is measured, and write --json; returns 0.
 
     Raises:
+        FileExistsError: a file of others has the name of --json.
         ValueError: an unknown preset, a size out of range, or Keras not on TensorFlow.
     """
     options = parse(Options, argv)
+    if options.json is not None:
+        check_output_file(options.json, overwrite=options.overwrite)
     import_tensorflow_quietly()
     # Not at the top, here and below: it takes seconds to import, and the help does without.
     from mobilenetdet.benchmark.steps import require_tensorflow
@@ -107,7 +113,8 @@ def main(argv: list[str] | None = None) -> int:
         print(format_table(times), flush=True)
         report[part] = [dataclasses.asdict(row) for row in times]
     if options.json is not None:
-        write_json(options.json, report)
+        with output_file(options.json, overwrite=options.overwrite) as path:
+            write_json(path, report)
         print(f"\n{options.json}")
     return 0
 

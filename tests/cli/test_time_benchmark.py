@@ -63,7 +63,12 @@ def test_json_holds_every_row(calls, tmp_path):
     assert len(report["backbone"]) == 2
     assert [row["precision"] for row in report["inference"]] == ["float32", "mixed_bfloat16"]
     assert report["detector"][0]["loss_share"] == 0.025
-    assert [p.name for p in path.parent.iterdir()] == ["times.json"]
+    assert [p.name for p in path.parent.iterdir() if p.suffix] == ["times.json"]
+    path.write_text("of a user")
+    calls.clear()
+    with pytest.raises(FileExistsError, match="times.json is there.*--overwrite"):
+        main(["--presets", "quickstart", "--json", str(path)])
+    assert path.read_text() == "of a user" and not calls  # before anything is timed
 
 
 def test_without_tf_keras_the_remedy_is_named(calls, monkeypatch, capsys):
