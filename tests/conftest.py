@@ -20,6 +20,7 @@ from mobilenetdet.config.detection import (
 pytest_plugins = (
     "fixtures.backend",
     "fixtures.class_images",
+    "fixtures.exportable",
     "fixtures.own_classes",
     "fixtures.red_finder",
     "fixtures.scenes",

@@ -137,7 +137,7 @@ def greedy_nms(ious: np.ndarray, max_iou: float) -> np.ndarray:
 def soft_nms(
     ious: np.ndarray, scores: np.ndarray, sigma: float, min_score: float, num_rounds: int
 ) -> np.ndarray:
-    """Scores [K] after soft-NMS, 0 for those that are dropped; see `models.postprocess.soft_nms`."""
+    """Scores [K] after soft-NMS, 0 for those that are dropped; `models/postprocess.py` says how."""
     exponents = ious**2 / np.float32(sigma)
     rivals = (ious > 0) & ~np.eye(len(ious), dtype=bool)
     earlier = rivals & np.tri(len(ious), k=-1, dtype=bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 import os
@@ -168,7 +167,8 @@ def export_detector(
     config = _config_of(model, plan)
     folder = OutputFolder(output_dir, overwrite=overwrite)
     files = list(plan.files())
-    folder.refuse_foreign([INFO_FILE, *(n for f in files for n in _names(*f) if f[0] != "saved_model")])
+    singles = [name for file in files if file[0] != "saved_model" for name in _names(*file)]
+    folder.refuse_foreign([INFO_FILE, *singles])
     images = None
     if any(precision == "int8" for _, precision, _ in files):
         images = CalibrationImages.find(
@@ -176,12 +176,15 @@ def export_detector(
         )
     from mobilenetdet.deploy.graph import freeze_detector
 
-    graphs = {part: freeze_detector(model.runtime.detector, config, part) for part in plan.parts}
+    keras_model, graphs = model.runtime.detector, {}
+    for for_int8 in sorted({precision == "int8" for _, precision, _ in files}):
+        graphs[for_int8] = freeze_detector(keras_model, config, plan.parts, for_int8=for_int8)
     written = []
     with folder.locked():
         for name, precision, part in files:
             info = describe(model, config, parts=part, precision=precision)
-            written.append(_write(folder, name, graphs[part], info, images))
+            graph = graphs[precision == "int8"][part]
+            written.append(_write(folder, name, graph, info, images))
         info = describe(model, config, parts="", precision="")
         with folder.writing(INFO_FILE) as path:
             path.write_text(info.to_json(indent=1) + "\n", encoding="utf-8")

@@ -17,15 +17,22 @@ from mobilenetdet.models.layers import layer_policy
 _SUFFIX = "_bn"
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _NORMALISATION = keras.layers.BatchNormalization
+# Smallest largest weight of a channel over its bias before int8. Eight of the 32 channels of the
+# ImageNet weights' first layer have no weights left, but a bias: the scale of their int8 weights
+# would be 0, in steps of which the bias is stored. What is added is a hundredth of a step.
+_INT8_FLOOR = 1e-4
 
 
-def fold_detector(detector: Detector, config: DetectionConfig | None = None) -> Detector:
+def fold_detector(
+    detector: Detector, config: DetectionConfig | None = None, *, for_int8: bool = False
+) -> Detector:
     """Returns a copy whose convolutions do what their batch normalisation did, in float32.
 
     Args:
         detector: stays as it is.
         config: to build the copy with; by default that of the detector. The size of the input may
             differ, and all that has no part in the weights.
+        for_int8: gives channels without weights tiny ones, see `_INT8_FLOOR`.
 
     Raises:
         ValueError: see `Folding`.
@@ -33,7 +40,7 @@ def fold_detector(detector: Detector, config: DetectionConfig | None = None) -> 
     config = detector.config if config is None else config
     original, _ = build_detector(config, load_weights=False, precision="float32")
     original.set_weights(detector.get_weights())
-    folding = Folding()
+    folding = Folding(for_int8=for_int8)
     with layer_policy("float32"):
         folded = Detector(config)
         folded.backbone = folding.copy_model(original.backbone)
@@ -69,8 +76,9 @@ class Folding:
         ValueError: a normalisation follows no convolution of its name without bias.
     """
 
-    def __init__(self) -> None:
-        """Begins without layers."""
+    def __init__(self, *, for_int8: bool = False) -> None:
+        """Begins without layers; `for_int8` as in `fold_detector`."""
+        self._for_int8 = for_int8
         self._pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
         self._norms: dict[int, keras.layers.BatchNormalization] = {}
 
@@ -94,7 +102,10 @@ class Folding:
         """Fills the copies, which have their variables by now."""
         for old, new in self._pairs:
             norm = self._norms.get(id(old))
-            new.set_weights(old.get_weights() if norm is None else _folded_weights(old, norm))
+            weights = old.get_weights() if norm is None else _folded_weights(old, norm)
+            if self._for_int8 and norm is not None:
+                weights[0] = _lifted(*weights, output_axis=_output_axis(old))
+            new.set_weights(weights)
 
     def _find_norms(self, layers: Sequence[keras.layers.Layer]) -> None:
         by_name = {layer.name: layer for layer in layers}
@@ -154,3 +165,18 @@ def _folded_weights(
     else:
         kernel = kernel * scale  # [h, w, inputs, outputs]
     return [kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)]
+
+
+def _output_axis(convolution: keras.layers.Layer) -> int:
+    """The axis of a kernel along which its outputs lie; depthwise ones have one for each input."""
+    return 2 if isinstance(convolution, keras.layers.DepthwiseConv2D) else 3
+
+
+def _lifted(kernel: np.ndarray, bias: np.ndarray, *, output_axis: int) -> np.ndarray:
+    """Raises the first weight of each channel whose weights are nothing beside its bias."""
+    kernel = np.moveaxis(kernel.copy(), output_axis, 0)  # [C, ...]
+    flat = kernel.reshape(len(kernel), -1)
+    floor = _INT8_FLOOR * np.abs(bias)
+    dead = np.abs(flat).max(axis=1) < floor
+    flat[dead, 0] = floor[dead]
+    return np.moveaxis(flat.reshape(kernel.shape), 0, output_axis)

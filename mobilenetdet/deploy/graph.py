@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +21,6 @@ Parts = Literal["network", "detector"]
 INPUT = "images"
 # By this the layers of the network are told from decoding and suppression.
 POSTPROCESS_SCOPE = "postprocess"
-# What the files give, by the names of `RawDetections` but for the class ids.
-DETECTION_OUTPUTS = ("boxes", "scores", "classes")
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,13 @@ class FrozenGraph:
         tf.saved_model.save(module, str(path), signatures=module.run)
 
 
-def freeze_detector(detector: Detector, config: DetectionConfig, parts: Parts) -> FrozenGraph:
+def freeze_detector(
+    detector: Detector,
+    config: DetectionConfig,
+    parts: Sequence[Parts],
+    *,
+    for_int8: bool = False,
+) -> dict[Parts, FrozenGraph]:
     """Freezes a detector, its batch normalisation folded.
 
     Args:
@@ -66,6 +69,7 @@ def freeze_detector(detector: Detector, config: DetectionConfig, parts: Parts) -
         parts: "network" ends at the raw predictions, "detector" at "boxes" float32 [1, N, 4] (xyxy,
             pixels of the input), "scores" float32 [1, N] and "classes" int32 [1, N], -1 for empty
             places.
+        for_int8: see `fold_detector`.
 
     Raises:
         ValueError: Keras does not run on TensorFlow, or mirrored images are asked for and the
@@ -73,61 +77,38 @@ def freeze_detector(detector: Detector, config: DetectionConfig, parts: Parts) -
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError("export needs KERAS_BACKEND=tensorflow; the weights are the same")
-    folded = fold_detector(detector, config)
-    if parts == "network":
-        return freeze(lambda images: folded(images, training=False), config.image_size)
+    folded = fold_detector(detector, config, for_int8=for_int8)
     whole = DetectionModel(folded, config.postprocess)
 
-    def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def detect_in(images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in one image; decoding in a name scope of its own."""
         predictions = whole.predict_raw(images)
         with tf.name_scope(POSTPROCESS_SCOPE):
             return detect(folded, predictions, config.postprocess)
 
-    return freeze(run, config.image_size)
-
-
-def freeze_postprocess(detector: Detector, config: DetectionConfig) -> FrozenGraph:
-    """Freezes what makes detections of raw predictions, to be joined to another network."""
-    specs = {
-        name: tf.TensorSpec(value.shape, tf.float32, name=name)
-        for name, value in _raw_outputs(detector).items()
+    functions: dict[Parts, Callable[[Any], dict[str, Any]]] = {
+        "network": lambda images: folded(images, training=False),
+        "detector": detect_in,
     }
-    names = sorted(specs)
-
-    def run(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Decodes and suppresses."""
-        return detect(detector, dict(zip(names, values, strict=True)), config.postprocess)
-
-    return _freeze(run, [specs[name] for name in names])
+    return {part: freeze(functions[part], config.image_size) for part in parts}
 
 
 def freeze(run: Callable[[Any], dict[str, Any]], image_size: tuple[int, int]) -> FrozenGraph:
     """Freezes a function of one image, uint8 [1, H, W, 3], to a dict of tensors."""
-    return _freeze(run, [tf.TensorSpec((1, *image_size, 3), tf.uint8, name=INPUT)])
-
-
-def _raw_outputs(detector: Detector) -> dict[str, Any]:
-    image = keras.KerasTensor((1, *detector.image_size, 3), dtype="uint8")
-    return detector(image, training=False)
-
-
-def _freeze(run: Callable[..., dict[str, Any]], signature: list[tf.TensorSpec]) -> FrozenGraph:
     names: list[str] = []
 
-    def named(*inputs: tf.Tensor) -> list[tf.Tensor]:
+    def named(images: tf.Tensor) -> list[tf.Tensor]:
         """Gives the outputs the names that they have in the graph."""
-        found = run(*inputs)
+        found = run(images)
         names[:] = sorted(found)
         return [tf.identity(found[name], name=name) for name in names]
 
+    signature = [tf.TensorSpec((1, *image_size, 3), tf.uint8, name=INPUT)]
     function = tf.function(named, input_signature=signature, autograph=False, jit_compile=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # While loops stay loops that the converters know.
-        frozen = convert_variables_to_constants_v2(
-            function.get_concrete_function(), lower_control_flow=False
-        )
+    # While loops stay loops, which the converters know.
+    frozen = convert_variables_to_constants_v2(
+        function.get_concrete_function(), lower_control_flow=False
+    )
     return FrozenGraph(frozen, tuple(names))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration import CalibrationImages
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
@@ -59,8 +60,18 @@ def quantise(content: bytes, images: CalibrationImages) -> bytes:
     for operation in _OPERATIONS:
         quantizer.add_static_config(_QUANTISED, operation, 8, 8)
     with _stdout_set_aside():
-        ranges = quantizer.calibrate({_SIGNATURE: ({INPUT: image} for image in images)})
+        ranges = quantizer.calibrate({_SIGNATURE: _Samples(images)}, num_threads=num_cores())
         return bytes(quantizer.quantize(ranges).quantized_model)
+
+
+class _Samples:
+    """Pictures by the name of the input; they are counted before they are used."""
+
+    def __init__(self, images: CalibrationImages) -> None:
+        self._images = images
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return ({INPUT: image} for image in self._images)
 
 
 def add_metadata(content: bytes, text: str) -> bytes:
@@ -71,6 +82,12 @@ def add_metadata(content: bytes, text: str) -> bytes:
     import flatbuffers
 
     model: Any = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    for each in model.buffers:
+        if (
+            each.offset > 1
+        ):  # the quantiser leaves data behind the flatbuffer, where it would be lost
+            each.data = np.frombuffer(content, np.uint8, each.size, each.offset)
+            each.offset = each.size = 0
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(text.encode(), np.uint8)
     entry.name, entry.buffer = INFO_KEY, len(model.buffers)

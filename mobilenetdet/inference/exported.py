@@ -1,4 +1,4 @@
-"""Exported files by their suffix, opened as a detector; nothing here imports TensorFlow or pydantic."""
+"""Exported files by their suffix, opened as a detector, without TensorFlow and pydantic."""
 
 from __future__ import annotations
 
@@ -129,6 +129,16 @@ def load_exported(
         if runtime.info.parts == "network":
             runtime.use(config.postprocess)
     return ExportedDetector(runtime, str(source), config)
+
+
+def read_exported_config(path: str | os.PathLike[str]) -> DetectionConfig:
+    """Reads the config in an exported file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: see `open_exported`.
+    """
+    return read_config_of(open_exported(path).info, str(path))
 
 
 def read_config_of(info: ExportedInfo, source: str) -> DetectionConfig:

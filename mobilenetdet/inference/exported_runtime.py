@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobilenetdet.exported_info import ExportedInfo
 from mobilenetdet.boxes.numpy_postprocess import NumpyPostprocess
+from mobilenetdet.exported_info import ExportedInfo
 from mobilenetdet.inference.runtimes import RawDetections
 
 if TYPE_CHECKING:

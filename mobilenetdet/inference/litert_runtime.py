@@ -32,7 +32,9 @@ class LiteRtRuntime(ExportedRuntime):
         content = path.read_bytes()
         with damage_named(path, "LiteRT"):
             interpreter = litert.Interpreter(
-                model_content=content, num_threads=num_cores(), experimental_preserve_all_tensors=False
+                model_content=content,
+                num_threads=num_cores(),
+                experimental_preserve_all_tensors=False,
             )
             interpreter.allocate_tensors()
             text = read_metadata(content)
