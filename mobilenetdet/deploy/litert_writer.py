@@ -14,15 +14,13 @@ import tensorflow as tf
 
 from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.float_layers import QUANTISED
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
 
 _FILE_MARK = b"TFL3"
 _SIGNATURE = "serving_default"
-# What int8 does not touch, by the names of the tensors that come out: the prediction layers, whose
-# deltas would be in steps of a tenth of an anchor, and all that follows them.
-_QUANTISED = r"^(?!.*(prediction|postprocess)).*$"
 _OPERATIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "RESIZE_NEAREST_NEIGHBOR", "PAD")
 
 
@@ -54,11 +52,11 @@ def convert(graph: FrozenGraph, *, halve: bool = False) -> bytes:
 
 
 def quantise(content: bytes, images: CalibrationImages) -> bytes:
-    """Makes int8 of the body of the network; see `_QUANTISED`."""
+    """Makes int8 of the body of the network; see `float_layers.py`."""
     module = import_runtime("litert_quantizer.quantizer", "litert-quantizer", "export", "int8")
     quantizer = module.Quantizer(bytearray(content))
     for operation in _OPERATIONS:
-        quantizer.add_static_config(_QUANTISED, operation, 8, 8)
+        quantizer.add_static_config(QUANTISED, operation, 8, 8)
     with _stdout_set_aside():
         ranges = quantizer.calibrate({_SIGNATURE: _Samples(images)}, num_threads=num_cores())
         return bytes(quantizer.quantize(ranges).quantized_model)

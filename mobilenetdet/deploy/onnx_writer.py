@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.float_layers import stays_float
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
@@ -17,8 +18,6 @@ from mobilenetdet.inference.exported_runtime import import_runtime
 # Resize of whole factors, TopK and all else are there, and ONNX Runtime 1.14 reads it.
 _OPSET = 17
 _MIN_SIZE = 256
-# What int8 does not touch, see `litert_writer`.
-_FLOAT_LAYERS = ("prediction", "postprocess")
 
 
 def write_onnx(
@@ -79,12 +78,12 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
     import onnx
 
     ort = import_runtime("onnxruntime.quantization", "onnxruntime", "export", "int8")
-    floats = [n.name for n in model.graph.node if any(w in n.name for w in _FLOAT_LAYERS)]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         prepared = Path(folder) / "prepared.onnx"
         onnx.save(model, str(source))
         ort.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        floats = [n.name for n in onnx.load(str(prepared)).graph.node if stays_float(n.name)]
         ort.quantize_static(
             str(prepared),
             str(target),

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.float_layers import FLOAT
 from mobilenetdet.deploy.graph import FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
-
-# What int8 does not touch, see `litert_writer`.
-_FLOAT_LAYERS = [".*prediction.*", ".*postprocess.*"]
 
 
 def write_openvino(
@@ -52,5 +50,5 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
-        ignored_scope=nncf.IgnoredScope(patterns=_FLOAT_LAYERS, validate=False),
+        ignored_scope=nncf.IgnoredScope(patterns=[FLOAT], validate=False),
     )
