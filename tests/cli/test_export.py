@@ -72,6 +72,8 @@ def test_an_unknown_format_is_refused(exported: Path, capsys):
     assert "tflite" in capsys.readouterr().err
 
 
-def test_built_in_settings_do_not_change(exported: Path):
+def test_built_in_settings_do_not_change(exported: Path, tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 192, 3), 120, np.uint8))
+    options = ["--model", str(exported), "--output_dir", str(tmp_path / "out")]
     with pytest.raises(ValueError, match="data.image_height is built into"):
-        predict.main(["a.png", "--model", str(exported), "--data.image_height", "96"])
+        predict.main([str(tmp_path / "a.png"), *options, "--data.image_height", "96"])
