@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobilenetdet.deploy.calibration import CalibrationImages
-from mobilenetdet.deploy.float_layers import stays_float
+from mobilenetdet.deploy.float_layers import Operation, float_operations
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
@@ -83,7 +83,7 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
         prepared = Path(folder) / "prepared.onnx"
         onnx.save(model, str(source))
         ort.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        floats = [n.name for n in onnx.load(str(prepared)).graph.node if stays_float(n.name)]
+        floats = float_operations(_operations(onnx.load(str(prepared))))
         ort.quantize_static(
             str(prepared),
             str(target),
@@ -92,10 +92,24 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
             op_types_to_quantize=["Conv", "Add", "Resize", "Clip"],
             per_channel=True,
             activation_type=ort.QuantType.QUInt8,
-            weight_type=ort.QuantType.QInt8,
+            # Signed weights saturate where the processor has no VNNI; these are the same, moved by 128.
+            weight_type=ort.QuantType.QUInt8,
+            extra_options={"WeightSymmetric": True},
             nodes_to_exclude=floats,
         )
         return onnx.load(str(target))
+
+
+def _operations(model: Any) -> list[Operation]:
+    writers = {name: node.name for node in model.graph.node for name in node.output}
+    return [
+        Operation(
+            node.name,
+            node.op_type == "Conv",
+            tuple(writers[name] for name in node.input if name in writers),
+        )
+        for node in model.graph.node
+    ]
 
 
 class _Reader:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mobilenetdet.deploy.calibration import CalibrationImages
-from mobilenetdet.deploy.float_layers import FLOAT
+from mobilenetdet.deploy.float_layers import Operation, float_operations
 from mobilenetdet.deploy.graph import FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
+
+_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def write_openvino(
@@ -50,5 +52,19 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
-        ignored_scope=nncf.IgnoredScope(patterns=[FLOAT], validate=False),
+        # Not all that stays in float is a node of NNCF's graph.
+        ignored_scope=nncf.IgnoredScope(names=float_operations(_operations(model)), validate=False),
     )
+
+
+def _operations(model: Any) -> list[Operation]:
+    return [
+        Operation(
+            each.get_friendly_name(),
+            each.get_type_name() in _CONVOLUTIONS,
+            tuple(
+                value.get_source_output().get_node().get_friendly_name() for value in each.inputs()
+            ),
+        )
+        for each in model.get_ordered_ops()
+    ]

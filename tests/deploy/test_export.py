@@ -72,12 +72,9 @@ def exported(model, folder: Path, name: str, precision: str, part: str) -> Expor
 
 
 FAST = [
-    ("litert", "float32", "detector", "ssd"),
-    ("litert", "float32", "network", "squeezedet"),
+    ("litert", "float32", "network", "ssd"),
     ("litert", "int8", "network", "ssd"),
     ("onnx", "float32", "network", "ssd"),
-    ("openvino", "float32", "network", "ssd"),
-    ("saved_model", "float32", "detector", "squeezedet"),
     ("frozen_graph", "float16", "network", "ssd"),
 ]
 ALL = [
@@ -198,6 +195,7 @@ def test_a_size_that_does_not_fit_is_refused(small_detector, tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_another_size_is_built_in(small_detector, tmp_path: Path):
     plan = ExportPlan(formats=["frozen_graph"], image_size=(32, 160))
     path = export_detector(small_detector("squeezedet"), tmp_path, plan)[0]

@@ -16,7 +16,10 @@ def raw(detector, image: np.ndarray) -> dict[str, np.ndarray]:
     return {name: ops.convert_to_numpy(values) for name, values in found.items()}
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "ssd" else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
+)
 def test_a_folded_detector_predicts_the_same(small_detector, name: str):
     detector = small_detector(name).runtime.detector
     before = [w.numpy().copy() if hasattr(w, "numpy") else w for w in detector.weights[:5]]

@@ -14,7 +14,10 @@ from mobilenetdet.deploy.graph import freeze_detector  # noqa: E402
 FORBIDDEN = ("Variable", "VarHandle", "ReadVariable", "BatchNorm", "Rsqrt", "PartitionedCall")
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "ssd" else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
+)
 def test_no_variable_and_no_normalisation_is_left(small_detector, name: str):
     model = small_detector(name)
     graphs = freeze_detector(model.runtime.detector, model.config, ("network", "detector"))
@@ -31,6 +34,7 @@ def test_no_variable_and_no_normalisation_is_left(small_detector, name: str):
     np.testing.assert_allclose(found[2], expected.scores, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_mirror_images_go_into_a_detector(small_detector):
     model = small_detector("ssd")
     config = with_changes(model.config, {"postprocess.mirror": True})
