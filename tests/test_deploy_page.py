@@ -16,7 +16,7 @@ def test_ten_lines_give_the_boxes_of_a_run(small_detector, tmp_path: Path, monke
     pytest.importorskip("ai_edge_litert", reason="the extra [litert] is not installed")
     model = small_detector("ssd")
     model.export(tmp_path / "exported")
-    image = cv2.resize(picture(), (240, 120))
+    image = cv2.resize(picture(), (160, 100))
     cv2.imwrite(str(tmp_path / "photo.jpg"), image[..., ::-1])
     monkeypatch.chdir(tmp_path)
     names: dict = {}
@@ -24,5 +24,5 @@ def test_ten_lines_give_the_boxes_of_a_run(small_detector, tmp_path: Path, monke
         exec(compile(block, str(PAGE), "exec"), names)
     expected = model.detect("photo.jpg").above(model.drawing_scores)
     assert names["names"] == expected.class_names.tolist() and len(names["names"]) > 0
-    clipped = np.clip(names["boxes"], 0, [240, 120, 240, 120])
+    clipped = np.clip(names["boxes"], 0, [160, 100, 160, 100])
     np.testing.assert_allclose(clipped, expected.boxes_xyxy, atol=0.2)

@@ -92,7 +92,7 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
             op_types_to_quantize=["Conv", "Add", "Resize", "Clip"],
             per_channel=True,
             activation_type=ort.QuantType.QUInt8,
-            # Signed weights saturate where the processor has no VNNI; these are the same, moved by 128.
+            # The same as signed weights, which saturate where the processor has no VNNI.
             weight_type=ort.QuantType.QUInt8,
             extra_options={"WeightSymmetric": True},
             nodes_to_exclude=floats,

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from fixtures.exportable import CONFIGS, picture
+from fixtures.exportable import KINDS, picture
 from keras import ops
 
 from mobilenetdet.deploy.fold import Folding, fold_detector, fold_model
@@ -16,10 +16,7 @@ def raw(detector, image: np.ndarray) -> dict[str, np.ndarray]:
     return {name: ops.convert_to_numpy(values) for name, values in found.items()}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "ssd" else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
-)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_folded_detector_predicts_the_same(small_detector, name: str):
     detector = small_detector(name).runtime.detector
     before = [w.numpy().copy() if hasattr(w, "numpy") else w for w in detector.weights[:5]]

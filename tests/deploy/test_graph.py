@@ -2,25 +2,24 @@
 
 import numpy as np
 import pytest
-from fixtures.exportable import CONFIGS, picture
+from fixtures.exportable import KINDS, picture
 
 from mobilenetdet.config.storage import with_changes
 
 tf = pytest.importorskip("tensorflow")
 
-from mobilenetdet.deploy.graph import freeze_detector  # noqa: E402
+from mobilenetdet.deploy import graph as graphs_of  # noqa: E402
 
 # What reads variables or normalises by them.
 FORBIDDEN = ("Variable", "VarHandle", "ReadVariable", "BatchNorm", "Rsqrt", "PartitionedCall")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "ssd" else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
-)
+@pytest.mark.parametrize("name", KINDS)
 def test_no_variable_and_no_normalisation_is_left(small_detector, name: str):
     model = small_detector(name)
-    graphs = freeze_detector(model.runtime.detector, model.config, ("network", "detector"))
+    graphs = graphs_of.freeze_detector(
+        model.runtime.detector, model.config, ("network", "detector")
+    )
     for graph in graphs.values():
         kinds = {node.op for node in graph.graph_def.node}
         assert not [op for op in kinds if any(word in op for word in FORBIDDEN)]
@@ -38,7 +37,10 @@ def test_no_variable_and_no_normalisation_is_left(small_detector, name: str):
 def test_mirror_images_go_into_a_detector(small_detector):
     model = small_detector("ssd")
     config = with_changes(model.config, {"postprocess.mirror": True})
-    graph = freeze_detector(model.runtime.detector, config, ("detector",))["detector"]
+    detector, freeze = model.runtime.detector, graphs_of.freeze_detector
+    graph = freeze(detector, config, ("detector",))["detector"]
     convolutions = [node for node in graph.graph_def.node if node.op == "Conv2D"]
-    plain = freeze_detector(model.runtime.detector, model.config, ("detector",))["detector"]
+    plain = graphs_of.freeze_detector(model.runtime.detector, model.config, ("detector",))[
+        "detector"
+    ]
     assert len(convolutions) == 2 * sum(n.op == "Conv2D" for n in plain.graph_def.node)
