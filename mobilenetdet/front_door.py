@@ -38,22 +38,25 @@ def load(
     No global seed and no global dtype policy is set.
 
     Args:
-        source: a run directory, or the name of weights that ship with the package; by default
-            those, `ssd_fpn`.
+        source: a run directory, an exported file, or the name of weights that ship with the
+            package; by default those, `ssd_fpn`.
         weights: a weight file; by default the best of the run, or the last if none was measured.
         overrides: settings to change, by dotted key: `{"postprocess.mirror": True}`.
 
     Raises:
         FileNotFoundError: there is no such run, or it has no weights; says how to come by one.
         ValueError: the weights do not fit the config, or a setting is unknown, out of range or
-            fixed by training.
+            fixed by training; an exported file is damaged, or its runtime is not installed.
     """
-    _start_quietly()
+    from mobilenetdet.inference.exported import is_exported
     from mobilenetdet.inference.loaded_detector import load_detector
-    from mobilenetdet.runs import DEFAULT_WEIGHTS
 
-    name = DEFAULT_WEIGHTS if source is None else source
-    return load_detector(name, weights=weights, overrides=overrides)
+    if source is not None and is_exported(source):
+        return load_detector(source, weights=weights, overrides=overrides)
+    _start_quietly()
+    from mobilenetdet.deploy.exportable import ExportableDetector
+
+    return ExportableDetector.of(load_detector(source, weights=weights, overrides=overrides))
 
 
 def draw(

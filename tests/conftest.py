@@ -21,6 +21,7 @@ pytest_plugins = (
     "faults.summary",
     "fixtures.backend",
     "fixtures.class_images",
+    "fixtures.exportable",
     "fixtures.faults",
     "fixtures.own_classes",
     "fixtures.red_finder",

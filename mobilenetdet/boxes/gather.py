@@ -57,9 +57,12 @@ def top_k_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     fewer = min if isinstance(count, int) else ops.minimum
     _, best = ops.top_k(ops.max(groups, axis=-1), fewer(count, num_groups))
     best = ops.sort(ops.cast(best, "int32"), axis=-1)  # [B, N, k]
+    best = ops.reshape(best, (batch * rows, -1))
     as_images = ops.reshape(groups, (batch * rows, num_groups, size))
-    members = batched_gather(as_images, ops.reshape(best, (batch * rows, -1)))
-    places = best[..., None] * size + ops.arange(size, dtype="int32")  # [B, N, k, group]
+    members = batched_gather(as_images, best)  # [B * N, k, group]
+    # Multiplied before the axis is added: where a tensor is reshaped twice, LiteRT 2.3 computes in
+    # place on one of the two, and the other changes with it.
+    places = (best * size)[..., None] + ops.arange(size, dtype="int32")
     flat = (batch, rows, -1)
     top, inner = ops.top_k(ops.reshape(members, flat), count)
     inner = ops.cast(inner, "int32")

@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, Command]] = {
                     "by your own run",
                 ),
                 ("photo.jpg --postprocess.mirror True", "more AP for twice the time"),
+                ("photo.jpg --model exported/detector_int8.tflite", "by an exported file"),
             ),
         ),
         "eval": Command(
@@ -40,6 +41,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             (
                 ("--run_dir runs/ssd_fpn", "AP on the validation split"),
                 ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
+                ("--model exported/detector_int8.tflite", "AP of an exported file"),
             ),
         ),
         "visualize": Command(
@@ -57,6 +59,16 @@ GROUPS: dict[str, dict[str, Command]] = {
                     "KITTI's official AP on a split",
                 ),
                 ("--result_dir results --report ap.html", "of all labelled frames, explained"),
+            ),
+        ),
+        "export": Command(
+            "write a detector for LiteRT, ONNX Runtime, OpenVINO or TensorFlow",
+            (
+                (
+                    "--run_dir runs/ssd_fpn --precision float32 int8",
+                    "exported/detector_int8.tflite",
+                ),
+                ("--format onnx openvino --image_size 384x1248", "the weights that ship"),
             ),
         ),
         "pack_run": Command(

@@ -54,6 +54,9 @@ class Options:
     run_dir: Path = DEFAULT_RUN
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
+    # An exported file to measure instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel; its
+    # results go beside it.
+    model: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
     # Lowest score in pictures and files, 0 to 1; by default that of the best F1 in pictures.
@@ -75,11 +78,12 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
     config = with_score(options.overrides.apply(config), options.score, argv)
-    run = open_run(options.run_dir)
+    run = open_run(options.run_dir) if options.model is None else _beside(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
+    in_run = options.output_dir is None and options.model is None
     folder, pictures = (
         OutputFolder.of_run(place)
-        if options.output_dir is None and not options.overwrite
+        if in_run and not options.overwrite
         else OutputFolder(place, overwrite=options.overwrite)
         for place in (output.evaluation_dir, output.overlays_dir)
     )
@@ -89,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     split = options.split or config.data.val_split
     num_frames = count_frames(config.data.records_dir, split)
     import_tensorflow_quietly()
-    model = load_detector(options.run_dir, weights=options.weights, config=config)
+    model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
     # Before the minutes that detecting takes.
     report_findings(check_split(model, split=split).findings(), strict=options.strict)
     with folder.locked(), pictures.locked():
@@ -123,9 +127,15 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
         print(_write_report(evaluation, folder, name))
 
 
+def _beside(model: Path) -> RunDir:
+    """The place of the results of an exported file: DIR/detector_int8_tflite."""
+    return RunDir(model.with_name(model.name.replace(".", "_")))
+
+
 def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
     """Whether what is measured holds for the run as it is, on the split that it is validated on."""
-    if run.shipped_name or options.output_dir or options.weights or options.split:
+    others = (run.shipped_name, options.output_dir, options.weights, options.split, options.model)
+    if any(others):
         return False
     own = run.read_config()
     return (own.data, own.postprocess) == (config.data, config.postprocess)

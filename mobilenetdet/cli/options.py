@@ -29,6 +29,7 @@ from mobilenetdet.config.detection import (
 )
 from mobilenetdet.config.presets import expected_result, make_preset
 from mobilenetdet.config.schema import config_keys
+from mobilenetdet.inference.exported import read_exported_config
 from mobilenetdet.runs import is_run, open_run
 
 Options = TypeVar("Options")
@@ -223,7 +224,7 @@ def run_defaults(
 
     Args:
         kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides or
-            PredictOverrides).
+            PredictOverrides); where it has the field model, too, that names an exported file.
         argv: arguments, by default those of the program.
         run_needed: whether these options work without a run, on the defaults of the package.
 
@@ -236,9 +237,11 @@ def run_defaults(
     """
     run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
     exists = is_run(run_dir)
-    preset = peek(argv, "preset", "")
+    preset, model = peek(argv, "preset", ""), peek(argv, "model", "")
     if preset:
         config = make_preset(preset)
+    elif model and any(item.name == "model" for item in fields(kind)):
+        config, exists = read_exported_config(model), True
     else:
         config = open_run(run_dir).read_config() if exists else DetectionConfig()
     argv = present_options(argv)

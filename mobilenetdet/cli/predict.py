@@ -54,6 +54,8 @@ class Options:
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
+    # An exported file to use instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
+    model: Path | None = None
     overrides: ForPrediction = field(default_factory=PredictOverrides)
 
 
@@ -75,8 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     writer = PredictionWriter(
         folder, options.format, draw_score=scores, file_score=options.score or 0.0
     )
-    import_tensorflow_quietly()
-    model = load_detector(options.run_dir, weights=options.weights, config=config)
+    if options.model is None:
+        import_tensorflow_quietly()
+    model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
     faults: dict[Path, str] = {}
     num_pictures = num_found = 0
 
@@ -99,6 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         f"{options.output_dir}: {num_found} objects in {num_pictures} pictures, "
         + describe_scores(config)
     )
+    height, width = model.image_size
+    print(f"by {model.source} at {width}x{height}, {model.engine}")
     if faults:
         print(printable(describe_faults(faults, files)), file=sys.stderr)
     return 1 if faults else 0

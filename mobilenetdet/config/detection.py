@@ -55,6 +55,8 @@ __all__ = [
     "SqueezeDetHeadConfig",
     "SsdHeadConfig",
     "TrainConfig",
+    "changed_keys",
+    "is_fixed_by_training",
 ]
 
 
@@ -135,9 +137,8 @@ class DetectionConfig:
         Raises:
             ValueError: a setting that training has fixed differs; names it.
         """
-        former, later = _leaves(self), _leaves(changed)
-        for key in {**former, **later}:
-            if is_fixed_by_training(key) and former.get(key) != later.get(key):
+        for key in changed_keys(self, changed):
+            if is_fixed_by_training(key):
                 raise ValueError(
                     f"{source}: {key} is fixed by training; train another run to change it"
                 )
@@ -164,6 +165,12 @@ class DetectionConfig:
     def num_classes(self) -> int:
         """Number of classes to detect."""
         return len(self.data.classes)
+
+
+def changed_keys(former: DetectionConfig, later: DetectionConfig) -> list[str]:
+    """Returns the dotted keys of the settings in which two configs differ."""
+    old, new = _leaves(former), _leaves(later)
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 def _leaves(section: Any, prefix: str = "") -> dict[str, Any]:

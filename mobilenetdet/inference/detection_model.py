@@ -61,8 +61,12 @@ class DetectionModel(keras.Model):
 
     def call(self, images: Tensor) -> dict[str, Tensor]:
         """Detects in [B, H, W, 3]; see `select_detections`."""
+        return detect(self.detector, self.predict_raw(images), self.postprocess)
+
+    def predict_raw(self, images: Tensor) -> Predictions:
+        """Predicts for [B, H, W, 3]; with `mirror` the mean of image and mirror image."""
         predictions = self.detector(images, training=False)
-        if self.mirror_order is not None:
-            mirrored = self.detector(ops.flip(images, axis=2), training=False)
-            predictions = average_mirrored(predictions, mirrored, self.mirror_order)
-        return detect(self.detector, predictions, self.postprocess)
+        if self.mirror_order is None:
+            return predictions
+        mirrored = self.detector(ops.flip(images, axis=2), training=False)
+        return average_mirrored(predictions, mirrored, self.mirror_order)

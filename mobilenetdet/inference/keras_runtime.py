@@ -20,6 +20,7 @@ class KerasRuntime:
         self.detector = detector
         self.image_size = detector.image_size
         self.classes = detector.config.data.classes
+        self.engine = f"Keras {keras.__version__} on {keras.backend.backend()}"
         self._model = DetectionModel(detector, detector.config.postprocess)
         # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
         self._model.compile(jit_compile=keras.backend.backend() == "jax")

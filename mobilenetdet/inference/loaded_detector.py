@@ -7,19 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from mobilenetdet.boxes.letterbox import Letterbox
-from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.storage import with_changes
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.runtimes import RawDetections, Runtime
 from mobilenetdet.inference.sources import Photo, read_photo
-from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen
-from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, open_run
+
+if TYPE_CHECKING:
+    from mobilenetdet.config.detection import DetectionConfig
+    from mobilenetdet.kitti.frames_seen import FramesSeen
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,16 @@ class LoadedDetector:
     def image_size(self) -> tuple[int, int]:
         """Height and width of the network input, pixels; any picture is fitted into it."""
         return self.runtime.image_size
+
+    @property
+    def batch_size(self) -> int:
+        """Images that go through the network at once."""
+        return self.config.eval.batch_size
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, with its version."""
+        return self.runtime.engine
 
     @property
     def calibration(self) -> tuple[tuple[float, float], ...]:
@@ -94,9 +104,9 @@ class LoadedDetector:
         return list(self.detect_images(map(read_photo, photos)))
 
     def detect_images(self, images: Iterable[np.ndarray]) -> Iterator[Detections]:
-        """Detects in images of any size, uint8 [H, W, 3] RGB, `eval.batch_size` at a time."""
+        """Detects in images of any size, uint8 [H, W, 3] RGB, `batch_size` at a time."""
         images, size = iter(images), 0
-        while batch := list(islice(images, self.config.eval.batch_size)):
+        while batch := list(islice(images, self.batch_size)):
             fitted = [self.letterbox(image) for image in batch]
             size = max(size, len(fitted))
             info = np.stack([letterbox.to_array() for _, letterbox in fitted])
@@ -127,7 +137,7 @@ class LoadedDetector:
 
 
 def load_detector(
-    source: str | os.PathLike[str] = DEFAULT_WEIGHTS,
+    source: str | os.PathLike[str] | None = None,
     *,
     weights: str | os.PathLike[str] | None = None,
     config: DetectionConfig | None = None,
@@ -136,7 +146,8 @@ def load_detector(
     """Loads a trained detector. Keras' dtype policy and all global seeds stay as they are.
 
     Args:
-        source: the name of weights that ship, or a run directory.
+        source: the name of weights that ship, a run directory, or an exported file; by default
+            the weights `ssd_fpn`.
         weights: a weight file; by default the best of the run, or the last if none was measured.
         config: to use instead of that of the run.
         overrides: settings to change, by dotted key: `{"postprocess.mirror": True}`.
@@ -144,9 +155,30 @@ def load_detector(
     Raises:
         FileNotFoundError: there is no such run, or no weights.
         ValueError: the weights do not fit the config or are no numbers, or a setting is unknown,
-            out of range or fixed by training.
+            out of range, fixed by training or built into an exported file; or that file is damaged
+            or needs a runtime that is not installed.
     """
-    run = open_run(source)
+    # Not at the top: exported files do without a config, and this module with them.
+    from mobilenetdet.inference.exported import is_exported, load_exported
+
+    if source is not None and is_exported(source):
+        if weights is not None:
+            raise ValueError(f"{source} holds its weights; {weights} goes with a run directory")
+        return load_exported(source, config, overrides)
+    return _load_run(source, weights, config, overrides)
+
+
+def _load_run(
+    source: str | os.PathLike[str] | None,
+    weights: str | os.PathLike[str] | None,
+    config: DetectionConfig | None,
+    overrides: Mapping[str, Any] | None,
+) -> LoadedDetector:
+    from mobilenetdet.config.storage import with_changes
+    from mobilenetdet.kitti.frames_seen import read_frames_seen
+    from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, open_run
+
+    run = open_run(DEFAULT_WEIGHTS if source is None else source)
     config = run.read_config() if config is None else config
     if overrides:
         trained, config = config, with_changes(config, overrides)
@@ -154,7 +186,7 @@ def load_detector(
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
-    # Not at the top: it takes seconds to import, and other runtimes do without.
+    # Not at the top: they take seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
     from mobilenetdet.models.weight_file import check_weight_file
@@ -169,7 +201,7 @@ def load_detector(
         raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
     refuse_non_finite(detector, str(path))
     seen = read_frames_seen(path.with_name(FRAMES_SEEN_FILE))
-    return LoadedDetector(KerasRuntime(detector), config, str(source), seen)
+    return LoadedDetector(KerasRuntime(detector), config, run.shipped_name or str(source), seen)
 
 
 def _alpha_hint(path: Path, alpha: float) -> str:

@@ -31,10 +31,12 @@ class Runtime(Protocol):
     Attributes:
         image_size: height and width of the input, pixels.
         classes: names, by class index.
+        engine: what runs it, with its version.
     """
 
     image_size: tuple[int, int]
     classes: tuple[str, ...]
+    engine: str
 
     def run(self, images: np.ndarray) -> RawDetections:
         """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""

@@ -196,7 +196,8 @@ def _calibrate(
 ) -> dict[str, Tensor]:
     """Moves the log odds of the scores along the line of each class; the best come first again."""
     line = ops.take(ops.convert_to_tensor(lines, dtype="float32"), found["classes"], axis=0)
-    odds = ops.log(found["scores"]) - ops.log1p(-ops.minimum(found["scores"], 1 - 1e-6))
+    # Not log1p, which ONNX lacks; what is lost is below what float32 holds of the odds.
+    odds = ops.log(found["scores"]) - ops.log(1.0 - ops.minimum(found["scores"], 1 - 1e-6))
     scores = ops.sigmoid(line[..., 0] * odds + line[..., 1])
     scores = ops.where(found["classes"] >= 0, scores, 0.0)
     scores, order = ops.top_k(scores, k=scores.shape[1])  # [B, M]

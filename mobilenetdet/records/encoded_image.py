@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Larger pictures are refused before they are decoded, which takes 3 bytes a pixel and more.
 MAX_MEGAPIXELS = 250.0
@@ -124,6 +126,9 @@ def _stored_size(encoded: bytes, source: str) -> tuple[int, int]:
 
 def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> Image.Image:
     """Opens an image with Pillow, which reads the header and decodes nothing."""
+    # Not at the top: decoding PNG and JPEG files, all that a camera needs, does without.
+    from PIL import Image, JpegImagePlugin, PngImagePlugin
+
     content = io.BytesIO(encoded)
     try:
         # By their classes: `Image.open` has a limit of its own.
@@ -143,6 +148,8 @@ def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> I
 
 
 def _orientation(image: Image.Image) -> int:
+    from PIL import ExifTags
+
     # `getexif` alone would decode a whole PNG to look for it.
     try:
         exif = image.getexif() if "exif" in image.info else {}

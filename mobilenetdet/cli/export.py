@@ -1,0 +1,101 @@
+"""Export a detector for other programs: SavedModel, frozen graph, LiteRT, ONNX, OpenVINO."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenetdet.cli.options import parse
+from mobilenetdet.deploy.calibration import NUM_IMAGES
+from mobilenetdet.deploy.export import ExportPlan, Format, Parts, Precision, export_detector
+from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.runs import DEFAULT_WEIGHTS
+
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Export a detector for other programs, as OUTPUT_DIR/{parts}_{precision}.SUFFIX.
+
+    A detector takes an RGB picture of the size of its input, uint8 [1, H, W, 3], and gives boxes,
+    scores and classes; a network ends at the raw predictions. What else has to be known (classes,
+    letterbox, anchors, thresholds) is in each file, and in detector.json beside them. predict and
+    eval take each of the files with --model.
+    """
+
+    # Run directory, or the name of weights that ship with the package.
+    run_dir: Path = Path(DEFAULT_WEIGHTS)
+    # Weights; by default the best of the run, or the last if none was measured.
+    weights: Path | None = None
+    # Formats: saved_model, frozen_graph (.pb), litert (.tflite), onnx, openvino (.xml and .bin).
+    format: tuple[Format, ...] = ("litert",)
+    # float32, float16 (kernels alone) or int8 (litert, onnx and openvino).
+    precision: tuple[Precision, ...] = ("float32",)
+    # detector (boxes come out) or network (raw predictions do).
+    parts: tuple[Parts, ...] = ("detector",)
+    # Height and width of the input, pixels, multiples of 32: 384x1248. By default those of the run.
+    image_size: str | None = None
+    # Folder of pictures by which int8 finds its ranges; by default the training records.
+    calibration_images: Path | None = None
+    # At most so many of them, 1 or more.
+    num_calibration_images: int = NUM_IMAGES
+    # Folder of the records, where the run's is not the place.
+    records_dir: Path | None = None
+    # Where the files go; files of others there stay.
+    output_dir: Path = Path("exported")
+    # Replaces files of others of the same names.
+    overwrite: bool = False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exports and says what is where and how large; returns 0.
+
+    Raises:
+        FileExistsError: a file of another is in the way.
+        FileNotFoundError: there is no such run, or nothing to calibrate int8 with.
+        ValueError: a package is missing, or a size is none that the network can have.
+    """
+    options = parse(Options, argv)
+    plan = ExportPlan(
+        formats=options.format,
+        precisions=options.precision,
+        parts=options.parts,
+        image_size=_image_size(options.image_size),
+        calibration_images=options.calibration_images,
+        num_calibration_images=options.num_calibration_images,
+    )
+    plan.require_packages()
+    import_tensorflow_quietly()
+    records = {} if options.records_dir is None else {"data.records_dir": str(options.records_dir)}
+    model = load_detector(options.run_dir, weights=options.weights, overrides=records)
+    if plan.left_out():
+        print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
+    paths = export_detector(model, options.output_dir, plan, overwrite=options.overwrite)
+    for path in paths:
+        print(f"{path}: {_size(_files(path)) / 1e6:.1f} MB")
+    return 0
+
+
+def _image_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"--image_size is {text!r}; give height and width as 384x1248")
+    return int(match[1]), int(match[2])
+
+
+def _files(path: Path) -> Iterable[Path]:
+    """The files that one exported file consists of."""
+    if path.is_dir():
+        return [each for each in path.rglob("*") if each.is_file()]
+    weights = path.with_suffix(".bin")
+    return [path, weights] if path.suffix == ".xml" and weights.is_file() else [path]
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in files)

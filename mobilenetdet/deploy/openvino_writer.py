@@ -1,0 +1,70 @@
+"""OpenVINO's .xml files with their .bin, in float32, with weights in float16, and in int8."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.float_layers import Operation, float_operations
+from mobilenetdet.deploy.graph import FrozenGraph
+from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
+from mobilenetdet.inference.exported_runtime import import_runtime
+
+_CONVOLUTIONS = ("Convolution", "GroupConvolution")
+
+
+def write_openvino(
+    graph: FrozenGraph, path: Path, info: ExportedInfo, images: CalibrationImages | None = None
+) -> None:
+    """Writes an .xml file and a .bin beside it; the metadata are its rt_info.
+
+    Raises:
+        ValueError: OpenVINO or its quantiser is not installed; names the extra.
+    """
+    openvino = import_runtime("openvino", "openvino", "openvino", path)
+    model = convert(graph)
+    if info.precision == "int8":
+        model = quantise(model, images)
+    model.set_rt_info(info.to_json(), INFO_KEY)
+    openvino.save_model(model, path, compress_to_fp16=info.precision == "float16")
+
+
+def convert(graph: FrozenGraph) -> Any:
+    """Converts a graph to OpenVINO's model, inputs and outputs by the same names."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        graph.write_saved_model(Path(folder))
+        model = openvino.convert_model(folder)
+    model.reshape(list(graph.function.inputs[0].shape))
+    return model
+
+
+def quantise(model: Any, images: CalibrationImages) -> Any:
+    """Makes int8 of the body of the network."""
+    nncf = import_runtime("nncf", "nncf", "export", "int8")
+    nncf.set_log_level(logging.ERROR)
+    return nncf.quantize(
+        model,
+        nncf.Dataset(images),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(images),
+        # Not all that stays in float is a node of NNCF's graph.
+        ignored_scope=nncf.IgnoredScope(names=float_operations(_operations(model)), validate=False),
+    )
+
+
+def _operations(model: Any) -> list[Operation]:
+    return [
+        Operation(
+            each.get_friendly_name(),
+            each.get_type_name() in _CONVOLUTIONS,
+            tuple(
+                value.get_source_output().get_node().get_friendly_name() for value in each.inputs()
+            ),
+        )
+        for each in model.get_ordered_ops()
+    ]

@@ -1,0 +1,106 @@
+"""What the runtimes of exported files have in common: one image at a time, metadata, faults."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mobilenetdet.boxes.numpy_postprocess import NumpyPostprocess
+from mobilenetdet.exported_info import ExportedInfo
+from mobilenetdet.inference.runtimes import RawDetections
+
+if TYPE_CHECKING:
+    from mobilenetdet.config.detection import PostprocessConfig
+
+
+class ExportedRuntime(ABC):
+    """A network or a whole detector in an exported file; images go through one by one.
+
+    Attributes:
+        info: what the file carries beside its graph.
+        image_size: height and width of the input, pixels.
+        classes: names, by class index.
+        engine: what runs it, with its version.
+    """
+
+    engine: str
+
+    def __init__(self, info: ExportedInfo) -> None:
+        """Takes the metadata of a file that was opened."""
+        self.info = info
+        self.image_size, self.classes = info.image_size, info.classes
+        self._postprocess: NumpyPostprocess | None = None
+        if info.parts == "network":
+            self.use(info.postprocess)
+
+    @abstractmethod
+    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
+
+    def use(self, settings: PostprocessConfig) -> None:
+        """Makes detections by other thresholds and suppression, which a network leaves open."""
+        self._postprocess = NumpyPostprocess(self.info, settings)
+
+    def run(self, images: np.ndarray) -> RawDetections:
+        """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""
+        found = [self._detect(image[None]) for image in images]
+        return RawDetections(*(np.stack(arrays) for arrays in zip(*found, strict=True)))
+
+    def _detect(self, image: np.ndarray) -> RawDetections:
+        """Detects in one image; the arrays are without a batch."""
+        outputs = self.infer(image)
+        if self._postprocess is None:
+            return RawDetections(*(outputs[name][0] for name in ("boxes", "scores", "classes")))
+        if self._postprocess.settings.mirror:
+            mirrored = self.infer(np.ascontiguousarray(image[:, :, ::-1]))
+            outputs = self._postprocess.average_mirrored(outputs, mirrored)
+        return RawDetections(*self._postprocess(outputs))
+
+
+def import_runtime(module: str, package: str, extra: str, source: Path | str) -> ModuleType:
+    """Imports what runs or writes a kind of file.
+
+    Raises:
+        ValueError: it is not installed; names the package and the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"{source} needs {package}, the extra [{extra}]: pip install {package} ({error})"
+        ) from None
+
+
+def engine_name(name: str, package: str) -> str:
+    """Returns what to call an engine.
+
+    Example: "LiteRT 2.3.0".
+    """
+    return f"{name} {importlib.metadata.version(package)}"
+
+
+@contextlib.contextmanager
+def damage_named(path: Path, what: str) -> Iterator[None]:
+    """Says of any error in the `with` block that a file is damaged.
+
+    Args:
+        path: of the file.
+        what: it should be: "LiteRT".
+
+    Raises:
+        ValueError: an error of the runtime.
+    """
+    try:
+        yield
+    except Exception as error:  # each runtime has errors of its own
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        message = f"{path} is cut off, or no {what} file ({reason}); export it again"
+        raise ValueError(message) from None

@@ -1,0 +1,216 @@
+"""Exported files detect what the detector in Keras does, in every format."""
+
+import importlib.util
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures.exportable import picture
+
+import mobilenetdet as md
+from mobilenetdet.deploy import export
+from mobilenetdet.deploy.export import WRITERS, ExportPlan, export_detector
+from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
+from mobilenetdet.inference.exported import ExportedDetector
+from mobilenetdet.inference.loaded_detector import LoadedDetector
+
+IMAGES = np.stack([picture(seed) for seed in range(3)])
+# What a format needs beside TensorFlow.
+NEEDS = {
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "openvino": ("openvino",),
+}
+INT8_NEEDS = {"litert": ("litert_quantizer",), "onnx": (), "openvino": ("nncf",)}
+
+
+def need(name: str, precision: str = "float32") -> None:
+    """Skips a test whose packages are not installed."""
+    packages = (*NEEDS.get(name, ()), *(INT8_NEEDS[name] if precision == "int8" else ()))
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed; the extra [export] has it")
+
+
+def calibration_folder(folder: Path) -> Path:
+    folder.mkdir()
+    for index, image in enumerate(IMAGES):
+        cv2.imwrite(str(folder / f"{index}.png"), image[..., ::-1])
+    return folder
+
+
+def distances(ours, theirs) -> tuple[float, np.ndarray]:
+    """Largest distance of scores, and each box from the nearest one of about the same score."""
+    away = []
+    for image in range(len(theirs.scores)):
+        for box, score, index in zip(*(each[image] for each in theirs), strict=True):
+            near = np.abs(ours.scores[image] - score) < 2e-3
+            near &= ours.class_ids[image] == index
+            if index >= 0:
+                found = np.abs(ours.boxes[image][near] - box).max(axis=1)
+                away.append(found.min(initial=np.inf))
+    return float(np.abs(ours.scores - theirs.scores).max()), np.array(away)
+
+
+def exported(model, folder: Path, name: str, precision: str, part: str) -> ExportedDetector:
+    need(name, precision)
+    images = calibration_folder(folder / "images") if precision == "int8" else None
+    path, info_file = model.export(
+        folder / "out",
+        formats=[name],
+        precisions=[precision],
+        parts=[part],
+        calibration_images=images,
+    )
+    assert path.name == f"{part}_{precision}{WRITERS[name].suffix}" and path.exists()
+    assert info_file.name == INFO_FILE
+    return md.load(path)
+
+
+FAST = [
+    ("litert", "float32", "network", "ssd"),
+    ("litert", "int8", "network", "ssd"),
+    ("onnx", "float32", "network", "ssd"),
+    ("frozen_graph", "float16", "network", "ssd"),
+]
+ALL = [
+    (name, precision, part, kind)
+    for name in WRITERS
+    for precision in ("float32", "float16", "int8")
+    for part in ("network", "detector")
+    for kind in ("ssd_fpn", "squeezedet", "ssd_softmax")
+    if (precision != "int8" or WRITERS[name].int8) and (name, precision, part, kind) not in FAST
+]
+# Scores may differ by so much; int8 of weights drawn at random is only a check that the files run.
+TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}
+# Boxes may by so many pixels. Two anchors of one score, as random weights have them, may win in
+# another order; that is rare.
+BOX_TOLERANCE, SAME = 0.05, 0.9
+
+
+def check(model, folder: Path, name: str, precision: str, part: str) -> None:
+    """Exports one file, runs it in the stock runtime of its format and compares."""
+    found = exported(model, folder, name, precision, part)
+    assert (found.classes, found.image_size) == (model.classes, model.image_size)
+    assert found.config == model.config and found.frames_seen == model.frames_seen
+    ours, theirs = found.runtime.run(IMAGES), model.runtime.run(IMAGES)
+    assert [each.shape for each in ours] == [each.shape for each in theirs]
+    assert ours.class_ids.dtype == np.int32 and (theirs.class_ids >= 0).sum() > 10
+    score, away = distances(ours, theirs)
+    assert score < TOLERANCES[precision]
+    if precision == "float32":
+        assert (away < BOX_TOLERANCE).mean() >= SAME
+
+
+@pytest.mark.parametrize(("name", "precision", "part", "kind"), FAST)
+def test_parity(small_detector, tmp_path: Path, name, precision, part, kind):
+    check(small_detector(kind), tmp_path, name, precision, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "precision", "part", "kind"), ALL)
+def test_parity_of_all(small_detector, tmp_path: Path, name, precision, part, kind):
+    check(small_detector(kind), tmp_path, name, precision, part)
+
+
+def test_litert_computes_the_same_in_shared_memory(small_detector, tmp_path: Path):
+    """LiteRT 2.3 changes one of two reshapes of a tensor with the other; the graph has no such."""
+    need("litert")
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = small_detector("ssd").export(tmp_path)[0]
+    found = []
+    for keep in (True, False):
+        interpreter = Interpreter(str(path), experimental_preserve_all_tensors=keep)
+        found.append(interpreter.get_signature_runner()(images=IMAGES[:1]))
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name])
+
+
+def test_halves_are_half_as_large(small_detector, tmp_path: Path):
+    model = small_detector("ssd")
+    paths = model.export(tmp_path, formats=["frozen_graph"], precisions=["float32", "float16"])
+    whole, half = (path.stat().st_size for path in paths[:2])
+    assert half < whole
+
+
+def test_what_the_files_are_stands_beside_them(small_detector, tmp_path: Path):
+    model = small_detector("ssd")
+    model.export(tmp_path, formats=["frozen_graph"], parts=["network"])
+    text = (tmp_path / INFO_FILE).read_text()
+    info = ExportedInfo.from_json(text, INFO_FILE)
+    assert info.classes == model.classes and info.image_size == (64, 96)
+    assert info.anchor_levels == model.config.model.anchor_levels
+    assert info.scores_from == "sigmoid" and info.letterbox_grey == 127
+    assert json.loads(text)["frames_seen"]["hashes"] == ["a" * 12, "b" * 12]
+
+
+def test_own_files_are_replaced_and_others_refused(small_detector, tmp_path: Path):
+    model = small_detector("ssd")
+    for _ in range(2):
+        model.export(tmp_path, formats=["saved_model"])
+    (tmp_path / "detector_float32.pb").write_text("another's")
+    with pytest.raises(FileExistsError, match="detector_float32.pb is there"):
+        model.export(tmp_path, formats=["frozen_graph"])
+    path = model.export(tmp_path, formats=["frozen_graph"], overwrite=True)[0]
+    assert path.stat().st_size > 1000
+    assert not [each for each in tmp_path.iterdir() if each.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"formats": ["tflite"]}, "unknown format 'tflite'; there are saved_model, frozen_graph, "),
+        ({"precisions": ["int4"]}, "unknown precision 'int4'; there are float32, float16, int8"),
+        ({"parts": ["head"]}, "unknown part 'head'; there are network, detector"),
+        ({"formats": "litert"}, "formats are the text 'litert'; give a list"),
+        ({"formats": ["saved_model"], "precisions": ["int8"]}, "saved_model has no int8; litert,"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        ExportPlan(**values)
+
+
+def test_formats_without_int8_leave_it_out():
+    plan = ExportPlan(formats=tuple(WRITERS), precisions=("float32", "int8"))
+    counts = Counter(precision for _, precision, _ in plan.files())
+    assert counts == {"float32": 5, "int8": 3}
+    assert plan.left_out() == ["saved_model", "frozen_graph"]
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    writer = replace(WRITERS["onnx"], packages=(("no_such_module", "tf2onnx", "export"),))
+    monkeypatch.setitem(export.WRITERS, "onnx", writer)
+    with pytest.raises(ValueError, match=r"onnx in float32 needs tf2onnx, the extra \[export\]"):
+        ExportPlan(formats=["onnx"]).require_packages()
+
+
+def test_a_size_that_does_not_fit_is_refused(small_detector, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"data.image_width is 417; it must be a multiple of 32"):
+        small_detector("ssd").export(tmp_path, formats=["frozen_graph"], image_size=(160, 417))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_another_size_is_built_in(small_detector, tmp_path: Path):
+    plan = ExportPlan(formats=["frozen_graph"], image_size=(32, 160))
+    path = export_detector(small_detector("squeezedet"), tmp_path, plan)[0]
+    found = md.load(path)
+    assert found.image_size == found.config.image_size == (32, 160)
+    assert found.runtime.run(picture(size=(32, 160))[None]).boxes.shape == (1, 20, 4)
+
+
+def test_an_exported_file_is_not_exported_again(small_detector, tmp_path: Path):
+    runtime = replace_runtime(small_detector("ssd"))
+    with pytest.raises(ValueError, match="exported file; export the run that it comes from"):
+        export_detector(runtime, tmp_path, ExportPlan(formats=["frozen_graph"]))
+
+
+def replace_runtime(model) -> LoadedDetector:
+    """The same detector in a runtime that has no network in Keras."""
+    return LoadedDetector(object(), model.config, "a.tflite")

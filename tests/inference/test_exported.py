@@ -1,0 +1,157 @@
+"""Exported files as detectors: what they need, what may change, and how damage is told."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures.exportable import picture
+
+import mobilenetdet as md
+from mobilenetdet.config.storage import with_changes
+from mobilenetdet.exported_info import INFO_KEY
+from mobilenetdet.inference import litert_runtime
+from mobilenetdet.inference.exported import is_exported, load_exported, open_exported
+
+# A camera: this package without its dependencies, numpy, OpenCV and the runtime.
+CAMERA = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        blocked = ("tensorflow", "keras", "jax", "pydantic", "yaml", "PIL", "h5py", "matplotlib",
+                   "albumentations", "pycocotools", "tyro", "rich", "scipy", "pandas")
+        if name.split(".")[0] in blocked:
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Missing())
+import mobilenetdet as md
+model = md.load(sys.argv[1])
+found = model.detect(sys.argv[2])
+sure = found.above(model.drawing_scores)
+print(len(found), len(sure), model.engine, model.calibration, sep="|")
+"""
+
+
+@pytest.fixture(scope="module")
+def files(small_detector, tmp_path_factory) -> Path:
+    """A folder with a network and a detector as frozen graphs, and a photo."""
+    folder = tmp_path_factory.mktemp("exported")
+    model = small_detector("ssd")
+    model.export(folder, formats=["frozen_graph"], parts=["network", "detector"])
+    cv2.imwrite(str(folder / "photo.png"), picture()[..., ::-1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def litert_file(small_detector, tmp_path_factory) -> Path:
+    pytest.importorskip("ai_edge_litert", reason="the extra [litert] is not installed")
+    folder = tmp_path_factory.mktemp("litert")
+    return small_detector("ssd").export(folder, parts=["network"])[0]
+
+
+def test_running_a_file_imports_neither_tensorflow_nor_what_reads_configs(
+    litert_file: Path, files: Path, small_detector
+):
+    command = [sys.executable, "-c", CAMERA, str(litert_file), str(files / "photo.png")]
+    root = Path(md.__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr
+    count, sure, engine, calibration = done.stdout.strip().split("|")
+    expected = small_detector("ssd").detect(picture())
+    assert int(count) == len(expected) and engine.startswith("LiteRT ")
+    assert int(sure) == len(expected.above(small_detector("ssd").drawing_scores))
+    assert calibration.startswith("((1.3, -0.4)")
+
+
+def test_a_file_behaves_as_a_run_does(files: Path, small_detector):
+    model = md.load(files / "detector_float32.pb")
+    expected, found = small_detector("ssd").detect(picture()), model.detect(files / "photo.png")
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+    assert model.engine.startswith("TensorFlow ") and model.batch_size == 1
+    assert model.source == str(files / "detector_float32.pb")
+    assert model.detect([picture(1), picture(2)])[1].classes == model.classes
+    assert model.drawing_scores == small_detector("ssd").drawing_scores
+
+
+def test_a_network_leaves_open_how_its_predictions_become_detections(files: Path):
+    few = {"postprocess.max_detections": 3, "postprocess.suppression.kind": "greedy"}
+    model = md.load(files / "network_float32.pb", overrides=few)
+    assert len(model.detect(picture())) == 3 and model.config.postprocess.max_detections == 3
+    with pytest.raises(ValueError, match="postprocess.max_detections is built into .*pb; export"):
+        md.load(files / "detector_float32.pb", overrides={"postprocess.max_detections": 3})
+
+
+def test_mirror_images_are_averaged_by_a_network(files: Path, small_detector):
+    from mobilenetdet.inference.detection_model import DetectionModel
+    from mobilenetdet.inference.keras_runtime import KerasRuntime
+
+    mirror = {"postprocess.mirror": True}
+    found = md.load(files / "network_float32.pb", overrides=mirror).runtime.run(picture()[None])
+    runtime = small_detector("ssd").runtime
+    settings = with_changes(runtime.detector.config, mirror).postprocess
+    expected = DetectionModel(runtime.detector, settings)(picture()[None])
+    np.testing.assert_allclose(found.scores, expected["scores"], atol=1e-4)
+    assert isinstance(runtime, KerasRuntime)
+
+
+def test_where_the_records_are_may_change_and_the_size_may_not(files: Path, tmp_path: Path):
+    path = files / "network_float32.pb"
+    config = with_changes(md.load(path).config, {"data.records_dir": str(tmp_path)})
+    assert load_exported(path, config).config.data.records_dir == str(tmp_path)
+    with pytest.raises(ValueError, match="data.image_height is built into"):
+        load_exported(path, with_changes(config, {"data.image_height": 96}))
+    with pytest.raises(ValueError, match="holds its weights"):
+        md.load(path, weights="other.weights.h5")
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".xml", ".pb", ".savedmodel", ".PB"])
+def test_files_go_by_their_suffix(suffix: str):
+    assert is_exported(f"a{suffix}") and not is_exported("runs/mine")
+    with pytest.raises(FileNotFoundError, match=f"a{suffix} does not exist"):
+        open_exported(f"a{suffix}")
+
+
+def test_a_file_that_is_cut_off_is_named(files: Path, litert_file: Path, tmp_path: Path):
+    for source in (files / "network_float32.pb", litert_file):
+        path = tmp_path / source.name
+        path.write_bytes(source.read_bytes()[:3000])
+        with pytest.raises(ValueError, match=f"{path.name} is cut off, or no .* file"):
+            md.load(path)
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".onnx", "onnxruntime"), (".xml", "openvino")])
+def test_a_file_that_is_none_is_named(tmp_path: Path, suffix: str, package: str):
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"no such file")
+    with pytest.raises(ValueError, match="is cut off, or no .* file"):
+        md.load(path)
+
+
+def test_a_file_without_metadata_is_refused(files: Path, tmp_path: Path):
+    import tensorflow as tf
+
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString((files / "network_float32.pb").read_bytes())
+    for index, node in enumerate(graph.node):
+        if node.name == INFO_KEY:
+            del graph.node[index]
+            break
+    (tmp_path / "bare.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(ValueError, match="bare.pb has no metadata of mobilenetdet"):
+        md.load(tmp_path / "bare.pb")
+
+
+def test_a_runtime_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path: Path):
+    def missing(module: str, package: str, extra: str, source: Path):
+        from mobilenetdet.inference.exported_runtime import import_runtime
+
+        return import_runtime(f"no_{module}", package, extra, source)
+
+    monkeypatch.setattr(litert_runtime, "import_runtime", missing)
+    (tmp_path / "a.tflite").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a.tflite needs ai-edge-litert, the extra \[litert\]"):
+        md.load(tmp_path / "a.tflite")
