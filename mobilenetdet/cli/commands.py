@@ -41,7 +41,6 @@ GROUPS: dict[str, dict[str, Command]] = {
             (
                 ("--run_dir runs/ssd_fpn", "AP on the validation split"),
                 ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
-                ("--model exported/detector_int8.tflite", "AP of an exported file"),
             ),
         ),
         "visualize": Command(

@@ -46,26 +46,24 @@ from mobilenetdet.text_file import write_json
 class Options:
     """Measure KITTI's official AP of a run.
 
-    Writes eval/metrics.json, eval/detections/NNNNNN.txt in KITTI's result format, and overlays/
-    with a montage; with --report eval/report.html and eval/analysis.json.
+    Writes eval/metrics.json, eval/detections/NNNNNN.txt (KITTI's format) and overlays/.
     """
 
-    # Run directory, or the name of weights that ship: ssd_fpn.
+    # Run directory, or the name of weights that ship.
     run_dir: Path = DEFAULT_RUN
-    # Weights; by default the best of the run, or the last if none was measured.
+    # Weights; by default the best of the run, or else the last.
     weights: Path | None = None
-    # An exported file to measure instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel; its
-    # results go beside it.
+    # Exported file instead of a run; results go beside it.
     model: Path | None = None
     # Split to measure; by default data.val_split.
     split: str | None = None
-    # Lowest score in pictures and files, 0 to 1; by default that of the best F1 in pictures.
+    # Lowest score in pictures and files; by default the best F1 in pictures.
     score: float | None = None
-    # Where to write, beside files of others; by default the run directory.
+    # Where to write; by default the run directory.
     output_dir: Path | None = None
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html: errors, their costs, worst frames.
+    # Explains the AP in eval/report.html.
     report: bool = False
     # Measures COCO's AP, too.
     coco: bool = False
