@@ -24,6 +24,7 @@ FLOORS = (
     "kitti",
     "detections",
     "boxes",
+    "replicas",
     "drawing",
     "synthetic",
     "records",

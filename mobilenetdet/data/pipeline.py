@@ -150,7 +150,7 @@ def _prepare(
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
     preparer = FramePreparer(config, training=training)
-    base_seed = config.train.seed % 2**32
+    base_seed = config.train.seed
 
     def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
         seeds = [(base_seed, int(e), int(i)) for e, i in zip(epochs, indices, strict=True)]

@@ -9,7 +9,7 @@ from keras import ops
 from mobilenetdet.inference.detection_model import DetectionModel
 from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.models.detector import Detector
-from mobilenetdet.models.replicas import fill_rows
+from mobilenetdet.replicas import fill_rows
 
 
 class KerasRuntime:

@@ -14,7 +14,7 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config.detection import DetectionConfig, SqueezeDetHeadConfig, SsdHeadConfig
 from mobilenetdet.models.box_losses import PositiveBoxes, positive_box_losses
-from mobilenetdet.models.replicas import count_over_replicas
+from mobilenetdet.replicas import count_over_replicas
 
 Predictions = dict[str, Tensor]
 HeadConfig = SqueezeDetHeadConfig | SsdHeadConfig

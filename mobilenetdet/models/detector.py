@@ -23,12 +23,12 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
-from mobilenetdet.models.replicas import num_replicas
 from mobilenetdet.models.weights import (
     LoadReport,
     load_backbone_weights,
     load_detector_weights,
 )
+from mobilenetdet.replicas import num_replicas
 from mobilenetdet.runs import find_detector_weights
 
 # The coarsest map of the backbone.

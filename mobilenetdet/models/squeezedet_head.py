@@ -19,7 +19,7 @@ from mobilenetdet.models.anchor_head import (
 )
 from mobilenetdet.models.layers import separable_layers
 from mobilenetdet.models.losses import cross_entropy, squared_confidence_error
-from mobilenetdet.models.replicas import count_over_replicas
+from mobilenetdet.replicas import count_over_replicas
 
 # Prior probability that sets the initial bias of the confidence; without it the loss of the many
 # background anchors dominates the first steps.

@@ -11,7 +11,7 @@ from keras import ops
 
 from mobilenetdet.config.training import FitConfig
 from mobilenetdet.models.layers import Tensor
-from mobilenetdet.models.replicas import num_replicas, sum_over_replicas
+from mobilenetdet.replicas import num_replicas, sum_over_replicas
 from mobilenetdet.training.yellowfin import YellowFin
 
 # Biases and the variables of normalisation are not decayed.

@@ -154,7 +154,7 @@ def test_a_cut_off_file_of_the_tutorial_is_named(class_records, tmp_path):
     folder = as_tutorial(class_records, tmp_path / "tutorial")
     path = folder / "train-00001-of-00002"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match="train-00001-of-00002: record 16 is cut off"):
+    with pytest.raises(ValueError, match="train-00001-of-00002: record 15 is cut off"):
         open_images(make_config(folder))
 
 

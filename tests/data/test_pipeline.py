@@ -203,10 +203,6 @@ def test_frames_are_augmented_anew_each_epoch(records_dir):
     assert not np.array_equal(boxes[1], boxes[2])
 
 
-def test_a_negative_seed_is_a_seed(records_dir):
-    run(make_config(records_dir, seed=-5), num_epochs=1)
-
-
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_evaluation_sees_every_frame_in_order(records_dir, batch_size):
     config = make_config(records_dir, batch_size=batch_size, flip=1.0, crop=1.0)

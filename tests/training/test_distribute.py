@@ -13,23 +13,15 @@ import pytest
 import mobilenetdet
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.storage import with_changes
-from mobilenetdet.models.replicas import count_over_replicas, fill_rows, num_replicas
+from mobilenetdet.replicas import count_over_replicas, fill_rows, num_replicas
 from mobilenetdet.training.distribute import Devices, use_devices
 
 PROGRAM = Path(__file__).with_name("device_steps.py")
-SLOW = [
-    pytest.param(*case, marks=pytest.mark.slow)
-    for case in (
-        ("detector", 4),
-        ("squeezedet", 2),
-        ("squeezedet", 4),
-        ("classifier", 2),
-        ("classifier", 4),
-    )
-]
 
 
-@pytest.mark.parametrize(("kind", "count"), [("detector", 2), *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("kind", ["detector", "squeezedet", "classifier"])
 def test_twenty_steps_are_those_of_one_device(kind, count):
     environment = os.environ | {
         "PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1]),

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.models.layers import Tensor
+from mobilenetdet.boxes.geometry import Tensor
 
 
 def num_replicas() -> int:
