@@ -94,9 +94,12 @@ def open_exported(path: str | os.PathLike[str]) -> ExportedRuntime:
     path = Path(path)
     if path.suffix.lower() not in _RUNTIMES:
         known = " ".join(EXPORTED_SUFFIXES)
-        raise ValueError(f"{path} is of no format that is exported; their suffixes are {known}")
+        raise ValueError(
+            f"{path} is of no format that is exported; their suffixes are {known} (weights go to "
+            "--weights, a run directory to --run_dir)"
+        )
     if not path.exists():
-        raise FileNotFoundError(f"exported file {path} does not exist; mobilenetdet export writes")
+        raise FileNotFoundError(f"exported file {path} does not exist; see mobilenetdet export")
     module, name = _RUNTIMES[path.suffix.lower()]
     runtime: Any = getattr(importlib.import_module(f"mobilenetdet.inference.{module}"), name)
     return runtime(path)

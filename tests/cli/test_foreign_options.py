@@ -16,7 +16,6 @@ from mobilenetdet.cli.train import Options
         (predict, "--iou 0.5", "--postprocess.suppression.sigma"),
         (predict, "--source photo.jpg", "the files, without any option"),
         (predict, "--project out", "--output_dir"),
-        (predict, "--model best.h5", "--run_dir or --weights"),
         (predict, "--imgsz 640", "--data.image_height and --data.image_width"),
         (train, "--img 640", "--data.image_height and --data.image_width"),
         (train, "--epochs 3", "--train.epochs"),
@@ -35,6 +34,11 @@ def test_ours_is_named(command, option, ours):
     with pytest.raises(ValueError) as error:
         command.main(option.split())
     assert str(error.value).startswith(f"there is no option --{name}; here it is {ours}")
+
+
+def test_weights_are_no_exported_file():
+    with pytest.raises(ValueError, match="best.h5 is of no format that is exported.*--weights"):
+        predict.main(["photo.jpg", "--model", "best.h5"])
 
 
 def test_own_options_and_unknown_ones_are_left_alone():
