@@ -26,7 +26,7 @@ from mobilenetdet.training.distribute import synchronise_batch_norm, use_devices
 
 HEIGHT, WIDTH, BATCH, STEPS, EPOCHS = 64, 96, 4, 5, 4
 # So small that rounding, in another order on each number of devices, does not grow in twenty steps.
-RATE = 1e-4
+RATE = 3e-5
 NUM_IMAGES = BATCH * (STEPS - 1) + 2  # the last batch of an epoch is half a batch
 
 
