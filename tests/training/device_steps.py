@@ -68,12 +68,15 @@ def detection_batches():
 
 
 def make_detector(kind, devices):
+    import keras
+
     from mobilenetdet.models.detector import build_detector
     from mobilenetdet.training.optimizers import make_optimizer
 
     config = detector_config(kind, devices)
     model, _ = build_detector(config)
-    model.compile(make_optimizer(config.train, RATE), jit_compile=False)
+    jit = keras.backend.backend() == "jax"
+    model.compile(make_optimizer(config.train, RATE), jit_compile=jit)
     return model
 
 
