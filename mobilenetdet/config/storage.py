@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +34,10 @@ Config = TypeVar("Config")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads YAML without aliases: a few lines of them can stand for more than a memory holds."""
+    """Reads YAML in which no key comes twice and nothing is an alias.
+
+    A few lines of aliases can stand for more than a memory holds.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuses an alias.
@@ -47,6 +51,28 @@ class _PlainLoader(yaml.SafeLoader):
                 None, None, "aliases (*NAME) are not read here; write the value out", mark
             )
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        """Refuses a key that comes twice; YAML would let the last one win.
+
+        Raises:
+            ValueError: there is one.
+        """
+        pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
+        _unique(pairs)
+        return super().construct_mapping(node, deep)
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Makes a dict of pairs.
+
+    Raises:
+        ValueError: two of them have the same key.
+    """
+    counts = Counter(repr(key) for key, _ in pairs)
+    if twice := [key for key, count in counts.items() if count > 1]:
+        raise ValueError(f"{', '.join(twice)} comes twice; leave one of them out")
+    return dict(pairs)
 
 
 def to_json(config: Config) -> str:
@@ -125,7 +151,10 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
     """Parses JSON, or YAML by the name of the source, and takes the format out of it."""
     is_yaml = Path(source).suffix in (".yaml", ".yml")
     try:
-        tree = yaml.load(text, _PlainLoader) if is_yaml else json.loads(text)
+        if is_yaml:
+            tree = yaml.load(text, _PlainLoader)
+        else:
+            tree = json.loads(text, object_pairs_hook=_unique)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{source} is not a {kind.KIND} config: {error}") from None
     if not isinstance(tree, dict):

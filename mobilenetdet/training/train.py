@@ -162,6 +162,8 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
         )
     # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
     detector.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+    # Else TensorFlow traces the step twice, once to make these variables: seconds of every start.
+    detector.optimizer.build(detector.trainable_variables)
     return detector
 
 

@@ -14,9 +14,9 @@ from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.runs import open_run
 
 SMALL = (
-    "--train.epochs 1 --train.warmup_epochs 0.5 --train.eval_every 0 --model.alpha 0.25 "
-    "--model.weights none --head.channels 16 --data.image_height 64 --data.image_width 192 "
-    "--postprocess.score_threshold 0.0 --postprocess.suppression.kind greedy"
+    "--preset squeezedet --train.epochs 1 --train.warmup_epochs 0.5 --train.eval_every 0 "
+    "--model.alpha 0.25 --model.weights none --head.channels 16 "
+    "--data.image_height 64 --data.image_width 192 --postprocess.score_threshold 0.0"
 ).split()
 
 

@@ -217,3 +217,16 @@ def test_files_of_changes_that_cannot_be_read(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(ValueError, match=f"{name} is not a detection config"):
             read_changes(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.json", '{"train": {"epochs": 5, "epochs": 6}}'),
+        ("mine.yaml", "train:\n  epochs: 5\n  epochs: 6\n"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=f"{name} is not a .*: 'epochs' comes twice"):
+        read_changes(tmp_path / name)

@@ -68,6 +68,9 @@ FILES = [
         "Python in YAML", yaml('!!python/object/apply:os.system ["touch out"]'), "mine.yaml is not"
     ),
     bad("a number for a key", yaml("1: 2"), "mine.yaml is not a detection config: 1 is no key"),
+    bad(
+        "a key that comes twice", config('{"train": {"seed": 1, "seed": 2}}'), "'seed' comes twice"
+    ),
     bad("an unknown section", config('{"trian": {}}'), "unknown key trian; did you mean train"),
     bad(
         "an unknown key",
