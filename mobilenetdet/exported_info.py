@@ -81,13 +81,18 @@ class ExportedInfo:
                 f"{source} has no metadata of mobilenetdet, so classes and anchors are not known; "
                 "export it with mobilenetdet export"
             )
+        damaged = f"{source}: its metadata are damaged ({{}}); export it again"
         try:
             values = json.loads(text)
-            if values["layout"] > _LAYOUT:
-                raise ValueError(
-                    f"{source} was exported by mobilenetdet {values.get('version')}, which is "
-                    "later than this one; update it"
-                )
+            is_later = values["layout"] > _LAYOUT
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(damaged.format(repr(error))) from None
+        if is_later:
+            raise ValueError(
+                f"{source} was exported by mobilenetdet {values.get('version')}, which is later "
+                "than this one; update it"
+            )
+        try:
             known = {item.name: values[item.name] for item in fields(cls)}
             known["anchor_levels"] = tuple(
                 (int(stride), tuple((float(w), float(h)) for w, h in shapes))
@@ -96,10 +101,8 @@ class ExportedInfo:
             height, width = known["image_size"]
             known |= {"image_size": (int(height), int(width)), "classes": tuple(known["classes"])}
             return cls(**known)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{source}: its metadata are damaged ({error!r}); export it again"
-            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(damaged.format(repr(error))) from None
 
 
 def _namespace(value: Any) -> Any:

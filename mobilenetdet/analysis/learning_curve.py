@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from mobilenetdet.drawing.class_colours import plot_colours
 from mobilenetdet.drawing.figure_style import write_figure
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.evaluation.metrics_file import read_metrics
+from mobilenetdet.kitti.frames_seen import read_frames_seen
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import manifest_path, read_manifest
-from mobilenetdet.runs import open_run
-from mobilenetdet.text_file import read_json
+from mobilenetdet.runs import RunDir, open_run
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,29 @@ def read_point(run_dir: Path) -> tuple[int, dict[str, float]]:
 
     Raises:
         FileNotFoundError: the run was not evaluated, or its records are gone.
+        ValueError: a file is damaged, or the records of a run that has not noted their number are
+            others by now.
     """
     run = open_run(run_dir)
-    config, path = run.read_config(), run.metrics_file
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; mobilenetdet eval --run_dir makes it")
-    remedy = "measure the run again"
-    try:
-        ap = AveragePrecision.from_dict(read_json(path, remedy))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; {remedy}") from None
-    aps = {name: of_class.moderate.r40 for name, of_class in ap.items()}
-    records = manifest_path(config.data.records_dir, config.data.train_split, partial=False)
-    return read_manifest(records).num_frames, aps
+    ap = read_metrics(run).ap
+    return _num_train_frames(run), {name: of_class.moderate.r40 for name, of_class in ap.items()}
+
+
+def _num_train_frames(run: RunDir) -> int:
+    """The frames that a run was trained on; those of earlier versions have not noted it."""
+    seen, data = read_frames_seen(run.frames_seen_file), run.read_config().data
+    if seen is not None and seen.num_train_frames is not None:
+        return seen.num_train_frames
+    if seen is not None:
+        hashes = hash_frames(data.records_dir, data.train_split).values()
+        if not seen.hashes.issuperset(hashes):
+            raise ValueError(
+                f"{data.records_dir} holds other training frames than {run.path} was trained on, "
+                "whose number is not known; leave the run out"
+            )
+    return read_manifest(
+        manifest_path(data.records_dir, data.train_split, partial=False)
+    ).num_frames
 
 
 def draw_learning_curve(

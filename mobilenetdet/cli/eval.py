@@ -16,7 +16,7 @@ from mobilenetdet.analysis.overlays import (
 )
 from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
-from mobilenetdet.cli.score_option import asks_for_score, with_score
+from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import (
@@ -75,7 +75,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
-    config = with_score(options.overrides.apply(config), options.score, argv)
+    config = with_score(options.overrides.apply(config), options.score)
     run = open_run(options.run_dir) if options.model is None else _beside(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
     in_run = options.output_dir is None and options.model is None
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
                 model, split=split, keep=config.eval.num_overlays, progress=progress
             )
         _report(evaluation, options, run.name, folder)
-        if not config.eval.best_f1_scores and not asks_for_score(options.score, argv):
+        if not config.eval.best_f1_scores and config.eval.drawing_score is None:
             evaluation = measure_scores(evaluation, run if _is_of(run, options, config) else None)
         if evaluation.images:
             print(write_overlays(evaluation, pictures))

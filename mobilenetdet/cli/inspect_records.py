@@ -21,6 +21,7 @@ from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import shard_paths
 
 _MAX_LISTED = 10
+_SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Options:
 
     # Folder of the records.
     records_dir: Path = Path("data/KITTI/tfrecord")
-    # Splits to look at.
-    split: tuple[str, ...] = ("train", "val")
+    # Splits to look at; by default train and val.
+    split: tuple[str, ...] | None = None
     # Picture of some frames with their labels, .jpg or .png; by default montage.jpg in the folder
     # of the records.
     montage: Path | None = None
@@ -45,7 +46,7 @@ class Options:
     # Frames in a row of the montage.
     columns: int = 2
     # Writes hashes of the frames of these splits to a file, as frames_seen.json of a run that was
-    # trained on them by a version that kept no such file; see also --split.
+    # trained on them by a version that kept no such file; goes with --split.
     frames_seen: Path | None = None
 
 
@@ -55,15 +56,16 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: another picture has the name of the montage.
         FileNotFoundError: a split is not converted.
-        ValueError: a shard is damaged.
+        ValueError: a shard is damaged, or --frames_seen comes without --split.
     """
     options = parse(Options, argv)
+    _check_frames_seen(options)
     path = options.montage or options.records_dir / "montage.jpg"
     folder = OutputFolder(path.parent, overwrite=options.overwrite)
     folder.refuse_foreign([path.name] if options.num_frames > 0 else [])
     console = Console()
     pictures: list[np.ndarray] = []
-    for split in options.split:
+    for split in options.split or _SPLITS:
         paths = shard_paths(options.records_dir, split)
         summary = summarize(read_frames(paths))
         _print_summary(console, split, paths, summary)
@@ -80,13 +82,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _write_frames_seen(path: Path, options: Options) -> None:
-    if path.exists():
+def _check_frames_seen(options: Options) -> None:
+    """Refuses a list of frames that would hold too many or replace another, before the work."""
+    path = options.frames_seen
+    if path is not None and options.split is None:
+        raise ValueError("--frames_seen needs the splits of the training: --split train")
+    if path is not None and path.exists():
         raise FileExistsError(f"{path} is there; move it away, or name another with --frames_seen")
-    frames = [hash_frames(options.records_dir, split) for split in options.split]
+
+
+def _write_frames_seen(path: Path, options: Options) -> None:
+    frames = [hash_frames(options.records_dir, split) for split in options.split or ()]
     seen = FramesSeen(frozenset(value for hashes in frames for value in hashes.values()))
     write_frames_seen(path, seen)
-    print(f"{path}: {len(seen.hashes):,} frames of {', '.join(options.split)}")
+    print(f"{path}: {len(seen.hashes):,} frames of {', '.join(options.split or ())}")
 
 
 def _print_summary(

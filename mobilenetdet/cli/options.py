@@ -75,8 +75,8 @@ class InputSplits(InputRecords):
 class PredictionDisplay:
     """How detections are drawn and counted."""
 
-    # Lowest score of a detection that is drawn and counted, 0 to 1.
-    overlay_score: float = 0.5
+    # As --score.
+    drawing_score: float | None = None
     # Images a step, 1 or more; 1 takes the least memory.
     batch_size: int = 4
 

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = run_defaults(Options, argv)
     if not options.inputs:
         raise ValueError("name images, folders, globs or videos to detect in; --help says more")
-    config = with_score(options.overrides.apply(config), options.score, argv)
+    config = with_score(options.overrides.apply(config), options.score)
     scores = config.drawing_scores()
     files = find_files(options.inputs)
     folder = OutputFolder(options.output_dir, overwrite=options.overwrite)

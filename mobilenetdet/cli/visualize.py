@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
     _refuse_unused(options)
-    config = with_score(options.overrides.apply(config), options.score, argv)
+    config = with_score(options.overrides.apply(config), options.score)
     if config.eval.num_overlays == 0 and not options.frames:
         raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")
     folder = _output_folder(options)

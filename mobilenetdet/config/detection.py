@@ -32,6 +32,7 @@ from mobilenetdet.config.model import (
     SoftNms,
 )
 from mobilenetdet.config.training import MatchingConfig, Precision, TrainConfig
+from mobilenetdet.config.type_names import by_class
 from mobilenetdet.config.upgrade import upgrade_detection
 from mobilenetdet.config.validation import require, section
 
@@ -97,6 +98,7 @@ class DetectionConfig:
         fits = len(calibration) in (0, self.num_classes)
         rule = f"empty, or one pair for each of {self.data.classes}"
         require(fits, "postprocess.calibration", calibration, rule)
+        by_class("eval.best_f1_scores", self.data.classes, self.eval.best_f1_scores)
         try:
             self.eval_task()
         except ValueError as error:  # the data section is sound by itself
@@ -156,10 +158,14 @@ class DetectionConfig:
     def drawing_scores(self) -> dict[str, float]:
         """Returns, by class, the score from which on detections are drawn and counted.
 
-        It is that of the best F1 where it was measured, else `eval.overlay_score`.
+        It is `eval.drawing_score`, or by default that of the best F1 where it was measured, else
+        0.5.
         """
-        lowest, best = self.eval.overlay_score, self.eval.best_f1_scores
-        return {name: best.get(name, lowest) for name in self.data.classes}
+        score, best = self.eval.drawing_score, self.eval.best_f1_scores
+        if score is not None:
+            return dict.fromkeys(self.data.classes, score)
+        best = by_class("eval.best_f1_scores", self.data.classes, best)
+        return {name: best.get(name, 0.5) for name in self.data.classes}
 
     @property
     def num_classes(self) -> int:

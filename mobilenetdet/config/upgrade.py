@@ -34,6 +34,7 @@ RENAMED = {
     "postprocess.nms_iou": "postprocess.suppression.max_iou",
     "postprocess.soft_nms_sigma": "postprocess.suppression.sigma",
     "postprocess.soft_nms_rounds": "postprocess.suppression.rounds",
+    "eval.overlay_score": "eval.drawing_score",
 }
 # Former keys that say together what one key says now.
 REPLACED = dict.fromkeys(
@@ -71,6 +72,8 @@ def upgrade_detection(tree: Mapping[str, Any], *, whole: bool = True) -> dict[st
     if not former:
         return rest
     _refuse_removed(former)
+    if whole and former.get("eval.overlay_score") == 0.5:  # the former default
+        del former["eval.overlay_score"]
     moved = {new: former[old] for old, new in RENAMED.items() if old in former}
     if any(old in former for old in REPLACED):
         moved["model.levels"] = _levels(former)

@@ -15,12 +15,12 @@ from mobilenetdet.config.detection import DetectionConfig, SoftmaxLoss
 from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.data.letterbox_image import BORDER_GREY
 from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
+from mobilenetdet.evaluation.metrics_file import read_metrics
 from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import is_run, open_run
-from mobilenetdet.text_file import read_json
 
 if TYPE_CHECKING:
     from mobilenetdet.deploy.graph import FrozenGraph
@@ -88,7 +88,8 @@ class ExportPlan:
         num_calibration_images: at most so many.
 
     Raises:
-        ValueError: an unknown format, precision or part, or none of the formats has a precision.
+        ValueError: an unknown format, precision or part, none of the formats has a precision, or no
+            calibration image is asked for.
     """
 
     formats: Sequence[Format] = ("litert",)
@@ -110,6 +111,9 @@ class ExportPlan:
             for name in names:
                 if name not in known:
                     raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}")
+        if self.num_calibration_images < 1:
+            count = self.num_calibration_images
+            raise ValueError(f"num_calibration_images is {count}; it must be 1 or more")
         if not list(self.files()):
             without = ", ".join(self.formats)
             raise ValueError(f"{without} has no int8; litert, onnx and openvino have")
@@ -207,7 +211,7 @@ def describe(
         drawing_scores=config.drawing_scores(),
         config=json.loads(to_json(config)),
         frames_seen=seen and {"complete": seen.complete, "hashes": sorted(seen.hashes)},
-        ap=_measured_ap(model.source),
+        ap=_measured_ap(model, config),
         source=Path(model.source).name,
         version=mobilenetdet.__version__,
     )
@@ -253,7 +257,12 @@ def _scores_from(config: DetectionConfig) -> str:
     return "softmax_after_background" if softmax else "sigmoid"
 
 
-def _measured_ap(source: str) -> dict[str, Any] | None:
-    """What `mobilenetdet eval` found, if it was asked."""
-    path = open_run(source).metrics_file if source and is_run(source) else None
-    return read_json(path, "measure the run again") if path and path.is_file() else None
+def _measured_ap(model: LoadedDetector, config: DetectionConfig) -> dict[str, Any] | None:
+    """What `mobilenetdet eval` found of these weights with these settings, if it was asked."""
+    if not model.source or not is_run(model.source) or model.weights_file is None:
+        return None
+    run = open_run(model.source)
+    if not run.metrics_file.is_file():
+        return None
+    metrics = read_metrics(run)
+    return None if metrics.other_than(config, model.weights_file) else metrics.values

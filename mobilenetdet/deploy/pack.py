@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -13,13 +12,12 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
-from mobilenetdet.text_file import read_json
 
 _NAMES = (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE)
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
@@ -49,14 +47,10 @@ def pack_run(
         FileExistsError: one of these files is there, the output is the run itself, or another
             process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
+        ValueError: the evaluation is damaged, or that of other weights or settings.
     """
     config, weights = run.read_config(), run.find_weights()
-    if not run.metrics_file.is_file():
-        raise FileNotFoundError(
-            f"{run.metrics_file} does not exist; measure the run first: "
-            f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
-        )
-    metrics = _read_metrics(run)
+    metrics = _metrics_of(run, config, weights)
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
     if output_dir.resolve() == run.path.resolve():
         raise FileExistsError(
@@ -79,15 +73,16 @@ def pack_run(
     return output_dir / CARD_FILE
 
 
-def _read_metrics(run: RunDir) -> dict[str, Any]:
-    """Reads the split and the AP of the last evaluation."""
-    remedy = "measure the run again"
-    metrics = read_json(run.metrics_file, remedy)
-    try:
-        ap = AveragePrecision.from_dict(metrics)
-        return {"split": str(metrics["split"]), "ap": ap}
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{run.metrics_file}: {error}; {remedy}") from None
+def _metrics_of(run: RunDir, config: DetectionConfig, weights: Path) -> Metrics:
+    """Reads the AP of the last evaluation, which has to be that of what is packed."""
+    metrics = read_metrics(run)
+    if others := metrics.other_than(config, weights):
+        raise ValueError(
+            f"{run.metrics_file} was measured with another {', '.join(others)} than {weights} and "
+            "the config of the run have; measure these: mobilenetdet eval --run_dir "
+            f"{run.shipped_name or run.path}"
+        )
+    return metrics
 
 
 def _refuse_existing(folder: OutputFolder, *, overwrite: bool) -> None:
@@ -163,7 +158,7 @@ def _describe_seen(seen: FramesSeen | None) -> str:
     return f"Frames trained on: {len(seen.hashes):,}{more}, by hash in `{FRAMES_SEEN_FILE}`."
 
 
-def _card(config: DetectionConfig, metrics: dict[str, Any], *, data: str, licence: str) -> str:
+def _card(config: DetectionConfig, metrics: Metrics, *, data: str, licence: str) -> str:
     model, train = config.model, config.train
     size, of_training = (
         "{1}x{0}".format(*each.image_size) for each in (config, config.for_training())
@@ -187,9 +182,9 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
   {train.seed}, begun {start}; all settings in `config.json`.
 - Licence of the weights: {licence}
 
-Measured at the end of the run in its arithmetic ({train.precision}), split {metrics["split"]}:
+Measured at the end of the run in its arithmetic ({train.precision}), split {metrics.split}:
 
 ```
-{format_metrics(metrics["ap"])}
+{format_metrics(metrics.ap)}
 ```
 """

@@ -12,6 +12,7 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
+from mobilenetdet.evaluation.metrics_file import MEASURED_KEY, describe_measured, hash_file
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -39,6 +40,7 @@ class Evaluation:
         detections: what was found, by frame id.
         images: encoded images of the frames that were kept for drawing, by frame id.
         seen: the frames that the weights were trained on.
+        weights_hash: of their file, see `metrics_file.hash_file`; "" where there is none.
     """
 
     config: DetectionConfig
@@ -48,6 +50,7 @@ class Evaluation:
     detections: dict[str, Detections]
     images: dict[str, bytes]
     seen: SeenInSplit
+    weights_hash: str = ""
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
         """Returns labels and detections of the frames as KITTI's files have them, in one order."""
@@ -98,7 +101,8 @@ def evaluate_split(
         protocol=config.eval.protocol,
     )
     seen = seen_in_split(model.frames_seen, hashes, split)
-    return Evaluation(config, split, ap, labels, detections, images, seen)
+    weights_hash = hash_file(model.weights_file) if model.weights_file else ""
+    return Evaluation(config, split, ap, labels, detections, images, seen, weights_hash)
 
 
 def check_split(
@@ -209,6 +213,7 @@ def write_evaluation(
             )
     metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
     metrics |= describe_scoring(evaluation.config.eval_task(), list(evaluation.labels))
+    metrics[MEASURED_KEY] = describe_measured(evaluation.config, evaluation.weights_hash)
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)

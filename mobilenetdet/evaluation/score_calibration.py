@@ -83,16 +83,28 @@ def fit_platt(scores: np.ndarray, is_hit: np.ndarray) -> Calibration:
         scores: [M], 0 to 1.
         is_hit: bool [M].
     """
+    line = _fit_line(scores, is_hit, free=[True, True], start=(1.0, 0.0))
+    if line[0] < _MIN_SLOPE:  # the offset of another slope would move all scores
+        line = _fit_line(scores, is_hit, free=[False, True], start=(_MIN_SLOPE, 0.0))
+    return Calibration(float(line[0]), float(line[1]))
+
+
+def _fit_line(
+    scores: np.ndarray, is_hit: np.ndarray, *, free: list[bool], start: tuple[float, float]
+) -> np.ndarray:
+    """Fits those of slope and offset that are free; the others stay as they start."""
     inputs = np.stack([log_odds(scores), np.ones(len(scores))], axis=1)  # [M, 2]
-    start = line = np.array([1.0, 0.0])
+    drawn_to = line = np.array(start)
     for _ in range(_ITERATIONS):
         probabilities = _sigmoid(inputs @ line)
-        gradient = inputs.T @ (probabilities - is_hit) + _PRIOR_WEIGHT * (line - start)
+        gradient = inputs.T @ (probabilities - is_hit) + _PRIOR_WEIGHT * (line - drawn_to)
         curvature = (inputs * (probabilities * (1 - probabilities))[:, None]).T @ inputs
-        step = np.linalg.solve(curvature + _PRIOR_WEIGHT * np.eye(2), gradient)
+        curvature += _PRIOR_WEIGHT * np.eye(2)
+        step = np.zeros(2)
+        step[free] = np.linalg.solve(curvature[np.ix_(free, free)], gradient[free])
         # Far from the optimum a whole step may overshoot.
         line = line - step * min(1.0, 1.0 / max(1e-9, float(np.abs(step).max())))
-    return Calibration(max(_MIN_SLOPE, float(line[0])), float(line[1]))
+    return line
 
 
 def calibrate(scores: np.ndarray, calibration: Calibration) -> np.ndarray:

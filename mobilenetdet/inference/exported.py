@@ -44,6 +44,8 @@ class ExportedDetector(LoadedDetector):
         """Takes an open file; `config` replaces that in it."""
         object.__setattr__(self, "runtime", runtime)
         object.__setattr__(self, "source", source)
+        path = Path(source)  # of a SavedModel, the folder
+        object.__setattr__(self, "weights_file", path if path.is_file() else None)
         if config is not None:
             object.__setattr__(self, "config", config)
 
@@ -68,6 +70,8 @@ class ExportedDetector(LoadedDetector):
     @property
     def calibration(self) -> tuple[tuple[float, float], ...]:
         """Slope and offset by which the scores of each class are calibrated; empty for none."""
+        if "config" in vars(self):
+            return self.config.postprocess.calibration
         return self.runtime.info.postprocess.calibration
 
     @property

@@ -32,12 +32,14 @@ class LoadedDetector:
             size, records, split, protocol, calibration of the scores.
         source: the run directory, or the name of weights that ship.
         frames_seen: the frames that the weights were trained on; None if nobody knows.
+        weights_file: that the weights are from; None if they are from no file.
     """
 
     runtime: Runtime
     config: DetectionConfig
     source: str = ""
     frames_seen: FramesSeen | None = None
+    weights_file: Path | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -201,7 +203,9 @@ def _load_run(
         raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
     refuse_non_finite(detector, str(path))
     seen = read_frames_seen(path.with_name(FRAMES_SEEN_FILE))
-    return LoadedDetector(KerasRuntime(detector), config, run.shipped_name or str(source), seen)
+    return LoadedDetector(
+        KerasRuntime(detector), config, run.shipped_name or str(source), seen, path
+    )
 
 
 def _alpha_hint(path: Path, alpha: float) -> str:

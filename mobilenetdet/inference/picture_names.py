@@ -14,8 +14,9 @@ from mobilenetdet.terminal_text import is_control
 
 # Of a frame of a video: its number follows the name of the video.
 _FRAME = re.compile(r"(?P<video>.+)_\d{6,}")
-# A path may be longer than the name of a file; its end tells more.
-_MAX_LENGTH = 120
+# A path may be longer than the name of a file, which has room for a counter, the number of a frame
+# and a suffix beside; its end tells more.
+_MAX_BYTES = 120
 # Stem, path without suffix, path with suffix.
 _NUM_FORMS = 3
 
@@ -59,7 +60,8 @@ def _forms(files: Sequence[Path]) -> list[list[str]]:
 def _safe(name: str) -> str:
     """What of a name may be that of a file that is written."""
     printable = "".join("_" if is_control(mark) or mark in "/\\" else mark for mark in name)
-    return printable[-_MAX_LENGTH:].lstrip(".") or "picture"
+    end = printable.encode()[-_MAX_BYTES:].decode(errors="ignore")
+    return end.lstrip(".") or "picture"
 
 
 def _clashes(files: Sequence[Path], names: Sequence[str]) -> list[int]:

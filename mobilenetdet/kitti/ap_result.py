@@ -174,13 +174,15 @@ class AveragePrecision(Mapping[str, ClassAp]):
             ValueError: it is no such thing; names the key that is absent.
         """
         try:
+            protocol, num_frames = values["protocol"], values["frames"]
+            names = _class_names(values)
             classes = {
-                name: ClassAp(detected=False) if of_class is None else _class_ap(of_class)
-                for name, of_class in values.items()
-                if (of_class is None and name != SEEN_KEY)
-                or (isinstance(of_class, dict) and "moderate" in of_class and name != TASK_KEY)
+                name: ClassAp(detected=False) if values[name] is None else _class_ap(values[name])
+                for name in names
             }
-            return cls(classes, protocol=values["protocol"], num_frames=values["frames"])
+            if not classes:
+                raise ValueError("no class in them")
+            return cls(classes, protocol=protocol, num_frames=num_frames)
         except KeyError as error:
             raise ValueError(f"not the figures of an evaluation: no {error} in them") from None
         except (TypeError, AttributeError, ValueError) as error:
@@ -203,6 +205,17 @@ class AveragePrecision(Mapping[str, ClassAp]):
         ]
         columns = ["class", "difficulty", "R40", "R11", "num_objects"]
         return pandas.DataFrame(rows, columns=columns)
+
+
+def _class_names(values: Mapping[str, Any]) -> list[str]:
+    """The classes that were scored; files of earlier versions do not list them."""
+    if TASK_KEY in values:
+        return list(values[TASK_KEY])
+    return [
+        name
+        for name, value in values.items()
+        if (isinstance(value, dict) and "moderate" in value) or (value is None and name != SEEN_KEY)
+    ]
 
 
 def _class_ap(of_class: Mapping[str, Any]) -> ClassAp:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +34,18 @@ class FramesSeen:
         hashes: of the frames, see `frame_hash`.
         complete: whether there are no others; false where the training began from weights that
             have no such record.
+        num_train_frames: of the training itself, without the frames of the weights that it began
+            from; None where that is not known.
     """
 
     hashes: frozenset[str] = frozenset()
     complete: bool = True
+    num_train_frames: int | None = field(default=None, compare=False)
 
     def __or__(self, other: FramesSeen) -> FramesSeen:
-        """Returns the frames of both."""
-        return FramesSeen(self.hashes | other.hashes, self.complete and other.complete)
+        """Returns the frames of both; the training is that of the first."""
+        complete = self.complete and other.complete
+        return FramesSeen(self.hashes | other.hashes, complete, self.num_train_frames)
 
 
 @dataclass(frozen=True)
@@ -122,17 +126,25 @@ def read_frames_seen(path: Path) -> FramesSeen | None:
             raise TypeError("hashes are a list of strings")
         if not isinstance(complete, bool):
             raise TypeError("complete is true or false")
+        num_train_frames = values.get("train_frames")
+        if not isinstance(num_train_frames, int | None):
+            raise TypeError("train_frames is a number")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path} does not list the frames that were trained on ({error!r}); remove it, and "
-            "write it again with mobilenetdet inspect_records --frames_seen"
+            "write it again with mobilenetdet inspect_records --split train --frames_seen PATH"
         ) from None
-    return FramesSeen(frozenset(hashes), complete)
+    return FramesSeen(frozenset(hashes), complete, num_train_frames)
 
 
 def write_frames_seen(path: Path, seen: FramesSeen) -> None:
     """Writes the record of a run."""
-    values = {"frames": len(seen.hashes), "complete": seen.complete, "hashes": sorted(seen.hashes)}
+    values = {
+        "frames": len(seen.hashes),
+        "complete": seen.complete,
+        "train_frames": seen.num_train_frames,
+        "hashes": sorted(seen.hashes),
+    }
     write_json(path, values, indent=None)
 
 

@@ -20,6 +20,7 @@ from mobilenetdet.evaluation.evaluate import (
     evaluate_split,
     write_evaluation,
 )
+from mobilenetdet.evaluation.metrics_file import hash_file
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
@@ -132,6 +133,7 @@ def _write(evaluation: Evaluation, run: RunDir) -> None:
 
     Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
     """
+    evaluation = dataclasses.replace(evaluation, weights_hash=hash_file(run.best_weights))
     with OutputFolder.of_run(run.evaluation_dir).locked(wait=True) as folder:
         write_evaluation(evaluation, folder)
     plot_history(run.history_file, run.history_plot)

@@ -4,12 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.learning_curve import fit_power_law
+from mobilenetdet.analysis.learning_curve import fit_power_law, read_point
 from mobilenetdet.cli import learning_curve as command
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
+from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import Manifest, Shard, manifest_path, write_manifest
+from mobilenetdet.runs import RunDir
 
 FRAMES = (100, 200, 400)
 
@@ -45,7 +48,12 @@ def runs(tmp_path):
         (run / "config.json").write_text(to_json(config))
         r40 = 100 - 60 * (100 / frames) ** 0.5
         ap = {name: {"R40": r40 * (name == "moderate")} for name in DIFFICULTY_NAMES}
-        metrics = {"protocol": "current", "frames": 9, **dict.fromkeys(EVALUATED_CLASSES, ap)}
+        metrics = {
+            "split": "val",
+            "protocol": "current",
+            "frames": 9,
+            **dict.fromkeys(EVALUATED_CLASSES, ap),
+        }
         (run / "eval/metrics.json").write_text(json.dumps(metrics))
         folders.append(run)
     return folders
@@ -58,6 +66,23 @@ def test_runs_are_read_fitted_and_drawn(runs, capsys):
     assert lines[3].split()[1:] == ["70.0"] * 4 and lines[4].split()[2:] == ["85.0"] * 4
     assert lines[5].split()[1:] == ["0.500"] * 3
     assert (runs[-1] / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_number_of_frames_is_that_of_the_training(runs, small_kitti):
+    """The records of a run may be made again, of another number of frames."""
+    records = small_kitti / "tfrecord"
+    config = RunDir(runs[0]).read_config()
+    config = replace(config, data=replace(config.data, records_dir=str(records)))
+    (runs[0] / "config.json").write_text(to_json(config))
+    path = runs[0] / "frames_seen.json"
+    hashes = frozenset(hash_frames(records, "train").values())
+    write_frames_seen(path, FramesSeen(hashes | {"of the weights it began from"}))
+    assert read_point(runs[0])[0] == len(hashes) == 8
+    write_frames_seen(path, FramesSeen(hashes, num_train_frames=100))
+    assert read_point(runs[0])[0] == 100
+    write_frames_seen(path, FramesSeen(frozenset({"another"})))
+    with pytest.raises(ValueError, match="tfrecord holds other training frames than .*run_100"):
+        read_point(runs[0])
 
 
 def test_a_run_without_evaluation_is_named(runs):

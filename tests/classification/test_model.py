@@ -137,6 +137,7 @@ def test_it_learns():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     jit = keras.backend.backend() == "jax"
     model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"], jit_compile=jit)
+    model.optimizer.build(model.trainable_variables)  # else the step is traced twice
     pixels = np.random.default_rng(0).integers(0, 100, (16, 32, 32, 3)).astype(np.uint8)
     pixels[::2, ..., 0] += 150  # red against grey
     classes = np.arange(16) % 2

@@ -40,7 +40,13 @@ def test_frames_of_an_older_run_are_listed(small_kitti, tmp_path, capsys):
     hashes = hash_frames(records, "train").values()
     assert read_frames_seen(path) == FramesSeen(frozenset(hashes), complete=True)
     with pytest.raises(FileExistsError, match="frames_seen.json is there"):
-        main(command)
+        main([*command, "--split", "train"])
+
+
+def test_frames_of_which_splits_are_listed_has_to_be_said(small_kitti, tmp_path):
+    path = tmp_path / "frames_seen.json"
+    with pytest.raises(ValueError, match="--frames_seen needs the splits of the training"):
+        main(["--records_dir", str(small_kitti / "tfrecord"), "--frames_seen", str(path)])
 
 
 def test_no_records(tmp_path):

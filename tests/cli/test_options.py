@@ -65,7 +65,7 @@ def test_what_may_change_after_training(run_dir, kind):
     assert changed.postprocess == replace(
         CONFIG.postprocess, mirror=True, suppression=GreedyNms(max_iou=0.3)
     )
-    assert changed.eval == replace(CONFIG.eval, overlay_score=0.2)
+    assert changed.eval == replace(CONFIG.eval, drawing_score=0.2)
     assert replace(changed, data=CONFIG.data, postprocess=CONFIG.postprocess, eval=CONFIG.eval) == (
         CONFIG
     )

@@ -124,7 +124,7 @@ OUT_OF_RANGE = [
     ("train", {"ema": -0.1}, "train.ema is -0.1"),
     ("eval", {"batch_size": 0}, "eval.batch_size is 0; it must be above 0"),
     ("eval", {"num_overlays": -1}, "eval.num_overlays is -1; it must be 0 or more"),
-    ("eval", {"overlay_score": 2.0}, "eval.overlay_score is 2.0; it must be at most 1"),
+    ("eval", {"drawing_score": 2.0}, "eval.drawing_score is 2.0; it must be at most 1"),
 ]
 
 

@@ -168,6 +168,8 @@ def test_own_files_are_replaced_and_others_refused(small_detector, tmp_path: Pat
         ({"precisions": ["int4"]}, "unknown precision 'int4'; there are float32, float16, int8"),
         ({"parts": ["head"]}, "unknown part 'head'; there are network, detector"),
         ({"formats": "litert"}, "formats are the text 'litert'; give a list"),
+        ({"num_calibration_images": 0}, "num_calibration_images is 0; it must be 1 or more"),
+        ({"num_calibration_images": -1}, "num_calibration_images is -1; it must be"),
         ({"formats": ["saved_model"], "precisions": ["int8"]}, "saved_model has no int8; litert,"),
     ],
 )

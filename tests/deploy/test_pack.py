@@ -12,8 +12,9 @@ import pytest
 
 from mobilenetdet.cli.pack_run import main
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.storage import to_json
+from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.deploy.pack import halve_weights, pack_run
+from mobilenetdet.evaluation.metrics_file import describe_measured, hash_file
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
@@ -130,6 +131,29 @@ def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"measure the run first: mobilenetdet eval"):
         pack_run(RunDir(tmp_path), tmp_path / "packed", data="", licence="")
     assert not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"postprocess.mirror": True}, "another postprocess than"),
+        ({"data.image_height": 96}, "another image_size than"),
+        (None, "another weights_sha256 than"),
+    ],
+)
+def test_an_ap_of_something_else_is_not_the_card_s(run_dir: Path, tmp_path: Path, change, named):
+    run, weights = tmp_path / "run", run_dir / "best.weights.h5"
+    shutil.copytree(run_dir, run)
+    values = json.loads((run / "eval/metrics.json").read_text())
+    config = with_changes(RunDir(run).read_config(), change or {})
+    weights_hash = hash_file(weights) if change else "0" * 64
+    values["measured"] = describe_measured(config, weights_hash)
+    (run / "eval/metrics.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=f"{named}.*mobilenetdet eval --run_dir {run}"):
+        pack_run(RunDir(run), tmp_path / "packed", data="d", licence="l")
+    values["measured"] = describe_measured(RunDir(run).read_config(), hash_file(weights))
+    (run / "eval/metrics.json").write_text(json.dumps(values))
+    assert pack_run(RunDir(run), tmp_path / "packed", data="d", licence="l").is_file()
 
 
 def test_weights_that_float16_cannot_hold_are_named(tmp_path: Path):

@@ -45,9 +45,12 @@ def test_only_hits_only_false_alarms_and_nothing_give_finite_lines(is_hit):
 
 def test_the_order_stays_even_where_high_scores_are_wrong():
     scores = np.linspace(0.01, 0.99, 200)
-    found = fit_platt(scores, scores < 0.5)
-    assert found.slope > 0
-    assert (np.diff(calibrate(scores, found)) > 0).all()
+    for share in (0.5, 0.3, 0.1):
+        is_hit = scores < share
+        found = fit_platt(scores, is_hit)
+        assert found.slope > 0
+        assert (np.diff(calibrate(scores, found)) > 0).all()
+        assert calibrate(scores, found).mean() == pytest.approx(is_hit.mean(), abs=0.03)
 
 
 def test_log_odds_of_the_ends_are_finite():

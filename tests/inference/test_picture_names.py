@@ -24,6 +24,7 @@ from mobilenetdet.inference.picture_names import name_pictures
         (["a/pic.jpg", "a_pic.jpg", "pic.jpg"], ["a_pic_jpg", "a_pic_jpg_2", "pic_jpg"]),
         ([".hidden.jpg"], ["hidden"]),
         (["x/../pic.jpg", "pic.jpg"], ["pic_jpg", "pic_jpg_2"]),
+        (["x/" + "日" * 80 + ".jpg"], ["日" * 40]),  # 240 bytes, more than an output may have
     ],
 )
 def test_names(files: list[str], names: list[str]):

@@ -72,6 +72,17 @@ def test_other_files_are_refused():
         AveragePrecision.from_dict({"top1": 3.0})
 
 
+@pytest.mark.parametrize("more", [{}, {"note": {"a": 1}}, {"task": {}}])
+def test_figures_of_no_class_are_refused(more):
+    with pytest.raises(ValueError, match="no class in them"):
+        AveragePrecision.from_dict({"protocol": "current", "frames": 3, **more})
+
+
+def test_only_classes_of_the_task_are_classes(ap):
+    values = {"task": dict.fromkeys(ap.classes, {}), **ap.to_dict(), "note": None}
+    assert AveragePrecision.from_dict(values) == ap
+
+
 def test_a_table_needs_pandas(ap, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):

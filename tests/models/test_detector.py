@@ -56,7 +56,13 @@ def detector() -> Detector:
     """One detector for all tests: first fresh, later trained."""
     detector, report = build_detector(CONFIG)
     assert report is None
+    return compiled(detector)
+
+
+def compiled(detector: Detector) -> Detector:
+    """With an optimizer that is built, so that the step is traced once."""
     detector.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=BACKEND == "jax")
+    detector.optimizer.build(detector.trainable_variables)
     return detector
 
 
@@ -150,7 +156,7 @@ def test_ssd_finds_the_objects_of_a_batch(
         for level in levels
     ]
     assert detector.anchors.shape == (sum(counts), 4)
-    detector.compile(optimizer=keras.optimizers.Adam(5e-3), jit_compile=False)
+    compiled(detector)
     first = train(detector, batch)
     last = train(detector, batch, 60)
     assert set(first) == {"loss", "box_loss", "class_loss", "dropped_boxes"}

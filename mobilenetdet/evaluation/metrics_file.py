@@ -1,0 +1,97 @@
+"""metrics.json: an AP, and what it was measured of."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.runs import RunDir
+from mobilenetdet.text_file import read_json
+
+MEASURED_KEY = "measured"
+_REMEDY = "measure the run again"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What `mobilenetdet eval` or the end of a training has measured.
+
+    Attributes:
+        split: such as "val".
+        ap: KITTI's average precision.
+        measured: of which detector, see `describe_measured`; empty in files that do not say so.
+        values: the whole file.
+    """
+
+    split: str
+    ap: AveragePrecision
+    measured: dict[str, Any]
+    values: dict[str, Any]
+
+    def other_than(self, config: DetectionConfig, weights: Path) -> list[str]:
+        """Returns in what the detector that was measured differs from another one.
+
+        Example: `["weights_sha256", "image_size"]`.
+        """
+        # Through JSON's eyes, which knows no tuples.
+        wanted = _listed(describe_measured(config, hash_file(weights)))
+        return [name for name, value in self.measured.items() if value != wanted.get(name)]
+
+
+def describe_measured(config: DetectionConfig, weights_hash: str) -> dict[str, Any]:
+    """Returns what decides an AP beside the records, ready for JSON.
+
+    Args:
+        config: that it is measured with.
+        weights_hash: see `hash_file`; "" where there is no such file.
+    """
+    postprocess = dataclasses.asdict(config.postprocess)
+    del postprocess["calibration"]  # it moves no AP
+    return {
+        "weights_sha256": weights_hash,
+        "image_size": list(config.image_size),
+        "postprocess": postprocess,
+    }
+
+
+def hash_file(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_metrics(run: RunDir) -> Metrics:
+    """Reads what the last evaluation of a run has measured.
+
+    Raises:
+        FileNotFoundError: the run was not evaluated; names the command.
+        ValueError: the file is damaged; names the remedy.
+    """
+    path = run.metrics_file
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist; measure the run first: "
+            f"mobilenetdet eval --run_dir {run.shipped_name or run.path}"
+        )
+    values = read_json(path, _REMEDY)
+    try:
+        ap = AveragePrecision.from_dict(values)
+        measured = values.get(MEASURED_KEY, {})
+        if not isinstance(measured, dict):
+            raise ValueError(f"{MEASURED_KEY} is {measured!r}")
+        return Metrics(str(values["split"]), ap, measured, values)
+    except KeyError as error:
+        raise ValueError(f"{path}: no {error} in it; {_REMEDY}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {_REMEDY}") from None
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _listed(each) for name, each in value.items()}
+    return [_listed(each) for each in value] if isinstance(value, list | tuple) else value
