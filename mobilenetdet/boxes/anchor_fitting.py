@@ -17,7 +17,7 @@ def fit_shapes(
     seed: int = 0,
     restarts: int = 10,
 ) -> np.ndarray:
-    """Fits shapes to box sizes by k-means with 1 - IoU as the distance (YOLOv2, arXiv 1612.08242).
+    """Fits shapes to box sizes by k-medians with 1 - IoU as distance (YOLOv2, arXiv 1612.08242).
 
     The first shapes are drawn as in k-means++; of several restarts the one with the highest mean
     IoU stays.
@@ -33,15 +33,16 @@ def fit_shapes(
         float64 [K, 2], width and height, smallest area first.
 
     Raises:
-        ValueError: fewer different sizes than shapes, or a size that is not above 0.
+        ValueError: fewer different sizes that count than shapes, or a size that is not above 0.
     """
     sizes = np.asarray(sizes, np.float64).reshape(-1, 2)
     if not (sizes > 0).all():
         raise ValueError("every width and height has to be above 0")
+    weights = np.ones(len(sizes)) if weights is None else np.asarray(weights, np.float64)
+    sizes, weights = sizes[weights > 0], weights[weights > 0]
     num_different = len(np.unique(sizes, axis=0))
     if not 1 <= num_shapes <= num_different:
         raise ValueError(f"{num_shapes} shapes cannot be fitted to {num_different} different sizes")
-    weights = np.ones(len(sizes)) if weights is None else np.asarray(weights, np.float64)
     rng = np.random.default_rng(seed)
     found = [_run_k_means(sizes, weights, num_shapes, rng) for _ in range(restarts)]
     best = max(

@@ -37,6 +37,9 @@ class Letterbox:
             image_size: (height, width) of the original.
             network_size: (height, width) of the network input.
 
+        Raises:
+            ValueError: the image has no pixels.
+
         Example: a 100x200 image in a 64x64 input has scale 0.32 and 16 rows above it.
         """
         height, width = image_size

@@ -36,10 +36,10 @@ def match_anchors(
 ) -> AnchorMatches:
     """Matches anchors to objects by IoU, SSD's way, with a one-to-one match for every object.
 
-    Each object owns the anchor that `assign_best_anchors` gives it. Any other anchor is positive
-    for the object of its highest IoU if that reaches `positive_iou`. Anchors on ignored objects, in
-    DontCare regions (unless the config counts these as background) or with an IoU between
-    `ignore_iou` and `positive_iou` are neither positive nor negative.
+    Each object owns the anchor that `assign_best_anchors` gives it, if it overlaps one. Any other
+    anchor is positive for the object of its highest IoU if that reaches `positive_iou`. Anchors on
+    ignored objects, in DontCare regions (unless the config counts these as background) or with an
+    IoU between `ignore_iou` and `positive_iou` are neither positive nor negative.
 
     Args:
         grid: the anchors.
@@ -68,14 +68,15 @@ def assign_best_anchors(overlaps: Tensor, is_object: Tensor) -> Tensor:
     Greedy one-to-one assignment takes the pair of the highest overlap, removes its object and its
     anchor, and repeats. Here each round takes every pair that is the best of both its object and
     its anchor, which gives the same result in few rounds, since objects rarely share their best
-    anchor. Ties go to the first object.
+    anchor. Ties go to the first object. An object that overlaps no anchor gets none.
 
     Args:
         overlaps: float [B, N, A], -1 to 1; 0 or more in the rows of objects; N <= A.
         is_object: bool [B, N].
 
     Returns:
-        int32 [B, N], the anchor of each object, -1 in the rows that are no objects.
+        int32 [B, N], the anchor of each object, -1 in the rows that are no objects and of objects
+        that overlap no anchor.
     """
     count = ops.shape(overlaps)[1]
     rows = ops.arange(count, dtype="int32")
@@ -83,7 +84,8 @@ def assign_best_anchors(overlaps: Tensor, is_object: Tensor) -> Tensor:
     # The others take at most N - 1 anchors, so that one of its best N is left to each object.
     # Of equals the lower anchor comes first.
     best, candidates = top_k_anchors(overlaps, count)  # [B, N, N]
-    best = ops.where(is_object[:, :, None], best, -1.0)
+    overlaps_some = ops.logical_and(is_object, best[:, :, 0] > 0)
+    best = ops.where(overlaps_some[:, :, None], best, -1.0)
 
     def fix_mutual_bests(best: Tensor, assigned: Tensor) -> tuple[Tensor, Tensor]:
         """Fixes the pairs in which object and anchor are each other's best."""

@@ -41,7 +41,7 @@ class ClassScores:
         """How many images."""
         return int(self.confusion.sum())
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The numbers by name."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss}
 
@@ -110,7 +110,7 @@ def write_class_scores(scores: ClassScores, class_names: Sequence[str], folder: 
     """
     metrics = {
         "num_images": scores.num_images,
-        **scores.figures(),
+        **scores.metrics(),
         "class_names": list(class_names),
         "confusion": scores.confusion.tolist(),
     }

@@ -15,7 +15,7 @@ from mobilenetdet.models.weights import (
     PUBLISHED_SIZES,
     LoadReport,
     download_imagenet_weights,
-    load_h5_layers,
+    load_mobilenet_layers,
 )
 
 _PUBLISHED_CLASSES = 1000
@@ -36,7 +36,6 @@ def build_classifier(
     activation: Activation = "relu6",
     small_images: bool = False,
     batch_norm_momentum: float = 0.99,
-    scale_inputs: bool = True,
 ) -> keras.Model:
     """Builds the network with fresh weights; see `load_classifier_weights`.
 
@@ -48,7 +47,6 @@ def build_classifier(
         activation: ReLU6 as published, or a leaky ReLU.
         small_images: leaves the first and the fourth halving out, for images of 32x32.
         batch_norm_momentum: share of the running statistics that a training step keeps.
-        scale_inputs: whether the images come as 0 to 255; else scaled to -1..1.
 
     Returns:
         A model from RGB images [B, H, W, 3], uint8 or float, to float32 logits [B, num_classes].
@@ -59,9 +57,8 @@ def build_classifier(
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}; it must be above 0")
     images = x = keras.Input(input_shape)
-    if scale_inputs:
-        # In float32: bfloat16 rounds 1 / 127.5 by 0.4 %.
-        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
+    # In float32: bfloat16 rounds 1 / 127.5 by 0.4 %.
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
     x = build_blocks(
         x,
         alpha=alpha,
@@ -75,16 +72,6 @@ def build_classifier(
     x = keras.layers.Conv2D(num_classes, 1, dtype="float32", name=HEAD_LAYER)(x)
     logits = keras.layers.Reshape((num_classes,), dtype="float32", name="reshape_2")(x)
     return keras.Model(images, logits, name="classifier")
-
-
-def with_probabilities(classifier: keras.Model) -> keras.Model:
-    """Puts a softmax behind the logits; the new model shares the layers of the old.
-
-    Returns:
-        A model from images to float32 probabilities [B, num_classes].
-    """
-    softmax = keras.layers.Activation("softmax", dtype="float32", name="predictions")
-    return keras.Model(classifier.input, softmax(classifier.output), name="probabilities")
 
 
 def load_classifier_weights(
@@ -119,4 +106,4 @@ def load_classifier_weights(
             size=height if published else max(PUBLISHED_SIZES),
             top=classifier.output_shape[-1] == _PUBLISHED_CLASSES,
         )
-    return load_h5_layers(classifier, path, may_differ=(HEAD_LAYER,))
+    return load_mobilenet_layers(classifier, path, may_differ=(HEAD_LAYER,))

@@ -22,7 +22,7 @@ def cifar10() -> ClassifierConfig:
     and 92.3 with 16; docs/results.md has the command. From scratch it was run with narrower maps
     only: 87.0.
 
-    Expected: top-1 91.6 in 33 min from ImageNet weights, 8 epochs, 2 CPU cores.
+    Expected: not run yet; from ImageNet weights top-1 91.6 in 33 min (docs/results.md).
     """
     return ClassifierConfig(
         model=ClassifierModelConfig(small_images=True, batch_norm_momentum=0.9),

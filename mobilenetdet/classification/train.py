@@ -85,7 +85,7 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
     predict = make_predictor(model)
     measurement = Measurement(
         measure=lambda: _measure(predict, images),
-        figures=ClassScores.figures,
+        metrics=ClassScores.metrics,
         monitor=MONITOR,
     )
     with damage_named(images):

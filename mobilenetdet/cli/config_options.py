@@ -23,7 +23,7 @@ from mobilenetdet.cli.mappings import mapping_rule
 from mobilenetdet.config.detection import DetectionConfig, LevelConfig
 from mobilenetdet.config.schema import TAG, tagged_unions
 from mobilenetdet.config.storage import read_changes, with_changes
-from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED
+from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED, replaced_text
 
 Config = TypeVar("Config")
 # Options of a union are flat: --head.channels, not a subcommand.
@@ -68,10 +68,7 @@ def present_options(argv: Sequence[str] | None) -> list[str]:
     for word in former:
         key, equals, value = _divided(word)
         if key in REPLACED:
-            raise ValueError(
-                f"--{key} is part of --{REPLACED[key]} now: STRIDE:WIDTHxHEIGHT,... for each "
-                "level, as `mobilenetdet fit_anchors` prints them"
-            )
+            raise ValueError(f"--{replaced_text(key)}")
         if key in REMOVED:
             value = value if equals else next(former, "")
             if not _is_zero(value):

@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:
-    """Prints AP, and writes all figures that were asked for."""
+    """Prints AP, and writes all metrics that were asked for."""
     config = evaluation.config
     for line in config.eval_task().guesses():
         print(line)
@@ -171,6 +171,6 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
                 analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
             ),
         )
-    with folder.writing(ANALYSIS_FILE) as figures:
-        write_json(figures, analysis.to_json(frame_ids))
+    with folder.writing(ANALYSIS_FILE) as path:
+        write_json(path, analysis.to_json(frame_ids))
     return folder.path / REPORT_FILE

@@ -69,7 +69,7 @@ class Options:
     # current: detections lower than a difficulty's minimum are ignored, since April 2017. pre2017:
     # they count, as in the figures of SqueezeDet's paper.
     protocol: Literal["current", "pre2017"] = "current"
-    # File for the figures, with all 41 precisions.
+    # File for the metrics, with all 41 precisions.
     json: Path | None = None
     # Folder for plots: precision-recall, AP of parts of the objects, scores, confusions.
     plots: Path | None = None
@@ -173,13 +173,13 @@ def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
         results.labels, results.detections, task=task, protocol=options.protocol
     )
     print(format_metrics(ap))
-    figures = ap.to_dict() | describe_scoring(task, results.frame_ids)
+    metrics = ap.to_dict() | describe_scoring(task, results.frame_ids)
     if options.coco:
-        figures["coco"] = coco_metrics(results.labels, results.detections, task)
-        print("\n" + format_coco(figures["coco"]))
+        metrics["coco"] = coco_metrics(results.labels, results.detections, task)
+        print("\n" + format_coco(metrics["coco"]))
     if options.json is not None:
         with output_file(options.json, overwrite=options.overwrite) as path:
-            write_json(path, figures)
+            write_json(path, metrics)
         print(options.json)
 
 

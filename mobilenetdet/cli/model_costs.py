@@ -60,7 +60,7 @@ def _classifier_rows(options: Options) -> Iterator[str]:
     yield "|---|---|---|---|"
     costs = measure_classifiers(options.alphas, options.sizes, num_classes=options.num_classes)
     for (alpha, size), cost in costs.items():
-        yield f"| {alpha:g} | {size}x{size} | {_figures(cost)} |"
+        yield f"| {alpha:g} | {size}x{size} | {_cost_columns(cost)} |"
 
 
 def _detector_rows(options: Options) -> Iterator[str]:
@@ -72,8 +72,8 @@ def _detector_rows(options: Options) -> Iterator[str]:
     for name, config in [(name, make_preset(name)) for name in options.presets]:
         detector, _ = build_detector(config, load_weights=False)
         cost = measure_cost(detector, config.image_size)
-        yield f"| `{name}` | {'x'.join(map(str, config.image_size))} | {_figures(cost)} |"
+        yield f"| `{name}` | {'x'.join(map(str, config.image_size))} | {_cost_columns(cost)} |"
 
 
-def _figures(cost: ModelCost) -> str:
+def _cost_columns(cost: ModelCost) -> str:
     return f"{cost.parameters / 1e6:.2f} M | {cost.macs / 1e6:,.0f} M"

@@ -13,7 +13,7 @@ from mobilenetdet.runs import COMPARISON_PLOT, RunDir
 
 @dataclass(frozen=True)
 class Options:
-    """Draw the losses, the learning rate and the validation figures of a run over its epochs.
+    """Draw the losses, the learning rate and the validation metrics of a run over its epochs.
 
     Of several runs, their losses and their mean AP (or top-1) in one picture.
     """

@@ -7,7 +7,7 @@ hard. AP, COCO's AP, calibration, analysis, tables, plots and colours go by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,6 +175,18 @@ class EvalTask:
             ValueError: there is no such class; names the nearest.
         """
         return self.classes[self.index(name)]
+
+    def __iter__(self) -> Iterator[EvalClass]:
+        """Iterates over the classes."""
+        return iter(self.classes)
+
+    def __len__(self) -> int:
+        """Returns the number of classes."""
+        return len(self.classes)
+
+    def __contains__(self, name: object) -> bool:
+        """Returns whether a class of this name, in any case, is scored."""
+        return str(name).lower() in {entry.name.lower() for entry in self.classes}
 
     def index(self, name: str) -> int:
         """Returns the place of a class.

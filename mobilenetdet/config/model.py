@@ -53,7 +53,7 @@ class ModelConfig:
     # or none (random).
     weights: str = "imagenet"
     # Weight file of a whole detector to begin with instead, for fine-tuning; empty = none.
-    # Prediction layers of another shape (other classes or anchors) begin with random weights.
+    # Prediction layers of other classes or anchors begin with random weights.
     detector_weights: str = ""
     # Feature maps that the head predicts on, finest first, each with its anchors in pixels of the
     # network input: STRIDE:WIDTHxHEIGHT,... `mobilenetdet fit_anchors` prints some for a data set.

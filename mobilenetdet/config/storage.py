@@ -142,7 +142,7 @@ def with_changes(config: Config, changes: Mapping[str, Any], source: str = "over
     Example: `with_changes(config, {"train.epochs": 5, "head": {"kind": "ssd"}})`.
     """
     kind = type(config)
-    tree = _upgraded(_nested(changes), source, kind, whole=False)
+    tree = _upgraded(_nested(changes, source), source, kind, whole=False)
     merged = _merged(dataclasses.asdict(config), tree, section_keys(kind))
     return _validated(merged, source, kind)
 
@@ -197,19 +197,31 @@ def _validated(tree: Mapping[str, Any], source: str, kind: type[Config]) -> Conf
         raise ValueError(f"{source} is not a {kind.KIND} config:\n{faults}") from None
 
 
-def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(changes: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Makes mappings of dotted keys: {"a.b": 1} is {"a": {"b": 1}}."""
     tree: dict[str, Any] = {}
     for key, value in changes.items():
         *groups, leaf = key.split(".")
         inner = tree
-        for group in groups:
+        for depth, group in enumerate(groups, 1):
             inner = inner.setdefault(group, {})
+            if not isinstance(inner, dict):
+                whole = ".".join(groups[:depth])
+                raise ValueError(
+                    f"{source}: {whole} is {inner!r}, and {key} sets a part of it; give one of them"
+                )
         if isinstance(value, Mapping) and isinstance(inner.get(leaf), dict):
-            inner[leaf].update(value)
+            inner[leaf].update(_copied(value))
         else:
-            inner[leaf] = dict(value) if isinstance(value, Mapping) else value
+            inner[leaf] = _copied(value)
     return tree
+
+
+def _copied(value: Any) -> Any:
+    """Copies mappings and those within, so that changes to them stay ours."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _copied(each) for name, each in value.items()}
 
 
 def _merged(

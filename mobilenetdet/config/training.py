@@ -46,7 +46,7 @@ class MatchingConfig:
 
 @section("train")
 class FitConfig:
-    """A training run, whatever is trained."""
+    """Training settings that detectors and classifiers share."""
 
     # Passes over the training images, 1 or more.
     epochs: PositiveInt = 30

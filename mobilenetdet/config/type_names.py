@@ -17,7 +17,7 @@ KITTI_TYPES = (
 )
 # The type of a region in which nothing is labelled.
 DONT_CARE_TYPE = "DontCare"
-# Names that stand for something else among the figures of an evaluation.
+# Names that stand for something else among the metrics of an evaluation.
 _RESERVED = ("protocol", "frames", "split", "coco", "mean", "task")
 # Longer words are no names, and an array of them takes the longest for each.
 MAX_NAME = 100

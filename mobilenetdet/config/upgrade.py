@@ -66,7 +66,8 @@ def upgrade_detection(tree: Mapping[str, Any], *, whole: bool = True) -> dict[st
             changes some settings of another config.
 
     Raises:
-        ValueError: a setting that is gone is in use; says why.
+        ValueError: a setting that is gone is in use, or a change names one that says only a part of
+            what its successor does; says which.
     """
     rest, former = _divide(tree)
     if not former:
@@ -75,7 +76,9 @@ def upgrade_detection(tree: Mapping[str, Any], *, whole: bool = True) -> dict[st
     if whole and former.get("eval.overlay_score") == 0.5:  # the former default
         del former["eval.overlay_score"]
     moved = {new: former[old] for old, new in RENAMED.items() if old in former}
-    if any(old in former for old in REPLACED):
+    if replaced := [old for old in REPLACED if old in former]:
+        if not whole:  # what it leaves out is not that of the config which it changes
+            raise ValueError(replaced_text(replaced[0]))
         moved["model.levels"] = _levels(former)
     if f"{_SUPPRESSION}.sigma" in moved:
         _choose_suppression(moved)
@@ -84,6 +87,14 @@ def upgrade_detection(tree: Mapping[str, Any], *, whole: bool = True) -> dict[st
     for key, value in moved.items():
         _put(rest, key.split("."), value)
     return rest
+
+
+def replaced_text(key: str) -> str:
+    """Says what to write instead of a key of `REPLACED`."""
+    return (
+        f"{key} is part of {REPLACED[key]} now: STRIDE:WIDTHxHEIGHT,... for each level, as "
+        "`mobilenetdet fit_anchors` prints them"
+    )
 
 
 def _divide(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -81,9 +81,8 @@ def add_metadata(content: bytes, text: str) -> bytes:
 
     model: Any = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
     for each in model.buffers:
-        if (
-            each.offset > 1
-        ):  # the quantiser leaves data behind the flatbuffer, where it would be lost
+        # The quantiser leaves data behind the flatbuffer, where it would be lost.
+        if each.offset > 1:
             each.data = np.frombuffer(content, np.uint8, each.size, each.offset)
             each.offset = each.size = 0
     buffer, entry = schema.BufferT(), schema.MetadataT()

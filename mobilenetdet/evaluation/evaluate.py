@@ -195,7 +195,7 @@ def write_evaluation(
         folder: result files of an earlier evaluation in it are replaced when all are written;
             files of others stay.
         min_score: detections below it are not in the result files; AP is of all of them.
-        more: further figures for metrics.json, by name.
+        more: further entries of metrics.json, by name.
 
     Returns:
         The path of metrics.json.

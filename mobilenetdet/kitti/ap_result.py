@@ -184,9 +184,9 @@ class AveragePrecision(Mapping[str, ClassAp]):
                 raise ValueError("no class in them")
             return cls(classes, protocol=protocol, num_frames=num_frames)
         except KeyError as error:
-            raise ValueError(f"not the figures of an evaluation: no {error} in them") from None
+            raise ValueError(f"not the metrics of an evaluation: no {error} in them") from None
         except (TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"not the figures of an evaluation: {error}") from None
+            raise ValueError(f"not the metrics of an evaluation: {error}") from None
 
     def to_pandas(self) -> pandas.DataFrame:
         """Returns one row for each class and difficulty, with R40, R11 and num_objects.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -43,27 +42,28 @@ class ClassificationTargets(NamedTuple):
 class AnchorHead(keras.layers.Layer):
     """A layer that predicts "deltas" [B, A, 4] and something that scores come from.
 
-    A new head is a module with a subclass and its loss, a section in `config/heads.py`, and an
-    entry in `heads.HEADS`.
+    A new head is a module with a subclass, which defines `loss_parts` and all that raises
+    NotImplementedError here, and its loss, a section in `config/heads.py`, and an entry in
+    `heads.HEADS`.
     """
 
     # Names of the parts of the loss.
     loss_parts: ClassVar[tuple[str, ...]]
 
     @classmethod
-    @abstractmethod
     def from_detection_config(cls, config: DetectionConfig, **options: Any) -> AnchorHead:
         """Makes the head of a detector; `options` are those of `keras.layers.Layer`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def scores(self, predictions: Predictions) -> Tensor:
         """Scores [B, C, A], 0 to 1; class by class, as they are ranked."""
+        raise NotImplementedError
 
-    @abstractmethod
     def score_losses(
         self, predictions: Predictions, targets: ClassificationTargets, config: HeadConfig
     ) -> dict[str, Tensor]:
         """The parts of the loss beside the box loss, weighted and normalised, scalars."""
+        raise NotImplementedError
 
     def boxes(self, predictions: Predictions, anchors_xyxy: Tensor, index: Tensor = None) -> Tensor:
         """Boxes xyxy, pixels of the network input, not clipped.
@@ -86,6 +86,7 @@ class AnchorHead(keras.layers.Layer):
         predictions: Predictions,
         anchors_xyxy: Tensor,
         matches: AnchorMatches,
+        *,
         gt_boxes: Tensor,
         gt_classes: Tensor,
         config: HeadConfig,

@@ -116,7 +116,12 @@ class Detector(keras.Model):
             raise ValueError("Detector takes no sample_weight; use box_status to ignore objects")
         matches = match_anchors(self.anchor_grid, y["boxes"], y["box_status"], self.config.matching)
         parts = self.head.losses_by_part(
-            y_pred, self.anchors, matches, y["boxes"], y["classes"], self.config.head
+            y_pred,
+            self.anchors,
+            matches,
+            gt_boxes=y["boxes"],
+            gt_classes=y["classes"],
+            config=self.config.head,
         )
         for tracker in self.part_trackers:
             # Each replica adds its part of the loss, and a tracker holds their mean.
@@ -171,6 +176,10 @@ def build_detector(
 
     Returns:
         The detector, built, and what was loaded.
+
+    Raises:
+        FileNotFoundError: there are no such weights, or they cannot be downloaded.
+        ValueError: the weights do not fit the network, or are damaged.
     """
     precision = config.train.precision if precision is None else precision
     with layer_policy(precision), layer_seed(config.train.seed if seed is None else seed):

@@ -6,6 +6,9 @@ from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
 
+# The least base of a power whose gradient is infinite at 0.
+_LEAST_BASE = 1e-12
+
 
 def squared_error(deltas: Tensor, box_targets: Tensor) -> Tensor:
     """Squared differences summed over the four deltas: [..., 4] to [...]."""
@@ -43,7 +46,7 @@ def sigmoid_focal(
     # log p = -softplus(-logit), which neither overflows nor loses small probabilities.
     log_true = -ops.softplus(-logits) * targets - ops.softplus(logits) * (1 - targets)
     weights = alpha * targets + (1 - alpha) * (1 - targets)
-    return -weights * (1 - ops.exp(log_true)) ** gamma * log_true
+    return -weights * _power(1 - ops.exp(log_true), gamma) * log_true
 
 
 def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tensor:
@@ -53,12 +56,17 @@ def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tens
     an object is the overlap of its box.
     """
     distance = ops.absolute(targets - ops.sigmoid(logits))
-    return distance**beta * (ops.softplus(logits) - targets * logits)
+    return _power(distance, beta) * (ops.softplus(logits) - targets * logits)
 
 
 def background_focal(logits: Tensor, *, beta: float = 2.0) -> Tensor:
     """Quality focal loss where every target is 0, in fewer steps: [...] of logits [...]."""
-    return ops.sigmoid(logits) ** beta * ops.softplus(logits)
+    return _power(ops.sigmoid(logits), beta) * ops.softplus(logits)
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """A power of what is 0 or more, with a finite gradient at 0 for every exponent."""
+    return (base if exponent >= 1 else ops.maximum(base, _LEAST_BASE)) ** exponent
 
 
 def cross_entropy(class_logits: Tensor, cls_targets: Tensor) -> Tensor:

@@ -96,7 +96,9 @@ def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tens
     """
     weights = ops.exp(-((1.0 - ious) ** 2) / sigma) * scores[..., None, :]
     total = ops.sum(weights, axis=-1, keepdims=True)
-    means = ops.matmul(weights, boxes_xyxy) / ops.maximum(total, _NO_VOTES)
+    # No matmul: GPUs round what it multiplies to 10 bits, and pixels beyond 1024 to whole ones.
+    sums = ops.sum(weights[..., None] * boxes_xyxy[..., None, :, :], axis=-2)
+    means = sums / ops.maximum(total, _NO_VOTES)
     return ops.where(total > _NO_VOTES, means, boxes_xyxy)
 
 

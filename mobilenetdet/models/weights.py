@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import urllib.error
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
+from mobilenetdet.runs import CONFIG_FILE
 from mobilenetdet.terminal_text import printable
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
@@ -67,13 +69,13 @@ def load_backbone_weights(
 
     Raises:
         ValueError: no ImageNet file for this alpha; no layer or a layer of another shape in the
-            file.
+            file, or one is missing before the last that it has.
         FileNotFoundError: the file does not exist or cannot be downloaded.
     """
     if weights == "none":
         return None
     path = download_imagenet_weights(alpha) if weights == "imagenet" else Path(weights)
-    return load_h5_layers(backbone, path)
+    return load_mobilenet_layers(backbone, path)
 
 
 def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport:
@@ -81,7 +83,8 @@ def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport
 
     Args:
         detector: from `build_detector`.
-        path: weights that a run left. Predictions of other classes or anchors stay fresh.
+        path: weights that a run left. Predictions of other classes or anchors stay fresh; which
+            these are says the config.json beside the weights, or else their shapes.
 
     Returns:
         What was loaded, with the predictions that stay fresh under `missing` or `mismatched`.
@@ -93,7 +96,23 @@ def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport
     """
     names = [layer.name for layer in innermost_layers(detector)]
     predictions = {name for name in names if name.endswith(PREDICTION_LAYER)}
-    return load_h5_layers(detector, path, may_differ=predictions, may_lack=predictions)
+    fresh = {name for name in predictions if _means_something_else(name, detector, Path(path))}
+    return load_h5_layers(
+        detector, path, may_differ=predictions, may_lack=predictions, keep_fresh=fresh
+    )
+
+
+def _means_something_else(prediction: str, detector: keras.Model, path: Path) -> bool:
+    """Whether a prediction layer of a file is about other classes or anchors than a detector's."""
+    try:
+        trained = read_config(path.with_name(CONFIG_FILE))
+    except (FileNotFoundError, ValueError):  # not from a run; shapes have to do
+        return False
+    config = detector.config
+    if trained.model.levels != config.model.levels:
+        return True
+    same_classes = trained.data.classes == config.data.classes
+    return not same_classes and not prediction.startswith("box_")
 
 
 def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:
@@ -120,7 +139,7 @@ def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = Fals
     name = f"mobilenet_{_PUBLISHED_ALPHAS[alpha]}_{size}_tf{'' if top else '_no_top'}.h5"
     try:
         return Path(keras.utils.get_file(name, _ORIGIN + name, cache_subdir="models"))
-    except (OSError, urllib.error.URLError, Exception) as error:  # noqa: BLE001
+    except Exception as error:  # get_file raises what the network library does
         raise FileNotFoundError(
             f"cannot download {_ORIGIN}{name} ({error}); download it elsewhere and give its path "
             "as --model.weights, or train from scratch with --model.weights none"
@@ -133,6 +152,7 @@ def load_h5_layers(
     *,
     may_differ: Collection[str] = (),
     may_lack: Collection[str] | None = None,
+    keep_fresh: Collection[str] = (),
 ) -> LoadReport:
     """Copies the layers of a Keras weight file into the layers of the same name.
 
@@ -141,6 +161,7 @@ def load_h5_layers(
         path: of the file.
         may_differ: layers that keep their values if the file has them with other shapes.
         may_lack: layers that keep their values if the file does not have them; None: all.
+        keep_fresh: layers that keep their values whatever the file has; the report says `missing`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -148,6 +169,7 @@ def load_h5_layers(
             differ, or NaN or infinity in a layer. The model is as it was.
     """
     stored = read_weight_file(path)
+    stored = {name: arrays for name, arrays in stored.items() if name not in keep_fresh}
     report, differing = _compare(model, stored, str(path))
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
@@ -173,6 +195,37 @@ def _alpha_hint(stored: StoredLayers) -> str:
     alpha = stored_alpha(stored)
     found = "" if alpha is None else f"the file has alpha {alpha:g} (--model.alpha): "
     return f"{found}is alpha the same?"
+
+
+def load_mobilenet_layers(
+    model: keras.Model, path: str | Path, *, may_differ: Collection[str] = ()
+) -> LoadReport:
+    """Copies the layers of MobileNetV1, of which the file may lack the last blocks.
+
+    A detector on fine maps alone has trained no others.
+
+    Args:
+        model: a backbone or a classifier.
+        path: of the file.
+        may_differ: see `load_h5_layers`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: see `load_h5_layers`; or the file lacks a layer before one that it has.
+    """
+    report = compare_h5_layers(model, path)
+    blocks = [_block_of(name) for name in report.loaded]
+    last = max((block for block in blocks if block is not None), default=0)
+    behind = [n for n in report.missing if (b := _block_of(n)) is None or b > last]
+    return load_h5_layers(model, path, may_differ=may_differ, may_lack=behind)
+
+
+def _block_of(name: str) -> int | None:
+    """The block of MobileNetV1 that a layer is in, 0 for its stem, None for other layers."""
+    if name.startswith(_FIRST_LAYER):
+        return 0
+    match = re.match(r"conv_(?:dw|pw)_(\d+)", name)
+    return int(match[1]) if match else None
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:

@@ -36,7 +36,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,15 +46,11 @@ from mobilenetdet.kitti.value_checks import check_boxes
 from mobilenetdet.records.tfrecord import (
     FeatureValue,
     decode_example,
-    encode_example,
     numbers_of,
     only_one,
     read_records,
     texts_of,
 )
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Ids of image/object/class/label: 1 to 9 in this order. 0 stays free: it is the API's background.
 CLASS_IDS = {name: class_id for class_id, name in enumerate(KITTI_TYPES, 1)}
@@ -129,18 +124,6 @@ def frame_features(frame: RecordFrame, *, sha256: bool = False) -> dict[str, Fea
     return features
 
 
-def serialize_frame(
-    frame_id: str,
-    encoded: bytes,
-    image_format: str,
-    image_size: tuple[int, int],
-    objects: KittiObjects,
-) -> bytes:
-    """Returns the serialised `tf.train.Example` of a frame; `image_size` is (height, width)."""
-    frame = RecordFrame(frame_id, encoded, image_format, *image_size, objects)
-    return b"".join(encode_example(frame_features(frame)))
-
-
 def class_ids(types: Iterable[str]) -> np.ndarray:
     """Returns the ids [N] int64 of type names, whatever their case.
 
@@ -198,52 +181,6 @@ def read_frames(paths: Iterable[str | os.PathLike[str]]) -> Iterator[RecordFrame
                 yield decode_record(payload)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
-
-
-def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Parses one record in a tf.data pipeline.
-
-    Args:
-        serialized: scalar string, one `tf.train.Example`.
-
-    Returns:
-        encoded, format, frame_id: scalar string. height, width: scalar int64. types: [N] string.
-        labels, occluded: [N] int64. boxes_xyxy: [N, 4] float32, pixels of the original image,
-        not clipped. truncated, alpha, rotation_y: [N] float32. dimensions_hwl, locations_xyz:
-        [N, 3] float32.
-    """
-    # Not at the top: conversion and inspection would wait seconds for what they do not use.
-    import tensorflow as tf
-
-    def one(dtype: tf.DType) -> tf.io.FixedLenFeature:
-        return tf.io.FixedLenFeature([], dtype)
-
-    def many(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
-        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
-
-    scalars = {f"image/{key}": one(tf.string) for key in ("encoded", "format", "source_id")}
-    scalars |= {f"image/{key}": one(tf.int64) for key in ("height", "width")}
-    lists = {_TEXT: many(tf.string), _LABEL: many(tf.int64), _OCCLUDED: many(tf.int64)}
-    lists |= {key: many(tf.float32) for key in _REAL_KEYS}
-    features = tf.io.parse_single_example(serialized, scalars | lists)
-    height, width = features["image/height"], features["image/width"]
-    size_xyxy = tf.cast(tf.stack([width, height, width, height]), tf.float32)
-    return {
-        "encoded": features["image/encoded"],
-        "format": features["image/format"],
-        "height": height,
-        "width": width,
-        "frame_id": features["image/source_id"],
-        "types": features[_TEXT],
-        "labels": features[_LABEL],
-        "boxes_xyxy": tf.stack([features[key] for key in _BOX_KEYS], axis=-1) * size_xyxy,
-        "truncated": features[_TRUNCATED],
-        "occluded": features[_OCCLUDED],
-        "alpha": features[_ALPHA],
-        "dimensions_hwl": tf.stack([features[key] for key in _DIMENSION_KEYS], axis=-1),
-        "locations_xyz": tf.stack([features[key] for key in _LOCATION_KEYS], axis=-1),
-        "rotation_y": features[_ROTATION],
-    }
 
 
 def _real_columns(objects: KittiObjects, height: int, width: int) -> np.ndarray:

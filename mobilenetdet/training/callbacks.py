@@ -18,7 +18,7 @@ from mobilenetdet.models.weights import first_non_finite, named_weights
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
 from mobilenetdet.training.checkpoint import RunState, diverged_text
-from mobilenetdet.training.optimizers import FIGURES, figures_of
+from mobilenetdet.training.optimizers import LOGGED_METRICS, optimizer_metrics
 
 # TensorBoard's name of what every epoch has.
 _LOSS_TAG = "train/loss"
@@ -33,12 +33,12 @@ class Measurement(Generic[Result]):
 
     Attributes:
         measure: runs the model over the split.
-        figures: what it found, as numbers by name.
+        metrics: what it found, as numbers by name.
         monitor: the number that decides which weights are the best; more is better.
     """
 
     measure: Callable[[], Result]
-    figures: Callable[[Result], dict[str, float]]
+    metrics: Callable[[Result], dict[str, float]]
     monitor: str
 
 
@@ -62,21 +62,21 @@ class Validation(keras.callbacks.Callback):
         self.latest: Any = None
         self.best: Any = None
         # Of the latest epoch, empty if it was not measured. Keras' logs would show all of them.
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measures if it is time to, and keeps the weights if they are the best."""
-        self.latest, self.figures = None, {}
+        self.latest, self.metrics = None, {}
         done = epoch + 1
         if done != self.epochs and not (self.every and done % self.every == 0):
             return
         with self.state.ema.applied():
             self.latest = self.measurement.measure()
-        figures = self.measurement.figures(self.latest)
-        self.figures = {f"val/{name}": value for name, value in figures.items()}
+        metrics = self.measurement.metrics(self.latest)
+        self.metrics = {f"val/{name}": value for name, value in metrics.items()}
         # Of two equal measurements the later one is kept: it has seen more of the data.
-        if figures[self.measurement.monitor] >= self.state.best:
-            self.state.best, self.best = figures[self.measurement.monitor], self.latest
+        if metrics[self.measurement.monitor] >= self.state.best:
+            self.state.best, self.best = metrics[self.measurement.monitor], self.latest
             self.state.save_weights(BEST_WEIGHTS)
 
 
@@ -90,9 +90,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Saves the last weights, the history and the state, in this order."""
-        logs |= figures_of(self.model.optimizer)
-        figures = logs | self.validation.figures
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in figures.items()}}
+        logs |= optimizer_metrics(self.model.optimizer)
+        metrics = logs | self.validation.metrics
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in metrics.items()}}
         self.state.epoch = epoch + 1
         self.state.history.append(row)
         self.state.save_weights(LAST_WEIGHTS)
@@ -156,15 +156,15 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self.writer is None:
             return
         with self.writer.as_default(step=epoch + 1):
-            self._write_scalars(logs | self.validation.figures)
+            self._write_scalars(logs | self.validation.metrics)
             if self.draw is not None and self.validation.latest is not None:
                 pictures = self.draw(self.validation.latest)
                 self.summary.image("val/overlays", pictures, max_outputs=len(pictures))
         self.writer.flush()
 
-    def _write_scalars(self, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            folder = "" if "/" in name or name in FIGURES else "train/"
+    def _write_scalars(self, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            folder = "" if "/" in name or name in LOGGED_METRICS else "train/"
             self.summary.scalar(folder + name, float(value))
 
     def _refill(self, logged: set[int]) -> None:

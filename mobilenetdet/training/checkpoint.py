@@ -30,7 +30,7 @@ from mobilenetdet.training.optimizers import inner_optimizer
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a state is good with, beside the settings of its run.
+    """Identifies the data and the measurement that a checkpoint belongs to.
 
     Attributes:
         steps: of an epoch; the learning rate goes by the number of steps.
@@ -50,7 +50,7 @@ class RunState:
         facts: of the run as it goes on now.
         epoch: epochs that are complete.
         best: the best validation figure so far, -1 before the first.
-        best_is_stale: whether that was measured in another way than figures to come.
+        best_is_stale: whether that was measured in another way than metrics to come.
         history: one dict of numbers a complete epoch.
     """
 

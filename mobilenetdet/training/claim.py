@@ -120,7 +120,10 @@ class Change:
     def is_free(self) -> bool:
         """Whether the run can go on with it."""
         if self.key in _FILES:
-            return Path(self.old).name == Path(self.new).name
+            old, new = Path(self.old), Path(self.new)
+            # Weights of all runs have these names; the folder says which run.
+            depth = 2 if old.name in (BEST_WEIGHTS, LAST_WEIGHTS) else 1
+            return old.parts[-depth:] == new.parts[-depth:]
         if self.key == "train.precision":  # the scale of its loss is part of the state
             return "mixed_float16" not in (self.old, self.new)
         return any(fnmatch.fnmatchcase(self.key, pattern) for pattern in _MAY_CHANGE)

@@ -30,7 +30,7 @@ class Devices:
     strategy: Any = None
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In it, the model that `fit` trains is built; whatever only measures is built outside."""
+        """Scope in which to build the model that `fit` trains; what only measures stays outside."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def divisible(self, batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -17,7 +17,7 @@ from mobilenetdet.training.yellowfin import YellowFin
 # Biases and the variables of normalisation are not decayed.
 _NO_DECAY = ["bias", "gamma", "beta"]
 # What an optimizer adds to the logs of an epoch.
-FIGURES = ("learning_rate", "momentum")
+LOGGED_METRICS = ("learning_rate", "momentum")
 
 
 def make_optimizer(
@@ -104,8 +104,8 @@ def scale_learning_rate(
     optimizer.update_step = update_slowly
 
 
-def figures_of(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
-    """Its `learning_rate`; of YellowFin what it tuned in the last step, and its `momentum`."""
+def optimizer_metrics(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """Learning rate to log after a step; of YellowFin the one that it tuned, and its momentum."""
     optimizer = inner_optimizer(optimizer)
     if isinstance(optimizer, YellowFin):
         return {"learning_rate": optimizer.tuned_rate, "momentum": optimizer.tuned_momentum}
@@ -125,7 +125,8 @@ def optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
         if inspect.isclass(value)
         and issubclass(value, keras.optimizers.Optimizer)
         and value is not keras.optimizers.Optimizer
-        and attribute != "LossScaleOptimizer"
+        # Both wrap other optimizers.
+        and attribute not in ("LossScaleOptimizer", "MultiOptimizer")
     }
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, n=1)

@@ -185,7 +185,7 @@ def _fit(
         state,
         Measurement(
             measure=measure,
-            figures=lambda evaluation: flat_metrics(evaluation.ap),
+            metrics=lambda evaluation: flat_metrics(evaluation.ap),
             monitor=MONITOR,
         ),
         every=config.train.eval_every,

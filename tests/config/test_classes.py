@@ -33,6 +33,12 @@ def test_overlaps_that_nobody_has_said_are_guesses(name, overlap):
     assert EvalTask.of([name], min_overlaps={name.lower(): 0.6}).guesses() == []
 
 
+def test_it_is_a_collection_of_its_classes():
+    task = EvalTask.of(("Car", "Van"))
+    assert len(task) == 2 and [entry.name for entry in task] == ["Car", "Van"]
+    assert "car" in task and "Tram" not in task
+
+
 def test_types_and_their_classes():
     task = EvalTask.of(
         ("Car", "Scooter"),

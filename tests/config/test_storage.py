@@ -210,6 +210,30 @@ def test_changes_come_from_json_or_yaml(tmp_path, name, text):
     assert read_changes(tmp_path / name) == expected
 
 
+def test_changes_stay_as_they_were_given():
+    changes = {"head": {"kind": "ssd", "class_loss": {"kind": "focal"}}, "head.class_loss.gamma": 1}
+    assert with_changes(DetectionConfig(), changes).head.class_loss.gamma == 1
+    assert changes["head"]["class_loss"] == {"kind": "focal"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head.class_loss": "softmax", "head.class_loss.gamma": 1.0},
+        {"train": 3, "train.epochs": 5},
+    ],
+)
+def test_a_whole_and_a_part_of_it_are_not_given_together(changes):
+    with pytest.raises(ValueError, match="sets a part of it; give one of them"):
+        with_changes(DetectionConfig(), changes)
+
+
+@pytest.mark.parametrize("key", ["model.strides", "model.anchors"])
+def test_changes_with_a_part_of_the_levels_are_refused(key):
+    with pytest.raises(ValueError, match=f"{key} is part of model.levels now"):
+        with_changes(DetectionConfig(), {key: [16]})
+
+
 def test_files_of_changes_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.yaml does not exist"):
         read_changes(tmp_path / "none.yaml")

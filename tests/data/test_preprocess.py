@@ -3,13 +3,14 @@
 import cv2
 import numpy as np
 import pytest
+from fixtures.records import serialize_frame
 
 from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
 from mobilenetdet.config.detection import AugmentConfig, DataConfig, DetectionConfig
 from mobilenetdet.data.preprocess import FramePreparer, pad_targets
 from mobilenetdet.data.targets import Targets
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
-from mobilenetdet.records.detection_record import RecordFrame, decode_record, serialize_frame
+from mobilenetdet.records.detection_record import RecordFrame, decode_record
 
 NAMES = ("flip", "crop", "shift_scale", "colour", "hue_saturation")
 GREY = 127

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import google_crc32c
 import numpy as np
 from faults.user_folder import CAR, UserFolder, bad
+from fixtures.records import serialize_frame
 
 from mobilenetdet.kitti.labels import parse_objects
-from mobilenetdet.records.detection_record import decode_record, serialize_frame
+from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.shards import (
     manifest_path,
     read_manifest,

@@ -88,7 +88,7 @@ RUNS = [
         in_run("eval/metrics.json", "x", pack),
         "metrics.json is damaged.*measure",
     ),
-    bad("metrics in a list", in_run("eval/metrics.json", "[]", pack), "not the figures of an eval"),
+    bad("metrics in a list", in_run("eval/metrics.json", "[]", pack), "not the metrics of an eval"),
     bad(
         "a run that was not measured",
         without("eval", pack),

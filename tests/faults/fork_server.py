@@ -68,6 +68,8 @@ def serve():
             if not pid:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                # Shells start background jobs with Ctrl-C ignored; the program is to notice it.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.close(read)
                 os.close(write)
                 return json.loads(line)

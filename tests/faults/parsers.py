@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from faults.bad_images import deep, jpeg, png, video
 from faults.user_folder import CAR, RESULT
+from fixtures.records import serialize_frame
 
 from mobilenetdet.classification.array_pickle import load_array_pickle
 from mobilenetdet.classification.config import ClassifierConfig
@@ -32,7 +33,7 @@ from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.splits import read_drive_mapping
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.records.detection_record import decode_record, serialize_frame
+from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.shards import read_manifest
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records

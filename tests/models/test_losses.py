@@ -126,3 +126,19 @@ def test_quality_focal_loss_is_least_where_the_score_is_the_target():
         assert scores[losses.argmin()] == pytest.approx(target)
     ends = quality_focal(np.array([-200.0, 200.0], np.float32), np.array([0.0, 1.0], np.float32))
     np.testing.assert_array_equal(ends, [0, 0])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_gradients_of_sure_logits_are_finite(gradients, gamma, target):
+    logits = np.array([-200, -110, -20, 0, 20, 110, 200], np.float32)
+    losses = [
+        lambda x: sigmoid_focal(x, target, gamma=gamma),
+        lambda x: quality_focal(x, target, beta=gamma),
+        lambda x: background_focal(x, beta=gamma),
+    ]
+    for loss in losses:
+        (gradient,) = gradients(lambda x, loss=loss: ops.sum(loss(x)), logits)
+        assert np.isfinite(gradient).all()
+        # Far on the wrong side a step of 1 costs its weight.
+        assert np.abs(gradient).max() > 0.1

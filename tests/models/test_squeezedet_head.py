@@ -67,7 +67,9 @@ def loss_function(head) -> Callable[[SqueezeDetHeadConfig], Callable]:
             *raw, boxes, classes, box_status = arrays
             matches = match_anchors(GRID, boxes, box_status, MATCHING)
             predictions = dict(zip(RAW, raw, strict=True))
-            return head.losses_by_part(predictions, ANCHORS, matches, boxes, classes, config)
+            return head.losses_by_part(
+                predictions, ANCHORS, matches, gt_boxes=boxes, gt_classes=classes, config=config
+            )
 
         return parts
 

@@ -61,7 +61,12 @@ def find_losses(head, predictions, targets, loss=LOSS) -> dict[str, float]:
     matches = match_anchors(GRID, targets["boxes"], targets["box_status"], MATCHING)
     predictions = {name: ops.convert_to_tensor(value) for name, value in predictions.items()}
     parts = head.losses_by_part(
-        predictions, ANCHORS, matches, targets["boxes"], targets["classes"], loss
+        predictions,
+        ANCHORS,
+        matches,
+        gt_boxes=targets["boxes"],
+        gt_classes=targets["classes"],
+        config=loss,
     )
     return {name: float(value) for name, value in parts.items()}, matches
 

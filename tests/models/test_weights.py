@@ -11,8 +11,10 @@ from mobilenetdet.config.detection import (
     DetectionConfig,
     ModelConfig,
     SqueezeDetHeadConfig,
+    SsdHeadConfig,
     TrainConfig,
 )
+from mobilenetdet.config.storage import to_json
 from mobilenetdet.models import weights as weights_module
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import (
@@ -20,6 +22,7 @@ from mobilenetdet.models.weights import (
     compare_h5_layers,
     download_imagenet_weights,
     load_backbone_weights,
+    load_detector_weights,
     load_h5_layers,
 )
 
@@ -123,6 +126,54 @@ def test_predictions_of_other_classes_stay_fresh(tmp_path):
     np.testing.assert_array_equal(
         fresh.head.prediction.get_weights()[0], alone.head.prediction.get_weights()[0]
     )
+
+
+def test_as_many_classes_or_anchors_of_another_kind_stay_fresh(tmp_path):
+    """Shapes alone do not tell a Van's logits from a Car's."""
+    giver, path = detector(), tmp_path / "run.weights.h5"
+    giver.save_weights(path)
+    (tmp_path / "config.json").write_text(to_json(giver.config))
+    same, report = build_detector(with_weights(path, seed=1))
+    assert not report.missing
+    others = tuple(f"Other{i}" for i in range(len(giver.config.data.classes)))
+    (level,) = giver.config.model.levels
+    moved = replace(level, anchors=tuple((w + 1, h) for w, h in level.anchors))
+    classes = with_weights(path, seed=1, classes=others)
+    for config in (
+        classes,
+        replace(same.config, model=replace(same.config.model, levels=(moved,))),
+    ):
+        fresh, report = build_detector(config)
+        assert report.missing == ["prediction"] and "head_0_pw" in report.loaded
+        kernels = [each.head.prediction.get_weights()[0] for each in (giver, fresh)]
+        assert kernels[0].shape == kernels[1].shape and not np.array_equal(*kernels)
+
+
+def test_of_ssd_only_the_classes_stay_fresh_if_only_they_are_others(tmp_path):
+    config = replace(detector_config(0), head=SsdHeadConfig(blocks=0))
+    giver, _ = build_detector(config, load_weights=False)
+    giver.save_weights(tmp_path / "a.weights.h5")
+    (tmp_path / "config.json").write_text(to_json(config))
+    others = tuple(f"Other{i}" for i in range(len(config.data.classes)))
+    other, _ = build_detector(
+        replace(config, data=replace(config.data, classes=others)), load_weights=False
+    )
+    report = load_detector_weights(other, tmp_path / "a.weights.h5")
+    assert report.missing == ["class_0_prediction"] and "box_0_prediction" in report.loaded
+
+
+def test_a_backbone_may_lack_its_last_blocks_alone(tmp_path):
+    backbone = detector().backbone
+    layers = {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+    last = max(int(name.split("_")[2]) for name in layers if name.startswith("conv_pw_"))
+    without_end = {n: v for n, v in layers.items() if f"_{last}" not in n}
+    path = write_h5(tmp_path / "a.h5", without_end)
+    report = load_backbone_weights(backbone, str(path), alpha=1.0)
+    assert report.missing and all(f"_{last}" in name for name in report.missing)
+    without_stem = {n: v for n, v in layers.items() if n != "conv1"}
+    path = write_h5(tmp_path / "b.h5", without_stem)
+    with pytest.raises(ValueError, match="missing: conv1\n(.|\n)*holds the missing layers, too"):
+        load_backbone_weights(backbone, str(path), alpha=1.0)
 
 
 def test_a_backbone_is_no_whole_detector(tmp_path):

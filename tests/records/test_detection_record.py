@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixtures.records import serialize_frame
 
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects, read_objects
 from mobilenetdet.records.detection_record import (
@@ -11,9 +12,7 @@ from mobilenetdet.records.detection_record import (
     class_ids,
     decode_record,
     frame_features,
-    parse_record,
     read_frames,
-    serialize_frame,
 )
 from mobilenetdet.records.tfrecord import encode_example, write_record
 
@@ -48,17 +47,41 @@ def test_every_field_comes_back_in_order(objects):
 
 @pytest.mark.parametrize("objects", [OBJECTS, KittiObjects.empty()])
 def test_tensorflow_parses_the_same(objects):
-    parsed = parse_record(tf.constant(serialize(objects)))
-    assert parsed["frame_id"].numpy() == b"000001"
-    assert parsed["encoded"].numpy() == b"pixels"
-    assert parsed["format"].numpy() == b"png"
-    assert (parsed["height"].numpy(), parsed["width"].numpy()) == (HEIGHT, WIDTH)
-    assert parsed["types"].numpy().astype(str).tolist() == objects.types.tolist()
-    assert parsed["labels"].numpy().tolist() == class_ids(objects.types).tolist()
-    for name in FIELDS[1:]:
-        expected = getattr(objects, name)
-        assert parsed[name].shape == expected.shape
-        np.testing.assert_allclose(parsed[name], expected, rtol=1e-6, atol=2e-4, err_msg=name)
+    scalars = {
+        **dict.fromkeys(("encoded", "format", "source_id"), tf.string),
+        **dict.fromkeys(("height", "width"), tf.int64),
+    }
+    lists = {
+        "class/text": tf.string,
+        **dict.fromkeys(("class/label", "occluded"), tf.int64),
+        **dict.fromkeys(("truncated", "alpha"), tf.float32),
+        **{f"bbox/{side}": tf.float32 for side in ("xmin", "ymin", "xmax", "ymax")},
+        **{f"3d_bbox/{key}": tf.float32 for key in ("height", "width", "length", *"xyz", "rot_y")},
+    }
+    features = {f"image/{k}": tf.io.FixedLenFeature([], dtype) for k, dtype in scalars.items()}
+    for key, dtype in lists.items():
+        kind = tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+        features[f"image/object/{key}"] = kind
+    parsed = tf.io.parse_single_example(serialize(objects), features)
+    image = {key: parsed[f"image/{key}"].numpy() for key in scalars}
+    expected = {"encoded": b"pixels", "format": b"png", "source_id": b"000001"}
+    assert image == {**expected, "height": HEIGHT, "width": WIDTH}
+    found = {key: parsed[f"image/object/{key}"].numpy() for key in lists}
+    assert found["class/text"].astype(str).tolist() == objects.types.tolist()
+    assert found["class/label"].tolist() == class_ids(objects.types).tolist()
+    left, top, right, bottom = objects.boxes_xyxy.T
+    height, width, length = objects.dimensions_hwl.T
+    x, y, z = objects.locations_xyz.T
+    for key, values, scale in (
+        *(("bbox/xmin", left, WIDTH), ("bbox/xmax", right, WIDTH)),
+        *(("bbox/ymin", top, HEIGHT), ("bbox/ymax", bottom, HEIGHT)),
+        *(("3d_bbox/height", height, 1), ("3d_bbox/width", width, 1)),
+        *(("3d_bbox/length", length, 1), ("3d_bbox/rot_y", objects.rotation_y, 1)),
+        *(("3d_bbox/x", x, 1), ("3d_bbox/y", y, 1), ("3d_bbox/z", z, 1)),
+        *(("truncated", objects.truncated, 1), ("alpha", objects.alpha, 1)),
+        ("occluded", objects.occluded, 1),
+    ):
+        np.testing.assert_allclose(found[key] * scale, values, rtol=1e-6, atol=2e-4, err_msg=key)
 
 
 def test_the_keys_are_the_object_detection_apis():

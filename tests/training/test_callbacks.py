@@ -29,7 +29,7 @@ class State:
 
 
 @pytest.mark.parametrize(
-    ("figures", "kept"),
+    ("metrics", "kept"),
     [
         ([0.0, 0.0, 0.0], [1, 2, 3]),  # of equal ones the later
         ([5.0, 7.0, 7.0], [1, 2, 3]),
@@ -37,15 +37,15 @@ class State:
         ([5.0, 4.0, 5.0], [1, 3]),
     ],
 )
-def test_of_two_equal_measurements_the_later_one_is_kept(figures, kept):
-    state, remaining = State(), iter(figures)
+def test_of_two_equal_measurements_the_later_one_is_kept(metrics, kept):
+    state, remaining = State(), iter(metrics)
     measurement = Measurement(lambda: next(remaining), lambda value: {"mean": value}, "mean")
-    validation = Validation(state, measurement, every=1, epochs=len(figures))
-    for epoch in range(len(figures)):
+    validation = Validation(state, measurement, every=1, epochs=len(metrics))
+    for epoch in range(len(metrics)):
         state.epoch = epoch + 1
         validation.on_epoch_end(epoch)
     assert state.kept == kept
-    assert state.best == validation.best == max(figures)
+    assert state.best == validation.best == max(metrics)
 
 
 def read_scalars(folder):
@@ -64,7 +64,7 @@ def test_epochs_that_a_kill_kept_from_tensorboard_are_refilled(tmp_path):
         {"epoch": 2, "loss": 4.0, "learning_rate": 0.25, "val/mean/moderate/R40": 60.0},
     ]
     state = SimpleNamespace(history=[])
-    validation = SimpleNamespace(state=state, figures={}, latest=None)
+    validation = SimpleNamespace(state=state, metrics={}, latest=None)
     log = TensorBoardLog(tmp_path, validation, draw=None)
     log.on_epoch_end(0, {"loss": 8.0, "learning_rate": 0.5})
     log.writer.close()

@@ -92,6 +92,14 @@ def test_a_file_that_the_run_began_from_may_have_moved(run_dir):
     claim_run_dir(changed(model__weights="somewhere/imagenet"), run_dir)
 
 
+def test_weights_of_another_run_are_others_though_all_have_one_name(run_dir):
+    began = changed(model__detector_weights="runs/a/best.weights.h5")
+    (run_dir / "config.json").write_text(to_json(began))
+    claim_run_dir(changed(model__detector_weights="moved/runs/a/best.weights.h5"), run_dir)
+    with pytest.raises(ValueError, match=r"model.detector_weights: .*runs/a.* now"):
+        claim_run_dir(changed(model__detector_weights="runs/b/best.weights.h5"), run_dir)
+
+
 def test_the_check_alone_changes_nothing(tmp_path):
     check_run_dir(CONFIG, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

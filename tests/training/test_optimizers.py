@@ -4,7 +4,7 @@ import pytest
 
 from mobilenetdet.config.detection import TrainConfig
 from mobilenetdet.training.optimizers import (
-    figures_of,
+    optimizer_metrics,
     make_optimizer,
     optimizer_class,
     scale_learning_rate,
@@ -17,7 +17,7 @@ def test_optimizers_by_name(name: str):
     optimizer = make_optimizer(TrainConfig(optimizer=name, clip_norm=2.0), 0.5)
     assert type(optimizer).__name__.lower() == name.lower()
     assert optimizer.global_clipnorm == 2.0
-    assert figures_of(optimizer) == {"learning_rate": pytest.approx(0.5)}
+    assert optimizer_metrics(optimizer) == {"learning_rate": pytest.approx(0.5)}
 
 
 def test_momentum_reaches_those_that_have_one():

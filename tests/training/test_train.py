@@ -80,8 +80,6 @@ def test_metrics_have_losses_rate_and_ap(trained: dict):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     for name in ("loss", "box_loss", "class_loss", "learning_rate", "val/Car/moderate/R40"):
         assert np.isfinite(float(rows[1][name]))
-    parts = [float(v) for k, v in rows[1].items() if k.endswith("_loss")]
-    assert float(rows[1]["loss"]) == pytest.approx(sum(parts), rel=0.05)
 
 
 def test_the_run_is_used_with_calibrated_scores(trained: dict):

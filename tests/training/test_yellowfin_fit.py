@@ -6,7 +6,7 @@ import pytest
 from fixtures.numpy_yellowfin import BACKEND, make_variables, numbers, random_gradients
 from keras import ops
 
-from mobilenetdet.training.optimizers import figures_of
+from mobilenetdet.training.optimizers import optimizer_metrics
 from mobilenetdet.training.yellowfin import YellowFin
 
 
@@ -41,9 +41,9 @@ def test_fit(policy):
     assert scaled == (policy == "mixed_float16")
     assert np.isfinite(losses).all() and losses[-1] < 0.5 * losses[0]
     tuner = model.optimizer.inner_optimizer if scaled else model.optimizer
-    figures = figures_of(model.optimizer)
-    assert figures == {"learning_rate": tuner.tuned_rate, "momentum": tuner.tuned_momentum}
-    assert 0 < figures["learning_rate"] != 1 and 0 < figures["momentum"] < 1
+    metrics = optimizer_metrics(model.optimizer)
+    assert metrics == {"learning_rate": tuner.tuned_rate, "momentum": tuner.tuned_momentum}
+    assert 0 < metrics["learning_rate"] != 1 and 0 < metrics["momentum"] < 1
 
 
 def test_gradient_accumulation():
