@@ -4,9 +4,9 @@ import pytest
 
 from mobilenetdet.config.detection import TrainConfig
 from mobilenetdet.training.optimizers import (
-    optimizer_metrics,
     make_optimizer,
     optimizer_class,
+    optimizer_metrics,
     scale_learning_rate,
 )
 from mobilenetdet.training.yellowfin import YellowFin
