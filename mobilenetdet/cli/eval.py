@@ -165,7 +165,7 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
                 "split": evaluation.split,
                 "training": str(evaluation.seen),
                 "records": config.data.records_dir,
-                "network input": f"{config.data.image_width}x{config.data.image_height}",
+                "network input": "{}x{} (height x width)".format(*config.image_size),
             },
             pictures=draw_worst_frames(
                 analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES

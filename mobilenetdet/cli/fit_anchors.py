@@ -111,8 +111,8 @@ def main(argv: list[str] | None = None) -> int:
         "KITTI_ANCHORS at stride 8": [(8, np.array(KITTI_ANCHORS))],
     }
     print(
-        f"{len(boxes):,} objects at {options.image_width}x{options.image_height}; without an "
-        f"anchor of IoU {options.min_iou:g} or more:"
+        f"{len(boxes):,} objects at {options.image_height}x{options.image_width} (height x width); "
+        f"without an anchor of IoU {options.min_iou:g} or more:"
     )
     for name, levels in {"fitted": fitted, **known}.items():
         print("\n".join(_coverage_lines(name, levels, boxes, class_names, options)))

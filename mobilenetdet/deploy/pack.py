@@ -161,7 +161,7 @@ def _describe_seen(seen: FramesSeen | None) -> str:
 def _card(config: DetectionConfig, metrics: Metrics, *, data: str, licence: str) -> str:
     model, train = config.model, config.train
     size, of_training = (
-        "{1}x{0}".format(*each.image_size) for each in (config, config.for_training())
+        "{}x{}".format(*each.image_size) for each in (config, config.for_training())
     )
     strides = ", ".join(map(str, model.strides))
     head = config.head.kind
@@ -175,7 +175,8 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
 `mobilenetdet.load` in Python.
 
 - Network: MobileNetV1 (alpha {model.alpha:g}), head {head} at strides {strides}, pyramid of
-  {model.pyramid_channels} channels, input {size} ({of_training} in training).
+  {model.pyramid_channels} channels, input {size} (height x width; {of_training} in
+  training).
 - Classes: {", ".join(config.data.classes)}.
 - Data: {data}
 - Training: {train.epochs} epochs, {train.batch_size} frames a step, {train.optimizer}, seed

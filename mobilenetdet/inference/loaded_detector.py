@@ -77,7 +77,7 @@ class LoadedDetector:
     def __repr__(self) -> str:
         """Says where it comes from, what it detects and at which size."""
         height, width = self.image_size
-        return f"LoadedDetector({self.source!r}, {', '.join(self.classes)}, {width}x{height})"
+        return f"LoadedDetector({self.source!r}, {', '.join(self.classes)}, {height}x{width})"
 
     @overload
     def detect(self, photos: Photo) -> Detections: ...

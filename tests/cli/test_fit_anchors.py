@@ -46,7 +46,9 @@ def test_shapes_coverage_and_options_are_printed(label_dir, tmp_path, capsys):
     arguments = [*of_folder(label_dir), "--num_shapes", "2", "--plot", str(picture)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
-    assert output.startswith("80 objects at 1248x384; without an anchor of IoU 0.5 or more:")
+    assert output.startswith(
+        "80 objects at 384x1248 (height x width); without an anchor of IoU 0.5 or more:"
+    )
     assert re.search(r"^  Car +0\.0 % +- +0\.0 %", output, re.MULTILINE)
     shapes = np.array(printed_shapes(output))
     # 1242x375 is enlarged by 1.0048.

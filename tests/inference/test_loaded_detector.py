@@ -120,7 +120,7 @@ def test_a_run_is_loaded_with_all_that_belongs_to_it(run_dir: Path):
     model = load_detector(run_dir)
     assert model.classes == CLASSES and model.image_size == (HEIGHT, WIDTH)
     assert model.calibration == ((2.0, 0.0), (1.0, 1.0), (1.0, -1.0))
-    assert model.source == str(run_dir) and "Car, Pedestrian, Cyclist, 192x64" in repr(model)
+    assert model.source == str(run_dir) and "Car, Pedestrian, Cyclist, 64x192" in repr(model)
     assert isinstance(model.runtime, KerasRuntime)
     assert model.runtime.detector.compute_dtype == "bfloat16"
     found = model.detect(np.full((100, 300, 3), 90, np.uint8))
