@@ -56,8 +56,15 @@ def naive_iou(first: list[float], second: list[float]) -> tuple[float, float]:
 
 
 def naive_assignment(ious: np.ndarray) -> list[int]:
-    """All pairs of an object [N] and an anchor [A], the highest first; each is used once."""
-    pairs = sorted((-iou, row, anchor) for (row, anchor), iou in np.ndenumerate(ious) if iou >= 0)
+    """All pairs of an object [N] and an anchor [A], the highest first; each is used once.
+
+    An object that overlaps no anchor has no pairs.
+    """
+    pairs = sorted(
+        (-iou, row, anchor)
+        for (row, anchor), iou in np.ndenumerate(ious)
+        if iou >= 0 and ious[row].max() > 0
+    )
     assigned = [-1] * len(ious)
     for _, row, anchor in pairs:
         if assigned[row] < 0 and anchor not in assigned:
@@ -150,7 +157,9 @@ def test_every_object_of_a_crowd_keeps_an_anchor(match):
     assert len(np.unique(boxes[box_status == OBJECT], axis=0)) < (box_status == OBJECT).sum()
     for scene, row in np.argwhere(box_status == OBJECT):
         owned = matches.positive[scene] & (matches.gt_index[scene] == row)
-        assert owned.any(), (scene, row)
+        box = boxes[scene, row].tolist()
+        overlaps_one = any(naive_iou(box, anchor)[0] > 0 for anchor in ANCHORS.tolist())
+        assert owned.any() == overlaps_one, (scene, row)
     # Nothing but objects is learnt, and no anchor is object and background at once.
     learnt = np.take_along_axis(box_status, matches.gt_index, axis=1)
     assert (learnt[matches.positive] == OBJECT).all()

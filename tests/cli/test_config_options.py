@@ -84,7 +84,7 @@ def test_suppression_is_chosen_by_kind(line, suppression):
         ("--head.kind squeezedet", "a single level for the head squeezedet"),
         ("--preset x --model.levels 8:1", "level '8:1' is not STRIDE:WIDTHxHEIGHT"),
         ("--model.levels 7:1x1", "model.levels.stride: Input should be 8, 16, 32, 64 or 128"),
-        ("--model.strides 8 16", "--model.strides is part of --model.levels now"),
+        ("--model.strides 8 16", "--model.strides is part of model.levels now"),
         ("--augment.mosaic 0.3", "--augment.mosaic is gone: mosaics of frames cost AP"),
         ("--augment.safe-crop=1", "--augment.safe_crop is gone"),
         ("--config none.yaml", "none.yaml does not exist"),
