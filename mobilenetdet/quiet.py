@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up messages."""
+"""TensorFlow and LiteRT without their start-up messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,8 @@ from mobilenetdet.cores import num_cores
 _MORE_THREADS = 8
 # The first is the default.
 _BACKENDS = ("tensorflow", "jax")
+# Two threads that set standard error aside would bring it back in the wrong order.
+_stderr_lock = threading.RLock()
 
 
 def import_tensorflow_quietly() -> None:
@@ -102,18 +104,46 @@ def _anonymous_file() -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _stderr_set_aside() -> Iterator[None]:
-    """Sends file descriptor 2 to a file; an exception brings its content back."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with _anonymous_file() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            aside.seek(0)
-            os.write(kept, aside.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+def without_info_lines() -> Iterator[None]:
+    """Drops lines that begin with "INFO:" of what libraries print on stderr in the `with` block.
+
+    All other lines are printed when it ends, and an exception brings back all of them.
+    """
+    if sys.stderr is None or not _is_open(2):
+        yield
+        return
+    with _stderr_set_aside(lambda line: not line.startswith(b"INFO:")):
+        yield
+
+
+@contextlib.contextmanager
+def _stderr_set_aside(is_told: Callable[[bytes], bool] = lambda line: False) -> Iterator[None]:
+    """Sends file descriptor 2 to a file; an exception brings its content back.
+
+    Args:
+        is_told: which of the lines are printed when the `with` block ends well.
+    """
+    with _stderr_lock:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        with _anonymous_file() as aside:
+            os.dup2(aside.fileno(), 2)
+            try:
+                yield
+                aside.seek(0)
+                os.write(kept, b"".join(filter(is_told, aside.read().splitlines(keepends=True))))
+            except BaseException:
+                aside.seek(0)
+                os.write(kept, aside.read())
+                raise
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

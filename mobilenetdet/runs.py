@@ -9,6 +9,7 @@
     frames_seen.json                               hashes of the frames that training has seen
     eval/  overlays/  labels/  batches/  matches/  what eval and visualize write
     packed/                                        what pack_run writes
+    export/480x1568/                               the network for another engine, see predict
 
 Weights that ship with the package are run directories, too, and go by a name: `ssd_fpn`.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ FRAMES_SEEN_FILE = "frames_seen.json"
 HISTORY_FILE, HISTORY_PLOT, COMPARISON_PLOT = "metrics.csv", "metrics.png", "comparison.png"
 LEARNING_CURVE_PLOT = "learning_curve.png"
 EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR, PACKED_DIR = "tensorboard", "eval", "overlays", "packed"
+EXPORT_DIR = "export"
 # Inside of `EVALUATION_DIR`.
 METRICS_FILE, DETECTIONS_DIR = "metrics.json", "detections"
 REPORT_FILE, ANALYSIS_FILE = "report.html", "analysis.json"
@@ -135,6 +138,11 @@ class RunDir:
         return self.output_dir / PACKED_DIR
 
     @property
+    def export_dir(self) -> Path:
+        """Exported files; those of weights that ship lie in the user's cache."""
+        return _user_cache() / self.shipped_name if self.shipped_name else self.path / EXPORT_DIR
+
+    @property
     def output_dir(self) -> Path:
         """Where commands write unless told otherwise: the run itself, never the package."""
         return Path("runs/pretrained") / self.shipped_name if self.shipped_name else self.path
@@ -185,6 +193,23 @@ def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
     return dataclasses.replace(config, eval=evaluation)
+
+
+def beside_exported(path: Path) -> RunDir:
+    """Returns the place of the results of an exported file: DIR/detector_int8_tflite."""
+    return RunDir(path.with_name(path.name.replace(".", "_")))
+
+
+def hash_weights(path: str | os.PathLike[str]) -> str:
+    """Returns the first 16 hex digits of the SHA-256 of a weight file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def _user_cache() -> Path:
+    """The folder for what can be made again, by the XDG Base Directory specification."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    root = named if os.path.isabs(named) else os.path.expanduser("~/.cache")
+    return Path(root) / "mobilenetdet"
 
 
 def shipped_weights() -> dict[str, RunDir]:

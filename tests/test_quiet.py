@@ -1,6 +1,7 @@
 """A keras.json of another program, and an environment for one, are no trouble."""
 
 import os
+import threading
 
 import keras
 import pytest
@@ -48,6 +49,43 @@ def test_messages_need_no_folder_for_temporary_files(capfd, monkeypatch):
         os.write(2, b"what failed")
         raise ValueError
     assert capfd.readouterr().err == "what failed"
+
+
+def test_lines_of_information_are_dropped_and_others_are_not(capfd):
+    with quiet.without_info_lines():
+        os.write(2, b"INFO: Created a delegate.\nERROR: no memory\nwhat INFO: is\nWARNING: half")
+    assert capfd.readouterr().err == "ERROR: no memory\nwhat INFO: is\nWARNING: half"
+    with pytest.raises(ValueError), quiet.without_info_lines():
+        os.write(2, b"INFO: what failed\n")
+        raise ValueError
+    os.write(2, b"and after\n")
+    assert capfd.readouterr().err == "INFO: what failed\nand after\n"
+
+
+def test_who_has_no_standard_error_needs_none(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    with quiet.without_info_lines():
+        pass
+    monkeypatch.undo()
+    monkeypatch.setattr(quiet, "_is_open", lambda descriptor: False)
+    monkeypatch.setattr(os, "dup", lambda descriptor: pytest.fail("it is closed"))
+    with quiet.without_info_lines():
+        pass
+
+
+def test_threads_that_set_it_aside_at_once_leave_it_as_it_was(capfd):
+    def work():
+        for _ in range(20):
+            with quiet.without_info_lines():
+                os.write(2, b"INFO: one\n")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"still here\n")
+    assert capfd.readouterr().err == "still here\n"
 
 
 def test_a_foreign_backend_that_was_asked_for_is_refused(monkeypatch):

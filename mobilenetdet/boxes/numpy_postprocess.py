@@ -1,13 +1,14 @@
 """From raw predictions to detections in numpy, for runtimes that end at the former.
 
 The same as `models/postprocess.py` and `boxes/coding.py`, which a test holds it to, for one image
-at a time and without Keras. Boxes that score less than the threshold are left out at the start.
+at a time and without Keras. Of tens of thousands of anchors a few hundred can reach the threshold:
+a comparison of logits finds them, and only their scores and boxes are computed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 _SMALLEST_AREA, _NO_VOTES = 1e-6, 1e-6
 _LARGEST_SHARE = np.float32(1 - 1e-6)
+# `_least_logit` is by so much lower than it need be, far above the rounding of float32; beyond the
+# ends a sigmoid in float32 hardly changes any more.
+_MARGIN, _SMALLEST_SCORE, _LARGEST_LOGIT = 0.01, 1e-30, 8.0
 # Boxes xyxy [N, 4], scores [N] and class ids [N], the best first; places to spare have class -1.
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -43,17 +47,15 @@ class NumpyPostprocess:
     def __call__(self, predictions: Mapping[str, np.ndarray]) -> Found:
         """Makes detections of "deltas" [1, A, 4], "class_logits" [1, A, C] and the like."""
         settings, places = self.settings, min(self.settings.max_candidates, len(self.anchors))
-        boxes, scores, classes = [], [], []
-        for index, of_class in enumerate(self._scores(predictions)):
-            rows = best_first(of_class, settings.score_threshold, places)
-            found = self._boxes(predictions["deltas"][0], rows)
-            valid = _area(found) > 0
-            found, rows = found[valid], rows[valid]
-            found, kept = self._suppress(found, of_class[rows])
-            boxes, scores = [*boxes, found], [*scores, kept]
-            classes.append(np.full(len(kept), index, np.int32))
+        anchors = self._candidates(predictions)  # [A'], few of all
+        of_class = self._scores(predictions, anchors)  # [C, A']
+        rows = [best_first(each, settings.score_threshold, places) for each in of_class]
+        scores = _padded([each[of_row] for each, of_row in zip(of_class, rows, strict=True)])
+        boxes = self._boxes(predictions["deltas"][0], anchors[_padded(rows)])  # [C, K, 4]
+        scores[_area(boxes) <= 0] = 0
+        boxes, scores = self._suppress(boxes, scores)
         most = min(settings.max_detections, self.num_classes * places)
-        found = _best(*map(np.concatenate, (boxes, scores, classes)), most)
+        found = _best(boxes, scores, most)
         return _calibrated(found, settings.calibration) if settings.calibration else found
 
     def average_mirrored(
@@ -69,29 +71,48 @@ class NumpyPostprocess:
         back["deltas"] = back["deltas"] * np.array([-1, 1, 1, 1], np.float32)
         return {name: (value + back[name]) / 2 for name, value in predictions.items()}
 
-    def _scores(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores [C, A], 0 to 1."""
-        logits = np.ascontiguousarray(predictions["class_logits"][0].T, np.float32)
+    def _candidates(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Anchors, rising: all that score the threshold in a class, and few others.
+
+        No score is above the sigmoid of the bound that is compared here.
+        """
+        if self.scores_from == "softmax_times_confidence":
+            bound = predictions["confidence_logits"][0]  # [A]
+        else:
+            bound = predictions["class_logits"][0]  # [A, C]
+            if self.scores_from == "softmax_after_background":
+                bound = bound[:, 1:] - bound[:, :1]
+        places = np.flatnonzero(bound >= _least_logit(self.settings.score_threshold))
+        if bound.ndim == 1:
+            return places
+        anchors = places // bound.shape[1]
+        return anchors[np.diff(anchors, prepend=-1) > 0]  # `np.unique` takes milliseconds
+
+    def _scores(self, predictions: Mapping[str, np.ndarray], anchors: np.ndarray) -> np.ndarray:
+        """Scores [C, N] of some anchors [N], 0 to 1."""
+        logits = predictions["class_logits"][0].take(anchors, axis=0)  # faster than indexing
+        logits = np.ascontiguousarray(logits.T, np.float32)
         if self.scores_from == "sigmoid":
             return _sigmoid(logits)
         powers = np.exp(logits - logits.max(axis=0))
         shares = powers / powers.sum(axis=0)
         if self.scores_from == "softmax_after_background":
             return shares[1:]
-        return shares * _sigmoid(predictions["confidence_logits"][0])
+        return shares * _sigmoid(predictions["confidence_logits"][0][anchors])
 
-    def _boxes(self, deltas: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Boxes xyxy of some anchors [K, 4], clipped to the input."""
-        deltas, anchors = deltas[rows].astype(np.float32), self.anchors[rows]
-        sides = anchors[:, 2:] - anchors[:, :2]
-        centres = deltas[:, :2] * sides + (anchors[:, :2] + anchors[:, 2:]) / 2
-        halves = sides * np.exp(np.clip(deltas[:, 2:], -_MAX_LOG_SCALE, _MAX_LOG_SCALE)) / 2
+    def _boxes(self, deltas: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Boxes xyxy [C, K, 4] of some anchors [C, K], clipped to the input."""
+        deltas, anchors = deltas.take(index, axis=0), self.anchors.take(index, axis=0)
+        deltas = deltas.astype(np.float32, copy=False)
+        sides = anchors[..., 2:] - anchors[..., :2]
+        centres = deltas[..., :2] * sides + (anchors[..., :2] + anchors[..., 2:]) / 2
+        halves = sides * np.exp(np.clip(deltas[..., 2:], -_MAX_LOG_SCALE, _MAX_LOG_SCALE)) / 2
         height, width = self.image_size
         limits = np.array([width, height, width, height], np.float32)
-        return np.clip(np.concatenate([centres - halves, centres + halves], axis=1), 0, limits)
+        return np.clip(np.concatenate([centres - halves, centres + halves], axis=-1), 0, limits)
 
     def _suppress(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes of one class, best first, and their scores after voting and suppression."""
+        """Boxes [C, K, 4] and scores [C, K] after voting and suppression, class by class."""
         settings, suppression = self.settings, self.settings.suppression
         ious = pairwise_iou(boxes)
         if settings.vote_sigma:
@@ -101,8 +122,17 @@ class NumpyPostprocess:
                 ious, scores, suppression.sigma, settings.score_threshold, suppression.rounds
             )
         else:
-            scores = np.where(greedy_nms(ious, suppression.max_iou), scores, 0)
+            keep = [greedy_nms(of_class, suppression.max_iou) for of_class in ious]
+            scores = np.where(keep, scores, 0)
         return boxes, scores
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Stacks arrays, the shorter ones with zeros at the end."""
+    stacked = np.zeros((len(rows), max(map(len, rows))), rows[0].dtype)
+    for place, row in zip(stacked, rows, strict=True):
+        place[: len(row)] = row
+    return stacked
 
 
 def best_first(scores: np.ndarray, threshold: float, count: int) -> np.ndarray:
@@ -115,13 +145,22 @@ def best_first(scores: np.ndarray, threshold: float, count: int) -> np.ndarray:
 
 
 def pairwise_iou(boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Intersection over union [K, K] of boxes [K, 4]."""
-    left, top, right, bottom = boxes_xyxy.T
-    width = np.minimum.outer(right, right) - np.maximum.outer(left, left)
-    height = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
-    union = np.add.outer(_area(boxes_xyxy), _area(boxes_xyxy)) - shared
-    return shared / np.maximum(union, np.float32(_SMALLEST_AREA))
+    """Intersection over union [..., K, K] of boxes [..., K, 4]."""
+    left, top, right, bottom = np.moveaxis(boxes_xyxy, -1, 0).copy()
+    shared = _overlaps(left, right)
+    shared *= _overlaps(top, bottom)
+    areas = _area(boxes_xyxy)
+    union = areas[..., :, None] + areas[..., None, :]
+    union -= shared
+    np.maximum(union, np.float32(_SMALLEST_AREA), out=union)
+    return np.divide(shared, union, out=shared)
+
+
+def _overlaps(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Lengths [..., K, K] that intervals [..., K] have in common."""
+    lengths = np.minimum(ends[..., :, None], ends[..., None, :])
+    lengths -= np.maximum(starts[..., :, None], starts[..., None, :])
+    return np.maximum(lengths, 0, out=lengths)
 
 
 def greedy_nms(ious: np.ndarray, max_iou: float) -> np.ndarray:
@@ -137,37 +176,47 @@ def greedy_nms(ious: np.ndarray, max_iou: float) -> np.ndarray:
 def soft_nms(
     ious: np.ndarray, scores: np.ndarray, sigma: float, min_score: float, num_rounds: int
 ) -> np.ndarray:
-    """Scores [K] after soft-NMS, 0 for those that are dropped; `models/postprocess.py` says how."""
-    exponents = ious**2 / np.float32(sigma)
-    rivals = (ious > 0) & ~np.eye(len(ious), dtype=bool)
-    earlier = rivals & np.tri(len(ious), k=-1, dtype=bool)
-    left, taken = scores.astype(np.float32), np.zeros(len(scores), np.float32)
-    for _ in range(num_rounds or len(scores)):
+    """Scores [C, K] after soft-NMS, 0 for dropped ones; `models/postprocess.py` says how."""
+    exponents, count = ious**2 / np.float32(sigma), ious.shape[-1]
+    # Of a box and its rivals the lowest rank is the box's own if it is to be taken. The smallest
+    # integers that will do make that the faster.
+    beyond = (ious <= 0).astype(np.min_scalar_type(-count - 1)) * count  # [C, K, K]
+    left, taken = scores.astype(np.float32), np.zeros(scores.shape, np.float32)
+    for _ in range(num_rounds or count):
         if not left.any():
             break
-        best = (left >= (rivals * left).max(axis=1)) & (left > (earlier * left).max(axis=1))
+        order = np.argsort(-left, axis=-1, kind="stable")  # of equals the first before the others
+        ranks = np.argsort(order, axis=-1).astype(beyond.dtype)
+        best = (np.maximum(beyond, ranks[..., None]).min(axis=-2) >= ranks) & (left > 0)
         taken += np.where(best, left, 0)
-        left = np.where(best, 0, left * np.exp(-exponents[:, best].sum(axis=1)))
+        lowered = (exponents @ best[..., None].astype(np.float32))[..., 0]
+        left = np.where(best, 0, left * np.exp(-lowered))
         left[left < np.float32(min_score)] = 0
     return taken + left if num_rounds else taken
 
 
 def _vote(boxes: np.ndarray, scores: np.ndarray, ious: np.ndarray, sigma: float) -> np.ndarray:
-    weights = np.exp(-((1 - ious) ** 2) / np.float32(sigma)) * scores
-    total = weights.sum(axis=1, keepdims=True)
+    weights = 1 - ious
+    np.square(weights, out=weights)
+    weights /= np.float32(-sigma)
+    np.exp(weights, out=weights)
+    weights *= scores[..., None, :]
+    total = weights.sum(axis=-1, keepdims=True)
     means = weights @ boxes / np.maximum(total, np.float32(_NO_VOTES))
     return np.where(total > _NO_VOTES, means, boxes)
 
 
-def _best(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, most: int) -> Found:
+def _best(boxes: np.ndarray, scores: np.ndarray, most: int) -> Found:
     """The best of all classes; places to spare have score 0 and class -1."""
-    order = np.argsort(-scores, kind="stable")[:most]
-    order = order[scores[order] > 0]
+    flat, per_class = scores.reshape(-1), scores.shape[1]
+    order = np.argsort(-flat, kind="stable")[:most]
+    order = order[flat[order] > 0]
     found = (
         np.zeros((most, 4), np.float32), np.zeros(most, np.float32), np.full(most, -1, np.int32)
     )  # fmt: skip
-    for place, values in zip(found, (boxes, scores, classes), strict=True):
-        place[: len(order)] = values[order]
+    values = (boxes.reshape(-1, 4)[order], flat[order], order // max(per_class, 1))
+    for place, each in zip(found, values, strict=True):
+        place[: len(order)] = each
     return found
 
 
@@ -186,8 +235,16 @@ def _calibrated(found: Found, lines: tuple[tuple[float, float], ...]) -> Found:
 
 
 def _area(boxes_xyxy: np.ndarray) -> np.ndarray:
-    left, top, right, bottom = boxes_xyxy.T
-    return np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    sides = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def _least_logit(score: float) -> np.float32:
+    """A logit below which no sigmoid in float32 reaches a score."""
+    if score < _SMALLEST_SCORE:
+        return np.float32(-np.inf)
+    odds = math.log(score) - math.log1p(-score) if score < 1 else math.inf
+    return np.float32(min(odds, _LARGEST_LOGIT) - _MARGIN)
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

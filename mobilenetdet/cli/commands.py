@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, Command]] = {
                     "by your own run",
                 ),
                 ("photo.jpg --postprocess.mirror True", "more AP for twice the time"),
+                ("clips --engine litert", "by LiteRT: exported once, then faster"),
                 ("photo.jpg --model exported/detector_int8.tflite", "by an exported file"),
             ),
         ),
@@ -47,6 +48,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "draw detections, labels, training batches or anchor matches",
             (
                 ("--run_dir runs/ssd_fpn", "hits, misses and false alarms"),
+                ("--model exported/detector_int8.tflite", "those of an exported file"),
                 ("--what batches --preset ssd_fpn", "augmented frames as training sees them"),
             ),
         ),

@@ -37,6 +37,7 @@ from mobilenetdet.runs import (
     METRICS_FILE,
     REPORT_FILE,
     RunDir,
+    beside_exported,
     open_run,
 )
 from mobilenetdet.text_file import write_json
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
     config = with_score(options.overrides.apply(config), options.score)
-    run = open_run(options.run_dir) if options.model is None else _beside(options.model)
+    run = open_run(options.run_dir) if options.model is None else beside_exported(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
     in_run = options.output_dir is None and options.model is None
     folder, pictures = (
@@ -123,11 +124,6 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
     if options.report:
         print(_write_report(evaluation, folder, name))
-
-
-def _beside(model: Path) -> RunDir:
-    """The place of the results of an exported file: DIR/detector_int8_tflite."""
-    return RunDir(model.with_name(model.name.replace(".", "_")))
 
 
 def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:

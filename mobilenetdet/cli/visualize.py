@@ -19,12 +19,13 @@ from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
-from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
+from mobilenetdet.runs import OVERLAYS_DIR, RunDir, beside_exported, is_run, open_run
 
 # Options that only some pictures go by.
 _USED_BY = {
     "preset": ("labels", "batches", "matches"),
     "weights": ("detections",),
+    "model": ("detections",),
     "split": ("detections", "labels"),
     "frames": ("detections", "labels"),
 }
@@ -49,6 +50,8 @@ class Options:
     preset: Annotated[str | None, tyro.conf.arg(help_behavior_hint=_PRESETS)] = None
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
+    # An exported file to use instead of a run; the pictures go beside it.
+    model: Path | None = None
     # Split to draw; by default data.val_split; batches and matches are of data.train_split.
     split: str | None = None
     # Ids of the frames to draw; by default eval.num_overlays frames spread over the split.
@@ -103,6 +106,9 @@ def _output_folder(options: Options) -> OutputFolder:
     """The folder of the pictures; in the run itself its place is for nothing else."""
     if options.output_dir is not None:
         return OutputFolder(options.output_dir, overwrite=options.overwrite)
+    if options.model is not None:
+        place = beside_exported(options.model).overlays_dir
+        return OutputFolder(place, overwrite=options.overwrite)
     is_there = is_run(options.run_dir)
     run = open_run(options.run_dir) if is_there else RunDir(options.run_dir)
     name = OVERLAYS_DIR if options.what == "detections" else options.what
@@ -127,7 +133,7 @@ def _draw_data(config: DetectionConfig, options: Options, folder: OutputFolder) 
 
 def _draw_detections(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
     split = options.split or config.data.val_split
-    model = load_detector(options.run_dir, weights=options.weights, config=config)
+    model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
     with frame_progress(count_frames(config.data.records_dir, split), "detecting") as progress:
         evaluation = evaluate_split(
             model,

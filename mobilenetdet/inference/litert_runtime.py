@@ -15,6 +15,7 @@ from mobilenetdet.inference.exported_runtime import (
     engine_name,
     import_runtime,
 )
+from mobilenetdet.quiet import without_info_lines
 
 _PACKAGE, _EXTRA = "ai-edge-litert", "litert"
 
@@ -36,7 +37,8 @@ class LiteRtRuntime(ExportedRuntime):
                 num_threads=num_cores(),
                 experimental_preserve_all_tensors=False,
             )
-            interpreter.allocate_tensors()
+            with without_info_lines():  # "Created TensorFlow Lite XNNPACK delegate for CPU."
+                interpreter.allocate_tensors()
             text = read_metadata(content)
             self._run = interpreter.get_signature_runner()
             (self._input,) = self._run.get_input_details()

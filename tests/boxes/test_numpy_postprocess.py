@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mobilenetdet.boxes import numpy_postprocess
 from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.coding import decode
 from mobilenetdet.boxes.gather import batched_gather
@@ -90,6 +91,32 @@ def test_no_box_a_few_or_more_than_places(mean, seed):
     config = replace(CONFIG, calibration=CALIBRATION)
     count = assert_same(config, predictions("sigmoid", seed, mean), "sigmoid")
     assert {-12.0: count == 0, -7.5: 0 < count < 30, 3.0: count == 30}[mean]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-35, 1e-6, 0.005, 0.3, 0.99, 1 - 1e-7, 1.0])
+@pytest.mark.parametrize(
+    "scores_from", ["sigmoid", "softmax_after_background", "softmax_times_confidence"]
+)
+def test_no_box_is_lost_where_logits_are_compared_first(monkeypatch, scores_from, threshold):
+    config = replace(CONFIG, score_threshold=threshold, suppression=GreedyNms(max_iou=1.0))
+    found = predictions(scores_from, mean=0.0)
+    for name in ("class_logits", "confidence_logits"):
+        if name in found:
+            found[name] *= 8  # up to where a sigmoid is 1 and below where it is nothing
+    ours = by_numpy(found, config, scores_from)
+    monkeypatch.setattr(numpy_postprocess, "_least_logit", lambda score: -np.inf)
+    for few, all_of_them in zip(ours, by_numpy(found, config, scores_from), strict=True):
+        np.testing.assert_array_equal(few, all_of_them)
+
+
+def test_a_score_at_the_threshold_counts():
+    found = predictions("sigmoid")
+    found["class_logits"][:], found["deltas"][:] = -9, 0
+    found["class_logits"][0, 40, 1] = -2
+    (score,) = by_numpy(found, replace(CONFIG, score_threshold=0.1), "sigmoid")[1][:1]
+    for threshold, count in ((score, 1), (np.nextafter(score, np.float32(1)), 0)):
+        config = replace(CONFIG, score_threshold=float(threshold))
+        assert (by_numpy(found, config, "sigmoid")[2] >= 0).sum() == count
 
 
 def test_boxes_outside_of_the_image_are_dropped():

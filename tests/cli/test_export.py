@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.cli import eval as evaluate
-from mobilenetdet.cli import export, predict
+from mobilenetdet.cli import export, predict, visualize
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.models.detector import build_detector
@@ -49,6 +49,19 @@ def test_eval_measures_a_file_and_writes_beside_it(exported: Path, capsys):
     place = exported.parent / "network_float32_pb/eval"
     assert json.loads((place / "metrics.json").read_text())["split"] == "val"
     assert str(place) in capsys.readouterr().out
+
+
+def test_visualize_draws_by_a_file_and_writes_beside_it(exported: Path, capsys):
+    options = ["--model", str(exported), "--eval.num_overlays", "2"]
+    for _ in range(2):  # its own pictures are replaced
+        assert visualize.main(options) == 0
+    place = exported.parent / "network_float32_pb/overlays/montage.jpg"
+    assert str(place) in capsys.readouterr().out and place.is_file()
+    place.write_text("of a user")
+    with pytest.raises(FileExistsError, match=r"montage.jpg is there.*--overwrite"):
+        visualize.main(options)
+    with pytest.raises(ValueError, match="--model has no effect on --what labels"):
+        visualize.main([*options, "--what", "labels"])
 
 
 @pytest.mark.parametrize(
