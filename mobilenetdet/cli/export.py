@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.deploy.calibration import NUM_IMAGES
-from mobilenetdet.deploy.export import ExportPlan, Format, Parts, Precision, export_detector
+from mobilenetdet.deploy.export import (
+    ExportPlan,
+    Format,
+    Parts,
+    Precision,
+    export_detector,
+    exported_megabytes,
+)
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DEFAULT_WEIGHTS
@@ -64,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         formats=options.format,
         precisions=options.precision,
         parts=options.parts,
-        image_size=_image_size(options.image_size),
+        image_size=None if options.image_size is None else parse_size(options.image_size),
         calibration_images=options.calibration_images,
         num_calibration_images=options.num_calibration_images,
     )
@@ -76,26 +82,19 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
     paths = export_detector(model, options.output_dir, plan, overwrite=options.overwrite)
     for path in paths:
-        print(f"{path}: {_size(_files(path)) / 1e6:.1f} MB")
+        print(f"{path}: {exported_megabytes(path):.1f} MB")
     return 0
 
 
-def _image_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads height and width, pixels.
+
+    Raises:
+        ValueError: it is not written that way.
+
+    Example: "384x1248" is (384, 1248).
+    """
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"--image_size is {text!r}; give height and width as 384x1248")
     return int(match[1]), int(match[2])
-
-
-def _files(path: Path) -> Iterable[Path]:
-    """The files that one exported file consists of."""
-    if path.is_dir():
-        return [each for each in path.rglob("*") if each.is_file()]
-    weights = path.with_suffix(".bin")
-    return [path, weights] if path.suffix == ".xml" and weights.is_file() else [path]
-
-
-def _size(files: Iterable[Path]) -> int:
-    return sum(path.stat().st_size for path in files)

@@ -191,6 +191,18 @@ def export_detector(
     return [*written, folder.path / INFO_FILE]
 
 
+def exported_megabytes(path: Path) -> float:
+    """Returns the size of an exported file, with all that belongs to it, in millions of bytes.
+
+    A SavedModel is a folder, and OpenVINO keeps the weights in a second file.
+    """
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and weights.is_file():
+        files.append(weights)
+    return sum(each.stat().st_size for each in files) / 1e6
+
+
 def describe(
     model: LoadedDetector, config: DetectionConfig, *, parts: str, precision: str
 ) -> ExportedInfo:
