@@ -42,8 +42,8 @@ class Options:
     table of the SqueezeDet/MobileNet code. backbone: a train step of MobileNetV1 beside
     tf_keras.applications.MobileNet (Keras 2) and beside the same network with Keras 3's own layers.
     detector: a train step of each preset and the share of matching and loss in it. inference:
-    forward pass, and decoding with NMS, of one
-    image. Run it on a machine that does nothing else; all of it takes several minutes on a CPU.
+    forward pass, and decoding with NMS, of one image. Run it on a machine that does nothing else;
+    all of it takes several minutes on a CPU.
     """
 
     # What to time.

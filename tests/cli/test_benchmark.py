@@ -138,7 +138,7 @@ def test_the_whole_on_a_small_run(small_kitti, tmp_path, capfd):
     ]
     for engine in report["engines"]:
         assert engine["frames_per_second"] > 0 and engine["peak_megabytes"] > 10
-        assert engine["ap"]["mean"] and engine["sgemm_gigaflops"] > 0
+        assert engine["ap"] and engine["sgemm_gigaflops"] > 0
         apart = engine["parts"] == "network"
         assert ("suppression" in engine["milliseconds"]) == apart
     floats = {e["mean_ap"] for e in report["engines"] if e["precision"] == "float32"}
