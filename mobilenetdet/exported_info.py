@@ -15,6 +15,8 @@ from typing import Any
 INFO_KEY = "mobilenetdet"
 # The same beside the files, for programs that read no metadata.
 INFO_FILE = "detector.json"
+# The parts of an exported classifier: it ends at logits, and no detector can be made of it.
+CLASSIFIER = "classifier"
 # Goes up when earlier versions could not read what is written.
 _LAYOUT = 1
 
@@ -24,14 +26,15 @@ class ExportedInfo:
     """All that has to be known beside the graph of an exported file.
 
     Attributes:
-        parts: "network" ends at the raw predictions, "detector" at boxes, scores and classes.
+        parts: "network" ends at the raw predictions, "detector" at boxes, scores and classes,
+            "classifier" at logits.
         precision: "float32", "float16" (weights alone) or "int8" (the network; what follows it is
             in float32).
         image_size: height and width of the input, pixels.
         classes: names by class index.
         letterbox_grey: value of the pixels around a picture that is fitted into the input.
         scores_from: how scores come from "class_logits": "sigmoid", "softmax_after_background" or
-            "softmax_times_confidence".
+            "softmax_times_confidence"; from those of a classifier by "softmax".
         anchor_levels: stride and shapes (width, height) of each map, pixels of the input.
         drawing_scores: score of each class from which on detections are worth drawing.
         config: the whole config as a tree: thresholds, suppression, calibration, records.

@@ -69,7 +69,7 @@ def describe_machine() -> dict[str, str]:
     ]
     packages = ("tensorflow", "keras", "tf-keras", "numpy")
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": str(num_cores()),
         "gpu": ", ".join(gpus) or "none",
         "python": platform.python_version(),
@@ -77,7 +77,8 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Names the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

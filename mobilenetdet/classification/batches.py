@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig
@@ -80,6 +81,26 @@ def damage_named(images: ClassImages) -> Iterator[None]:
     except tf.errors.InvalidArgumentError:
         images.check()
         raise  # it was something else
+
+
+def sample_images(config: ClassifierConfig, count: int) -> list[np.ndarray]:
+    """Takes some training images, as training sees them: uint8 [H, W, 3], RGB.
+
+    Args:
+        config: which data set, and how large its images are.
+        count: at most so many.
+
+    Raises:
+        FileNotFoundError, ValueError: see `open_images`.
+    """
+    images = open_images(config)
+    taken: list[np.ndarray] = []
+    with damage_named(images):
+        for batch, _ in images.train_batches(0, 1).as_numpy_iterator():
+            taken += list(batch)
+            if len(taken) >= count:
+                break
+    return taken[:count]
 
 
 def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:

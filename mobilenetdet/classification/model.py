@@ -6,17 +6,23 @@ its weight files load unchanged.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import keras
 
+from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.models.layers import layer_policy
 from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
+from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.models.weights import (
     PUBLISHED_SIZES,
     LoadReport,
     download_imagenet_weights,
     load_mobilenet_layers,
+    refuse_non_finite,
 )
+from mobilenetdet.runs import open_run
 
 _PUBLISHED_CLASSES = 1000
 # The layer whose shape follows the number of classes.
@@ -72,6 +78,48 @@ def build_classifier(
     x = keras.layers.Conv2D(num_classes, 1, dtype="float32", name=HEAD_LAYER)(x)
     logits = keras.layers.Reshape((num_classes,), dtype="float32", name="reshape_2")(x)
     return keras.Model(images, logits, name="classifier")
+
+
+def load_classifier(
+    source: str | os.PathLike[str],
+    *,
+    weights: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> tuple[keras.Model, ClassifierConfig]:
+    """Loads a trained classifier, in float32.
+
+    Args:
+        source: run directory.
+        weights: a weight file; by default the best of the run, or the last.
+        image_size: height and width of the input, pixels; by default those of the run.
+
+    Returns:
+        The model, see `build_classifier`, and its config.
+
+    Raises:
+        FileNotFoundError: there is no such run, or no weights.
+        ValueError: it is no run of a classifier, or the weights do not fit or are no numbers.
+    """
+    run = open_run(source)
+    config = run.read_config(ClassifierConfig)
+    path = run.find_weights() if weights is None else weights
+    if not path.is_file():
+        raise FileNotFoundError(f"weight file {path} does not exist")
+    check_weight_file(path)
+    with layer_policy("float32"):
+        model = build_classifier(
+            (*(image_size or config.input_shape[:2]), 3),
+            num_classes=config.data.num_classes,
+            alpha=config.model.alpha,
+            activation=config.model.activation,
+            small_images=config.model.small_images,
+        )
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not fit the config of the run: {error}") from None
+    refuse_non_finite(model, str(path))
+    return model, config
 
 
 def load_classifier_weights(

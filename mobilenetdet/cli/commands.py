@@ -142,6 +142,16 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
     },
     "look and time": {
+        "benchmark": Command(
+            "compare formats and precisions of a detector: AP, ms, MB",
+            (
+                ("--formats litert onnx openvino", "the weights that ship, on rendered frames"),
+                (
+                    "--run_dir runs/ssd_fpn --records_dir data/KITTI/tfrecord",
+                    "your run, with the AP of each file",
+                ),
+            ),
+        ),
         "inspect_checkpoint": Command(
             "list what is in weight files and checkpoints",
             (("runs/ssd_fpn", "names and shapes of the weights of a run"),),

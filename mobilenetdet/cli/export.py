@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import parse
-from mobilenetdet.deploy.calibration import NUM_IMAGES
-from mobilenetdet.deploy.export import ExportPlan, Format, Parts, Precision, export_detector
+from mobilenetdet.config.storage import to_json, with_changes
+from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
+from mobilenetdet.deploy.export import (
+    ExportPlan,
+    Format,
+    Parts,
+    Precision,
+    export_detector,
+    exported_megabytes,
+)
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
-from mobilenetdet.runs import DEFAULT_WEIGHTS
+from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
+from mobilenetdet.text_file import read_json
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
@@ -24,7 +33,8 @@ class Options:
     A detector takes an RGB picture of the size of its input, uint8 [1, H, W, 3], and gives boxes,
     scores and classes; a network ends at the raw predictions. What else has to be known (classes,
     letterbox, anchors, thresholds) is in each file, and in detector.json beside them. predict and
-    eval take each of the files with --model.
+    eval take each of the files with --model. A run of train_classifier becomes
+    classifier_{precision}.SUFFIX: the same picture in, logits out.
     """
 
     # Run directory, or the name of weights that ship with the package.
@@ -64,38 +74,79 @@ def main(argv: list[str] | None = None) -> int:
         formats=options.format,
         precisions=options.precision,
         parts=options.parts,
-        image_size=_image_size(options.image_size),
+        image_size=None if options.image_size is None else parse_size(options.image_size),
         calibration_images=options.calibration_images,
         num_calibration_images=options.num_calibration_images,
     )
     plan.require_packages()
     import_tensorflow_quietly()
+    if _is_classifier(options.run_dir):
+        paths = _export_classifier(options, plan)
+    else:
+        paths = _export_detector(options, plan)
+    for path in paths:
+        print(f"{path}: {exported_megabytes(path):.1f} MB")
+    return 0
+
+
+def _export_detector(options: Options, plan: ExportPlan) -> list[Path]:
     records = {} if options.records_dir is None else {"data.records_dir": str(options.records_dir)}
     model = load_detector(options.run_dir, weights=options.weights, overrides=records)
     if plan.left_out():
         print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
-    paths = export_detector(model, options.output_dir, plan, overwrite=options.overwrite)
-    for path in paths:
-        print(f"{path}: {_size(_files(path)) / 1e6:.1f} MB")
-    return 0
+    return export_detector(model, options.output_dir, plan, overwrite=options.overwrite)
 
 
-def _image_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
+def _is_classifier(run_dir: Path) -> bool:
+    """Whether a run is of train_classifier, by the settings of its data."""
+    config = read_json(open_run(run_dir).config_file, "train the run again")
+    return isinstance(config, dict) and "dataset" in (config.get("data") or ())
+
+
+def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
+    # Not at the top: detectors do without the classifier.
+    from mobilenetdet.classification.batches import sample_images
+    from mobilenetdet.classification.model import load_classifier
+    from mobilenetdet.deploy.classifier import TrainedClassifier, export_classifier
+
+    if options.parts != Options().parts:
+        raise ValueError(f"{options.run_dir} is a classifier, which has no --parts")
+    model, config = load_classifier(
+        options.run_dir, weights=options.weights, image_size=plan.image_size
+    )
+    size, count, images = model.input_shape[1:3], plan.num_calibration_images, None
+    if "int8" in options.precision and plan.calibration_images is not None:
+        images = CalibrationImages.in_folder(size, plan.calibration_images, count)
+    elif "int8" in options.precision:
+        moved = {} if options.records_dir is None else {"data.data_dir": str(options.records_dir)}
+        images = CalibrationImages.of_arrays(
+            size, sample_images(with_changes(config, moved), count)
+        )
+    classifier = TrainedClassifier(
+        model, size, _class_names(options.run_dir, config.data.num_classes),
+        json.loads(to_json(config)), str(options.run_dir),
+    )  # fmt: skip
+    return export_classifier(
+        classifier, options.output_dir, plan, images, overwrite=options.overwrite
+    )
+
+
+def _class_names(run_dir: Path, count: int) -> tuple[str, ...]:
+    """The names that the run was measured with, or the numbers of the classes."""
+    path = open_run(run_dir).metrics_file
+    named = read_json(path, "remove it").get("class_names") if path.is_file() else None
+    return tuple(named or map(str, range(count)))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads height and width, pixels.
+
+    Raises:
+        ValueError: it is not written that way.
+
+    Example: "384x1248" is (384, 1248).
+    """
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"--image_size is {text!r}; give height and width as 384x1248")
     return int(match[1]), int(match[2])
-
-
-def _files(path: Path) -> Iterable[Path]:
-    """The files that one exported file consists of."""
-    if path.is_dir():
-        return [each for each in path.rglob("*") if each.is_file()]
-    weights = path.with_suffix(".bin")
-    return [path, weights] if path.suffix == ".xml" and weights.is_file() else [path]
-
-
-def _size(files: Iterable[Path]) -> int:
-    return sum(path.stat().st_size for path in files)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.letterbox_image import letterbox_image
-from mobilenetdet.inference.sources import find_files, read_photo
+from mobilenetdet.inference.sources import Photo, find_files, read_photo
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image
@@ -27,13 +27,13 @@ class CalibrationImages:
 
     Attributes:
         image_size: height and width of the network input, pixels.
-        files: pictures; none for those of records.
+        files: pictures, or arrays uint8 [H, W, 3]; none for those of records.
         shards: files of records.
         places: of the pictures among all in the files or shards.
     """
 
     image_size: tuple[int, int]
-    files: Sequence[Path] = ()
+    files: Sequence[Photo] = ()
     shards: Sequence[Path] = ()
     places: frozenset[int] = field(default_factory=frozenset)
 
@@ -52,10 +52,7 @@ class CalibrationImages:
             FileNotFoundError: there are neither such images nor records; names both ways.
         """
         if folder is not None:
-            files = [path for path in find_files([str(folder)]) if not is_video(path)]
-            if not files:
-                raise FileNotFoundError(f"no image in the folder {folder} to calibrate int8 with")
-            return cls(config.image_size, files=files, places=_spread(len(files), count))
+            return cls.in_folder(config.image_size, folder, count)
         data = config.data
         try:
             shards = shard_paths(data.records_dir, data.train_split)
@@ -67,6 +64,32 @@ class CalibrationImages:
             ) from None
         total = count_frames(data.records_dir, data.train_split)
         return cls(config.image_size, shards=shards, places=_spread(total, count))
+
+    @classmethod
+    def in_folder(
+        cls, image_size: tuple[int, int], folder: Path, count: int = NUM_IMAGES
+    ) -> CalibrationImages:
+        """Takes pictures of a folder.
+
+        Args:
+            image_size: height and width of the network input, pixels.
+            folder: with images.
+            count: at most so many, spread over all.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        files = [path for path in find_files([str(folder)]) if not is_video(path)]
+        if not files:
+            raise FileNotFoundError(f"no image in the folder {folder} to calibrate int8 with")
+        return cls(image_size, files=files, places=_spread(len(files), count))
+
+    @classmethod
+    def of_arrays(
+        cls, image_size: tuple[int, int], images: Sequence[np.ndarray]
+    ) -> CalibrationImages:
+        """Takes all of some images, uint8 [H, W, 3], RGB."""
+        return cls(image_size, files=images, places=frozenset(range(len(images))))
 
     def __len__(self) -> int:
         """Returns the number of pictures."""

@@ -171,7 +171,7 @@ def export_detector(
     config = _config_of(model, plan)
     folder = OutputFolder(output_dir, overwrite=overwrite)
     files = list(plan.files())
-    singles = [name for file in files if file[0] != "saved_model" for name in _names(*file)]
+    singles = [name for file in files if file[0] != "saved_model" for name in file_names(*file)]
     folder.refuse_foreign([INFO_FILE, *singles])
     images = None
     if any(precision == "int8" for _, precision, _ in files):
@@ -188,11 +188,23 @@ def export_detector(
         for name, precision, part in files:
             info = describe(model, config, parts=part, precision=precision)
             graph = graphs[precision == "int8"][part]
-            written.append(_write(folder, name, graph, info, images))
+            written.append(write_file(folder, name, graph, info, images))
         info = describe(model, config, parts="", precision="")
         with folder.writing(INFO_FILE) as path:
             path.write_text(info.to_json(indent=1) + "\n", encoding="utf-8")
     return [*written, folder.path / INFO_FILE]
+
+
+def exported_megabytes(path: Path) -> float:
+    """Returns the size of an exported file, with all that belongs to it, in millions of bytes.
+
+    A SavedModel is a folder, and OpenVINO keeps the weights in a second file.
+    """
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    weights = path.with_suffix(".bin")
+    if path.suffix == ".xml" and weights.is_file():
+        files.append(weights)
+    return sum(each.stat().st_size for each in files) / 1e6
 
 
 def describe(
@@ -217,25 +229,36 @@ def describe(
     )
 
 
-def _write(
+def write_file(
     folder: OutputFolder,
     name: Format,
     graph: FrozenGraph,
     info: ExportedInfo,
     images: CalibrationImages | None,
 ) -> Path:
-    """Writes one file, or the files of one folder."""
+    """Writes one file, or the files of one folder.
+
+    Args:
+        folder: where it goes.
+        name: of the format.
+        graph: what is written.
+        info: what goes beside it; says the name of the file and the precision.
+        images: by which int8 finds its ranges.
+
+    Returns:
+        The path of the file or folder.
+    """
     module, function = WRITERS[name].writer
     write: Any = getattr(importlib.import_module(f"mobilenetdet.deploy.{module}"), function)
-    first = _names(name, info.precision, info.parts)[0]
+    first = file_names(name, info.precision, info.parts)[0]
     pattern = f"{first}/*" if name == "saved_model" else first
     with folder.replacing(pattern) as staging:
         write(graph, staging / first, info, images if info.precision == "int8" else None)
     return folder.path / first
 
 
-def _names(name: Format, precision: Precision, part: Parts) -> list[str]:
-    """The names of the files of a format; that of a SavedModel is a folder."""
+def file_names(name: Format, precision: Precision, part: str) -> list[str]:
+    """Returns the names of the files of a format; that of a SavedModel is a folder."""
     stem = f"{part}_{precision}"
     return [stem + WRITERS[name].suffix, *([f"{stem}.bin"] if name == "openvino" else [])]
 

@@ -3,7 +3,8 @@
 - The first three convolutions, up to the end of block 1. The depthwise kernel of block 1 has
   weights up to 32 in the ImageNet weights, by which it multiplies the rounding of the map before
   it: of the error of the scores that int8 makes, three quarters come from there.
-- The prediction layers, whose deltas would be in steps of a tenth of an anchor.
+- The prediction layers, whose deltas would be in steps of a tenth of an anchor; conv_preds of a
+  classifier.
 - Decoding and suppression.
 
 LiteRT's converter keeps the names of the layers. The others do not, and go by the graph.
@@ -18,7 +19,7 @@ from typing import NamedTuple
 # Keras numbers the layers of a copied model: conv_dw_1_1 is conv_dw_1.
 _STEM = r"(?:^|[/;])conv(?:1|_[dp]w_1)(?:_relu)?(?:_\d+)?/"
 # Matches the names of operations that are quantised, whole.
-QUANTISED = rf"^(?!.*(?:{_STEM}|prediction|postprocess)).*$"
+QUANTISED = rf"^(?!.*(?:{_STEM}|prediction|conv_preds|postprocess)).*$"
 # Convolutions from the input on that stay in float.
 _STEM_DEPTH = 3
 

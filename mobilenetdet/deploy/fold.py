@@ -57,13 +57,17 @@ def fold_detector(
     return folded
 
 
-def fold_model(model: keras.Model) -> keras.Model:
+def fold_model(model: keras.Model, *, for_int8: bool = False) -> keras.Model:
     """Returns a copy of a functional model with its batch normalisation folded.
+
+    Args:
+        model: stays as it is.
+        for_int8: see `fold_detector`.
 
     Raises:
         ValueError: see `Folding`.
     """
-    folding = Folding()
+    folding = Folding(for_int8=for_int8)
     folded = folding.copy_model(model)
     folding.copy_weights()
     return folded

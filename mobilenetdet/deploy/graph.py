@@ -75,8 +75,7 @@ def freeze_detector(
         ValueError: Keras does not run on TensorFlow, or mirrored images are asked for and the
             anchors have no mirror image.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError("export needs KERAS_BACKEND=tensorflow; the weights are the same")
+    require_tensorflow()
     folded = fold_detector(detector, config, for_int8=for_int8)
     whole = DetectionModel(folded, config.postprocess)
 
@@ -91,6 +90,16 @@ def freeze_detector(
         "detector": detect_in,
     }
     return {part: freeze(functions[part], config.image_size) for part in parts}
+
+
+def require_tensorflow() -> None:
+    """Refuses another backend.
+
+    Raises:
+        ValueError: Keras does not run on TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError("export needs KERAS_BACKEND=tensorflow; the weights are the same")
 
 
 def freeze(run: Callable[[Any], dict[str, Any]], image_size: tuple[int, int]) -> FrozenGraph:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenetdet.exported_info import ExportedInfo
+from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
 from mobilenetdet.inference.exported_runtime import ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 
@@ -126,6 +126,7 @@ def load_exported(
         ValueError: see there; or the config has other settings that are built into the file.
     """
     runtime = open_exported(source)
+    _refuse_classifier(runtime.info, str(source))
     if overrides:
         from mobilenetdet.config.storage import with_changes
 
@@ -152,11 +153,17 @@ def read_config_of(info: ExportedInfo, source: str) -> DetectionConfig:
     """Reads the config in an exported file.
 
     Raises:
-        ValueError: it is damaged, or of a later version.
+        ValueError: it is damaged, of a later version, or that of a classifier.
     """
     from mobilenetdet.config.storage import from_json
 
+    _refuse_classifier(info, source)
     return from_json(json.dumps(info.config), f"the config in {source}")
+
+
+def _refuse_classifier(info: ExportedInfo, source: str) -> None:
+    if info.parts == CLASSIFIER:
+        raise ValueError(f"{source} is a classifier: it gives logits for a picture, and no boxes")
 
 
 def _refuse_built_in(info: ExportedInfo, config: DetectionConfig, source: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.exported_info import INFO_FILE, INFO_KEY, ExportedInfo
+from mobilenetdet.exported_info import CLASSIFIER, INFO_FILE, INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
     damage_named,
@@ -79,6 +79,8 @@ class FrozenGraphRuntime(ExportedRuntime):
 
 def output_names(info: ExportedInfo) -> list[str]:
     """Returns the names of the outputs of an exported graph."""
+    if info.parts == CLASSIFIER:
+        return ["logits"]
     if info.parts == "detector":
         return ["boxes", "scores", "classes"]
     confident = info.scores_from == "softmax_times_confidence"

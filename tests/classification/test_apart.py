@@ -16,7 +16,12 @@ PACKAGE = Path(mobilenetdet.__file__).parent
 # Commands of the classifier.
 OF_CLASSIFIER = {"mobilenetdet.cli.train_classifier", "mobilenetdet.cli.imagenet_convert"}
 # Modules that name the classifier inside a function, and say what is missing without it.
-ASKING = {"mobilenetdet.benchmark.model_cost", "mobilenetdet.cli.inspect_checkpoint"}
+ASKING = {
+    "mobilenetdet.benchmark.classifier",
+    "mobilenetdet.benchmark.model_cost",
+    "mobilenetdet.cli.export",
+    "mobilenetdet.cli.inspect_checkpoint",
+}
 BLOCK = "import sys; sys.modules['mobilenetdet.classification'] = None\n"
 TRAINING = """
 from pathlib import Path

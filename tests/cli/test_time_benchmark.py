@@ -3,6 +3,7 @@ import json
 import pytest
 
 from mobilenetdet.benchmark.backbone import BackboneTime
+from mobilenetdet.benchmark.classifier import ClassifierTime
 from mobilenetdet.benchmark.detector import DetectorTime, InferenceTime
 from mobilenetdet.cli import time_benchmark
 from mobilenetdet.cli.time_benchmark import format_table, main
@@ -12,6 +13,11 @@ from mobilenetdet.cli.time_benchmark import format_table, main
 def calls(monkeypatch) -> list[tuple]:
     """Replaces the measurements; collects what they are asked for."""
     calls = []
+
+    def classifier(image_size, rounds):
+        calls.append(("classifier", image_size, rounds.repeats))
+        row = ClassifierTime("LiteRT 2.3.0", "CPU", image_size, "int8", "folded", 1.25)
+        return [row], ["format openvino in int8 needs nncf"]
 
     def backbone(batch_size, image_size, precisions, rounds):
         calls.append(("backbone", batch_size, image_size, precisions, rounds.repeats))
@@ -25,6 +31,7 @@ def calls(monkeypatch) -> list[tuple]:
         calls.append(("inference", preset, config.image_size, config.train.precision))
         return InferenceTime(preset, config.image_size, config.train.precision, 50.0, 1.5)
 
+    monkeypatch.setattr("mobilenetdet.benchmark.classifier.time_classifier", classifier)
     monkeypatch.setattr("mobilenetdet.benchmark.backbone.time_backbone", backbone)
     monkeypatch.setattr("mobilenetdet.benchmark.detector.time_detector", detector)
     monkeypatch.setattr("mobilenetdet.benchmark.detector.time_inference", inference)
@@ -34,13 +41,25 @@ def calls(monkeypatch) -> list[tuple]:
 def test_everything_is_timed_by_default(calls, capsys):
     assert main(["--presets", "squeezedet", "--precisions", "float32", "--repeats", "7"]) == 0
     assert calls == [
+        ("classifier", (224, 224), 7),
         ("backbone", 4, (384, 1248), ("float32",), 7),
         ("backbone", 32, (224, 224), ("float32",), 7),
         ("detector", "squeezedet", (384, 1248), "float32", None),
         ("inference", "squeezedet", (384, 1248), "float32"),
     ]
     output = capsys.readouterr().out
-    for text in ("cpu", "cores", "tensorflow", "medians of 7 steps", "384x1248", "12.3", "2.5 %"):
+    assert "left out: format openvino in int8 needs nncf" in output
+    for text in (
+        "forward backward ms",
+        "folded",
+        "cpu",
+        "cores",
+        "tensorflow",
+        "medians of 7 steps",
+        "384x1248",
+        "12.3",
+        "2.5 %",
+    ):
         assert text in output
 
 

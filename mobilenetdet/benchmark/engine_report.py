@@ -1,0 +1,184 @@
+"""A benchmark of engines as a table, as figures for other programs, and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from mobilenetdet.benchmark.engine_benchmark import EngineResult
+from mobilenetdet.benchmark.engine_process import STAGES, TOTAL
+from mobilenetdet.drawing.figure_style import write_figure
+
+_ABSENT = "-"
+_COLOURS = {
+    "keras": "#1f77b4",
+    "litert": "#d6408a",
+    "onnx": "#c79a00",
+    "openvino": "#2a9d5c",
+    "saved_model": "#7a5195",
+    "frozen_graph": "#8c564b",
+}
+_MARKERS = {"float32": "o", "float16": "s", "int8": "^"}
+_STAGE_COLOURS = dict(
+    zip(STAGES, ("#9ecae1", "#c7c7c7", "#d6408a", "#c79a00"), strict=True)
+)  # fmt: skip
+
+
+def to_table(results: Sequence[EngineResult]) -> str:
+    """Lays results out as a Markdown table whose columns are aligned, for a terminal as well.
+
+    AP is the mean moderate R40 over the classes; the stages are medians.
+    """
+    heading = [
+        *("engine", "input", "AP", "ms", "p90", "min", *STAGES),
+        *("frames/s", "MB", "peak MB", "sgemm"),
+    ]
+    rows = [heading, *map(_cells, results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| "
+        + " | ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        + " |"
+        for row in rows
+    ]
+    rule = [f"{'-' * (width - 1)}:" if place else "-" * width for place, width in enumerate(widths)]
+    return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])
+
+
+def _cells(result: EngineResult) -> list[str]:
+    times, total = result.milliseconds, result.milliseconds[TOTAL]
+    height, width = result.image_size
+    stages = [_number(times[stage].median) if stage in times else _ABSENT for stage in STAGES]
+    return [
+        result.name,
+        f"{height}x{width}",
+        _number(result.mean_ap),
+        *map(_number, (total.median, total.p90, total.min)),
+        *stages,
+        _number(result.frames_per_second),
+        _number(result.megabytes),
+        f"{result.peak_megabytes:.0f}",
+        f"{result.sgemm_gigaflops:.0f}",
+    ]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return _ABSENT
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+
+
+def to_markdown(
+    results: Sequence[EngineResult], left_out: Sequence[str], facts: Mapping[str, Any]
+) -> str:
+    """Writes a page: the table, what its columns are, how it was measured, what is left out."""
+    lines = ["# Benchmark", "", to_table(results), "", legend(results), ""]
+    lines += [f"- {name}: {value}" for name, value in facts.items()]
+    lines += [f"- {each}" for each in dict.fromkeys(result.engine for result in results)]
+    lines += [f"- left out: {each}" for each in left_out]
+    return "\n".join(lines) + "\n"
+
+
+def legend(results: Sequence[EngineResult]) -> str:
+    """Says what the columns of the table are, and what the AP was measured on."""
+    said = (
+        "AP: mean of the classes, moderate, R40. ms: median of a picture from its file to boxes, "
+        "beside the 90th percentile and the minimum; then the medians of its stages. frames/s: of "
+        "a whole video. MB: of the files. peak MB: largest resident memory of the process. sgemm: "
+        "GFLOP/s of a float32 matrix product of the machine in the same turns."
+    )
+    if any("suppression" not in each.milliseconds for each in results):
+        said += " Where suppression has no figure, network has it inside."
+    seen = next((each.seen for each in results if each.seen), "")
+    return f"{said} Frames of AP: {seen}." if seen else said
+
+
+def to_json(
+    results: Sequence[EngineResult], left_out: Sequence[str], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns all figures, ready for JSON."""
+    return {
+        "facts": dict(facts),
+        "engines": [asdict(result) for result in results],
+        "left_out": list(left_out),
+    }
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Returns the indices of the points that none beats in both, the fastest first.
+
+    Args:
+        points: milliseconds, less is better, and AP, more is better.
+
+    Example: of (1, 50), (2, 40) and (3, 60) the first and the last.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda each: (points[each][0], -points[each][1])):
+        if not front or points[index][1] > points[front[-1]][1]:
+            front.append(index)
+    return front
+
+
+def draw_benchmark(results: Sequence[EngineResult], png_path: Path) -> None:
+    """Draws AP over milliseconds with the front of the best; without AP, bars of milliseconds."""
+    if all(result.mean_ap is not None for result in results):
+        figure = Figure(figsize=(8.5, 5.5), layout="constrained")
+        _draw_points(figure.subplots(), results)
+    else:
+        figure = Figure(figsize=(8.5, 1.2 + 0.32 * len(results)), layout="constrained")
+        _draw_bars(figure.subplots(), results)
+    write_figure(figure, png_path)
+
+
+def _draw_points(axes: Axes, results: Sequence[EngineResult]) -> None:
+    points = [(each.milliseconds[TOTAL].median, each.mean_ap) for each in results]
+    front = pareto_front(points)
+    axes.plot(*zip(*(points[each] for each in front), strict=True), color="#999999", zorder=1)
+    several = len({result.image_size for result in results}) > 1
+    for index, (result, point) in enumerate(zip(results, points, strict=True)):
+        colour = _COLOURS.get(result.format, "black")
+        marker = _MARKERS.get(result.precision, "D")
+        axes.scatter(*point, color=colour, marker=marker, zorder=2)
+        if index in front or len(results) <= len(_COLOURS):
+            name = f"{result.name} {result.image_size[1]}" if several else result.name
+            axes.annotate(name, point, (4, 4), textcoords="offset points", fontsize=7, color=colour)
+    axes.set(xlabel="ms a picture, from its file to boxes (median)", xscale="log")
+    axes.set(ylabel="mean AP, moderate, R40 (%)")
+    for formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers of ten would be formulas
+    _explain(axes, results)
+    axes.grid(alpha=0.3)
+
+
+def _explain(axes: Axes, results: Sequence[EngineResult]) -> None:
+    """Adds a legend: colours are formats, markers are precisions."""
+    for name in dict.fromkeys(result.format for result in results):
+        axes.scatter([], [], color=_COLOURS.get(name, "black"), label=name)
+    for name in dict.fromkeys(result.precision for result in results):
+        axes.scatter([], [], color="#555555", marker=_MARKERS.get(name, "D"), label=name)
+    axes.legend(fontsize=8)
+
+
+def _draw_bars(axes: Axes, results: Sequence[EngineResult]) -> None:
+    names = [f"{r.name} {r.image_size[0]}x{r.image_size[1]}" for r in results]
+    places, left = range(len(results)), [0.0] * len(results)
+    for stage in STAGES:
+        widths = [r.milliseconds[stage].median if stage in r.milliseconds else 0 for r in results]
+        axes.barh(places, widths, left=left, label=stage, color=_STAGE_COLOURS[stage])
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    for place, (end, result) in enumerate(zip(left, results, strict=True)):
+        axes.text(end, place, f" {result.milliseconds[TOTAL].median:.1f}", va="center", fontsize=8)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="ms a picture, from its file to boxes (medians of the stages)")
+    axes.margins(x=0.1)
+    axes.legend(fontsize=8)
