@@ -12,9 +12,12 @@ import numpy as np
 
 from mobilenetdet.analysis.analyse import best_f1_scores
 from mobilenetdet.analysis.match_overlays import draw_match_overlay
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
 from mobilenetdet.file_names import check_file_name, unique_name
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
@@ -119,21 +122,47 @@ def draw_frames(
         evaluation: labels, detections and images.
         count: frames at most, evenly spread; by default all that were kept.
     """
-    config, kept = evaluation.config, list(evaluation.images)
-    scores = config.drawing_scores()
+    kept = list(evaluation.images)
     for place in spread_places(len(kept), len(kept) if count is None else count):
         frame_id = kept[place]
-        image = decode_image(evaluation.images[frame_id], f"frame {frame_id}")
-        shown = evaluation.detections[frame_id].above(scores)
-        picture = draw_match_overlay(
-            image,
+        picture = draw_found(
+            frame_id,
+            evaluation.images[frame_id],
             evaluation.labels[frame_id],
-            shown.to_kitti(),
-            task=config.eval_task(),
-            protocol=config.eval.protocol,
-            title=frame_id,
+            evaluation.detections[frame_id],
+            config=evaluation.config,
         )
         yield frame_id, picture
+
+
+def draw_found(
+    frame_id: str,
+    encoded: bytes,
+    labels: KittiObjects,
+    found: Detections,
+    *,
+    config: DetectionConfig,
+) -> np.ndarray:
+    """Draws hits, misses and false alarms of a frame over its image.
+
+    Args:
+        frame_id: the title.
+        encoded: the image, as it is in the records.
+        labels: ground truth.
+        found: detections; those that reach `config.drawing_scores` are drawn.
+        config: says which objects count, too.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    return draw_match_overlay(
+        decode_image(encoded, f"frame {frame_id}"),
+        labels,
+        found.above(config.drawing_scores()).to_kitti(),
+        task=config.eval_task(),
+        protocol=config.eval.protocol,
+        title=frame_id,
+    )
 
 
 def tensorboard_overlays(evaluation: Evaluation) -> np.ndarray:

@@ -8,17 +8,17 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.analysis.overlays import MONTAGE_NAME, write_overlays
+from mobilenetdet.analysis.overlays import MONTAGE_NAME, draw_found, write_pictures
 from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
-from mobilenetdet.evaluation.evaluate import evaluate_split
+from mobilenetdet.evaluation.evaluate import choose_frames
+from mobilenetdet.inference.detect_records import detect_frames
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
-from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, beside_exported, is_run, open_run
 
 # Options that only some pictures go by.
@@ -109,9 +109,11 @@ def _output_folder(options: Options) -> OutputFolder:
     if options.model is not None:
         place = beside_exported(options.model).overlays_dir
         return OutputFolder(place, overwrite=options.overwrite)
+    name = OVERLAYS_DIR if options.what == "detections" else options.what
+    if options.preset is not None:  # the place of a run of that config
+        return OutputFolder(Path("runs") / options.preset / name, overwrite=options.overwrite)
     is_there = is_run(options.run_dir)
     run = open_run(options.run_dir) if is_there else RunDir(options.run_dir)
-    name = OVERLAYS_DIR if options.what == "detections" else options.what
     return OutputFolder.of_run(run.output_dir / name)
 
 
@@ -133,12 +135,15 @@ def _draw_data(config: DetectionConfig, options: Options, folder: OutputFolder) 
 
 def _draw_detections(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
     split = options.split or config.data.val_split
+    wanted = options.frames or config.eval.num_overlays
+    frames = choose_frames(config.data.records_dir, split, wanted)
     model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
-    with frame_progress(count_frames(config.data.records_dir, split), "detecting") as progress:
-        evaluation = evaluate_split(
-            model,
-            split=split,
-            keep=options.frames or config.eval.num_overlays,
-            progress=progress,
+    with frame_progress(len(frames), "detecting") as progress:
+        pictures = (
+            (
+                frame.frame_id,
+                draw_found(frame.frame_id, frame.encoded, frame.objects, found, config=config),
+            )
+            for frame, found in detect_frames(model, frames, progress=progress)
         )
-    return write_overlays(evaluation, folder)
+        return write_pictures(pictures, folder)

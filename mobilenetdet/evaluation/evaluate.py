@@ -22,8 +22,9 @@ from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_spli
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.records.detection_record import RecordFrame, read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
-from mobilenetdet.records.shards import count_frames
+from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.runs import ANALYSIS_FILE, DETECTIONS_DIR, METRICS_FILE, REPORT_FILE
 from mobilenetdet.text_file import write_json
 
@@ -91,7 +92,7 @@ def evaluate_split(
             hash_frames(config.data.records_dir, split)  # raises, and names both files
         labels[frame.frame_id], detections[frame.frame_id] = frame.objects, found
         hashes[frame.frame_id] = frame_hash(frame.frame_id, frame.objects)
-        if index in kept.places or frame.frame_id in kept.frame_ids:
+        if kept.holds(index, frame.frame_id):
             images[frame.frame_id] = frame.encoded
     refuse_unknown_frames(kept.frame_ids, labels)
     ap = evaluate_detections(
@@ -149,6 +150,30 @@ def refuse_unknown_frames(asked: Collection[str], known: Collection[str]) -> Non
         raise ValueError(f"not in the records of this split: frames {', '.join(unknown)}")
 
 
+def choose_frames(
+    records_dir: str | os.PathLike[str], split: str, keep: int | Sequence[str]
+) -> list[RecordFrame]:
+    """Reads some frames of a split, in the order of the records.
+
+    Args:
+        records_dir: folder of the records.
+        split: such as "val".
+        keep: their ids, or how many, evenly spread.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: an id is not in the split.
+    """
+    kept = _FramesToKeep.of(keep, count_frames(records_dir, split))
+    chosen, known = [], set()
+    for place, frame in enumerate(read_frames(shard_paths(records_dir, split))):
+        known.add(frame.frame_id)
+        if kept.holds(place, frame.frame_id):
+            chosen.append(frame)
+    refuse_unknown_frames(kept.frame_ids, known)
+    return chosen
+
+
 @dataclass(frozen=True)
 class _FramesToKeep:
     """Frames by their place in the records, or by their id."""
@@ -161,6 +186,9 @@ class _FramesToKeep:
         if isinstance(keep, int):
             return cls(places=frozenset(spread_places(num_frames, keep)))
         return cls(frame_ids=frozenset(keep))
+
+    def holds(self, place: int, frame_id: str) -> bool:
+        return place in self.places or frame_id in self.frame_ids
 
 
 def calibrated(evaluation: Evaluation, by_class: Sequence[Calibration]) -> Evaluation:

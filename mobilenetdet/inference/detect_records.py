@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
+from mobilenetdet.records.encoded_image import decode_image
 
 # Called with the number of frames that are done.
 Progress = Callable[[int], None]
@@ -60,6 +61,29 @@ def detect_records(
             done += len(found)
             if progress is not None:
                 progress(done)
+
+
+def detect_frames(
+    model: LoadedDetector, frames: Sequence[RecordFrame], *, progress: Progress | None = None
+) -> Iterator[DetectedFrame]:
+    """Detects in some frames of records, in their order.
+
+    Args:
+        model: the detector.
+        frames: to detect in.
+        progress: called after each with the frames done so far.
+
+    Yields:
+        Each frame with its detections, in pixels of its image.
+
+    Raises:
+        ValueError: an image cannot be decoded; names the frame.
+    """
+    images = (decode_image(frame.encoded, f"frame {frame.frame_id}") for frame in frames)
+    for done, found in enumerate(model.detect_images(images), 1):
+        yield DetectedFrame(frames[done - 1], found)
+        if progress is not None:
+            progress(done)
 
 
 def with_records(

@@ -10,6 +10,7 @@ import pytest
 
 from mobilenetdet.cli import eval as eval_command
 from mobilenetdet.cli import predict, train, visualize
+from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.runs import open_run
 
@@ -45,12 +46,13 @@ def test_eval_says_how_many_frames_were_trained_on(run_dir: Path, tmp_path: Path
             "warning: 8 of 8 train frames were trained on: 000000, 000001, 000002; AP on ",
         ),
     ):
-        eval_command.main([*arguments, "0", "--split", split, "--report"])
+        report = ["--report"] if split == "train" else []
+        eval_command.main([*arguments, "0", "--split", split, *report])
         assert line in capsys.readouterr().out
         metrics = json.loads((tmp_path / "eval/metrics.json").read_text())
         assert metrics["frames_seen_in_training"] == count
-        report = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
-        assert f"training: {count} of {metrics['frames']} {split} frames were trained on" in report
+    page = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
+    assert "training: 8 of 8 train frames were trained on" in page
     with pytest.raises(ValueError, match="--strict (.|\n)*8 of 8 train frames were trained on"):
         eval_command.main([*arguments, "0", "--split", "train", "--strict"])
 
@@ -126,6 +128,21 @@ def test_visualize(run_dir: Path, tmp_path: Path, what: str):
     assert (tmp_path / what / "montage.jpg").is_file()
 
 
+def test_visualize_detects_in_the_frames_that_it_draws(run_dir, tmp_path, monkeypatch):
+    detected = []
+    detect = LoadedDetector.detect_images
+    monkeypatch.setattr(
+        LoadedDetector,
+        "detect_images",
+        lambda self, images: detect(self, (detected.append(1) or image for image in images)),
+    )
+    arguments = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / "out")]
+    assert visualize.main([*arguments, "--frames", "000010"]) == 0
+    assert len(detected) == 1 and (tmp_path / "out/000010.jpg").is_file()
+    with pytest.raises(ValueError, match="not in the records of this split: frames 10"):
+        visualize.main([*arguments, "--frames", "10"])
+
+
 def test_visualize_labels_needs_no_run(small_kitti: Path, tmp_path: Path):
     records = ["--data.records_dir", str(small_kitti / "tfrecord"), "--frames", "000009"]
     folder = ["--run_dir", str(tmp_path / "none"), "--output_dir", str(tmp_path / "labels")]
@@ -133,11 +150,12 @@ def test_visualize_labels_needs_no_run(small_kitti: Path, tmp_path: Path):
     assert (tmp_path / "labels/000009.jpg").is_file()
 
 
-def test_visualize_matches_of_a_preset(small_kitti: Path, tmp_path: Path):
+def test_visualize_matches_of_a_preset(small_kitti: Path, tmp_path: Path, monkeypatch):
     records = ["--data.records_dir", str(small_kitti / "tfrecord"), "--eval.num_overlays", "1"]
-    folder = ["--preset", "quickstart", "--output_dir", str(tmp_path / "matches")]
-    assert visualize.main(["--what", "matches", *records, *folder]) == 0
-    picture = cv2.imread(str(tmp_path / "matches/batch_000.jpg"))
+    monkeypatch.chdir(tmp_path)
+    assert visualize.main(["--what", "matches", *records, "--preset", "quickstart"]) == 0
+    assert not (tmp_path / "runs/ssd_fpn").exists()  # the pictures are not of that run
+    picture = cv2.imread(str(tmp_path / "runs/quickstart/matches/batch_000.jpg"))
     assert picture.shape[1] == 640  # the input of the preset
 
 

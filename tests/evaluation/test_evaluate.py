@@ -21,7 +21,7 @@ from mobilenetdet.inference.detect_records import detect_records
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.runtimes import RawDetections
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.ap_result import AveragePrecision, ClassAp
 from mobilenetdet.kitti.frames_seen import FramesSeen, SeenInSplit
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.models.detector import build_detector
@@ -50,7 +50,7 @@ def model(small_config: DetectionConfig) -> LoadedDetector:
 
 
 def evaluation_of(config: DetectionConfig, found: dict[str, Detections]) -> Evaluation:
-    ap = AveragePrecision.from_dict({"protocol": "current", "frames": len(found)})
+    ap = AveragePrecision({"Car": ClassAp()}, protocol="current", num_frames=len(found))
     seen = SeenInSplit("val", len(found), (), complete=True)
     return Evaluation(config, "val", ap, {}, found, {}, seen)
 
