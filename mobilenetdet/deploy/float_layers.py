@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # Keras numbers the layers of a copied model: conv_dw_1_1 is conv_dw_1.
-_STEM = r"(?:^|[/;])conv(?:1|_[dp]w_1)(?:_relu)?(?:_\d+)?/"
+# "scale" is the input of a classifier.
+_STEM = r"(?:^|[/;])(?:scale|conv(?:1|_[dp]w_1)(?:_relu)?)(?:_\d+)?/"
 # Matches the names of operations that are quantised, whole.
 QUANTISED = rf"^(?!.*(?:{_STEM}|prediction|conv_preds|postprocess)).*$"
 # Convolutions from the input on that stay in float.

@@ -39,6 +39,9 @@ def test_a_second_way_through_the_network_has_a_stem_of_its_own():
 @pytest.mark.parametrize(
     ("name", "quantised"),
     [
+        ("classifier_1/scale_1/add", False),
+        ("classifier_1/conv_preds_1/BiasAdd;classifier_1/conv_preds_1/convolution", False),
+        ("classifier_1/conv_pw_13_relu_1/Relu6;classifier_1/conv_pw_13_1/convolution", True),
         ("detector_1/mobilenet_v1_1/conv1_relu_1/Relu6;detector_1/a", False),
         ("detector_1/mobilenet_v1_1/conv_dw_1_relu_1/Relu6", False),
         ("a/mobilenet_v1/conv_pw_1/BiasAdd", False),
