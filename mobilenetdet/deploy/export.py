@@ -210,6 +210,7 @@ def describe(
         ap=_measured_ap(model.source),
         source=Path(model.source).name,
         version=mobilenetdet.__version__,
+        weights=model.weights_hash,
     )
 
 
