@@ -42,6 +42,8 @@ class ExportedInfo:
         ap: what `mobilenetdet eval` measured of the run before it was exported; None if nothing.
         source: the run.
         version: of mobilenetdet.
+        weights: hash of the weight file that it was made of, see `runs.hash_weights`; "" if that
+            is not known.
     """
 
     parts: str
@@ -57,6 +59,7 @@ class ExportedInfo:
     ap: Mapping[str, Any] | None = None
     source: str = ""
     version: str = ""
+    weights: str = ""
     layout: int = field(default=_LAYOUT)
 
     @property
@@ -96,6 +99,7 @@ class ExportedInfo:
                 "than this one; update it"
             )
         try:
+            values = {"weights": ""} | values  # files of earlier versions do not say
             known = {item.name: values[item.name] for item in fields(cls)}
             known["anchor_levels"] = tuple(
                 (int(stride), tuple((float(w), float(h)) for w, h in shapes))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mobilenetdet.config.detection import DetectionConfig
+    from mobilenetdet.deploy.engines import Engine
     from mobilenetdet.detections import Detections
     from mobilenetdet.inference.loaded_detector import LoadedDetector, Photo
     from mobilenetdet.kitti.ap_result import AveragePrecision
@@ -30,6 +30,7 @@ _DRAW_SCORE = 0.5
 def load(
     source: str | os.PathLike[str] | None = None,
     *,
+    engine: Engine | None = None,
     weights: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> LoadedDetector:
@@ -40,23 +41,30 @@ def load(
     Args:
         source: a run directory, an exported file, or the name of weights that ship with the
             package; by default those, `ssd_fpn`.
+        engine: "keras", the default for a run, whose detector has `export`; "litert", "openvino" or
+            "onnx", for which the run is exported once; "auto", the fastest of these for which it
+            has been, else Keras. An exported file has its own.
         weights: a weight file; by default the best of the run, or the last if none was measured.
         overrides: settings to change, by dotted key: `{"postprocess.mirror": True}`.
 
     Raises:
         FileNotFoundError: there is no such run, or it has no weights; says how to come by one.
         ValueError: the weights do not fit the config, or a setting is unknown, out of range or
-            fixed by training; an exported file is damaged, or its runtime is not installed.
+            fixed by training; an exported file is damaged; or the engine is not installed, or not
+            that of the file.
     """
     from mobilenetdet.inference.exported import is_exported
-    from mobilenetdet.inference.loaded_detector import load_detector
 
     if source is not None and is_exported(source):
-        return load_detector(source, weights=weights, overrides=overrides)
-    _start_quietly()
-    from mobilenetdet.deploy.exportable import ExportableDetector
+        # A camera has not what the loading of runs needs.
+        from mobilenetdet.deploy.engines import check_engine
+        from mobilenetdet.inference.loaded_detector import load_detector
 
-    return ExportableDetector.of(load_detector(source, weights=weights, overrides=overrides))
+        check_engine(engine or "auto", source)
+        return load_detector(source, weights=weights, overrides=overrides)
+    from mobilenetdet.deploy.engine_files import load_for_engine
+
+    return load_for_engine(source, engine or "keras", weights=weights, overrides=overrides)
 
 
 def draw(
@@ -167,7 +175,9 @@ def train(
         ValueError: no such preset or setting, the directory holds a run with other settings that
             its weights depend on, or there is a warning, and `strict`.
     """
-    _start_quietly()
+    from mobilenetdet.quiet import ensure_tensorflow
+
+    ensure_tensorflow()
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
     from mobilenetdet.training.train import train as run_training
@@ -184,11 +194,3 @@ def train(
     for line in evaluation.seen.findings():
         warnings.warn(line, stacklevel=2)
     return TrainedRun(Path(run_dir), evaluation.ap)
-
-
-def _start_quietly() -> None:
-    """Loads TensorFlow without its messages, unless the caller has loaded it already."""
-    from mobilenetdet.quiet import import_tensorflow_quietly
-
-    if "tensorflow" not in sys.modules:
-        import_tensorflow_quietly()

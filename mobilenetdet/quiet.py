@@ -46,6 +46,12 @@ def import_tensorflow_quietly() -> None:
     _settle_keras()
 
 
+def ensure_tensorflow() -> None:
+    """Imports TensorFlow quietly, unless the caller has imported it already."""
+    if "tensorflow" not in sys.modules:
+        import_tensorflow_quietly()
+
+
 def _start_some_threads() -> None:
     """Starts as many threads as TensorFlow is going to need at least, and ends them.
 

@@ -29,6 +29,12 @@ def test_it_is_read_back_equal(info: ExportedInfo, indent: int | None):
     assert ExportedInfo.from_json(info.to_json(indent=indent), "a.tflite") == info
 
 
+def test_files_of_earlier_versions_do_not_say_of_which_weights_they_are():
+    values = json.loads(replace(INFO, weights="0123456789abcdef").to_json())
+    del values["weights"]
+    assert ExportedInfo.from_json(json.dumps(values), "a.tflite") == INFO
+
+
 def test_settings_of_decoding_go_by_their_names():
     settings = INFO.postprocess
     assert settings.max_detections == 3 and settings.suppression.kind == "soft"

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
     "cores",
+    "overlap",
     "terminal_text",
     "quiet",
     "atomic_write",
@@ -44,6 +45,7 @@ FLOORS = (
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
     "cores": set(),
+    "overlap": set(),
     "terminal_text": set(),
     "atomic_write": set(),
     "folder_lock": set(),

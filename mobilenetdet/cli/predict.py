@@ -13,12 +13,12 @@ import tyro
 from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import describe_scores, with_score
-from mobilenetdet.inference.loaded_detector import load_detector
-from mobilenetdet.inference.predict import Format, PredictionWriter, detect_pictures
-from mobilenetdet.inference.sources import find_files, read_pictures
+from mobilenetdet.deploy.engine_files import load_for_engine
+from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
+from mobilenetdet.inference.predict import Format, PredictionWriter, predict_files
+from mobilenetdet.inference.sources import find_files
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
 from mobilenetdet.terminal_text import printable
@@ -56,6 +56,9 @@ class Options:
     weights: Path | None = None
     # An exported file to use instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
     model: Path | None = None
+    # What runs the network of a run. litert, openvino and onnx, the extras of these names, get it
+    # exported once. auto: the fastest of these that has it, or else keras.
+    engine: Engine = "auto"
     overrides: ForPrediction = field(default_factory=PredictOverrides)
 
 
@@ -70,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = run_defaults(Options, argv)
     if not options.inputs:
         raise ValueError("name images, folders, globs or videos to detect in; --help says more")
+    check_engine(options.engine, options.model)
     config = with_score(options.overrides.apply(config), options.score)
     scores = config.drawing_scores()
     files = find_files(options.inputs)
@@ -77,11 +81,14 @@ def main(argv: list[str] | None = None) -> int:
     writer = PredictionWriter(
         folder, options.format, draw_score=scores, file_score=options.score or 0.0
     )
-    if options.model is None:
-        import_tensorflow_quietly()
-    model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
+    model = load_for_engine(
+        options.model or options.run_dir,
+        options.engine,
+        weights=options.weights,
+        config=config,
+        tell=print,
+    )
     faults: dict[Path, str] = {}
-    num_pictures = num_found = 0
 
     def note(path: Path, error: Exception) -> None:
         """Keeps what is wrong with a file; its name is said anyway."""
@@ -89,23 +96,23 @@ def main(argv: list[str] | None = None) -> int:
         faults[path] = reason.removeprefix(f"{path}: ")
 
     with folder.locked(), frame_progress(None, "detecting") as progress, writer:
-        pictures = read_pictures(files, note, max_megapixels=options.max_megapixels)
-        for picture, found in detect_pictures(model, pictures):
-            try:
-                writer.add(picture, found)
-            except ValueError as error:
-                note(picture.source, error)
-            num_pictures += 1
-            num_found += len(found.above(scores))
-            progress(num_pictures)
+        counts = predict_files(
+            model,
+            files,
+            writer,
+            on_fault=note,
+            max_megapixels=options.max_megapixels,
+            progress=progress,
+        )
     print(
-        f"{options.output_dir}: {num_found} objects in {num_pictures} pictures, "
+        f"{options.output_dir}: {counts.objects} objects in {counts.pictures} pictures, "
         + describe_scores(config)
     )
     height, width = model.image_size
-    print(f"by {model.source} at {width}x{height}, {model.engine}")
+    print(f"by {model.source} at {width}x{height}, {describe_engine(model, options.engine)}")
     if faults:
-        print(printable(describe_faults(faults, files)), file=sys.stderr)
+        in_order = {path: faults[path] for path in files if path in faults}
+        print(printable(describe_faults(in_order, files)), file=sys.stderr)
     return 1 if faults else 0
 
 

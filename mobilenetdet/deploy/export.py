@@ -226,6 +226,7 @@ def describe(
         ap=_measured_ap(model, config),
         source=Path(model.source).name,
         version=mobilenetdet.__version__,
+        weights=model.weights_hash,
     )
 
 
@@ -282,10 +283,10 @@ def _scores_from(config: DetectionConfig) -> str:
 
 def _measured_ap(model: LoadedDetector, config: DetectionConfig) -> dict[str, Any] | None:
     """What `mobilenetdet eval` found of these weights with these settings, if it was asked."""
-    if not model.source or not is_run(model.source) or model.weights_file is None:
+    if not model.source or not is_run(model.source) or not model.weights_hash:
         return None
     run = open_run(model.source)
     if not run.metrics_file.is_file():
         return None
     metrics = read_metrics(run)
-    return None if metrics.other_than(config, model.weights_file) else metrics.values
+    return None if metrics.other_than(config, model.weights_hash) else metrics.values

@@ -17,7 +17,14 @@ from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_f
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.runs import BEST_WEIGHTS, CARD_FILE, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
+from mobilenetdet.runs import (
+    BEST_WEIGHTS,
+    CARD_FILE,
+    CONFIG_FILE,
+    FRAMES_SEEN_FILE,
+    RunDir,
+    hash_weights,
+)
 
 _NAMES = (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE)
 # Keras stores what the optimizer knows beside the weights; only resuming needs it.
@@ -76,7 +83,7 @@ def pack_run(
 def _metrics_of(run: RunDir, config: DetectionConfig, weights: Path) -> Metrics:
     """Reads the AP of the last evaluation, which has to be that of what is packed."""
     metrics = read_metrics(run)
-    if others := metrics.other_than(config, weights):
+    if others := metrics.other_than(config, hash_weights(weights)):
         raise ValueError(
             f"{run.metrics_file} was measured with another {', '.join(others)} than {weights} and "
             "the config of the run have; measure these: mobilenetdet eval --run_dir "

@@ -12,9 +12,10 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
-from mobilenetdet.evaluation.metrics_file import MEASURED_KEY, describe_measured, hash_file
+from mobilenetdet.evaluation.metrics_file import MEASURED_KEY, describe_measured
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
+from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision, describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
@@ -41,7 +42,8 @@ class Evaluation:
         detections: what was found, by frame id.
         images: encoded images of the frames that were kept for drawing, by frame id.
         seen: the frames that the weights were trained on.
-        weights_hash: of their file, see `metrics_file.hash_file`; "" where there is none.
+        weights_hash: of their file, see `runs.hash_weights`; "" where there is none.
+        exported: name of the exported file that was measured; None for a run.
     """
 
     config: DetectionConfig
@@ -52,6 +54,7 @@ class Evaluation:
     images: dict[str, bytes]
     seen: SeenInSplit
     weights_hash: str = ""
+    exported: str | None = None
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
         """Returns labels and detections of the frames as KITTI's files have them, in one order."""
@@ -102,8 +105,17 @@ def evaluate_split(
         protocol=config.eval.protocol,
     )
     seen = seen_in_split(model.frames_seen, hashes, split)
-    weights_hash = hash_file(model.weights_file) if model.weights_file else ""
-    return Evaluation(config, split, ap, labels, detections, images, seen, weights_hash)
+    return Evaluation(
+        config,
+        split,
+        ap,
+        labels,
+        detections,
+        images,
+        seen,
+        weights_hash=model.weights_hash,
+        exported=model.path.name if isinstance(model, ExportedDetector) else None,
+    )
 
 
 def check_split(
@@ -241,7 +253,9 @@ def write_evaluation(
             )
     metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
     metrics |= describe_scoring(evaluation.config.eval_task(), list(evaluation.labels))
-    metrics[MEASURED_KEY] = describe_measured(evaluation.config, evaluation.weights_hash)
+    metrics[MEASURED_KEY] = describe_measured(
+        evaluation.config, evaluation.weights_hash, evaluation.exported
+    )
     metrics |= {**evaluation.ap.to_dict(), **(more or {})}
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)

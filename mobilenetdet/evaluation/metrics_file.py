@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mobilenetdet.config.detection import DetectionConfig
@@ -33,36 +31,34 @@ class Metrics:
     measured: dict[str, Any]
     values: dict[str, Any]
 
-    def other_than(self, config: DetectionConfig, weights: Path) -> list[str]:
-        """Returns in what the detector that was measured differs from another one.
+    def other_than(self, config: DetectionConfig, weights_hash: str) -> list[str]:
+        """Returns in what the detector that was measured differs from that of a run.
 
-        Example: `["weights_sha256", "image_size"]`.
+        Example: `["weights", "image_size"]`.
         """
         # Through JSON's eyes, which knows no tuples.
-        wanted = _listed(describe_measured(config, hash_file(weights)))
+        wanted = _listed(describe_measured(config, weights_hash))
         return [name for name, value in self.measured.items() if value != wanted.get(name)]
 
 
-def describe_measured(config: DetectionConfig, weights_hash: str) -> dict[str, Any]:
+def describe_measured(
+    config: DetectionConfig, weights_hash: str, exported: str | None = None
+) -> dict[str, Any]:
     """Returns what decides an AP beside the records, ready for JSON.
 
     Args:
         config: that it is measured with.
-        weights_hash: see `hash_file`; "" where there is no such file.
+        weights_hash: see `runs.hash_weights`; "" where there is no weight file.
+        exported: name of the exported file that was measured; None for a run.
     """
     postprocess = dataclasses.asdict(config.postprocess)
     del postprocess["calibration"]  # it moves no AP
     return {
-        "weights_sha256": weights_hash,
+        "weights": weights_hash,
+        "exported": exported,
         "image_size": list(config.image_size),
         "postprocess": postprocess,
     }
-
-
-def hash_file(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_metrics(run: RunDir) -> Metrics:

@@ -39,13 +39,23 @@ class ExportedDetector(LoadedDetector):
     """
 
     def __init__(
-        self, runtime: ExportedRuntime, source: str, config: DetectionConfig | None = None
+        self,
+        runtime: ExportedRuntime,
+        source: str,
+        config: DetectionConfig | None = None,
+        path: Path | None = None,
     ) -> None:
-        """Takes an open file; `config` replaces that in it."""
+        """Takes an open file.
+
+        Args:
+            runtime: has the file open.
+            source: the file, or the run that it is used for.
+            config: replaces that in the file.
+            path: of the file; by default `source`.
+        """
         object.__setattr__(self, "runtime", runtime)
         object.__setattr__(self, "source", source)
-        path = Path(source)  # of a SavedModel, the folder
-        object.__setattr__(self, "weights_file", path if path.is_file() else None)
+        object.__setattr__(self, "path", Path(source) if path is None else path)
         if config is not None:
             object.__setattr__(self, "config", config)
 
@@ -61,6 +71,11 @@ class ExportedDetector(LoadedDetector):
 
         seen = self.runtime.info.frames_seen
         return seen and FramesSeen(frozenset(seen["hashes"]), bool(seen["complete"]))
+
+    @property
+    def weights_hash(self) -> str:
+        """Hash of the weight file that it was made of; "" if that is not known."""
+        return self.runtime.info.weights
 
     @property
     def batch_size(self) -> int:

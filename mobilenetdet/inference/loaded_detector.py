@@ -20,6 +20,7 @@ from mobilenetdet.inference.sources import Photo, read_photo
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig
     from mobilenetdet.kitti.frames_seen import FramesSeen
+    from mobilenetdet.runs import RunDir
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +33,14 @@ class LoadedDetector:
             size, records, split, protocol, calibration of the scores.
         source: the run directory, or the name of weights that ship.
         frames_seen: the frames that the weights were trained on; None if nobody knows.
-        weights_file: that the weights are from; None if they are from no file.
+        weights_hash: of the weight file, see `runs.hash_weights`; "" if it came from none.
     """
 
     runtime: Runtime
     config: DetectionConfig
     source: str = ""
     frames_seen: FramesSeen | None = None
-    weights_file: Path | None = None
+    weights_hash: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,12 +108,15 @@ class LoadedDetector:
 
     def detect_images(self, images: Iterable[np.ndarray]) -> Iterator[Detections]:
         """Detects in images of any size, uint8 [H, W, 3] RGB, `batch_size` at a time."""
-        images, size = iter(images), 0
-        while batch := list(islice(images, self.batch_size)):
-            fitted = [self.letterbox(image) for image in batch]
-            size = max(size, len(fitted))
-            info = np.stack([letterbox.to_array() for _, letterbox in fitted])
-            yield from self.detect_batch(np.stack([i for i, _ in fitted]), info, fill_to=size)
+        return self.detect_fitted(map(self.letterbox, images))
+
+    def detect_fitted(self, fitted: Iterable[tuple[np.ndarray, Letterbox]]) -> Iterator[Detections]:
+        """Detects in what `letterbox` gave of images, `batch_size` at a time."""
+        fitted, size = iter(fitted), 0
+        while batch := list(islice(fitted, self.batch_size)):
+            size = max(size, len(batch))
+            info = np.stack([letterbox.to_array() for _, letterbox in batch])
+            yield from self.detect_batch(np.stack([i for i, _ in batch]), info, fill_to=size)
 
     def letterbox(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
         """Fits uint8 [H, W, 3] into the network input; returns the transform as well."""
@@ -176,15 +180,11 @@ def _load_run(
     config: DetectionConfig | None,
     overrides: Mapping[str, Any] | None,
 ) -> LoadedDetector:
-    from mobilenetdet.config.storage import with_changes
     from mobilenetdet.kitti.frames_seen import read_frames_seen
-    from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, open_run
+    from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, hash_weights, open_run
 
     run = open_run(DEFAULT_WEIGHTS if source is None else source)
-    config = run.read_config() if config is None else config
-    if overrides:
-        trained, config = config, with_changes(config, overrides)
-        trained.refuse_other_training(config, "overrides")
+    config = config_to_use(run, config, overrides)
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")
@@ -203,9 +203,31 @@ def _load_run(
         raise ValueError(f"{path} does not fit the config of the run{hint}: {error}") from None
     refuse_non_finite(detector, str(path))
     seen = read_frames_seen(path.with_name(FRAMES_SEEN_FILE))
-    return LoadedDetector(
-        KerasRuntime(detector), config, run.shipped_name or str(source), seen, path
-    )
+    source = run.shipped_name or str(source)
+    return LoadedDetector(KerasRuntime(detector), config, source, seen, hash_weights(path))
+
+
+def config_to_use(
+    run: RunDir, config: DetectionConfig | None, overrides: Mapping[str, Any] | None
+) -> DetectionConfig:
+    """Returns the config to use a run with.
+
+    Args:
+        run: says how it was trained.
+        config: to use instead; None for that of the run.
+        overrides: settings to change, by dotted key.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_detector`.
+    """
+    from mobilenetdet.config.storage import with_changes
+
+    trained = run.read_config() if config is None else config
+    if not overrides:
+        return trained
+    changed = with_changes(trained, overrides)
+    trained.refuse_other_training(changed, "overrides")
+    return changed
 
 
 def _alpha_hint(path: Path, alpha: float) -> str:

@@ -1,21 +1,28 @@
-"""Detections for pictures that are no records: photos, folders, videos."""
+"""Detections for pictures that are no records: photos, folders, videos.
+
+Decoding and letterboxing, the network, and drawing and writing overlap.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import draw_detections, write_image
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.sources import Picture
+from mobilenetdet.inference.sources import Picture, read_pictures
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.overlap import call_behind, read_ahead
+from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.text_file import write_json
 
 Format = Literal["overlay", "kitti", "json"]
@@ -23,6 +30,77 @@ _JSON_FILE = "detections.json"
 # detections.json is written again after a pause of so many times what writing it took, so that
 # thousands of pictures do not spend their time on it.
 _PAUSE = 20.0
+
+
+class FittedPicture(NamedTuple):
+    """A picture, and what the network sees of it.
+
+    Attributes:
+        picture: as it was read.
+        image: uint8 [*image_size, 3], letterboxed.
+        letterbox: moves boxes along.
+    """
+
+    picture: Picture
+    image: np.ndarray
+    letterbox: Letterbox
+
+
+class Counts(NamedTuple):
+    """How many pictures were looked at, and the objects in them that are drawn."""
+
+    pictures: int
+    objects: int
+
+
+def predict_files(
+    model: LoadedDetector,
+    files: Sequence[Path],
+    writer: PredictionWriter,
+    *,
+    on_fault: Callable[[Path, Exception], None],
+    max_megapixels: float = MAX_MEGAPIXELS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Counts:
+    """Detects in images and videos and writes what was found, in the order of the files.
+
+    Reading, detecting and writing overlap, with a few pictures between them. However it ends, what
+    was detected until then is written.
+
+    Args:
+        model: the detector.
+        files: images and videos.
+        writer: is left open.
+        on_fault: called with a file that cannot be read, or whose overlay cannot be written, and
+            the reason; from other threads.
+        max_megapixels: larger images and frames are refused before they are decoded.
+        progress: called with the number of pictures that are done, from another thread.
+
+    Raises:
+        FileExistsError: a file of another is in the way.
+    """
+    pictures = objects = 0
+
+    def write(picture: Picture, found: Detections) -> None:
+        """Writes and counts."""
+        nonlocal pictures, objects
+        try:
+            writer.add(picture, found)
+        except ValueError as error:
+            on_fault(picture.source, error)
+        pictures += 1
+        objects += len(found.above(writer.draw_score))
+        progress(pictures)
+
+    read = fit_pictures(model, read_pictures(files, on_fault, max_megapixels=max_megapixels))
+    waiting = max(2, model.batch_size)
+    with (
+        read_ahead(read, waiting, lambda fitted: fitted.picture.image.nbytes) as fitted,
+        call_behind(write, waiting, lambda call: call[0].image.nbytes) as write_behind,
+    ):
+        for picture, found in detect_fitted(model, fitted):
+            write_behind(picture, found)
+    return Counts(pictures, objects)
 
 
 def detect_pictures(
@@ -33,14 +111,27 @@ def detect_pictures(
     Yields:
         Each picture with its detections, in its own pixels, the best first.
     """
+    return detect_fitted(model, fit_pictures(model, pictures))
+
+
+def fit_pictures(model: LoadedDetector, pictures: Iterable[Picture]) -> Iterator[FittedPicture]:
+    """Letterboxes pictures, one after the other."""
+    for picture in pictures:
+        yield FittedPicture(picture, *model.letterbox(picture.image))
+
+
+def detect_fitted(
+    model: LoadedDetector, fitted: Iterable[FittedPicture]
+) -> Iterator[tuple[Picture, Detections]]:
+    """Detects in letterboxed pictures, a batch at a time; see `detect_pictures`."""
     waiting: deque[Picture] = deque()
 
-    def images() -> Iterator[np.ndarray]:
-        for picture in pictures:
+    def images() -> Iterator[tuple[np.ndarray, Letterbox]]:
+        for picture, image, letterbox in fitted:
             waiting.append(picture)
-            yield picture.image
+            yield image, letterbox
 
-    for found in model.detect_images(images()):
+    for found in model.detect_fitted(images()):
         yield waiting.popleft(), found
 
 

@@ -20,7 +20,6 @@ from mobilenetdet.evaluation.evaluate import (
     evaluate_split,
     write_evaluation,
 )
-from mobilenetdet.evaluation.metrics_file import hash_file
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
@@ -30,7 +29,7 @@ from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames, records_fingerprint
-from mobilenetdet.runs import RunDir
+from mobilenetdet.runs import RunDir, hash_weights
 from mobilenetdet.text_file import write_json
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
@@ -133,7 +132,7 @@ def _write(evaluation: Evaluation, run: RunDir) -> None:
 
     Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
     """
-    evaluation = dataclasses.replace(evaluation, weights_hash=hash_file(run.best_weights))
+    evaluation = dataclasses.replace(evaluation, weights_hash=hash_weights(run.best_weights))
     with OutputFolder.of_run(run.evaluation_dir).locked(wait=True) as folder:
         write_evaluation(evaluation, folder)
     plot_history(run.history_file, run.history_plot)

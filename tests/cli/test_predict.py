@@ -16,8 +16,7 @@ from mobilenetdet.kitti.labels import read_objects
 @pytest.fixture
 def red_predict(red_finder, monkeypatch):
     """Gives the command with a detector that finds what is red, so that no network is needed."""
-    monkeypatch.setattr(predict, "load_detector", lambda *_, **__: red_finder())
-    monkeypatch.setattr(predict, "import_tensorflow_quietly", lambda: None)
+    monkeypatch.setattr(predict, "load_for_engine", lambda *_, **__: red_finder())
     return predict.main
 
 

@@ -36,7 +36,7 @@ def quick_detector(monkeypatch, red_finder):
 
     def use(group: str) -> None:
         if group.startswith("pictures"):
-            monkeypatch.setattr(predict, "load_detector", lambda *args, **more: found)
+            monkeypatch.setattr(predict, "load_for_engine", lambda *args, **more: found)
 
     return use
 

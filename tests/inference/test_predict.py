@@ -1,6 +1,7 @@
 """Detections of pictures that are no records, with a model that finds what is red."""
 
 import json
+import threading
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,8 @@ import pytest
 from fixtures.red_finder import red_image
 
 from mobilenetdet.detections import Detections
-from mobilenetdet.inference.predict import PredictionWriter, detect_pictures
+from mobilenetdet.inference import predict
+from mobilenetdet.inference.predict import PredictionWriter, detect_pictures, predict_files
 from mobilenetdet.inference.sources import Picture
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
@@ -135,3 +137,143 @@ def test_scores_by_class_and_a_lowest_score_for_the_files(tmp_path: Path):
     assert read_objects(tmp_path / "kitti/one.txt").scores.tolist() == [0.9]
     (entry,) = json.loads((tmp_path / "detections.json").read_text())
     assert [each["score"] for each in entry["detections"]] == [0.9]
+
+
+# Seconds after which a test that waits has failed.
+PATIENCE = 20
+
+
+def photos(folder: Path, count: int) -> list[Path]:
+    """Pictures of a red box, each one at another place."""
+    folder.mkdir()
+    paths = [folder / f"{index:02d}.png" for index in range(count)]
+    for index, path in enumerate(paths):
+        cv2.imwrite(str(path), red_image((64, 192), BOX + [2 * index, 0] * 2)[..., ::-1])
+    return paths
+
+
+def refuse(path: Path, error: Exception) -> None:
+    pytest.fail(f"{path}: {error}")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_files_are_written_in_their_order(red_finder, tmp_path: Path, batch_size: int):
+    files, done = photos(tmp_path / "in", 9), []
+    folder = OutputFolder(tmp_path / "out")
+    with PredictionWriter(folder, ["json", "overlay"], draw_score=0.5) as writer:
+        model = red_finder(batch_size=batch_size)
+        counts = predict_files(model, files, writer, on_fault=refuse, progress=done.append)
+    assert counts == (9, 9) and done == list(range(1, 10))
+    entries = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [entry["name"] for entry in entries] == [path.stem for path in files]
+    lefts = [entry["detections"][0]["box_xyxy"][0] for entry in entries]
+    np.testing.assert_allclose(lefts, 40 + 2 * np.arange(9), atol=1e-3)
+    assert len(list((tmp_path / "out/overlays").iterdir())) == 9
+
+
+def test_reading_detecting_and_writing_overlap(red_finder, tmp_path: Path, monkeypatch):
+    """The network waits for the next picture to be read, the writer for the network to go on."""
+    files, model = photos(tmp_path / "in", 3), red_finder(batch_size=1)
+    events = {name: threading.Event() for name in ("second is read", "second is detected")}
+    letterbox, run = type(model).letterbox, model.runtime.run
+
+    def read(self, image):
+        if model.runtime.reads == 1:
+            events["second is read"].set()
+        model.runtime.reads += 1
+        return letterbox(self, image)
+
+    def detect(images):
+        if not model.runtime.batches:
+            assert events["second is read"].wait(PATIENCE)
+        found = run(images)
+        if len(model.runtime.batches) == 2:
+            events["second is detected"].set()
+        return found
+
+    class Writer(PredictionWriter):
+        def add(self, picture, found):
+            assert events["second is detected"].wait(PATIENCE)
+            super().add(picture, found)
+
+    model.runtime.reads, model.runtime.run = 0, detect
+    monkeypatch.setattr(type(model), "letterbox", read)
+    with Writer(OutputFolder(tmp_path / "out"), ["json"], draw_score=0.5) as writer:
+        assert predict_files(model, files, writer, on_fault=refuse) == (3, 3)
+
+
+def test_few_pictures_are_in_memory(red_finder, tmp_path: Path, monkeypatch):
+    """A video may be longer than memory, and the writer slower than all else."""
+    alive, most, lock = 0, 0, threading.Lock()
+    read_pictures = predict.read_pictures
+
+    def counted(*args, **more):
+        nonlocal alive, most
+        for each in read_pictures(*args, **more):
+            with lock:
+                alive += 1
+                most = max(most, alive)
+            yield each
+
+    class Writer(PredictionWriter):
+        def add(self, picture, found):
+            nonlocal alive
+            threading.Event().wait(0.01)
+            with lock:
+                alive -= 1
+
+    monkeypatch.setattr(predict, "read_pictures", counted)
+    with Writer(OutputFolder(tmp_path / "out"), [], draw_score=0.5) as writer:
+        files = photos(tmp_path / "in", 30)
+        assert predict_files(red_finder(batch_size=1), files, writer, on_fault=refuse)[0] == 30
+    # Two wait behind the reader, two before the writer, and each of the three has one.
+    assert most <= 7
+
+
+def test_an_interruption_keeps_what_was_detected(red_finder, tmp_path: Path):
+    files, model = photos(tmp_path / "in", 9), red_finder(batch_size=1)
+    run = model.runtime.run
+
+    def interrupted(images):
+        if len(model.runtime.batches) == 5:
+            raise KeyboardInterrupt
+        return run(images)
+
+    model.runtime.run = interrupted
+    folder = OutputFolder(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        with PredictionWriter(folder, ["json", "kitti"], draw_score=0.5) as writer:
+            predict_files(model, files, writer, on_fault=refuse)
+    entries = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [entry["name"] for entry in entries] == [path.stem for path in files[:5]]
+    assert len(list((tmp_path / "out/kitti").iterdir())) == 5
+    assert not [path for path in (tmp_path / "out").rglob("*.*") if path.suffix == ".tmp"]
+    assert not {"read ahead", "call behind"} & {each.name for each in threading.enumerate()}
+
+
+def test_faults_of_reading_and_writing_are_told_and_the_rest_goes_on(red_finder, tmp_path: Path):
+    files = photos(tmp_path / "in", 4)
+    files[1].write_bytes(b"no png")
+    told = {}
+
+    class Writer(PredictionWriter):
+        def add(self, picture, found):
+            if picture.source == files[2]:
+                raise ValueError("too wide for a JPEG")
+            super().add(picture, found)
+
+    with Writer(OutputFolder(tmp_path / "out"), ["json"], draw_score=0.5) as writer:
+        counts = predict_files(red_finder(), files, writer, on_fault=told.__setitem__)
+    assert counts.pictures == 3 and sorted(told) == files[1:3]
+    entries = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [entry["name"] for entry in entries] == ["00", "03"]
+
+
+def test_a_file_of_another_in_the_way_ends_it(red_finder, tmp_path: Path):
+    files = photos(tmp_path / "in", 6)
+    (tmp_path / "out/kitti").mkdir(parents=True)
+    (tmp_path / "out/kitti/01.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"01\.txt is there"):
+        with PredictionWriter(OutputFolder(tmp_path / "out"), ["kitti"], draw_score=0.5) as writer:
+            predict_files(red_finder(batch_size=1), files, writer, on_fault=refuse)
+    assert (tmp_path / "out/kitti/01.txt").read_text() == "mine"

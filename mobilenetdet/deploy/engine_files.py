@@ -1,0 +1,109 @@
+"""Loading a run for the engine that is asked for; the file for it is exported once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenetdet.deploy.engines import (
+    Engine,
+    check_engine,
+    find_for_engines,
+    installed_engines,
+    keras_has_gpu,
+    open_for_run,
+    require_engine,
+)
+from mobilenetdet.deploy.export import ExportPlan, export_detector
+from mobilenetdet.deploy.exportable import ExportableDetector
+from mobilenetdet.inference.exported import ExportedDetector, is_exported
+from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use, load_detector
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import ensure_tensorflow
+from mobilenetdet.runs import DEFAULT_WEIGHTS, RunDir, hash_weights, open_run
+
+if TYPE_CHECKING:
+    from mobilenetdet.config.detection import DetectionConfig
+
+
+def load_for_engine(
+    source: str | os.PathLike[str] | None = None,
+    engine: Engine = "auto",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    config: DetectionConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> LoadedDetector:
+    """Loads a trained detector for an engine.
+
+    Detections are the same to rounding, whichever runs it.
+
+    Args:
+        source: the name of weights that ship, a run directory, or an exported file, whose engine is
+            its own; by default the weights `ssd_fpn`.
+        engine: "keras"; or "litert", "openvino" or "onnx", for which the network is exported once,
+            in float32, to `RunDir.export_dir` unless a file of these weights and this input size is
+            there; or "auto", the fastest of these that is installed and has such a file, else
+            Keras. "auto" exports nothing, and takes Keras where that has a GPU.
+        weights: a weight file; by default the best of the run, or the last if none was measured.
+        config: to use instead of that of the run.
+        overrides: settings to change, by dotted key.
+        tell: called with a line before an export, which takes a while.
+
+    Raises:
+        FileExistsError, FileNotFoundError: see `load_detector` and `export_detector`.
+        ValueError: see there; or the engine is unknown, not installed or not that of the file.
+    """
+    check_engine(engine, source)
+    if source is not None and is_exported(source):
+        return load_detector(source, weights=weights, config=config, overrides=overrides)
+    run = open_run(DEFAULT_WEIGHTS if source is None else source)
+    if engine not in ("auto", "keras"):
+        require_engine(engine)
+        config = config_to_use(run, config, overrides)
+        return _exported_once(run, _weight_file(run, weights), config, engine, tell)
+    if engine == "auto" and not keras_has_gpu():
+        wanted = config_to_use(run, config, overrides)
+        hashed = hash_weights(_weight_file(run, weights))
+        if found := find_for_engines(run, hashed, wanted, installed_engines()):
+            return found
+    ensure_tensorflow()
+    loaded = load_detector(source, weights=weights, config=config, overrides=overrides)
+    return ExportableDetector.of(loaded)
+
+
+def _weight_file(run: RunDir, weights: str | os.PathLike[str] | None) -> Path:
+    path = run.find_weights() if weights is None else Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"weight file {path} does not exist")
+    return path
+
+
+def _exported_once(
+    run: RunDir, weights: Path, config: DetectionConfig, engine: str, tell: Callable[[str], None]
+) -> ExportedDetector:
+    """Opens a file of the run for an engine, which is written if there is none."""
+    hashed, (height, width) = hash_weights(weights), config.image_size
+    if found := find_for_engines(run, hashed, config, [engine]):
+        return found
+    plan = ExportPlan(formats=[engine], parts=["network"])
+    plan.require_packages()
+    folder = run.export_dir / f"{height}x{width}"
+    with OutputFolder(folder).locked(wait=True):
+        # Another process may have written it in the meantime.
+        if found := find_for_engines(run, hashed, config, [engine]):
+            return found
+        tell(f"{folder}: exporting the network of {run.name} for {engine}, once")
+        ensure_tensorflow()
+        # What decides how predictions become detections is not that of this one call.
+        own = run.read_config()
+        data = replace(own.data, image_height=height, image_width=width)
+        model = load_detector(
+            run.shipped_name or run.path, weights=weights, config=replace(own, data=data)
+        )
+        path = export_detector(model, folder, plan, overwrite=not os.path.islink(folder))[0]
+    return open_for_run(path, run, config)

@@ -1,0 +1,184 @@
+"""Reading ahead and calling behind: order, bounds, errors and ends."""
+
+import threading
+
+import pytest
+
+from mobilenetdet import overlap
+from mobilenetdet.overlap import call_behind, read_ahead
+
+# Seconds after which a test that waits has failed.
+PATIENCE = 20
+
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()} & {"read ahead", "call behind"}
+
+
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_all_items_come_in_order(most):
+    with read_ahead(range(50), most) as items:
+        assert list(items) == list(range(50))
+    done = []
+    with call_behind(lambda index, square: done.append((index, square)), most) as call:
+        for index in range(50):
+            call(index, index**2)
+    assert done == [(index, index**2) for index in range(50)]
+    assert not threads()
+
+
+def test_it_reads_while_the_block_works():
+    is_read = threading.Event()
+
+    def items():
+        yield 1
+        is_read.set()
+        yield 2
+
+    with read_ahead(items(), 1) as ahead:
+        assert next(ahead) == 1 and is_read.wait(PATIENCE)
+        assert list(ahead) == [2]
+
+
+def test_it_calls_while_the_block_works():
+    began, goes_on = threading.Event(), threading.Event()
+
+    def work():
+        began.set()
+        assert goes_on.wait(PATIENCE)
+
+    with call_behind(work, 1) as call:
+        call()
+        assert began.wait(PATIENCE)  # this block runs, and so does the call
+        goes_on.set()
+
+
+def test_few_items_are_read_ahead():
+    read, is_third = [], threading.Event()
+
+    def items():
+        for index in range(10):
+            read.append(index)
+            if index == 3:
+                is_third.set()
+            yield index
+
+    with read_ahead(items(), 2) as ahead:
+        next(ahead)
+        assert is_third.wait(PATIENCE)
+        # One is in use, two wait, and the fourth waits for room.
+        assert not threading.Event().wait(0.05) and read == [0, 1, 2, 3]
+    assert read == [0, 1, 2, 3]
+
+
+def test_large_items_wait_one_by_one(monkeypatch):
+    monkeypatch.setattr(overlap, "MAX_WAITING", 10)
+    read, is_next = [], threading.Event()
+
+    def items():
+        for index in range(6):
+            read.append(index)
+            if index == 2:
+                is_next.set()
+            yield index
+
+    with read_ahead(items(), 100, lambda item: 11) as ahead:
+        next(ahead)
+        assert is_next.wait(PATIENCE)
+        assert not threading.Event().wait(0.05) and read == [0, 1, 2]
+
+
+def test_few_calls_wait():
+    goes_on, asked = threading.Event(), []
+
+    def ask():
+        with call_behind(lambda index: goes_on.wait(PATIENCE), 2) as call:
+            for index in range(5):
+                asked.append(index)
+                call(index)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while len(asked) < 4:  # one call is made, two wait, and the fourth waits for room
+        threading.Event().wait(0.001)
+    assert not threading.Event().wait(0.05) and asked == [0, 1, 2, 3]
+    goes_on.set()
+    thread.join(PATIENCE)
+    assert asked == [0, 1, 2, 3, 4]
+
+
+def test_an_error_of_reading_comes_in_its_place():
+    def items():
+        yield 1
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"), read_ahead(items(), 5) as ahead:
+        assert next(ahead) == 1
+        next(ahead)
+    assert not threads()
+
+
+def test_an_error_of_a_call_ends_the_block():
+    made = []
+
+    def work(index):
+        made.append(index)
+        if index == 1:
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"), call_behind(work, 1) as call:
+        for index in range(100):
+            call(index)
+    assert made == [0, 1] and not threads()
+    with pytest.raises(OSError, match="the disk is full"), call_behind(work, 1) as call:
+        call(1)  # at the end of the block, if not before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_what_was_handed_on_is_done_when_the_block_fails(error):
+    done = []
+    with pytest.raises(error), call_behind(done.append, 5) as call:
+        for index in range(5):
+            call(index)
+        raise error
+    assert done == list(range(5)) and not threads()
+
+
+def test_a_block_that_ends_early_stops_the_reading():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    with pytest.raises(KeyboardInterrupt), read_ahead(items(), 2) as ahead:
+        next(ahead)
+        raise KeyboardInterrupt
+    assert closed.is_set() and not threads()
+
+
+def test_a_second_interrupt_waits_for_the_present_call_alone(monkeypatch):
+    began, goes_on, done = threading.Event(), threading.Event(), []
+
+    def work(index):
+        began.set()
+        assert goes_on.wait(PATIENCE)
+        done.append(index)
+
+    join, interrupts = threading.Thread.join, iter([KeyboardInterrupt])
+
+    def interrupted(thread, timeout=None):
+        for error in interrupts:
+            threading.Timer(0.05, goes_on.set).start()
+            raise error
+        join(thread, timeout)
+
+    with pytest.raises(KeyboardInterrupt), call_behind(work, 5) as call:
+        for index in range(5):
+            call(index)
+        assert began.wait(PATIENCE)
+        monkeypatch.setattr(threading.Thread, "join", interrupted)
+    assert done == [0]
