@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 # By this name the formats keep it.
 INFO_KEY = "mobilenetdet"
 # The same beside the files, for programs that read no metadata.
 INFO_FILE = "detector.json"
+# What of a detector is exported.
+Parts = Literal["network", "detector"]
 # The parts of an exported classifier: it ends at logits, and no detector can be made of it.
 CLASSIFIER = "classifier"
 # Goes up when earlier versions could not read what is written.

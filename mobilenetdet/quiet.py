@@ -19,7 +19,7 @@ _MORE_THREADS = 8
 # The first is the default.
 _BACKENDS = ("tensorflow", "jax")
 # Two threads that set standard error aside would bring it back in the wrong order.
-_stderr_lock = threading.RLock()
+_output_lock = threading.RLock()
 
 
 def import_tensorflow_quietly() -> None:
@@ -33,7 +33,7 @@ def import_tensorflow_quietly() -> None:
     _start_some_threads()
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_set_aside():
+    with output_set_aside(2):
         try:
             import keras
             import tensorflow as tf
@@ -115,36 +115,48 @@ def without_info_lines() -> Iterator[None]:
 
     All other lines are printed when it ends, and an exception brings back all of them.
     """
-    if sys.stderr is None or not _is_open(2):
-        yield
-        return
-    with _stderr_set_aside(lambda line: not line.startswith(b"INFO:")):
+    with output_set_aside(2, is_told=lambda line: not line.startswith(b"INFO:")):
         yield
 
 
 @contextlib.contextmanager
-def _stderr_set_aside(is_told: Callable[[bytes], bool] = lambda line: False) -> Iterator[None]:
-    """Sends file descriptor 2 to a file; an exception brings its content back.
+def output_set_aside(
+    *descriptors: int, is_told: Callable[[bytes], bool] = lambda line: False
+) -> Iterator[None]:
+    """Keeps what libraries print in the `with` block; an exception brings it back, on stderr.
 
     Args:
-        is_told: which of the lines are printed when the `with` block ends well.
+        descriptors: of the files that they print to: 1 is stdout, 2 is stderr; those that are
+            closed are left alone.
+        is_told: which of the lines are printed when the block ends well.
     """
-    with _stderr_lock:
-        sys.stderr.flush()
-        kept = os.dup(2)
+    with _output_lock:
+        _flush()
+        kept = {number: os.dup(number) for number in descriptors if _is_open(number)}
         with _anonymous_file() as aside:
-            os.dup2(aside.fileno(), 2)
+            told = is_told
+            for number in kept:
+                os.dup2(aside.fileno(), number)
             try:
                 yield
-                aside.seek(0)
-                os.write(kept, b"".join(filter(is_told, aside.read().splitlines(keepends=True))))
             except BaseException:
-                aside.seek(0)
-                os.write(kept, aside.read())
+                told = bool  # every line
                 raise
             finally:
-                os.dup2(kept, 2)
-                os.close(kept)
+                _flush()
+                for number, former in kept.items():
+                    os.dup2(former, number)
+                    os.close(former)
+                aside.seek(0)
+                lines = b"".join(filter(told, aside.read().splitlines(keepends=True)))
+                if lines and _is_open(2):
+                    os.write(2, lines)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
 
 
 def _is_open(descriptor: int) -> bool:

@@ -43,9 +43,9 @@ def test_who_has_no_home_needs_none(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs files in memory")
 def test_messages_need_no_folder_for_temporary_files(capfd, monkeypatch):
     monkeypatch.setattr(quiet.tempfile, "TemporaryFile", lambda: pytest.fail("needs a folder"))
-    with quiet._stderr_set_aside():
+    with quiet.output_set_aside(2):
         os.write(2, b"start-up message")
-    with pytest.raises(ValueError), quiet._stderr_set_aside():
+    with pytest.raises(ValueError), quiet.output_set_aside(2):
         os.write(2, b"what failed")
         raise ValueError
     assert capfd.readouterr().err == "what failed"
@@ -60,6 +60,17 @@ def test_lines_of_information_are_dropped_and_others_are_not(capfd):
         raise ValueError
     os.write(2, b"and after\n")
     assert capfd.readouterr().err == "INFO: what failed\nand after\n"
+
+
+def test_what_both_streams_said_comes_back_with_a_failure(capfd):
+    with quiet.output_set_aside(1, 2):
+        os.write(1, b"of no use")
+    with pytest.raises(ValueError), quiet.output_set_aside(1, 2):
+        os.write(1, b"op is not supported ")
+        os.write(2, b"at node 7")
+        raise ValueError
+    told = capfd.readouterr()
+    assert (told.out, told.err) == ("", "op is not supported at node 7")
 
 
 def test_who_has_no_standard_error_needs_none(monkeypatch):

@@ -28,7 +28,8 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DataConfig
 from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration import NUM_IMAGES
-from mobilenetdet.deploy.export import Parts, Precision
+from mobilenetdet.deploy.export import Precision
+from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.exported import read_exported_config
 from mobilenetdet.inference.sources import find_files
 from mobilenetdet.output_folder import OutputFolder

@@ -1,1 +1,1 @@
-"""What leaves the project: packed weights."""
+"""Export to other runtimes, and packing of runs."""

@@ -16,7 +16,7 @@ from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.data.letterbox_image import BORDER_GREY
 from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
 from mobilenetdet.evaluation.metrics_file import read_metrics
-from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
+from mobilenetdet.exported_info import INFO_FILE, ExportedInfo, Parts
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.output_folder import OutputFolder
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Format = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
 Precision = Literal["float32", "float16", "int8"]
-Parts = Literal["network", "detector"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 PARTS: tuple[Parts, ...] = ("network", "detector")
 
@@ -270,6 +269,11 @@ def _config_of(model: LoadedDetector, plan: ExportPlan) -> DetectionConfig:
     if plan.image_size is None:
         return model.config
     height, width = plan.image_size
+    if (width, height) == model.config.image_size != (height, width):
+        raise ValueError(
+            f"image_size {height}x{width} is {height} pixels high and {width} wide, the run "
+            f"is turned; did you mean {width}x{height}?"
+        )
     changes = {"data.image_height": height, "data.image_width": width}
     return with_changes(model.config, changes, "image_size")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mobilenetdet.deploy.calibration import NUM_IMAGES
-from mobilenetdet.deploy.export import ExportPlan, Format, Parts, Precision, export_detector
+from mobilenetdet.deploy.export import ExportPlan, Format, Precision, export_detector
+from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,10 +13,10 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.deploy.fold import fold_detector
+from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.detection_model import DetectionModel, detect
 from mobilenetdet.models.detector import Detector
 
-Parts = Literal["network", "detector"]
 # Name of the input.
 INPUT = "images"
 # By this the layers of the network are told from decoding and suppression.

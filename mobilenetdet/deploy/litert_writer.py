@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from mobilenetdet.deploy.float_layers import QUANTISED
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
+from mobilenetdet.quiet import output_set_aside
 
 _FILE_MARK = b"TFL3"
 _SIGNATURE = "serving_default"
@@ -47,7 +46,7 @@ def convert(graph: FrozenGraph, *, halve: bool = False) -> bytes:
         if halve:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        with _stdout_set_aside():
+        with output_set_aside(1, 2):  # the converters print what nobody needs
             return converter.convert()
 
 
@@ -57,7 +56,7 @@ def quantise(content: bytes, images: CalibrationImages) -> bytes:
     quantizer = module.Quantizer(bytearray(content))
     for operation in _OPERATIONS:
         quantizer.add_static_config(QUANTISED, operation, 8, 8)
-    with _stdout_set_aside():
+    with output_set_aside(1, 2):  # the converters print what nobody needs
         ranges = quantizer.calibrate({_SIGNATURE: _Samples(images)}, num_threads=num_cores())
         return bytes(quantizer.quantize(ranges).quantized_model)
 
@@ -93,19 +92,3 @@ def add_metadata(content: bytes, text: str) -> bytes:
     builder = flatbuffers.Builder(len(content) + len(text) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_MARK)
     return bytes(builder.Output())
-
-
-@contextlib.contextmanager
-def _stdout_set_aside() -> Iterator[None]:
-    """Sends file descriptors 1 and 2 to nowhere: the converters print what nobody needs."""
-    kept = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for descriptor in (1, 2):
-            os.dup2(nowhere, descriptor)
-        yield
-    finally:
-        for descriptor, former in zip((1, 2), kept, strict=True):
-            os.dup2(former, descriptor)
-            os.close(former)
-        os.close(nowhere)

@@ -195,6 +195,9 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 def test_a_size_that_does_not_fit_is_refused(small_detector, tmp_path: Path):
     with pytest.raises(ValueError, match=r"data.image_width is 417; it must be a multiple of 32"):
         small_detector("ssd").export(tmp_path, formats=["frozen_graph"], image_size=(160, 417))
+    height, width = small_detector("ssd").config.image_size
+    with pytest.raises(ValueError, match=f"did you mean {height}x{width}?"):
+        small_detector("ssd").export(tmp_path, formats=["onnx"], image_size=(width, height))
     assert not list(tmp_path.iterdir())
 
 
