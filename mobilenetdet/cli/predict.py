@@ -19,6 +19,7 @@ from mobilenetdet.inference.predict import Format, PredictionWriter, predict_fil
 from mobilenetdet.inference.sources import find_files
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
 from mobilenetdet.terminal_text import printable
@@ -87,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         weights=options.weights,
         config=config,
         tell=print,
+        start=import_tensorflow_quietly,
     )
     faults: dict[Path, str] = {}
 

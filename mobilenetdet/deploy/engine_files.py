@@ -37,6 +37,7 @@ def load_for_engine(
     config: DetectionConfig | None = None,
     overrides: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    start: Callable[[], None] = ensure_tensorflow,
 ) -> LoadedDetector:
     """Loads a trained detector for an engine.
 
@@ -53,6 +54,7 @@ def load_for_engine(
         config: to use instead of that of the run.
         overrides: settings to change, by dotted key.
         tell: called with a line before an export, which takes a while.
+        start: called before Keras is needed; by default it imports TensorFlow quietly.
 
     Raises:
         FileExistsError, FileNotFoundError: see `load_detector` and `export_detector`.
@@ -65,13 +67,18 @@ def load_for_engine(
     if engine not in ("auto", "keras"):
         require_engine(engine)
         config = config_to_use(run, config, overrides)
-        return _exported_once(run, _weight_file(run, weights), config, engine, tell)
+        path = _weight_file(run, weights)
+        if found := find_for_engines(run, hash_weights(path), config, [engine]):
+            return found
+        plan = ExportPlan(formats=[engine], parts=["network"])
+        plan.require_packages()
+        return _exported_once(run, path, config, plan, tell=tell, start=start)
     if engine == "auto" and not keras_has_gpu():
         wanted = config_to_use(run, config, overrides)
         hashed = hash_weights(_weight_file(run, weights))
         if found := find_for_engines(run, hashed, wanted, installed_engines()):
             return found
-    ensure_tensorflow()
+    start()
     loaded = load_detector(source, weights=weights, config=config, overrides=overrides)
     return ExportableDetector.of(loaded)
 
@@ -84,21 +91,23 @@ def _weight_file(run: RunDir, weights: str | os.PathLike[str] | None) -> Path:
 
 
 def _exported_once(
-    run: RunDir, weights: Path, config: DetectionConfig, engine: str, tell: Callable[[str], None]
+    run: RunDir,
+    weights: Path,
+    config: DetectionConfig,
+    plan: ExportPlan,
+    *,
+    tell: Callable[[str], None],
+    start: Callable[[], None],
 ) -> ExportedDetector:
-    """Opens a file of the run for an engine, which is written if there is none."""
-    hashed, (height, width) = hash_weights(weights), config.image_size
-    if found := find_for_engines(run, hashed, config, [engine]):
-        return found
-    plan = ExportPlan(formats=[engine], parts=["network"])
-    plan.require_packages()
-    folder = run.export_dir / f"{height}x{width}"
+    """Writes the file of a run for an engine, and opens it."""
+    height, width = config.image_size
+    folder, (engine,) = run.export_dir / f"{height}x{width}", plan.formats
     with OutputFolder(folder).locked(wait=True):
         # Another process may have written it in the meantime.
-        if found := find_for_engines(run, hashed, config, [engine]):
+        if found := find_for_engines(run, hash_weights(weights), config, [engine]):
             return found
         tell(f"{folder}: exporting the network of {run.name} for {engine}, once")
-        ensure_tensorflow()
+        start()
         # What decides how predictions become detections is not that of this one call.
         own = run.read_config()
         data = replace(own.data, image_height=height, image_width=width)

@@ -4,10 +4,13 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from fixtures.exportable import CONFIGS, picture, scramble
@@ -24,6 +27,20 @@ from mobilenetdet.models.detector import build_detector
 from mobilenetdet.runs import hash_weights, open_run
 
 CONFIG = CONFIGS["ssd"]
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras", "jax"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Missing())
+from mobilenetdet.cli import predict
+from mobilenetdet.deploy import engines
+engines._GPU_DEVICES = ()
+sys.exit(predict.main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +98,22 @@ def test_the_file_is_used_in_the_place_of_the_run(run: Path, no_export):
     assert describe_engine(model, "auto") == f"{model.engine} ({path})"
     assert describe_engine(md.load(path), "auto") == model.engine
     assert md.load(path).weights_hash == hash_weights(run / "best.weights.h5")
+
+
+def test_predict_imports_no_tensorflow_where_it_needs_none(run: Path, tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture()[..., ::-1])
+    words = ["a.png", "--run_dir", str(run), "--output_dir", "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *words],
+        env=os.environ | {"PYTHONPATH": str(Path(md.__file__).parents[1])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"by {run} at 96x64, LiteRT " in done.stdout
+    assert (tmp_path / "out/overlays/a.jpg").is_file()
 
 
 def test_how_predictions_become_detections_may_change(run: Path, no_export):
