@@ -271,8 +271,8 @@ def _config_of(model: LoadedDetector, plan: ExportPlan) -> DetectionConfig:
     height, width = plan.image_size
     if (width, height) == model.config.image_size != (height, width):
         raise ValueError(
-            f"image_size {height}x{width} means {height} pixels high and {width} wide; did you mean "
-            f"{width}x{height}, as the run has it?"
+            f"image_size {height}x{width} means {height} pixels high and {width} wide; did you "
+            f"mean {width}x{height}, as the run has it?"
         )
     changes = {"data.image_height": height, "data.image_width": width}
     return with_changes(model.config, changes, "image_size")
