@@ -85,6 +85,8 @@ class ExportedDetector(LoadedDetector):
     @property
     def calibration(self) -> tuple[tuple[float, float], ...]:
         """Slope and offset by which the scores of each class are calibrated; empty for none."""
+        if "config" in vars(self):
+            return self.config.postprocess.calibration
         return self.runtime.info.postprocess.calibration
 
     @property
