@@ -123,6 +123,15 @@ def test_how_predictions_become_detections_may_change(run: Path, no_export):
         md.load(run, engine="auto", overrides={"train.epochs": 3})
 
 
+def test_scores_that_were_calibrated_anew_are_those_of_the_run(run: Path, no_export):
+    (run / "calibration.json").write_text("[[2, 0.5], [1, 1], [1, -1]]")
+    keras, exported = (md.load(run, engine=name) for name in ("keras", "auto"))
+    assert isinstance(exported, ExportedDetector)
+    assert exported.calibration == keras.calibration == ((2.0, 0.5), (1.0, 1.0), (1.0, -1.0))
+    found, expected = exported.detect(picture()), keras.detect(picture())
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+
 def test_python_takes_keras_unless_told_otherwise(run: Path):
     model = md.load(run)
     assert engine_of(model) == "Keras" and hasattr(model, "export")
