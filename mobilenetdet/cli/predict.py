@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         + describe_scores(config)
     )
     height, width = model.image_size
-    print(f"by {model.source} at {width}x{height}, {describe_engine(model, options.engine)}")
+    print(f"by {model.source} at {height}x{width}, {describe_engine(model, options.engine)}")
     if faults:
         in_order = {path: faults[path] for path in files if path in faults}
         print(printable(describe_faults(in_order, files)), file=sys.stderr)

@@ -40,7 +40,7 @@ def test_predict_takes_a_file_and_says_what_runs_it(exported: Path, tmp_path: Pa
     out = tmp_path / "out"
     options = ["--model", str(exported), "--output_dir", str(out), "--format", "json"]
     assert predict.main([str(tmp_path / "a.png"), *options]) == 0
-    assert f"by {exported} at 192x64, TensorFlow " in capsys.readouterr().out
+    assert f"by {exported} at 64x192, TensorFlow " in capsys.readouterr().out
     assert len(json.loads((out / "detections.json").read_text())) == 1
     with pytest.raises(ValueError, match="network_float32.pb is no file for the engine onnx"):
         predict.main([str(tmp_path / "a.png"), *options, "--engine", "onnx"])

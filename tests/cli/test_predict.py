@@ -87,9 +87,9 @@ def test_what_runs_it_is_said(tmp_path: Path, red_predict, capsys):
     write_picture(tmp_path / "a.png")
     arguments = [str(tmp_path / "a.png"), "--output_dir", str(tmp_path / "out")]
     assert red_predict([*arguments, "--engine", "keras"]) == 0
-    assert capsys.readouterr().out.endswith("by red at 192x64, red finder\n")
+    assert capsys.readouterr().out.endswith("by red at 64x192, red finder\n")
     assert red_predict(arguments) == 0
-    assert "by red at 192x64, red finder (faster: " in capsys.readouterr().out
+    assert "by red at 64x192, red finder (faster: " in capsys.readouterr().out
 
 
 def test_many_faults_are_counted():
