@@ -27,8 +27,7 @@ class EvalConfig:
     batch_size: BatchSize = 4
     # Number of frames to draw, spread over the split; 0 = none.
     num_overlays: NonNegativeInt = 24
-    # Lowest score that is drawn and counted, 0 to 1; None = that of the best F1 where it was
-    # measured, else 0.5.
+    # Lowest score drawn and counted; None = that of the best F1, else 0.5.
     drawing_score: Share | None = None
     # Score of the best F1, by class; training measures it.
     best_f1_scores: dict[str, float] = field(default_factory=dict)

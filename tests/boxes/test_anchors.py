@@ -85,7 +85,7 @@ def test_anchors_may_leave_the_image():
         (32, {"Car": 32.9, "Pedestrian": 53.0, "Cyclist": 51.2}),
     ],
 )
-def test_coverage_of_the_real_labels(shared_dir, real_objects, stride, without):
+def test_coverage_of_the_real_labels(tensorflow_only, shared_dir, real_objects, stride, without):
     rows, columns = 384 // stride, 1248 // stride
     anchors = grid_anchors((384, 1248), stride, SQUEEZEDET_ANCHORS).reshape(rows, columns, 9, 4)
     for name, expected in without.items():

@@ -121,7 +121,7 @@ def test_logits_are_float32_under_every_policy(tensorflow_only, policy):
     np.testing.assert_allclose(ops.convert_to_numpy(logits), expected, atol=0.05)
 
 
-def test_it_learns():
+def test_it_learns(tensorflow_only):
     keras.utils.set_random_seed(0)
     model = build_classifier(
         (32, 32, 3), num_classes=2, alpha=0.25, small_images=True, batch_norm_momentum=0.5

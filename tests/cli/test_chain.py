@@ -93,12 +93,13 @@ def test_eval_explains_the_ap(run_dir: Path, tmp_path: Path, capsys):
 
 
 def test_eval_on_another_input_size(run_dir: Path, tmp_path: Path):
-    found = {}
-    for size in (["64", "192"], ["96", "288"]):
-        output = ["--output_dir", str(tmp_path / size[0]), "--eval.num_overlays", "0"]
-        asked = ["--data.image_height", size[0], "--data.image_width", size[1]]
-        assert eval_command.main(["--run_dir", str(run_dir), *output, *asked]) == 0
-        found[size[0]] = read_objects(tmp_path / size[0] / "eval/detections/000009.txt").boxes_xyxy
+    output = ["--output_dir", str(tmp_path), "--eval.num_overlays", "0"]
+    asked = ["--data.image_height", "96", "--data.image_width", "288"]
+    assert eval_command.main(["--run_dir", str(run_dir), *output, *asked]) == 0
+    found = {
+        size: read_objects(place / "eval/detections/000009.txt").boxes_xyxy
+        for size, place in (("64", run_dir), ("96", tmp_path))
+    }
     # Other anchors lie on other places of the picture, and all of them in it.
     assert len(found["96"]) > 0 and not np.array_equal(found["64"], found["96"])
     for boxes in found.values():  # the frames have 192x64 pixels

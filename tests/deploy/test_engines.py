@@ -112,7 +112,7 @@ def test_predict_imports_no_tensorflow_where_it_needs_none(run: Path, tmp_path: 
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"by {run} at 96x64, LiteRT " in done.stdout
+    assert f"by {run} at 64x96, LiteRT " in done.stdout
     assert (tmp_path / "out/overlays/a.jpg").is_file()
 
 
@@ -146,6 +146,7 @@ def test_auto_exports_nothing(run: Path, no_export):
     assert describe_engine(model, "keras") == model.engine
 
 
+@pytest.mark.slow
 def test_a_file_of_other_weights_is_not_used_and_made_anew(run: Path):
     write_run(run, seed=1)
     assert engine_of(md.load(run, engine="auto")) == "Keras"

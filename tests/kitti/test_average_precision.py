@@ -97,7 +97,7 @@ def scenes(draw):
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(scenes(), st.sampled_from(PROTOCOLS))
 def test_random_scenes_agree_with_the_restatement(scene, protocol):
     labels, detections = scene
@@ -111,7 +111,7 @@ def test_random_scenes_agree_with_the_restatement(scene, protocol):
             assert curves[name][level.name].recalls.tolist() == recalls
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(scenes(), st.sampled_from(PROTOCOLS), st.sampled_from([-5.0, 0.1, 0.3, 0.9, 1.0]))
 def test_frame_outcomes_agree_with_the_restatement(scene, protocol, threshold):
     for labels, detections in zip(*scene, strict=True):

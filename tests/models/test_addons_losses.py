@@ -93,6 +93,7 @@ def test_other_backends_are_refused():
         Detector(small_config(box_loss="tfa_giou"))
 
 
+@pytest.mark.slow
 def test_their_import_warns_of_nothing(addons):
     # In a process of its own: here they are imported already.
     code = "from mobilenetdet.models.addons_losses import load_addons; load_addons()"

@@ -202,7 +202,7 @@ def test_a_step_with_odd_boxes_is_finite(detector, batch):
     assert all_finite(detector)
 
 
-def test_the_loss_is_the_sum_of_its_parts(detector, batch):
+def test_the_loss_is_the_sum_of_its_parts(tensorflow_only, detector, batch):
     images, targets = batch
     predictions = {n: ops.convert_to_tensor(v) for n, v in detector(images).items()}
     targets = {n: ops.convert_to_tensor(v) for n, v in targets.items()}
@@ -279,8 +279,8 @@ np.savez("outputs.npz", **detector.predict_on_batch(inputs))
 """
 
 
-def test_weights_load_on_the_other_backend(detector, batch, tmp_path):
-    other = "jax" if BACKEND == "tensorflow" else "tensorflow"
+def test_weights_load_on_the_other_backend(tensorflow_only, detector, batch, tmp_path):
+    other = "jax"
     pytest.importorskip(other, reason=f"{other} is not installed")
     from mobilenetdet.config.storage import to_json
 
