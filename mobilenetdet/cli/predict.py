@@ -13,10 +13,13 @@ import tyro
 from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import describe_scores, with_score
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.deploy.engine_files import load_for_engine
 from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
+from mobilenetdet.inference.loaded_detector import LoadedDetector
+from mobilenetdet.inference.picture_names import name_pictures
 from mobilenetdet.inference.predict import Format, PredictionWriter, predict_files
-from mobilenetdet.inference.sources import find_files
+from mobilenetdet.inference.sources import find_files, share_of
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
@@ -32,10 +35,9 @@ _MAX_NAMED = 50
 class Options:
     """Detect in images, folders, globs and videos with the detector of a run.
 
-    Writes overlays/NAME.jpg, kitti/NAME.txt (KITTI's result format) and detections.json under the
-    output directory. A frame of a video is named VIDEO_000000 and so on. Files of one name get
-    their folders or a counter into it. What cannot be read is named at the end, and the exit code
-    is 1 then; each file is whole as soon as it is there, detections.json valid JSON at any moment.
+    Writes overlays/NAME.jpg, kitti/NAME.txt (KITTI's result format) and detections.json. Frames of
+    a video are VIDEO_000000 and so on; of files of one name, folders or a counter are in it. What
+    cannot be read is named at the end, and the exit code is 1 then.
     """
 
     # Images, videos, folders or globs.
@@ -44,21 +46,23 @@ class Options:
     output_dir: Path = Path("predictions")
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # What to write: overlay (pictures), kitti (result files), json (one file).
+    # What to write: pictures (overlay), result files (kitti), one file (json).
     format: tuple[Format, ...] = ("overlay",)
-    # Lowest score in pictures and files, 0 to 1; by default pictures begin at the best F1 of each
-    # class (0.5 if not measured), and files have every detection.
+    # Lowest score; by default the best F1 in pictures, all in files.
     score: float | None = None
-    # Larger images are refused before they are decoded, which takes 3 bytes a pixel or more.
+    # Jobs that share the files, each with a folder of its own: 0-of-4.
+    num_shards: int = 1
+    # Which of these jobs this is, from 0.
+    shard: int = 0
+    # Larger images are refused; decoding takes 3 bytes a pixel or more.
     max_megapixels: float = MAX_MEGAPIXELS
     # Run directory, or the name of weights that ship with the package.
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    # An exported file to use instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
+    # An exported file instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
     model: Path | None = None
-    # What runs the network of a run. litert, openvino and onnx, the extras of these names, get it
-    # exported once. auto: the fastest of these that has it, or else keras.
+    # What runs it: all but keras get it exported once; auto: what has a file.
     engine: Engine = "auto"
     overrides: ForPrediction = field(default_factory=PredictOverrides)
 
@@ -77,19 +81,14 @@ def main(argv: list[str] | None = None) -> int:
     check_engine(options.engine, options.model)
     config = with_score(options.overrides.apply(config), options.score)
     scores = config.drawing_scores()
-    files = find_files(options.inputs)
-    folder = OutputFolder(options.output_dir, overwrite=options.overwrite)
+    files, names, folder = _share(options)
+    if not files:
+        print(f"no files are left for job {options.shard} of {options.num_shards}")
+        return 0
     writer = PredictionWriter(
         folder, options.format, draw_score=scores, file_score=options.score or 0.0
     )
-    model = load_for_engine(
-        options.model or options.run_dir,
-        options.engine,
-        weights=options.weights,
-        config=config,
-        tell=print,
-        start=import_tensorflow_quietly,
-    )
+    model = _load(options, config)
     faults: dict[Path, str] = {}
 
     def note(path: Path, error: Exception) -> None:
@@ -103,19 +102,41 @@ def main(argv: list[str] | None = None) -> int:
             files,
             writer,
             on_fault=note,
+            names=names,
             max_megapixels=options.max_megapixels,
             progress=progress,
         )
-    print(
-        f"{options.output_dir}: {counts.objects} objects in {counts.pictures} pictures, "
-        + describe_scores(config)
-    )
+    objects = f"{counts.objects} objects in {counts.pictures} pictures"
+    print(f"{folder.path}: {objects}, {describe_scores(config)}")
     height, width = model.image_size
     print(f"by {model.source} at {height}x{width}, {describe_engine(model, options.engine)}")
     if faults:
         in_order = {path: faults[path] for path in files if path in faults}
         print(printable(describe_faults(in_order, files)), file=sys.stderr)
     return 1 if faults else 0
+
+
+def _load(options: Options, config: DetectionConfig) -> LoadedDetector:
+    return load_for_engine(
+        options.model or options.run_dir,
+        options.engine,
+        weights=options.weights,
+        config=config,
+        tell=print,
+        start=import_tensorflow_quietly,
+    )
+
+
+def _share(options: Options) -> tuple[list[Path], list[str], OutputFolder]:
+    """The files of this job, their names among those of all jobs, and where its predictions go."""
+    files = find_files(options.inputs)
+    named = list(zip(files, name_pictures(files), strict=True))
+    share = share_of(named, options.num_shards, options.shard)
+    place = options.output_dir
+    if options.num_shards > 1:
+        place /= f"{options.shard}-of-{options.num_shards}"
+    folder = OutputFolder(place, overwrite=options.overwrite)
+    return [path for path, _ in share], [name for _, name in share], folder
 
 
 def describe_faults(faults: Mapping[Path, str], files: Sequence[Path]) -> str:

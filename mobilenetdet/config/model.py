@@ -134,8 +134,7 @@ class PostprocessConfig:
     max_candidates: NumBoxes = 256
     # Most detections of an image, all classes together, 1 or more.
     max_detections: NumBoxes = 64
-    # Slope and offset of the log odds of each class's scores; fitted by training, so that half of
-    # the detections at 0.5 are right. Empty = scores as predicted.
+    # Slope and offset of each class's log odds, fitted by training. Empty = as predicted.
     calibration: tuple[tuple[Positive, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -59,6 +59,7 @@ def predict_files(
     writer: PredictionWriter,
     *,
     on_fault: Callable[[Path, Exception], None],
+    names: Sequence[str] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Counts:
@@ -73,6 +74,7 @@ def predict_files(
         writer: is left open.
         on_fault: called with a file that cannot be read, or whose overlay cannot be written, and
             the reason; from other threads.
+        names: of the files; by default those of `name_pictures`.
         max_megapixels: larger images and frames are refused before they are decoded.
         progress: called with the number of pictures that are done, from another thread.
 
@@ -92,7 +94,8 @@ def predict_files(
         objects += len(found.above(writer.draw_score))
         progress(pictures)
 
-    read = fit_pictures(model, read_pictures(files, on_fault, max_megapixels=max_megapixels))
+    pictures_of_files = read_pictures(files, on_fault, max_megapixels=max_megapixels, names=names)
+    read = fit_pictures(model, pictures_of_files)
     waiting = max(2, model.batch_size)
     with (
         read_ahead(read, waiting, lambda fitted: fitted.picture.image.nbytes) as fitted,

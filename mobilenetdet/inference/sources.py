@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mobilenetdet.inference.picture_names import name_pictures
 from mobilenetdet.inference.video import VIDEO_SUFFIXES, is_video, read_frames
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
+Item = TypeVar("Item")
 # A path, or RGB uint8 [H, W, 3].
 Photo = str | os.PathLike[str] | np.ndarray
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
@@ -67,11 +69,33 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(path for name in inputs for path in _resolve(name)))
 
 
+def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]:
+    """Returns the part of a list that one job of a job array takes.
+
+    Args:
+        items: of all jobs.
+        num_shards: jobs, 1 or more. Their parts follow each other, and sizes differ by one at most.
+        shard: of the job, from 0.
+
+    Raises:
+        ValueError: there is no such job.
+
+    Example: of five items 0 and 1 are for the first of three jobs, 2 for the second.
+    """
+    if num_shards < 1:
+        raise ValueError(f"num_shards is {num_shards}; it must be 1 or more")
+    if not 0 <= shard < num_shards:
+        raise ValueError(f"shard is {shard}; of {num_shards} they go from 0 to {num_shards - 1}")
+    first, end = (len(items) * place // num_shards for place in (shard, shard + 1))
+    return items[first:end]
+
+
 def read_pictures(
     files: Sequence[Path],
     on_fault: Callable[[Path, Exception], None] | None = None,
     *,
     max_megapixels: float = MAX_MEGAPIXELS,
+    names: Sequence[str] | None = None,
 ) -> Iterator[Picture]:
     """Reads images, and videos frame by frame as VIDEO_000000 and so on; see `name_pictures`.
 
@@ -80,12 +104,13 @@ def read_pictures(
         on_fault: called with a file that cannot be read and the reason, before the next one is
             read; by default the reason is raised.
         max_megapixels: larger images and frames are refused before they are decoded.
+        names: of the files; by default those of `name_pictures`.
 
     Raises:
         OSError: a file cannot be opened.
         ValueError: a file cannot be decoded, or not all of a video.
     """
-    for path, name in zip(files, name_pictures(files), strict=True):
+    for path, name in zip(files, names or name_pictures(files), strict=True):
         try:
             yield from _read_file(path, name, max_megapixels)
         except (OSError, ValueError) as error:

@@ -92,6 +92,31 @@ def test_what_runs_it_is_said(tmp_path: Path, red_predict, capsys):
     assert "by red at 64x192, red finder (faster: " in capsys.readouterr().out
 
 
+def test_jobs_of_an_array_do_together_what_one_call_does(tmp_path: Path, red_predict, capsys):
+    places = [tmp_path / name for name in ("a/x.png", "b/x.png", "c.png", "d.png", "e.png")]
+    for place in places:
+        write_picture(place)
+    call = [*map(str, places), "--format", "kitti", "json", "overlay", "--output_dir"]
+    assert red_predict([*call, str(tmp_path / "whole")]) == 0
+    for shard in range(3):
+        share = ["--num_shards", "3", "--shard", str(shard)]
+        assert red_predict([*call, str(tmp_path / "parts"), *share]) == 0
+    parts = [tmp_path / f"parts/{shard}-of-3" for shard in range(3)]
+    entries = [json.loads((part / "detections.json").read_text()) for part in parts]
+    whole = tmp_path / "whole"
+    assert sum(entries, []) == json.loads((whole / "detections.json").read_text())
+    for kind in ("kitti", "overlays"):
+        files = [path for part in parts for path in (part / kind).iterdir()]
+        assert {f.name: f.read_bytes() for f in files} == {
+            f.name: f.read_bytes() for f in (whole / kind).iterdir()
+        }
+        assert len(files) == 5
+    assert red_predict([*call, str(tmp_path / "many"), "--num_shards", "9", "--shard", "0"]) == 0
+    assert "no files are left for job 0 of 9" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="shard is 3; of 3 they go from 0 to 2"):
+        red_predict([*call, str(tmp_path / "parts"), "--num_shards", "3", "--shard", "3"])
+
+
 def test_many_faults_are_counted():
     faults = {Path(f"{index}.jpg"): "why" for index in range(60)}
     line = describe_faults(faults, [*faults, Path("good.jpg")])
