@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
@@ -30,6 +31,8 @@ from mobilenetdet.quiet import import_tensorflow_quietly
 STAGES = ("decode", "letterbox", "network", "suppression")
 # All of them together; the only figure of sgemm.
 TOTAL = "total"
+# Seconds between two looks for the parent.
+_LOOK_EVERY = 0.5
 # Side of the matrices whose product says how fast the machine is.
 SGEMM_SIDE = 2048
 
@@ -219,6 +222,7 @@ def peak_megabytes() -> float:
 
 def main() -> None:
     """Answers requests until standard input ends."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
     server = Server()
@@ -228,6 +232,13 @@ def main() -> None:
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             answer = {"error": str(error) or type(error).__name__}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process when its parent is gone: between requests it would notice by itself."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir
-from mobilenetdet.training.callbacks import Measurement, Validation
+from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
@@ -80,6 +80,7 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
         print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run_dir)
+    complete_log(RunDir(run_dir).events_dir, state.history)
     for line in config.train.notes():
         print(line)
     predict = make_predictor(model)

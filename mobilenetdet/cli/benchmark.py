@@ -7,7 +7,7 @@ import platform
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +97,14 @@ class Options:
             raise ValueError(f"max_video_frames is {self.max_video_frames}; it must be above 0")
         if self.threads is not None and not 1 <= self.threads <= num_cores():
             raise ValueError(f"threads is {self.threads}; there are {num_cores()} cores to use")
-        if self.models and (self.run_dir != Path(DEFAULT_WEIGHTS) or self.weights):
-            raise ValueError("--models are exported already; leave --run_dir and --weights out")
+        of_export = (
+            *("run_dir", "weights", "formats", "precisions", "parts", "image_size"),
+            *("calibration_images", "num_calibration_images"),
+        )
+        plain = {item.name: item.default for item in fields(self)}
+        asked = [f"--{name}" for name in of_export if getattr(self, name) != plain[name]]
+        if self.models and asked:
+            raise ValueError(f"--models are exported already; leave {', '.join(asked)} out")
 
     def export_choice(self) -> ExportChoice:
         """Which files the run is exported to."""

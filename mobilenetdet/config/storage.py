@@ -210,10 +210,11 @@ def _nested(changes: Mapping[str, Any], source: str) -> dict[str, Any]:
                 raise ValueError(
                     f"{source}: {whole} is {inner!r}, and {key} sets a part of it; give one of them"
                 )
-        if isinstance(value, Mapping) and isinstance(inner.get(leaf), dict):
-            inner[leaf].update(_copied(value))
-        else:
-            inner[leaf] = _copied(value)
+        old = inner.get(leaf)
+        both = isinstance(value, Mapping) and isinstance(old, dict)
+        if leaf in inner and not (both and old.keys().isdisjoint(value)):
+            raise ValueError(f"{source}: {key} comes twice; leave one of them out")
+        inner[leaf] = {**(old if both else {}), **_copied(value)} if both else _copied(value)
     return tree
 
 

@@ -114,5 +114,5 @@ def _exported_once(
         model = load_detector(
             run.shipped_name or run.path, weights=weights, config=replace(own, data=data)
         )
-        path = export_detector(model, folder, plan, overwrite=not os.path.islink(folder))[0]
+        path = export_detector(model, folder, plan)[0]
     return open_for_run(path, run, config)

@@ -18,6 +18,7 @@ from mobilenetdet.inference.exported import (
     read_config_of,
 )
 from mobilenetdet.inference.exported_runtime import import_runtime
+from mobilenetdet.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     import os
@@ -113,10 +114,13 @@ def find_for_engines(
     for engine in engines:
         for path in _float32_files(run, ENGINES[engine].suffix):
             try:
+                if not _is_whole(path):
+                    continue
                 found = open_for_run(path, run, config)
+                fits = _fits(found.runtime.info, weights_hash, config)
             except (ValueError, OSError):
                 continue
-            if _fits(found.runtime.info, weights_hash, config):
+            if fits:
                 return found
     return None
 
@@ -171,6 +175,16 @@ def _float32_files(run: RunDir, suffix: str) -> Iterator[Path]:
     for folder in (*([run.path] if run.shipped_name else []), run.export_dir):
         yield from sorted(folder.glob(name))
     yield from sorted(run.export_dir.glob(f"*/{name}"))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file, and what belongs to it, is as `mobilenetdet export` has written it.
+
+    A runtime computes with damaged weights, too, and OpenVINO's lie in a file of their own.
+    """
+    folder, weights = OutputFolder(path.parent), path.with_suffix(".bin")
+    names = [path.name, *([weights.name] if path.suffix == ".xml" else [])]
+    return all(map(folder.is_own, names))
 
 
 def _fits(info: ExportedInfo, weights_hash: str, config: DetectionConfig) -> bool:

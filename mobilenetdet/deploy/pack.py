@@ -85,8 +85,8 @@ def _metrics_of(run: RunDir, config: DetectionConfig, weights: Path) -> Metrics:
     metrics = read_metrics(run)
     if others := metrics.other_than(config, hash_weights(weights)):
         raise ValueError(
-            f"{run.metrics_file} was measured with another {', '.join(others)} than {weights} and "
-            "the config of the run have; measure these: mobilenetdet eval --run_dir "
+            f"{run.metrics_file} is not known to be of {weights} and the config of the run (other, "
+            f"or not said: {', '.join(others)}); measure these: mobilenetdet eval --run_dir "
             f"{run.shipped_name or run.path}"
         )
     return metrics
@@ -157,6 +157,17 @@ def _halved(name: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.float16)
 
 
+def _other_limits(config: DetectionConfig) -> str:
+    """Names what an AP goes by where it is not KITTI's."""
+    changed = {
+        name: dict(value)
+        for name in ("min_overlaps", "difficulties")
+        if (value := getattr(config.eval, name))
+    }
+    named = [f"eval.{name} {value}" for name, value in changed.items()]
+    return f", with {' and '.join(named)}" if named else ""
+
+
 def _describe_seen(seen: FramesSeen | None) -> str:
     """Says what is known of the frames of the training."""
     if seen is None:
@@ -190,7 +201,7 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
   {train.seed}, begun {start}; all settings in `config.json`.
 - Licence of the weights: {licence}
 
-Measured at the end of the run in its arithmetic ({train.precision}), split {metrics.split}:
+Measured on the split {metrics.split}{_other_limits(config)}:
 
 ```
 {format_metrics(metrics.ap)}

@@ -34,11 +34,13 @@ class Metrics:
     def other_than(self, config: DetectionConfig, weights_hash: str) -> list[str]:
         """Returns in what the detector that was measured differs from that of a run.
 
+        What the file does not say, as those of earlier versions, differs.
+
         Example: `["weights", "image_size"]`.
         """
         # Through JSON's eyes, which knows no tuples.
         wanted = _listed(describe_measured(config, weights_hash))
-        return [name for name, value in self.measured.items() if value != wanted.get(name)]
+        return [name for name, value in wanted.items() if value != self.measured.get(name)]
 
 
 def describe_measured(

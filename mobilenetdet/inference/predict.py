@@ -192,10 +192,6 @@ class PredictionWriter:
             FileExistsError: a file of another is in the way.
             ValueError: the picture is too large for an overlay.
         """
-        if "overlay" in self.formats:
-            overlay = draw_detections(picture.image, found.above(self.draw_score))
-            with self.folder.writing(f"overlays/{picture.name}.jpg", durable=False) as path:
-                write_image(path, overlay)
         kept = found.above(self.file_score)
         if "kitti" in self.formats:
             with self.folder.writing(f"kitti/{picture.name}.txt", durable=False) as path:
@@ -204,6 +200,11 @@ class PredictionWriter:
             self.entries.append(_to_json(picture, kept))
             if time.monotonic() >= self._next_write:
                 self._write_json(durable=False)
+        # The last, since a picture may be too large for it, and what was found is kept then.
+        if "overlay" in self.formats:
+            overlay = draw_detections(picture.image, found.above(self.draw_score))
+            with self.folder.writing(f"overlays/{picture.name}.jpg", durable=False) as path:
+                write_image(path, overlay)
 
     def close(self) -> None:
         """Writes detections.json with all pictures."""

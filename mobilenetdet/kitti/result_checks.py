@@ -17,6 +17,8 @@ from mobilenetdet.kitti.results import ResultSet
 
 # Boxes of a class that overlap more than this are one detection twice. Suppression leaves none;
 # a few come from detectors that keep near boxes on purpose, so a share of them is let pass.
+# Of the score of the one that it repeats, at least.
+_REPEATED_SCORE = 0.3
 _REPEATED_IOU, _REPEATED_SHARE = 0.95, 0.02
 # Compared with each other in a frame: files without suppression hold thousands.
 _NUM_COMPARED = 200
@@ -131,7 +133,10 @@ def _check_repeated(results: ResultSet, task: EvalTask) -> Iterator[str]:
 
 
 def _count_repeated(frame: KittiObjects) -> int:
-    """Detections that lie on one of their class that comes before."""
+    """Detections that lie on one of their class that comes before, and score nearly as high.
+
+    Soft-NMS leaves such neighbours, too, but with a much lower score.
+    """
     if len(frame) < 2:
         return 0
     boxes = frame.boxes_xyxy
@@ -141,6 +146,7 @@ def _count_repeated(frame: KittiObjects) -> int:
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
     same = both > _REPEATED_IOU * (areas[:, None] + areas - both)
     same &= frame.types[:, None] == frame.types
+    same &= frame.scores[:, None] > _REPEATED_SCORE * frame.scores
     return int(np.tril(same, -1).any(axis=1).sum())
 
 

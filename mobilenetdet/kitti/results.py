@@ -60,23 +60,30 @@ def kitti_ap(
         label_dir: folder of the label files NNNNNN.txt, such as training/label_2.
         result_dir: folder of the result files NNNNNN.txt, 16 columns, the last of them the score.
         frames: ids of the frames to score, or the path of a list with one id a line; by default
-            every frame that has a label file. In one without result file nothing is detected, and
-            a `UserWarning` counts them.
+            every frame that has a label file. In one without result file nothing is detected.
         classes: names of the classes, or a whole task; by default KITTI's three.
         protocol: "current", or "pre2017" for the rules before April 2017.
-        strict: makes an error of the warning.
+        strict: makes errors of the warnings.
+
+    Warns:
+        UserWarning: what looks wrong (frames without result file, boxes in another order, doubled
+            detections, types that nothing is scored as, ...), a line each, as `kitti_eval` does.
 
     Raises:
         FileNotFoundError: a folder or the list does not exist, or a frame has no label.
-        ValueError: a file is damaged, or the protocol or a class is no such thing; or frames have
-            no result file, and `strict`.
+        ValueError: a file is damaged, or the protocol or a class is no such thing; or something
+            looks wrong, and `strict`.
     """
     task = KITTI_TASK if classes is None else classes
     task = task if isinstance(task, EvalTask) else EvalTask.of(task)
     results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
+    # Not at the top: these checks are of what this module reads.
+    from mobilenetdet.kitti.result_checks import check_results
+
+    findings = check_results(results, task)
     if strict:
-        refuse_findings(results.missing_results())
-    for line in results.missing_results():
+        refuse_findings(findings)
+    for line in findings:
         warnings.warn(line, stacklevel=2)
     return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
 

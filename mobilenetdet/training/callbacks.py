@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -131,7 +131,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     """
 
     def __init__(self, folder: Path, validation: Validation, draw: Drawing | None) -> None:
-        """Logs into a folder; epochs of a resumed run that are not there are written.
+        """Logs into a folder; see `complete_log` for the epochs of a run that goes on.
 
         Args:
             folder: of the event files.
@@ -146,34 +146,49 @@ class TensorBoardLog(keras.callbacks.Callback):
             print("TensorFlow is not installed: no TensorBoard logs")
             self.writer = None
         else:
-            logged = _logged_epochs(folder)
             self.summary = tf.summary
             self.writer = tf.summary.create_file_writer(str(folder))
-            self._refill(logged)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Writes scalars and pictures under the number of complete epochs."""
         if self.writer is None:
             return
         with self.writer.as_default(step=epoch + 1):
-            self._write_scalars(logs | self.validation.metrics)
+            _write_scalars(logs | self.validation.metrics)
             if self.draw is not None and self.validation.latest is not None:
                 pictures = self.draw(self.validation.latest)
                 self.summary.image("val/overlays", pictures, max_outputs=len(pictures))
         self.writer.flush()
 
-    def _write_scalars(self, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            folder = "" if "/" in name or name in LOGGED_METRICS else "train/"
-            self.summary.scalar(folder + name, float(value))
 
-    def _refill(self, logged: set[int]) -> None:
-        """Writes epochs of the history that a kill has kept from the log; pictures are lost."""
-        for row in self.validation.state.history:
-            if (epoch := int(row["epoch"])) not in logged:
-                with self.writer.as_default(step=epoch):
-                    self._write_scalars({k: v for k, v in row.items() if k != "epoch"})
-        self.writer.flush()
+def complete_log(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes the epochs of a run that a kill has kept from TensorBoard's log; pictures are lost.
+
+    Args:
+        folder: of the event files.
+        history: of the run, which may be complete.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return
+    logged = _logged_epochs(folder) if history else set()
+    missing = [row for row in history if int(row["epoch"]) not in logged]
+    if not missing:
+        return
+    writer = tf.summary.create_file_writer(str(folder))
+    for row in missing:
+        with writer.as_default(step=int(row["epoch"])):
+            _write_scalars({name: value for name, value in row.items() if name != "epoch"})
+    writer.close()
+
+
+def _write_scalars(metrics: Mapping[str, float]) -> None:
+    import tensorflow as tf
+
+    for name, value in metrics.items():
+        folder = "" if "/" in name or name in LOGGED_METRICS else "train/"
+        tf.summary.scalar(folder + name, float(value))
 
 
 def _logged_epochs(folder: Path) -> set[int]:

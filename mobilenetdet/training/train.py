@@ -31,7 +31,7 @@ from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames, records_fingerprint
 from mobilenetdet.runs import RunDir, hash_weights
 from mobilenetdet.text_file import write_json
-from mobilenetdet.training.callbacks import Measurement, Validation
+from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
@@ -81,6 +81,7 @@ def _train(
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run.path)
     write_frames_seen(run.frames_seen_file, seen)
+    complete_log(run.events_dir, state.history)
     for line in [*config.eval_task().guesses(), *config.train.notes()]:
         print(line)
     evaluation = None

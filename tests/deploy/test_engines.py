@@ -157,12 +157,40 @@ def test_a_file_of_other_weights_is_not_used_and_made_anew(run: Path):
     assert engine_of(md.load(run, engine="auto")) == "LiteRT"
 
 
+@pytest.mark.parametrize("damage", ["zeros", "another's", "a link"])
+def test_a_file_that_is_not_as_it_was_written_is_left_alone(run: Path, tmp_path, damage):
+    """LiteRT computes with damaged weights, too."""
+    path = run / "export/64x96/network_float32.tflite"
+    content = bytearray(path.read_bytes())
+    if damage == "a link":
+        shutil.move(run / "export", tmp_path / "elsewhere")
+        (run / "export").symlink_to(tmp_path / "elsewhere")
+    else:
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(64)
+        path.write_bytes(content if damage == "zeros" else b"mine")
+        assert engine_of(md.load(run, engine="auto")) == "Keras"
+        before = path.read_bytes()
+        with pytest.raises(FileExistsError, match=f"{path} is there, and not as this program"):
+            md.load(run, engine="litert")
+        assert path.read_bytes() == before
+    assert md.load(run, engine="auto").detect(picture()).scores.max() > 0
+
+
+def test_a_file_with_a_setting_of_another_version_is_left_alone(run: Path, monkeypatch):
+    def refuse(*_):
+        raise ValueError("unknown key data.future")
+
+    monkeypatch.setattr("mobilenetdet.deploy.engines.read_config_of", refuse)
+    assert engine_of(md.load(run, engine="auto")) == "Keras"
+
+
 def test_another_size_is_another_file(run: Path, monkeypatch):
     wide = {"data.image_width": 128}
     assert engine_of(md.load(run, engine="auto", overrides=wide)) == "Keras"
     asked = []
 
-    def note(model, folder, plan, *, overwrite):
+    def note(model, folder, plan):
         asked.append((model.image_size, folder, plan.parts, model.config.postprocess))
         raise InterruptedError
 
@@ -183,22 +211,6 @@ def test_named_weights_are_those_that_count(run: Path, tmp_path: Path):
     assert engine_of(md.load(run, engine="auto", weights=copy)) == "LiteRT"
     with pytest.raises(FileNotFoundError, match="no.h5 does not exist"):
         md.load(run, engine="auto", weights=tmp_path / "no.h5")
-
-
-def test_a_damaged_file_is_left_alone_and_made_anew_on_request(run: Path, monkeypatch):
-    path = run / "export/64x96/network_float32.tflite"
-    content = path.read_bytes()
-    path.write_bytes(content[:1000])
-    assert engine_of(md.load(run, engine="auto")) == "Keras"
-    assert path.read_bytes() == content[:1000]
-
-    def export(model, folder, plan, *, overwrite):
-        assert overwrite  # it is not as it was written
-        path.write_bytes(content)
-        return [path]
-
-    monkeypatch.setattr(engine_files, "export_detector", export)
-    assert engine_of(md.load(run, engine="litert")) == "LiteRT"
 
 
 @pytest.mark.slow
@@ -243,6 +255,7 @@ def test_the_first_engine_that_has_a_file_is_taken(run: Path, monkeypatch):
         engines, "open_for_run", lambda path, *_: opened.append(path.suffix) or pytest.fail()
     )
     monkeypatch.setattr(engines, "_float32_files", lambda run, suffix: [Path(f"a{suffix}")])
+    monkeypatch.setattr(engines, "_is_whole", lambda path: True)
     with pytest.raises(pytest.fail.Exception):
         find_for_engines(open_run(run), "hash", CONFIG, ["onnx", "litert"])
     assert opened == [".onnx"]

@@ -36,7 +36,11 @@ def run_dir(tmp_path_factory, small_config: DetectionConfig) -> Path:
     (folder / "config.json").write_text(to_json(small_config))
     (folder / "eval").mkdir()
     labels, found = parse_objects(CAR, "a"), parse_objects(f"{CAR} 0.9", "b")
-    metrics = {"split": "val", **evaluate_detections([labels], [found]).to_dict()}
+    metrics = {
+        "split": "val",
+        "measured": describe_measured(small_config, hash_weights(folder / "best.weights.h5")),
+        **evaluate_detections([labels], [found]).to_dict(),
+    }
     (folder / "eval/metrics.json").write_text(json.dumps(metrics))
     return folder
 
@@ -136,9 +140,9 @@ def test_a_run_that_was_not_measured_is_refused(run_dir: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"postprocess.mirror": True}, "another postprocess than"),
-        ({"data.image_height": 96}, "another image_size than"),
-        (None, "another weights than"),
+        ({"postprocess.mirror": True}, "postprocess"),
+        ({"data.image_height": 96}, "image_size"),
+        (None, "weights"),
     ],
 )
 def test_an_ap_of_something_else_is_not_the_card_s(run_dir: Path, tmp_path: Path, change, named):
@@ -149,7 +153,12 @@ def test_an_ap_of_something_else_is_not_the_card_s(run_dir: Path, tmp_path: Path
     weights_hash = hash_weights(weights) if change else "0" * 16
     values["measured"] = describe_measured(config, weights_hash)
     (run / "eval/metrics.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=f"{named}.*mobilenetdet eval --run_dir {run}"):
+    words = rf"other, or not said: {named}\).*mobilenetdet eval --run_dir {run}"
+    with pytest.raises(ValueError, match=words):
+        pack_run(RunDir(run), tmp_path / "packed", data="d", licence="l")
+    del values["measured"]  # as earlier versions have written it
+    (run / "eval/metrics.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="not said: weights, image_size, postprocess"):
         pack_run(RunDir(run), tmp_path / "packed", data="d", licence="l")
     values["measured"] = describe_measured(RunDir(run).read_config(), hash_weights(weights))
     (run / "eval/metrics.json").write_text(json.dumps(values))

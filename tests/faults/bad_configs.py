@@ -93,7 +93,7 @@ FILES = [
     bad(
         "strides of an earlier version as a number",
         config('{"model": {"strides": 8}}'),
-        "mine.json: a setting of an earlier version has a value of another type",
+        "mine.json: model.strides is part of model.levels now",
     ),
     bad("a head that is a list", config('{"model": {"head": []}}'), "mine.json"),
     bad("mosaics of an earlier version", config('{"augment": {"mosaic": 0.5}}'), "option is gone"),

@@ -76,7 +76,7 @@ RUNS = [
         "frames seen by number",
         in_run("frames_seen.json", '{"hashes": [1], "complete": true}'),
         "frames_seen.json does not list the frames",
-        "inspect_records --frames_seen",
+        "inspect_records --split train --frames_seen PATH",
     ),
     bad(
         "frames seen as far as yes",

@@ -106,7 +106,8 @@ def assert_as_undisturbed(world, after):
     left_over = [name for name in now if TEMPORARY.search(name) or name.endswith(LOCK_FILE)]
     assert not left_over
     assert now.keys() == after.keys()
-    assert not [name for name in after if now[name] != after[name]]
+    changed = [name for name in after if now[name] != after[name]]
+    assert not changed, changed
 
 
 def assert_no_orphans(running):

@@ -117,7 +117,7 @@ CASES = [
     no_threads("predict"),
     no_threads("train"),
     little_memory(20, job("kitti_synthesize")),
-    little_memory(3_000, f"{job('train')} --data.image_height 16384 --data.image_width 16384"),
+    little_memory(3_000, f"{job('train')} --data.image_height 8192 --data.image_width 8192"),
     little_memory(2_000, f"{job('predict')} --data.image_height 8192 --data.image_width 8192"),
     forbidden("kitti_split", "fresh/ImageSets"),
     forbidden("kitti_synthesize", "rendered"),
@@ -187,7 +187,9 @@ def starve(world, case):
     assert "Traceback" not in running.err, told
     assert code == (2 if case.message else 0), told
     if case.message:
-        (line,) = [line for line in running.err.splitlines() if line.startswith("error: ")]
+        lines = [line for line in running.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, told
+        (line,) = lines
         assert re.search(case.message, line, re.IGNORECASE), told
     now = snapshot(world.folder)
     assert not [name for name in now if TEMPORARY.search(name) or name.endswith(".lock")]

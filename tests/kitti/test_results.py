@@ -95,3 +95,19 @@ def test_lists_of_frames_that_cannot_be_meant(folders, frames, message):
     (folders[1] / "000008.txt").unlink()
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         kitti_ap(*folders, frames=frames)
+
+
+def test_what_looks_wrong_is_said_in_python_too(shared_dir, tmp_path):
+    """As by the command: doubled lines are no better detector."""
+    labels = tmp_path / "labels"
+    results = tmp_path / "results"
+    for folder in (labels, results):
+        folder.mkdir()
+    for path in sorted((shared_dir / "kitti/training/label_2").glob("*.txt"))[:12]:
+        (labels / path.name).write_text(path.read_text())
+        found = [line for line in path.read_text().splitlines() if line.startswith("Car")]
+        (results / path.name).write_text("".join(f"{line} 0.9\n" for line in found * 2))
+    with pytest.warns(UserWarning, match="was suppression skipped"):
+        kitti_ap(labels, results)
+    with pytest.raises(ValueError, match="was suppression skipped"):
+        kitti_ap(labels, results, strict=True)

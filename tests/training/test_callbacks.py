@@ -13,6 +13,7 @@ from mobilenetdet.training.callbacks import (
     StopOnNaN,
     TensorBoardLog,
     Validation,
+    complete_log,
 )
 
 
@@ -63,14 +64,12 @@ def test_epochs_that_a_kill_kept_from_tensorboard_are_refilled(tmp_path):
         {"epoch": 1, "loss": 8.0, "learning_rate": 0.5},
         {"epoch": 2, "loss": 4.0, "learning_rate": 0.25, "val/mean/moderate/R40": 60.0},
     ]
-    state = SimpleNamespace(history=[])
-    validation = SimpleNamespace(state=state, metrics={}, latest=None)
+    validation = SimpleNamespace(metrics={}, latest=None)
     log = TensorBoardLog(tmp_path, validation, draw=None)
     log.on_epoch_end(0, {"loss": 8.0, "learning_rate": 0.5})
     log.writer.close()
-    state.history = history
     for _ in range(2):  # what is there is not written twice
-        TensorBoardLog(tmp_path, validation, draw=None).writer.close()
+        complete_log(tmp_path, history)
     assert read_scalars(tmp_path) == [
         ("learning_rate", 1, 0.5),
         ("learning_rate", 2, 0.25),
