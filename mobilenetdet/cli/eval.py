@@ -14,7 +14,13 @@ from mobilenetdet.analysis.overlays import (
     read_images,
     write_overlays,
 )
-from mobilenetdet.cli.options import DEFAULT_RUN, Overrides, UseOverrides, run_defaults
+from mobilenetdet.cli.model_option import refuse_two_detectors
+from mobilenetdet.cli.options import (
+    DEFAULT_RUN,
+    Overrides,
+    UseOverrides,
+    run_defaults,
+)
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
@@ -76,6 +82,7 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
+    refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
     config = with_score(options.overrides.apply(config), options.score)
     run = open_run(options.run_dir) if options.model is None else beside_exported(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)

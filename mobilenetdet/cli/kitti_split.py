@@ -38,8 +38,8 @@ _UNFINISHED = "unfinished"
 class Options:
     """Divide the labelled frames of a KITTI folder into training and validation.
 
-    Writes ImageSets/train.txt, val.txt and trainval.txt under the KITTI root, and their hashes to
-    kitti_split.json. Frames that lack an image or a label are left out and listed.
+    Writes train.txt, val.txt, trainval.txt and kitti_split.json with their hashes to ImageSets in
+    the KITTI root. Frames that lack an image or a label are left out and listed.
     """
 
     # Folder that holds training/image_2 and training/label_2.

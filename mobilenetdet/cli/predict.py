@@ -10,7 +10,12 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.options import ForPrediction, PredictOverrides, run_defaults
+from mobilenetdet.cli.model_option import refuse_two_detectors
+from mobilenetdet.cli.options import (
+    ForPrediction,
+    PredictOverrides,
+    run_defaults,
+)
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.config.detection import DetectionConfig
@@ -78,6 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = run_defaults(Options, argv)
     if not options.inputs:
         raise ValueError("name images, folders, globs or videos to detect in; --help says more")
+    refuse_two_detectors(options.model, options.run_dir, Path(DEFAULT_WEIGHTS))
     check_engine(options.engine, options.model)
     config = with_score(options.overrides.apply(config), options.score)
     scores = config.drawing_scores()

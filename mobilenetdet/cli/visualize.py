@@ -9,7 +9,13 @@ from typing import Annotated, Literal
 import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, draw_found, write_pictures
-from mobilenetdet.cli.options import DEFAULT_RUN, ForVisualization, VisualizeOverrides, run_defaults
+from mobilenetdet.cli.model_option import refuse_two_detectors
+from mobilenetdet.cli.options import (
+    DEFAULT_RUN,
+    ForVisualization,
+    VisualizeOverrides,
+    run_defaults,
+)
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
@@ -76,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     config, options = run_defaults(Options, argv, run_needed=_needs_run)
     _refuse_unused(options)
+    refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
     config = with_score(options.overrides.apply(config), options.score)
     if config.eval.num_overlays == 0 and not options.frames:
         raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")

@@ -94,7 +94,7 @@ class AugmentConfig:
     brightness: Share = 0.2
     # Largest change of contrast, 0 to 1: factors are drawn from 1 - contrast to 1 + contrast.
     contrast: Share = 0.2
-    # Probability of a change of hue and saturation, 0 to 1. Off: it takes about 5 ms a frame.
+    # Probability of a change of hue and saturation, 0 to 1; it takes about 5 ms a frame.
     hue_saturation: Share = 0.0
     # Probability that a rectangle of each object is painted over, 0 to 1; cutout,
     # arXiv 1708.04552.

@@ -52,7 +52,7 @@ class ModelConfig:
     # Initial weights of the backbone: imagenet (downloaded once), the path of a Keras weight file,
     # or none (random).
     weights: str = "imagenet"
-    # Weight file of a whole detector to begin with instead, for fine-tuning; empty = none.
+    # Whole detector to begin with instead: weight file, run or ssd_fpn, which ships; empty = none.
     # Prediction layers of other classes or anchors begin with random weights.
     detector_weights: str = ""
     # Feature maps that the head predicts on, finest first, each with its anchors in pixels of the

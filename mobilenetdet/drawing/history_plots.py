@@ -129,10 +129,11 @@ def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[fl
 
 def _plot_losses(axes: Axes, rows: list[dict[str, str]]) -> None:
     parts = [name for name in rows[0] if name.endswith("_loss")]
-    axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss")
+    dots = {"marker": ".", "markersize": 4}  # a run of one epoch has no line
+    axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss", **dots)
     for name in parts:
         label = name.removesuffix("_loss").replace("_", " ")
-        axes.plot(*_series(rows, name), linewidth=1, label=label)
+        axes.plot(*_series(rows, name), linewidth=1, label=label, **dots)
     _log_losses(axes)
     rate_axes = axes.twinx()
     rate_axes.plot(*_series(rows, "learning_rate"), color="grey", linestyle=":", linewidth=1)

@@ -42,6 +42,8 @@ def test_predict_takes_a_file_and_says_what_runs_it(exported: Path, tmp_path: Pa
     assert predict.main([str(tmp_path / "a.png"), *options]) == 0
     assert f"by {exported} at 64x192, TensorFlow " in capsys.readouterr().out
     assert len(json.loads((out / "detections.json").read_text())) == 1
+    with pytest.raises(ValueError, match="--model .* and --run_dir mine are two detectors"):
+        predict.main([str(tmp_path / "a.png"), *options, "--run_dir", "mine"])
     with pytest.raises(ValueError, match="network_float32.pb is no file for the engine onnx"):
         predict.main([str(tmp_path / "a.png"), *options, "--engine", "onnx"])
 
