@@ -117,7 +117,6 @@ CASES = [
     no_threads("predict"),
     no_threads("train"),
     little_memory(20, job("kitti_synthesize")),
-    little_memory(3_000, f"{job('train')} --data.image_height 8192 --data.image_width 8192"),
     little_memory(2_000, f"{job('predict')} --data.image_height 8192 --data.image_width 8192"),
     forbidden("kitti_split", "fresh/ImageSets"),
     forbidden("kitti_synthesize", "rendered"),
