@@ -19,15 +19,15 @@ from keras import ops
 from mobilenetdet.benchmark.backbone import with_keras_layers
 from mobilenetdet.benchmark.steps import finish, require_tensorflow
 from mobilenetdet.benchmark.timing import Rounds, Step, median_milliseconds
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.classifier import INFO_FILE, TrainedClassifier, export_classifier
-from mobilenetdet.deploy.export import ExportPlan, Format
+from mobilenetdet.deploy.export import ExportFormat, ExportPlan
 from mobilenetdet.inference.exported import open_exported
 
 FUSED, NOT_FUSED, FOLDED = "fused", "not fused", "folded"
 NUM_CLASSES = 1000
 # Exported files are timed in these, which both have 8 bits and run on any processor.
-_FORMATS: tuple[Format, ...] = ("litert", "openvino")
+_FORMATS: tuple[ExportFormat, ...] = ("litert", "openvino")
 # Times do not depend on the ranges of the activations, so noise will do.
 _NUM_CALIBRATION_IMAGES = 2
 
@@ -65,7 +65,7 @@ def time_classifier(
     rounds: Rounds,
     *,
     alpha: float = 1.0,
-    formats: Sequence[Format] = _FORMATS,
+    formats: Sequence[ExportFormat] = _FORMATS,
 ) -> tuple[list[ClassifierTime], list[str]]:
     """Times one image through MobileNetV1, all ways by turns.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mobilenetdet.benchmark.engine import EngineError, EngineProcess
-from mobilenetdet.benchmark.engine_files import EngineFile
-from mobilenetdet.benchmark.engine_process import SGEMM_SIDE, TOTAL, Times
+from mobilenetdet.benchmark.engine_process import EngineError, EngineProcess
+from mobilenetdet.benchmark.engine_server import SGEMM_SIDE, TOTAL, Times
+from mobilenetdet.benchmark.timed_files import EngineFile
 
 # A median and its tenth slowest are worth something from so many runs on.
 MIN_RUNS = 50
@@ -50,7 +51,8 @@ class EngineResult:
     """What was measured of one engine.
 
     Attributes:
-        name: format, precision, and parts where these are not the network.
+        name: format, precision, parts where these are not the network, and the file where others
+            may be of the same.
         format: see `EngineFile`.
         precision: of its network.
         parts: "network", "detector".
@@ -61,7 +63,7 @@ class EngineResult:
         milliseconds: by stage, and "total" of all; "network" has suppression in it where
             "suppression" is absent.
         peak_megabytes: largest resident memory of its process before AP was measured.
-        sgemm_gigaflops: of the machine in the turns between.
+        sgemm_gigaflops: of the machine in the turns between; None if that failed.
         frames_per_second: of a whole video; None without one.
         ap: KITTI's AP, see `AveragePrecision.to_dict`; None where it was not measured.
         mean_ap: mean R40 over the classes, moderate, percent.
@@ -78,7 +80,7 @@ class EngineResult:
     megabytes: float
     milliseconds: dict[str, Spread]
     peak_megabytes: float
-    sgemm_gigaflops: float
+    sgemm_gigaflops: float | None
     frames_per_second: float | None = None
     ap: dict[str, Any] | None = None
     mean_ap: float | None = None
@@ -108,17 +110,13 @@ class Conditions:
 
 @dataclass
 class _Running:
-    """An engine in its process, and what is known of it so far."""
+    """An engine in its process, what is known of it so far, and what it is called."""
 
     file: EngineFile
     process: EngineProcess
     facts: dict[str, Any]
+    name: str
     times: Times = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def name(self) -> str:
-        parts = "" if self.facts["parts"] == "network" or self.file.format == "keras" else " whole"
-        return f"{self.file.format} {self.facts['precision']}{parts}"
 
 
 def benchmark_engines(
@@ -127,7 +125,7 @@ def benchmark_engines(
     """Times engines, those of one input size by turns, and measures all else of each.
 
     Args:
-        files: see `engine_files.py`.
+        files: see `timed_files.py`.
         conditions: how.
         report: called with a line before each part of the work.
 
@@ -148,12 +146,19 @@ def benchmark_engines(
 
 
 def _by_size(files: Sequence[EngineFile]) -> list[list[EngineFile]]:
-    """Files of one size run side by side; those of unknown size, one folder of them."""
+    """Files of one size run side by side, and so do all whose size is not known."""
     groups: dict[Any, list[EngineFile]] = defaultdict(list)
     for file in files:
-        size = file.image_size
-        groups[f"{size[0]}x{size[1]}" if size else Path(file.source).parent.name].append(file)
+        groups[file.image_size].append(file)
     return list(groups.values())
+
+
+def _name(file: EngineFile, facts: Mapping[str, Any], files: Sequence[EngineFile]) -> str:
+    """What an engine is called: format and precision, and its file where others may have both."""
+    parts = "" if facts["parts"] == "network" or file.format == "keras" else " whole"
+    same = [each for each in files if each.format == file.format and each.image_size is None]
+    source = f" {file.source}" if len(same) > 1 else ""
+    return f"{file.format} {facts['precision']}{parts}{source}"
 
 
 def _benchmark_group(
@@ -163,16 +168,16 @@ def _benchmark_group(
         running = _open_all(stack, files, conditions, left_out, report)
         if not running:
             return []
-        sgemm = stack.enter_context(EngineProcess(conditions.num_threads))
+        sgemm = stack.enter_context(closing(EngineProcess(conditions.num_threads)))
         sgemm.ask("open", source=None)
         sizes = dict.fromkeys("x".join(map(str, each.facts["image_size"])) for each in running)
         report(f"timing {len(running)} engines at {', '.join(sizes)} by turns")
         running, products = _take_turns(running, sgemm, conditions.runs, left_out)
         sgemm.close()
-        rate = 2e-6 * SGEMM_SIDE**3 / Spread.of(products).median
+        rate = 2e-6 * SGEMM_SIDE**3 / Spread.of(products).median if products else None
         results = []
         for engine in running:
-            with _failures_told(engine.name, left_out), engine.process:
+            with _failures_told(engine.name, left_out), closing(engine.process):
                 results.append(_measure(engine, rate, conditions, report))
         return results
 
@@ -189,27 +194,31 @@ def _open_all(
     for file in files:
         report(f"loading {file.source} ({file.format})")
         with _failures_told(f"{file.format} {file.source}", left_out):
-            process = stack.enter_context(EngineProcess(conditions.num_threads))
+            process = stack.enter_context(closing(EngineProcess(conditions.num_threads)))
             facts = process.ask(
                 "open",
                 source=file.source,
                 weights=file.weights,
                 pictures=pictures,
-                size=file.image_size,
+                size=file.image_size if file.format == "keras" else None,
             )
             process.ask("time", runs=1, warm_up=_FIRST_RUNS)
-            running.append(_Running(file, process, facts))
+            running.append(_Running(file, process, facts, _name(file, facts, files)))
     return running
 
 
 def _take_turns(
     running: Sequence[_Running], sgemm: EngineProcess, runs: int, left_out: list[str]
 ) -> tuple[list[_Running], list[float]]:
-    """Times all engines; returns those that lasted, and the times of sgemm."""
-    alive, products = list(running), []
+    """Times all engines; returns those that lasted, and the times of sgemm, none if it failed."""
+    alive, products, sgemm_lasts = list(running), [], True
     for start in range(0, runs, _RUNS_A_TURN):
         count = min(_RUNS_A_TURN, runs - start)
-        products += sgemm.ask("time", runs=count, warm_up=_WARM_UP)["times"][TOTAL]
+        if sgemm_lasts:
+            sgemm_lasts = False
+            with _failures_told("sgemm", left_out):
+                products += sgemm.ask("time", runs=count, warm_up=_WARM_UP)["times"][TOTAL]
+                sgemm_lasts = True
         # Another one begins each time, so that none always follows the same.
         first = (start // _RUNS_A_TURN) % max(1, len(alive))
         for engine in [*alive[first:], *alive[:first]]:
@@ -225,7 +234,7 @@ def _take_turns(
 
 
 def _measure(
-    engine: _Running, sgemm_gigaflops: float, conditions: Conditions, report: Report
+    engine: _Running, sgemm_gigaflops: float | None, conditions: Conditions, report: Report
 ) -> EngineResult:
     """Finishes one engine: video, memory, and AP at the end, since that needs other libraries."""
     facts, process = engine.facts, engine.process

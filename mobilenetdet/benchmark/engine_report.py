@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mobilenetdet.benchmark.engine_benchmark import EngineResult
-from mobilenetdet.benchmark.engine_process import STAGES, TOTAL
+from mobilenetdet.benchmark.engine_server import STAGES, TOTAL
 from mobilenetdet.drawing.figure_style import write_figure
 
 _ABSENT = "-"
@@ -25,9 +25,7 @@ _COLOURS = {
     "frozen_graph": "#8c564b",
 }
 _MARKERS = {"float32": "o", "float16": "s", "int8": "^"}
-_STAGE_COLOURS = dict(
-    zip(STAGES, ("#9ecae1", "#c7c7c7", "#d6408a", "#c79a00"), strict=True)
-)  # fmt: skip
+_STAGE_COLOURS = dict(zip(STAGES, ("#9ecae1", "#c7c7c7", "#d6408a", "#c79a00"), strict=True))
 
 
 def to_table(results: Sequence[EngineResult]) -> str:
@@ -67,7 +65,7 @@ def _cells(result: EngineResult) -> list[str]:
         _number(result.frames_per_second),
         _number(result.megabytes),
         f"{result.peak_megabytes:.0f}",
-        f"{result.sgemm_gigaflops:.0f}",
+        _ABSENT if result.sgemm_gigaflops is None else f"{result.sgemm_gigaflops:.0f}",
     ]
 
 

@@ -19,8 +19,8 @@ from mobilenetdet.classification.records import (
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
-    Progress,
     ShardOptions,
+    ShardProgress,
     SplitRecords,
     write_shards,
 )
@@ -52,7 +52,7 @@ def convert_classes(
     output_dir: Path,
     options: ClassConversionOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: ShardProgress | None = None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them; see `write_shards`.
@@ -84,7 +84,7 @@ def convert_classes(
         labels = _settle_labels(root, split, images, output_dir, options)
         records = _labelled_records(split, images, labels, options, on_note)
         records = replace(records, dataset=str(root.resolve()))
-        return write_shards(records, output_dir, options, progress or Progress())
+        return write_shards(records, output_dir, options, progress or ShardProgress())
 
 
 def _labelled_records(

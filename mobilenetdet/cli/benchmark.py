@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenetdet.benchmark.engine_benchmark import MIN_RUNS, Conditions, benchmark_engines
-from mobilenetdet.benchmark.engine_files import (
+from mobilenetdet.benchmark.timed_files import (
     ENGINE_FORMATS,
     EngineFile,
     EngineFormat,
@@ -27,7 +27,7 @@ from mobilenetdet.cli.export import parse_size
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DataConfig
 from mobilenetdet.cores import num_cores
-from mobilenetdet.deploy.calibration import NUM_IMAGES
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES
 from mobilenetdet.deploy.export import Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.exported import read_exported_config

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.storage import to_json, with_changes
-from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import (
+    ExportFormat,
     ExportPlan,
-    Format,
-    Parts,
     Precision,
     export_detector,
     exported_megabytes,
 )
+from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
@@ -42,7 +42,7 @@ class Options:
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
     # Formats: saved_model, frozen_graph (.pb), litert (.tflite), onnx, openvino (.xml and .bin).
-    format: tuple[Format, ...] = ("litert",)
+    format: tuple[ExportFormat, ...] = ("litert",)
     # float32, float16 (kernels alone) or int8 (litert, onnx and openvino).
     precision: tuple[Precision, ...] = ("float32",)
     # detector (boxes come out) or network (raw predictions do).
@@ -123,9 +123,12 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
             size, sample_images(with_changes(config, moved), count)
         )
     classifier = TrainedClassifier(
-        model, size, _class_names(options.run_dir, config.data.num_classes),
-        json.loads(to_json(config)), str(options.run_dir),
-    )  # fmt: skip
+        model,
+        size,
+        _class_names(options.run_dir, config.data.num_classes),
+        json.loads(to_json(config)),
+        str(options.run_dir),
+    )
     return export_classifier(
         classifier, options.output_dir, plan, images, overwrite=options.overwrite
     )

@@ -11,7 +11,7 @@ from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.folder_lock import folder_lock
-from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.terminal_text import printable
 
 _MAX_NOTES = 30
@@ -88,7 +88,7 @@ def _convert(options: Options, split: str, conversion: ClassConversionOptions) -
             split,
             options.records_dir,
             conversion,
-            progress=Progress(*callbacks),
+            progress=ShardProgress(*callbacks),
             on_note=notes.append,
         )
     print(

@@ -19,11 +19,11 @@ from mobilenetdet.cli.options import (
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.deploy.engine_files import load_for_engine
+from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.picture_names import name_pictures
-from mobilenetdet.inference.predict import Format, PredictionWriter, predict_files
+from mobilenetdet.inference.predict import PredictionFormat, PredictionWriter, predict_files
 from mobilenetdet.inference.sources import find_files, share_of
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.output_folder import OutputFolder
@@ -52,7 +52,7 @@ class Options:
     # Replaces files of others of the same names.
     overwrite: bool = False
     # What to write: pictures (overlay), result files (kitti), one file (json).
-    format: tuple[Format, ...] = ("overlay",)
+    format: tuple[PredictionFormat, ...] = ("overlay",)
     # Lowest score; by default the best F1 in pictures, all in files.
     score: float | None = None
     # Jobs that share the files, each with a folder of its own: 0-of-4.

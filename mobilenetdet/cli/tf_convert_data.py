@@ -21,7 +21,7 @@ from mobilenetdet.records.kitti_convert import (
     convert_split,
     find_sources,
 )
-from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.records.shards import Manifest
 from mobilenetdet.records.verify_images import refuse_damaged_images
 
@@ -139,4 +139,6 @@ def _convert_with_bar(
 ) -> tuple[Manifest, int]:
     """Converts a split; the bar shows on terminals only."""
     with counting_progress(split) as callbacks:
-        return convert_split(layout, split, output_dir, conversion, progress=Progress(*callbacks))
+        return convert_split(
+            layout, split, output_dir, conversion, progress=ShardProgress(*callbacks)
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import mobilenetdet
 from mobilenetdet.data.letterbox_image import BORDER_GREY
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.export import ExportPlan, file_names, write_file
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
 from mobilenetdet.output_folder import OutputFolder

@@ -14,7 +14,7 @@ import mobilenetdet
 from mobilenetdet.config.detection import DetectionConfig, SoftmaxLoss
 from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.data.letterbox_image import BORDER_GREY
-from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.evaluation.metrics_file import read_metrics
 from mobilenetdet.exported_info import INFO_FILE, ExportedInfo, Parts
 from mobilenetdet.inference.exported_runtime import import_runtime
@@ -25,7 +25,7 @@ from mobilenetdet.runs import is_run, open_run
 if TYPE_CHECKING:
     from mobilenetdet.deploy.graph import FrozenGraph
 
-Format = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
+ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 PARTS: tuple[Parts, ...] = ("network", "detector")
@@ -48,7 +48,7 @@ class Writer:
     int8: tuple[tuple[str, str, str], ...] | None = None
 
 
-WRITERS: dict[Format, Writer] = {
+WRITERS: dict[ExportFormat, Writer] = {
     "saved_model": Writer(".savedmodel", ("saved_model_writer", "write_saved_model")),
     "frozen_graph": Writer(".pb", ("saved_model_writer", "write_frozen_graph")),
     "litert": Writer(
@@ -91,7 +91,7 @@ class ExportPlan:
             calibration image is asked for.
     """
 
-    formats: Sequence[Format] = ("litert",)
+    formats: Sequence[ExportFormat] = ("litert",)
     precisions: Sequence[Precision] = ("float32",)
     parts: Sequence[Parts] = ("detector",)
     image_size: tuple[int, int] | None = None
@@ -117,7 +117,7 @@ class ExportPlan:
             without = ", ".join(self.formats)
             raise ValueError(f"{without} has no int8; litert, onnx and openvino have")
 
-    def files(self) -> Iterator[tuple[Format, Precision, Parts]]:
+    def files(self) -> Iterator[tuple[ExportFormat, Precision, Parts]]:
         """Yields what is written; formats without int8 leave it out."""
         for part in self.parts:
             for name in self.formats:
@@ -231,7 +231,7 @@ def describe(
 
 def write_file(
     folder: OutputFolder,
-    name: Format,
+    name: ExportFormat,
     graph: FrozenGraph,
     info: ExportedInfo,
     images: CalibrationImages | None,
@@ -257,7 +257,7 @@ def write_file(
     return folder.path / first
 
 
-def file_names(name: Format, precision: Precision, part: str) -> list[str]:
+def file_names(name: ExportFormat, precision: Precision, part: str) -> list[str]:
     """Returns the names of the files of a format; that of a SavedModel is a folder."""
     stem = f"{part}_{precision}"
     return [stem + WRITERS[name].suffix, *([f"{stem}.bin"] if name == "openvino" else [])]

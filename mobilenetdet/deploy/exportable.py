@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from mobilenetdet.deploy.calibration import NUM_IMAGES
-from mobilenetdet.deploy.export import ExportPlan, Format, Precision, export_detector
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES
+from mobilenetdet.deploy.export import ExportFormat, ExportPlan, Precision, export_detector
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 
@@ -26,7 +26,7 @@ class ExportableDetector(LoadedDetector):
         self,
         output_dir: str | os.PathLike[str] = "exported",
         *,
-        formats: Sequence[Format] = ("litert",),
+        formats: Sequence[ExportFormat] = ("litert",),
         precisions: Sequence[Precision] = ("float32",),
         parts: Sequence[Parts] = ("detector",),
         image_size: tuple[int, int] | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.cores import num_cores
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.float_layers import QUANTISED
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.float_layers import Operation, float_operations
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
+from mobilenetdet.quiet import output_set_aside
 
 # Resize of whole factors, TopK and all else are there, and ONNX Runtime 1.14 reads it.
 _OPSET = 17
@@ -43,13 +44,14 @@ def convert(graph: FrozenGraph) -> Any:
     tf2onnx = import_runtime("tf2onnx", "tf2onnx", "export", "an .onnx file")
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     names = {f"{name}:0": name for name in (INPUT, *graph.outputs)}
-    model, _ = tf2onnx.convert.from_graph_def(
-        graph.graph_def,
-        input_names=[f"{INPUT}:0"],
-        output_names=[f"{name}:0" for name in graph.outputs],
-        opset=_OPSET,
-        tensors_to_rename=names,
-    )
+    with output_set_aside(2):  # TensorFlow warns of what tf2onnx calls
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph.graph_def,
+            input_names=[f"{INPUT}:0"],
+            output_names=[f"{name}:0" for name in graph.outputs],
+            opset=_OPSET,
+            tensors_to_rename=names,
+        )
     return model
 
 

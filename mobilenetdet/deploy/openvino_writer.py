@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.float_layers import Operation, float_operations
 from mobilenetdet.deploy.graph import FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.graph import FrozenGraph, from_graph_def
 from mobilenetdet.exported_info import INFO_FILE, INFO_KEY, ExportedInfo
 from mobilenetdet.inference.saved_model_runtime import EXTRA_ASSETS

@@ -14,7 +14,7 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.metrics_file import MEASURED_KEY, describe_measured
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
-from mobilenetdet.inference.detect_records import Progress, detect_records, with_records
+from mobilenetdet.inference.detect_records import FrameProgress, detect_records, with_records
 from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision, describe_scoring
@@ -69,7 +69,7 @@ def evaluate_split(
     split: str | None = None,
     *,
     keep: int | Sequence[str] = 0,
-    progress: Progress | None = None,
+    progress: FrameProgress | None = None,
 ) -> Evaluation:
     """Detects in a split and measures the official AP, in one pass over the records.
 

@@ -14,7 +14,7 @@ from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.encoded_image import decode_image
 
 # Called with the number of frames that are done.
-Progress = Callable[[int], None]
+FrameProgress = Callable[[int], None]
 
 
 class DetectedFrame(NamedTuple):
@@ -29,7 +29,7 @@ def detect_records(
     records_dir: str | os.PathLike[str] | None = None,
     split: str | None = None,
     *,
-    progress: Progress | None = None,
+    progress: FrameProgress | None = None,
 ) -> Iterator[DetectedFrame]:
     """Detects in every frame of a split, in the order of the records.
 
@@ -64,7 +64,7 @@ def detect_records(
 
 
 def detect_frames(
-    model: LoadedDetector, frames: Sequence[RecordFrame], *, progress: Progress | None = None
+    model: LoadedDetector, frames: Sequence[RecordFrame], *, progress: FrameProgress | None = None
 ) -> Iterator[DetectedFrame]:
     """Detects in some frames of records, in their order.
 

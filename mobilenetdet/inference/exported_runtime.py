@@ -25,6 +25,7 @@ class ExportedRuntime(ABC):
     """A network or a whole detector in an exported file; images go through one by one.
 
     Attributes:
+        path: of the file.
         info: what the file carries beside its graph.
         image_size: height and width of the input, pixels.
         classes: names, by class index.
@@ -33,9 +34,9 @@ class ExportedRuntime(ABC):
 
     engine: str
 
-    def __init__(self, info: ExportedInfo) -> None:
+    def __init__(self, path: Path, info: ExportedInfo) -> None:
         """Takes the metadata of a file that was opened."""
-        self.info = info
+        self.path, self.info = path, info
         self.image_size, self.classes = info.image_size, info.classes
         self._postprocess: NumpyPostprocess | None = None
         if info.parts == "network":
@@ -50,19 +51,27 @@ class ExportedRuntime(ABC):
         self._postprocess = NumpyPostprocess(self.info, settings)
 
     def run(self, images: np.ndarray) -> RawDetections:
-        """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB."""
+        """Detects in letterboxed images, uint8 [B, *image_size, 3], RGB.
+
+        Raises:
+            ValueError: the runtime cannot compute the graph, which only then shows some damage.
+        """
         found = [self._detect(image[None]) for image in images]
         return RawDetections(*(np.stack(arrays) for arrays in zip(*found, strict=True)))
 
     def _detect(self, image: np.ndarray) -> RawDetections:
         """Detects in one image; the arrays are without a batch."""
-        outputs = self.infer(image)
+        outputs = self._infer(image)
         if self._postprocess is None:
             return RawDetections(*(outputs[name][0] for name in ("boxes", "scores", "classes")))
         if self._postprocess.settings.mirror:
-            mirrored = self.infer(np.ascontiguousarray(image[:, :, ::-1]))
+            mirrored = self._infer(np.ascontiguousarray(image[:, :, ::-1]))
             outputs = self._postprocess.average_mirrored(outputs, mirrored)
         return RawDetections(*self._postprocess(outputs))
+
+    def _infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        with damage_named(self.path, self.engine):
+            return self.infer(image)
 
 
 def import_runtime(module: str, package: str, extra: str, source: Path | str) -> ModuleType:
@@ -100,7 +109,9 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as error:  # each runtime has errors of its own
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        message = f"{path} is cut off, or no {what} file ({reason}); export it again"
+        message = f"{path} is damaged, or no {what} file ({reason}); export it again"
         raise ValueError(message) from None

@@ -42,7 +42,7 @@ class LiteRtRuntime(ExportedRuntime):
             text = read_metadata(content)
             self._run = interpreter.get_signature_runner()
             (self._input,) = self._run.get_input_details()
-        super().__init__(ExportedInfo.from_json(text, str(path)))
+        super().__init__(path, ExportedInfo.from_json(text, str(path)))
         self.engine = engine_name("LiteRT", _PACKAGE)
 
     def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:

@@ -38,7 +38,7 @@ class OnnxRuntime(ExportedRuntime):
             (self._input,) = (each.name for each in self._session.get_inputs())
             self._names = [each.name for each in self._session.get_outputs()]
             text = self._session.get_modelmeta().custom_metadata_map.get(INFO_KEY)
-        super().__init__(ExportedInfo.from_json(text, str(path)))
+        super().__init__(path, ExportedInfo.from_json(text, str(path)))
         self.engine = engine_name("ONNX Runtime", "onnxruntime")
 
     def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:

@@ -43,7 +43,7 @@ class OpenVinoRuntime(ExportedRuntime):
             compiled = core.compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._names = [output.get_any_name() for output in compiled.outputs]
-        super().__init__(info)
+        super().__init__(path, info)
         self.engine = engine_name("OpenVINO", "openvino")
 
     def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:

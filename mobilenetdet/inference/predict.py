@@ -25,7 +25,7 @@ from mobilenetdet.overlap import call_behind, read_ahead
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.text_file import write_json
 
-Format = Literal["overlay", "kitti", "json"]
+PredictionFormat = Literal["overlay", "kitti", "json"]
 _JSON_FILE = "detections.json"
 # detections.json is written again after a pause of so many times what writing it took, so that
 # thousands of pictures do not spend their time on it.
@@ -149,7 +149,7 @@ class PredictionWriter:
     def __init__(
         self,
         folder: OutputFolder,
-        formats: Iterable[Format],
+        formats: Iterable[PredictionFormat],
         *,
         draw_score: float | Mapping[str, float],
         file_score: float = 0.0,

@@ -37,7 +37,7 @@ class SavedModelRuntime(ExportedRuntime):
         self._loaded = loaded  # its signature does not keep it alive
         info = path / EXTRA_ASSETS / INFO_FILE
         text = info.read_text(encoding="utf-8") if info.is_file() else None
-        super().__init__(ExportedInfo.from_json(text, str(path)))
+        super().__init__(path, ExportedInfo.from_json(text, str(path)))
         self.engine = engine_name("TensorFlow", "tensorflow")
         self._constant = tf.constant
 
@@ -67,7 +67,7 @@ class FrozenGraphRuntime(ExportedRuntime):
             imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
             fetches = [imported.graph.get_tensor_by_name(f"{name}:0") for name in self._names]
             self._run = imported.prune(imported.graph.get_tensor_by_name(f"{_INPUT}:0"), fetches)
-        super().__init__(info)
+        super().__init__(path, info)
         self.engine = engine_name("TensorFlow", "tensorflow")
         self._constant = tf.constant
 

@@ -20,8 +20,8 @@ from mobilenetdet.records.detection_record import RecordFrame, frame_features
 from mobilenetdet.records.encoded_image import UPRIGHT, decode_image, image_header
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
-    Progress,
     ShardOptions,
+    ShardProgress,
     SplitRecords,
     write_shards,
 )
@@ -79,7 +79,7 @@ def convert_split(
     output_dir: str | os.PathLike[str],
     options: ConversionOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: ShardProgress | None = None,
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them; see `write_shards`.
 
@@ -117,7 +117,7 @@ def convert_split(
     dataset = str(layout.root.resolve())
     records = SplitRecords(split, sources, encode, options.record_options, num_skipped, dataset)
     with folder_lock(Path(output_dir)):
-        return write_shards(records, Path(output_dir), options, progress or Progress())
+        return write_shards(records, Path(output_dir), options, progress or ShardProgress())
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class EncodedRecord(NamedTuple):
     num_objects: int
 
 
-class Progress(NamedTuple):
+class ShardProgress(NamedTuple):
     """Progress callbacks: `on_start(num_records)` once, `on_record()` after each, from threads."""
 
     on_start: Callable[[int], None] = lambda num_records: None
@@ -112,7 +112,7 @@ class SplitRecords:
 
 
 def write_shards(
-    records: SplitRecords, output_dir: Path, options: ShardOptions, progress: Progress
+    records: SplitRecords, output_dir: Path, options: ShardOptions, progress: ShardProgress
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them.
 
@@ -229,7 +229,7 @@ def _write_parts(
     encode: Callable[[Any], EncodedRecord | None],
     output_dir: Path,
     num_workers: int | None,
-    progress: Progress,
+    progress: ShardProgress,
 ) -> Iterator[Shard]:
     """Writes shards in threads and yields them in their order."""
     stop = threading.Event()
@@ -252,7 +252,7 @@ def _write_parts(
 
 
 def _write_shard(
-    path: Path, planned: Shard, records: Iterable[EncodedRecord | None], progress: Progress
+    path: Path, planned: Shard, records: Iterable[EncodedRecord | None], progress: ShardProgress
 ) -> Shard:
     """Writes one shard; returns what was planned with what its content tells."""
     num_frames = num_objects = fingerprint = 0

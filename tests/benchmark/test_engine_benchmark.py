@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from mobilenetdet.benchmark import engine_benchmark
-from mobilenetdet.benchmark.engine import EngineError
 from mobilenetdet.benchmark.engine_benchmark import Conditions, Spread, benchmark_engines
-from mobilenetdet.benchmark.engine_files import EngineFile
+from mobilenetdet.benchmark.engine_process import EngineError
+from mobilenetdet.benchmark.timed_files import EngineFile
 
 PRECISION = {"a.tflite": "float32", "b.onnx": "int8", "c.pb": "float32"}
 
@@ -18,12 +18,6 @@ class FakeProcess:
 
     def __init__(self, num_threads: int) -> None:
         self.name, self.closed = "", False
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
 
     def close(self):
         self.closed = True
@@ -132,6 +126,24 @@ def test_none_is_left(fake):
 
 def test_sizes_are_timed_one_after_the_other(fake):
     files = [EngineFile("r", "keras", 1.0, image_size=size) for size in ((64, 96), (32, 64))]
-    files += [EngineFile("out/64x96/a.tflite", "litert", 1.0)]
+    files += [EngineFile("out/64x96/a.tflite", "litert", 1.0, image_size=(64, 96))]
     groups = engine_benchmark._by_size(files)
     assert [[file.format for file in group] for group in groups] == [["keras", "litert"], ["keras"]]
+    # Files of a user go by turns wherever they lie.
+    files = [EngineFile(f"{place}/a.tflite", "litert", 1.0) for place in ("x", "y")]
+    assert engine_benchmark._by_size(files) == [files]
+
+
+def test_files_that_nothing_else_tells_apart_are_named(fake):
+    files = [EngineFile(f"{place}/a.tflite", "litert", 1.0) for place in ("x", "y")]
+    results, _ = benchmark_engines([*files, FILES[1]], conditions())
+    names = ["litert float32 x/a.tflite", "litert float32 y/a.tflite", "onnx int8"]
+    assert [each.name for each in results] == names
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_without_sgemm_the_rest_is_measured(fake, count):
+    fake.fail["sgemm", "time"] = count
+    results, left_out = benchmark_engines(FILES, conditions())
+    assert len(results) == 3 and left_out == ["sgemm: it is broken"]
+    assert (results[0].sgemm_gigaflops is None) == (count == 1)

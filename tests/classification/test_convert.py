@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mobilenetdet.classification.convert import ClassConversionOptions, convert_classes
-from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.records.shards import shard_paths
 
 NAMES = ("n01", "n02", "n10", "n20")
@@ -123,11 +123,11 @@ def test_a_second_call_writes_nothing_and_an_interrupted_one_goes_on(root, out):
 
     counted = []
     with pytest.raises(KeyboardInterrupt):
-        convert(root, out, num_workers=1, progress=Progress(on_record=interrupt))
+        convert(root, out, num_workers=1, progress=ShardProgress(on_record=interrupt))
     names = sorted(path.name for path in out.iterdir())
     assert names == ["labels.txt", "train.partial.json", "train_000.tfrecord", "train_001.tfrecord"]
     started = []
-    progress = Progress(on_start=started.append)
+    progress = ShardProgress(on_start=started.append)
     assert convert(root, out, progress=progress)[1] == 2
     assert convert(root, out, progress=progress)[1] == 3
     assert started == [11, 0]

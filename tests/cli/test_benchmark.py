@@ -7,7 +7,7 @@ import pytest
 from fixtures.exportable import SSD, picture, scramble
 
 from mobilenetdet.benchmark.engine_benchmark import EngineResult, Spread
-from mobilenetdet.benchmark.engine_files import EngineFile
+from mobilenetdet.benchmark.timed_files import EngineFile
 from mobilenetdet.cli import benchmark
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.cores import num_cores
@@ -32,6 +32,21 @@ def calls(monkeypatch) -> dict:
     monkeypatch.setattr(benchmark, "benchmark_engines", measure)
     monkeypatch.setattr(benchmark, "write_pictures", lambda *_: ([Path("p.jpg")], "a picture"))
     return calls
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--formats onnx", "--precisions int8", "--parts detector", "--image_size 96x320"]
+    + ["--run_dir runs/mine", "--num_calibration_images 3"],
+)
+def test_options_of_the_export_have_no_part_in_files_that_are_there(tmp_path, option, capsys):
+    model = tmp_path / "a.tflite"
+    model.write_bytes(b"x")
+    name = option.partition(" ")[0]
+    with pytest.raises((SystemExit, ValueError)) as error:
+        benchmark.main(["--models", str(model), *option.split()])
+    told = f"{error.value} {capsys.readouterr().err}"
+    assert f"leave {name} out" in " ".join(told.replace("│", " ").split())
 
 
 def test_exported_files_are_measured_and_everything_is_written(calls, tmp_path, capsys):

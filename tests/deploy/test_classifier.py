@@ -21,7 +21,7 @@ from mobilenetdet.classification.config import (
 from mobilenetdet.classification.model import build_classifier, load_classifier
 from mobilenetdet.cli import export, predict
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.classifier import (
     INFO_FILE,
     TrainedClassifier,

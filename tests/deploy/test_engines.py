@@ -1,5 +1,6 @@
 """The engine that runs a run: which files are taken for it, and when one is exported."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -17,8 +18,8 @@ from fixtures.exportable import CONFIGS, picture, scramble
 
 import mobilenetdet as md
 from mobilenetdet.config.storage import to_json, with_changes
-from mobilenetdet.deploy import engine_files, engines
-from mobilenetdet.deploy.engine_files import load_for_engine
+from mobilenetdet.deploy import engine_loading, engines
+from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import check_engine, describe_engine, find_for_engines
 from mobilenetdet.deploy.export import ExportPlan, export_detector
 from mobilenetdet.inference.exported import ExportedDetector
@@ -66,7 +67,7 @@ def run(exported_run: Path, tmp_path: Path) -> Path:
 def no_export(monkeypatch):
     """Makes every export fail."""
     monkeypatch.setattr(
-        engine_files, "export_detector", lambda *_, **__: pytest.fail("it was exported again")
+        engine_loading, "export_detector", lambda *_, **__: pytest.fail("it was exported again")
     )
 
 
@@ -177,6 +178,16 @@ def test_a_file_that_is_not_as_it_was_written_is_left_alone(run: Path, tmp_path,
     assert md.load(run, engine="auto").detect(picture()).scores.max() > 0
 
 
+def test_where_no_file_can_be_kept_another_way_is_named(run: Path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "export")
+
+    shutil.rmtree(run / "export")
+    monkeypatch.setattr(engine_loading, "export_detector", refuse)
+    with pytest.raises(ValueError, match=r"export: the exported network .*the engine keras"):
+        md.load(run, engine="litert")
+
+
 def test_a_file_with_a_setting_of_another_version_is_left_alone(run: Path, monkeypatch):
     def refuse(*_):
         raise ValueError("unknown key data.future")
@@ -194,7 +205,7 @@ def test_another_size_is_another_file(run: Path, monkeypatch):
         asked.append((model.image_size, folder, plan.parts, model.config.postprocess))
         raise InterruptedError
 
-    monkeypatch.setattr(engine_files, "export_detector", note)
+    monkeypatch.setattr(engine_loading, "export_detector", note)
     with pytest.raises(InterruptedError):
         md.load(run, engine="litert", overrides={**wide, "postprocess.max_detections": 3})
     # The file is for every call, whatever this one asks for.
@@ -262,7 +273,7 @@ def test_the_first_engine_that_has_a_file_is_taken(run: Path, monkeypatch):
 
 
 def test_a_gpu_is_left_to_keras(run: Path, monkeypatch):
-    monkeypatch.setattr(engine_files, "keras_has_gpu", lambda: True)
+    monkeypatch.setattr(engine_loading, "keras_has_gpu", lambda: True)
     assert engine_of(md.load(run, engine="auto")) == "Keras"
     assert engine_of(md.load(run, engine="litert")) == "LiteRT"
 
@@ -274,13 +285,13 @@ def test_who_has_no_gpu_needs_no_tensorflow_to_know(monkeypatch):
 
 
 def test_another_process_that_was_first_has_exported_it(run: Path, no_export, monkeypatch):
-    find, calls = engine_files.find_for_engines, []
+    find, calls = engine_loading.find_for_engines, []
 
     def late(*arguments):
         calls.append(arguments)
         return None if len(calls) == 1 else find(*arguments)
 
-    monkeypatch.setattr(engine_files, "find_for_engines", late)
+    monkeypatch.setattr(engine_loading, "find_for_engines", late)
     assert engine_of(md.load(run, engine="litert")) == "LiteRT" and len(calls) == 2
 
 

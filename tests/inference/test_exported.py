@@ -119,8 +119,20 @@ def test_a_file_that_is_cut_off_is_named(files: Path, litert_file: Path, tmp_pat
     for source in (files / "network_float32.pb", litert_file):
         path = tmp_path / source.name
         path.write_bytes(source.read_bytes()[:3000])
-        with pytest.raises(ValueError, match=f"{path.name} is cut off, or no .* file"):
+        with pytest.raises(ValueError, match=f"{path.name} is damaged, or no .* file"):
             md.load(path)
+
+
+def test_a_graph_that_cannot_be_computed_is_named(litert_file: Path, monkeypatch):
+    """Some damage shows only then; LiteRT calls it a RuntimeError."""
+    model = md.load(litert_file)
+
+    def fail(**_):
+        raise RuntimeError("Input tensor 52 lacks data")
+
+    monkeypatch.setattr(model.runtime, "_run", fail)
+    with pytest.raises(ValueError, match=f"{litert_file} is damaged.*52 lacks data.*export it"):
+        model.detect(picture())
 
 
 @pytest.mark.parametrize(("suffix", "package"), [(".onnx", "onnxruntime"), (".xml", "openvino")])
@@ -128,7 +140,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, suffix: str, package: str)
     pytest.importorskip(package, reason=f"{package} is not installed")
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"no such file")
-    with pytest.raises(ValueError, match="is cut off, or no .* file"):
+    with pytest.raises(ValueError, match="is damaged, or no .* file"):
         md.load(path)
 
 

@@ -90,6 +90,15 @@ def test_files_of_each_format(tmp_path: Path):
         assert (np.ptp(overlay) > 60) == is_drawn
 
 
+def test_a_picture_too_large_for_an_overlay_has_its_other_files(tmp_path: Path):
+    formats = ["overlay", "kitti", "json"]
+    with PredictionWriter(OutputFolder(tmp_path), formats, draw_score=0.5) as writer:
+        with pytest.raises(ValueError, match="too many for a .jpg file"):
+            writer.add(picture("tall", (66_000, 3), None), detection(0.9))
+    assert len(read_objects(tmp_path / "kitti/tall.txt")) == 1
+    assert json.loads((tmp_path / "detections.json").read_text())[0]["name"] == "tall"
+
+
 def test_only_what_is_asked_for_is_written(tmp_path: Path):
     writer = PredictionWriter(OutputFolder(tmp_path / "out"), ["kitti"], draw_score=0.5)
     writer.add(picture("one", (64, 192), None), detection(0.9))

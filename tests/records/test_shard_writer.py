@@ -13,7 +13,7 @@ from fixtures.small_layout import LABELS, SHARDS, convert, names, options
 import mobilenetdet
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.kitti_convert import convert_split
-from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.records.shards import read_manifest, shard_paths
 
 
@@ -28,7 +28,7 @@ def test_a_second_call_writes_nothing(layout, out):
     before = {name: os.stat(out / name).st_mtime_ns for name in names(out)}
     started = []
     second, num_kept = convert_split(
-        layout, "train", out, options(), progress=Progress(on_start=started.append)
+        layout, "train", out, options(), progress=ShardProgress(on_start=started.append)
     )
     assert (second, num_kept, started) == (first, 3, [0])
     assert {name: os.stat(out / name).st_mtime_ns for name in names(out)} == before
@@ -136,7 +136,7 @@ def test_a_conversion_under_way_hides_the_old_records(layout, out):
         "train",
         out,
         options(overwrite=True),
-        progress=Progress(on_record=lambda: seen.append(names(out))),
+        progress=ShardProgress(on_record=lambda: seen.append(names(out))),
     )
     assert all("train.json" not in listing for listing in seen)
     assert len(seen) == 6
@@ -146,7 +146,7 @@ SCRIPT = """
 import os, sys, time
 from mobilenetdet.records.kitti_convert import ConversionOptions, convert_split
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.records.shard_writer import Progress
+from mobilenetdet.records.shard_writer import ShardProgress
 done = 0
 def on_frame():
     global done
@@ -156,7 +156,8 @@ def on_frame():
             time.sleep(0.01)  # another thread notes that the first shard is whole
         {at_third}
 convert_split(KittiLayout(sys.argv[1]), "train", sys.argv[2],
-              ConversionOptions(num_shards=3, num_workers=1), progress=Progress(on_record=on_frame))
+              ConversionOptions(num_shards=3, num_workers=1),
+              progress=ShardProgress(on_record=on_frame))
 """
 
 

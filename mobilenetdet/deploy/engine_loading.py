@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -72,7 +73,15 @@ def load_for_engine(
             return found
         plan = ExportPlan(formats=[engine], parts=["network"])
         plan.require_packages()
-        return _exported_once(run, path, config, plan, tell=tell, start=start)
+        try:
+            return _exported_once(run, path, config, plan, tell=tell, start=start)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise ValueError(
+                f"{run.export_dir}: the exported network cannot be kept there ({error.strerror}); "
+                "use the engine keras, or export to another folder and name the file (--model)"
+            ) from None
     if engine == "auto" and not keras_has_gpu():
         wanted = config_to_use(run, config, overrides)
         hashed = hash_weights(_weight_file(run, weights))

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.deploy.calibration import CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
 
 
 def test_frames_of_the_training_split_are_spread(small_config):

@@ -11,17 +11,16 @@ from typing import Literal
 import cv2
 
 from mobilenetdet.config.storage import with_changes
-from mobilenetdet.deploy.calibration import NUM_IMAGES, CalibrationImages
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import (
     WRITERS,
+    ExportFormat,
     ExportPlan,
-    Format,
-    Parts,
     Precision,
     export_detector,
     exported_megabytes,
 )
-from mobilenetdet.exported_info import INFO_FILE
+from mobilenetdet.exported_info import INFO_FILE, Parts
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
@@ -53,7 +52,7 @@ class EngineFile:
         format: one of `ENGINE_FORMATS`.
         megabytes: of its file or files, millions of bytes.
         weights: of a run; None for its best, and for exported files.
-        image_size: height and width of the input of a run, pixels; None for its own.
+        image_size: height and width of the input, pixels; None where that is not known yet.
     """
 
     source: str
@@ -90,7 +89,7 @@ class ExportChoice:
             precisions: those of `precisions` that are possible.
         """
         left_out: list[str] = []
-        formats: dict[tuple[Precision, ...], list[Format]] = defaultdict(list)
+        formats: dict[tuple[Precision, ...], list[ExportFormat]] = defaultdict(list)
         for name in (each for each in self.formats if each != "keras"):
             usable = []
             for precision in precisions:
@@ -115,7 +114,7 @@ class ExportChoice:
         return plans, left_out
 
 
-def _missing(name: Format, precision: Precision) -> str:
+def _missing(name: ExportFormat, precision: Precision) -> str:
     """Says which package is missing for a file and its extra; "" where none is."""
     try:
         ExportPlan(formats=(name,), precisions=(precision,)).require_packages()
@@ -163,7 +162,10 @@ def export_files(
             target = folder / f"{size[0]}x{size[1]}"
             planned = replace(plan, image_size=size)
             paths = export_detector(model, target, planned, overwrite=overwrite)
-            of_size += exported_files(path for path in paths if path.name != INFO_FILE)
+            of_size += (
+                replace(file, image_size=size)
+                for file in exported_files(path for path in paths if path.name != INFO_FILE)
+            )
         files += sorted(of_size, key=lambda file: ENGINE_FORMATS.index(file.format))
     return files, [*left_out, *missing]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fixtures.exportable import SSD, picture
 
-from mobilenetdet.benchmark import engine_files
-from mobilenetdet.benchmark.engine_files import (
+from mobilenetdet.benchmark import timed_files
+from mobilenetdet.benchmark.timed_files import (
     ExportChoice,
     export_files,
     exported_files,
@@ -24,7 +24,7 @@ def test_what_is_not_installed_is_left_out_with_its_extra(monkeypatch):
     monkeypatch.setitem(export.WRITERS, "openvino", replace(writer, int8=gone))
     monkeypatch.setitem(export.WRITERS, "onnx", replace(writer, int8=()))
     runtime = ("no_such_module", "onnxruntime", "onnx")
-    monkeypatch.setitem(engine_files._RUNTIMES, "onnx", runtime)
+    monkeypatch.setitem(timed_files._RUNTIMES, "onnx", runtime)
     choice = ExportChoice(formats=("keras", "openvino", "onnx", "frozen_graph", "saved_model"))
     plans, left_out = choice.plans(("float32", "int8"))
     assert [(plan.formats, plan.precisions) for plan in plans] == [
@@ -52,7 +52,7 @@ def test_files_lie_in_a_folder_for_each_size(small_detector, tmp_path):
 def test_pictures_make_int8_possible(small_detector, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), picture())
     choice = ExportChoice(formats=("frozen_graph",), calibration_images=tmp_path)
-    assert engine_files._calibrated(small_detector("ssd"), choice) == (
+    assert timed_files._calibrated(small_detector("ssd"), choice) == (
         ["float32", "float16", "int8"],
         [],
     )
@@ -96,7 +96,7 @@ def test_pictures_of_records_a_folder_or_none(small_kitti, tmp_path, monkeypatch
     with pytest.raises(FileNotFoundError):
         write_pictures(tmp_path, small_kitti / "tfrecord", "other", None)
     frame = type("Frame", (), {"image_rgb": np.zeros((8, 8, 3), np.uint8)})
-    monkeypatch.setattr(engine_files, "render_frame", lambda seed, index: frame)
+    monkeypatch.setattr(timed_files, "render_frame", lambda seed, index: frame)
     (tmp_path / "new").mkdir()
     found, what = write_pictures(tmp_path / "new", None, "val", Path("clip.mp4"))
     assert len(found) == 8 and all(path.is_file() for path in found) and "rendered" in what
