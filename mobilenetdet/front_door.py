@@ -62,7 +62,7 @@ def load(
 
         check_engine(engine or "auto", source)
         return load_detector(source, weights=weights, overrides=overrides)
-    from mobilenetdet.deploy.engine_files import load_for_engine
+    from mobilenetdet.deploy.engine_loading import load_for_engine
 
     return load_for_engine(source, engine or "keras", weights=weights, overrides=overrides)
 
@@ -113,13 +113,17 @@ def evaluate(
         progress: called with the number of frames that are done.
         strict: makes an error of the warning, before anything is detected.
 
-    A `UserWarning` counts the frames that the weights were trained on.
+    Warns:
+        UserWarning: counts the frames that the weights were trained on.
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
         ValueError: the records are not as they were written; or frames were trained on, and
             `strict`.
     """
+    from mobilenetdet.quiet import ensure_tensorflow
+
+    ensure_tensorflow()  # it reads the records, whatever runs the network
     from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
     from mobilenetdet.findings import refuse_findings
 

@@ -41,8 +41,8 @@ class Options:
     label_dir: Path = Path("data/KITTI/training/label_2")
     # Folder of records to read instead of labels; each frame has its own size then.
     records_dir: Path | None = None
-    # Split of those records.
-    split: str = "train"
+    # Split of those records; by default train.
+    split: str | None = None
     # Classes to fit the shapes to: any types of the labels.
     classes: tuple[str, ...] = EVALUATED_CLASSES
     # Other types that count as one of them, by type: Van Car Truck Car.
@@ -77,6 +77,11 @@ class Options:
             raise ValueError(
                 f"{len(self.strides)} strides and {len(self.num_shapes)} numbers of shapes; "
                 "give one for each map"
+            )
+        if self.split is not None and self.records_dir is None:
+            raise ValueError(
+                f"--split {self.split} is a split of records; name them with --records_dir (all "
+                f"label files of {self.label_dir} are read otherwise)"
             )
         for name in ("strides", "num_shapes"):
             if min(getattr(self, name), default=0) <= 0:
@@ -157,7 +162,7 @@ def _frames(options: Options) -> Iterator[tuple[tuple[int, int], KittiObjects]]:
         size = (options.frame_height, options.frame_width)
         yield from ((size, objects) for objects in read_label_files(options.label_dir))
         return
-    for frame in read_frames(shard_paths(options.records_dir, options.split)):
+    for frame in read_frames(shard_paths(options.records_dir, options.split or "train")):
         yield (frame.height, frame.width), frame.objects
 
 

@@ -122,7 +122,7 @@ Suppression = Annotated[GreedyNms | SoftNms, Field(discriminator="kind")]
 class PostprocessConfig:
     """From raw predictions to detections; the same in eval, visualize and predict."""
 
-    # Lowest score of a detection, 0 to 1; low, because AP needs the weak ones.
+    # Lowest score before calibration, 0 to 1; low: AP needs weak detections.
     score_threshold: Share = 0.005
     suppression: Suppression = field(default_factory=GreedyNms)
     # Box voting: a detection moves to the mean of the boxes around it, weighted by

@@ -127,12 +127,10 @@ def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = Fals
         ValueError: there is no such file.
         FileNotFoundError: it cannot be downloaded.
     """
-    for given, known, what in (
-        (alpha, tuple(_PUBLISHED_ALPHAS), "alpha"),
-        (size, PUBLISHED_SIZES, "input size"),
-    ):
-        if given not in known:
-            listed = ", ".join(map(str, known))
+    known = {"alpha": (alpha, _PUBLISHED_ALPHAS), "input size": (size, PUBLISHED_SIZES)}
+    for what, (given, published) in known.items():
+        if given not in published:
+            listed = ", ".join(map(str, published))
             raise ValueError(
                 f"no ImageNet weights for {what} {given}; choose from {listed} or 'none'"
             )
@@ -170,17 +168,28 @@ def load_h5_layers(
     """
     stored = read_weight_file(path)
     stored = {name: arrays for name, arrays in stored.items() if name not in keep_fresh}
-    report, differing = _compare(model, stored, str(path))
+    return _fill(model, stored, str(path), may_differ=may_differ, may_lack=may_lack)
+
+
+def _fill(
+    model: keras.Model,
+    stored: StoredLayers,
+    source: str,
+    *,
+    may_differ: Collection[str],
+    may_lack: Collection[str] | None,
+) -> LoadReport:
+    """Copies layers that were read; see `load_h5_layers`."""
+    report, differing = _compare(model, stored, source)
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
         hint = "give one that holds the missing layers, too" if lacking else _alpha_hint(stored)
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
-    filled = set(report.loaded)
     arrays = ((name, array) for name in report.loaded for array in stored[name])
     if bad := first_non_finite(arrays):
-        raise ValueError(non_finite_text(str(path), f"layer {bad}"))
+        raise ValueError(non_finite_text(source, f"layer {bad}"))
     for layer in innermost_layers(model):
-        if layer.name in filled:
+        if layer.name in report.loaded:
             layer.set_weights(stored[layer.name])
     return report
 
@@ -213,11 +222,12 @@ def load_mobilenet_layers(
         FileNotFoundError: no such file.
         ValueError: see `load_h5_layers`; or the file lacks a layer before one that it has.
     """
-    report = compare_h5_layers(model, path)
+    stored = read_weight_file(path)
+    report, _ = _compare(model, stored, str(path))
     blocks = [_block_of(name) for name in report.loaded]
     last = max((block for block in blocks if block is not None), default=0)
     behind = [n for n in report.missing if (b := _block_of(n)) is None or b > last]
-    return load_h5_layers(model, path, may_differ=may_differ, may_lack=behind)
+    return _fill(model, stored, str(path), may_differ=may_differ, may_lack=behind)
 
 
 def _block_of(name: str) -> int | None:
@@ -274,18 +284,17 @@ def non_finite_text(source: str, name: str) -> str:
 def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:
     """Compares; returns the names of the mismatched layers beside the report."""
     report, differing = LoadReport(source), set()
-    names = []
-    for layer in innermost_layers(model):
-        names.append(layer.name)
-        if layer.name not in stored:
-            report.missing.append(layer.name)
+    own = {layer.name: layer for layer in innermost_layers(model)}
+    for name, layer in own.items():
+        if name not in stored:
+            report.missing.append(name)
             continue
         shapes = [tuple(w.shape) for w in layer.weights]
-        found = [array.shape for array in stored[layer.name]]
+        found = [array.shape for array in stored[name]]
         if found == shapes:
-            report.loaded.append(layer.name)
+            report.loaded.append(name)
         else:
-            differing.add(layer.name)
-            report.mismatched.append(f"{layer.name} (file {found}, model {shapes})")
-    report.unused.extend(name for name in stored if name not in names)
+            differing.add(name)
+            report.mismatched.append(f"{name} (file {found}, model {shapes})")
+    report.unused.extend(name for name in stored if name not in own)
     return report, differing

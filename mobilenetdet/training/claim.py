@@ -74,7 +74,7 @@ def check_run_dir(config: Config, run_dir: Path) -> None:
         raise ValueError(
             f"{run_dir} holds a run with other settings that its state depends on:\n  "
             + "\n  ".join(map(str, fixed))
-            + "\ngo on with the same, or choose another --run_dir"
+            + f"\ngo on with the same (--config {run.config_file}), or choose another --run_dir"
         )
 
 

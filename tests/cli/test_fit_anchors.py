@@ -117,6 +117,7 @@ def test_balance_weighs_the_classes():
     ("arguments", "message"),
     [
         (["--strides", "8", "16"], "2 strides and 1 numbers of shapes"),
+        (["--split", "val"], "--split val is a split of records"),
         (["--num_shapes", "0"], "num_shapes is"),
         (["--balance", "2"], "balance is 2.0; it must be between 0 and 1"),
     ],

@@ -228,6 +228,13 @@ def test_a_whole_and_a_part_of_it_are_not_given_together(changes):
         with_changes(DetectionConfig(), changes)
 
 
+def test_one_setting_in_two_spellings_is_refused():
+    changes = {"data": {"image_height": 96}, "data.image_height": 192}
+    for given in (changes, dict(reversed(changes.items()))):
+        with pytest.raises(ValueError, match=r"data(\.image_height)? comes twice"):
+            with_changes(DetectionConfig(), given)
+
+
 @pytest.mark.parametrize("key", ["model.strides", "model.anchors"])
 def test_changes_with_a_part_of_the_levels_are_refused(key):
     with pytest.raises(ValueError, match=f"{key} is part of model.levels now"):
