@@ -14,6 +14,9 @@ from pathlib import Path
 
 # .NAME.HOST.PID.TOKEN.tmp; HOST is a checksum, since names of machines may be long.
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_TEMPORARY_IN_TEXT = re.compile(
+    r"(?<![^/\s'\"])\.(?P<name>[^/\n'\"]+)\.[0-9a-f]{8}\.\d+\.[0-9a-f]{8}\.tmp"
+)
 # File systems allow 255 bytes; what is added takes some 40.
 _MAX_NAME = 100
 # Folders that this process has looked through: a folder of thousands of files is read once.
@@ -62,6 +65,14 @@ def temporary_path(path: Path) -> Path:
     """
     owner = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
     return path.with_name(f".{path.name[:_MAX_NAME]}.{owner}.tmp")
+
+
+def final_names(text: str) -> str:
+    """Returns a message with temporary names replaced by those of the files that they become.
+
+    Example: of "runs/.last.h5.0123abcd.4711.89abcdef.tmp is full" it is "runs/last.h5 is full".
+    """
+    return _TEMPORARY_IN_TEXT.sub(r"\g<name>", text)
 
 
 def remove_leftovers(folder: Path) -> None:

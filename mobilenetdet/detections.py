@@ -15,7 +15,7 @@ from mobilenetdet.kitti.labels import KittiObjects
 _SCORE_DECIMALS, _BOX_DECIMALS = 6, 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Boxes, scores and classes of one picture, as a rule the best score first.
 
@@ -94,6 +94,12 @@ class Detections:
     def class_names(self) -> np.ndarray:
         """The class of each detection, str [N]."""
         return np.array(self.classes, dtype=str)[self.class_ids]
+
+    def __repr__(self) -> str:
+        """Says how many there are of each class, as "Detections(3: 2 Car, 1 Cyclist)"."""
+        counts = np.bincount(self.class_ids, minlength=len(self.classes)).tolist()
+        named = [f"{n} {name}" for n, name in zip(counts, self.classes, strict=True) if n]
+        return f"Detections({len(self)}{': ' if named else ''}{', '.join(named)})"
 
     def __len__(self) -> int:
         """Returns the number of detections."""

@@ -28,7 +28,7 @@ if [ ! -f "$_stamp" ] || ! cmp -s "$_root/setup.cfg" "$_stamp"; then
     if command -v uv >/dev/null 2>&1; then
         [ -x "$_venv/bin/python" ] || uv venv --quiet --python "$(_find_python)" "$_venv"
         echo "installing mobilenetdet${_extra:+[$_extra]} into $_venv with uv"
-        uv pip install --quiet --python "$_venv/bin/python" --editable "$_target"
+        uv pip install --quiet --compile-bytecode --python "$_venv/bin/python" --editable "$_target"
     else
         [ -x "$_venv/bin/python" ] || "$(_find_python)" -m venv "$_venv"
         echo "installing mobilenetdet${_extra:+[$_extra]} into $_venv with pip"

@@ -8,6 +8,7 @@ import pytest
 
 from mobilenetdet.atomic_write import (
     atomic_write,
+    final_names,
     is_running,
     remove_temporary,
     temporary_path,
@@ -115,3 +116,13 @@ def test_only_temporary_names_are_removed(tmp_path):
     with pytest.raises(ValueError, match=r"precious\.tmp is no temporary"):
         remove_temporary(tmp_path / "precious.tmp")
     assert (tmp_path / "precious.tmp").exists()
+
+
+@pytest.mark.parametrize("name", ["a.json", "best weights.h5"])
+def test_messages_name_the_file_that_a_temporary_one_becomes(tmp_path, name):
+    path = tmp_path / name
+    temporary = temporary_path(path)
+    assert (
+        final_names(f"'{temporary}' is full, {temporary}: too") == f"'{path}' is full, {path}: too"
+    )
+    assert final_names(f"{path} is no .tmp") == f"{path} is no .tmp"

@@ -15,6 +15,12 @@ def detections() -> Detections:
     return Detections(boxes, np.array([0.9, 0.5, 0.1]), np.array([2, 0, 1]), CLASSES)
 
 
+def test_it_says_how_many_there_are_of_each_class(detections):
+    assert repr(detections) == "Detections(3: 1 Car, 1 Pedestrian, 1 Cyclist)"
+    assert repr(detections[:1]) == "Detections(1: 1 Cyclist)"
+    assert repr(Detections.empty(CLASSES)) == "Detections(0)"
+
+
 @pytest.mark.parametrize(
     ("index", "classes"),
     [

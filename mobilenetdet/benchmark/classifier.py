@@ -21,7 +21,7 @@ from mobilenetdet.benchmark.steps import finish, require_tensorflow
 from mobilenetdet.benchmark.timing import Rounds, Step, median_milliseconds
 from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.classifier import INFO_FILE, TrainedClassifier, export_classifier
-from mobilenetdet.deploy.export import ExportFormat, ExportPlan
+from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan
 from mobilenetdet.inference.exported import open_exported
 
 FUSED, NOT_FUSED, FOLDED = "fused", "not fused", "folded"

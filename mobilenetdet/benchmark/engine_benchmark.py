@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from mobilenetdet.benchmark.engine_process import EngineError, EngineProcess
 from mobilenetdet.benchmark.engine_server import SGEMM_SIDE, TOTAL, Times
 from mobilenetdet.benchmark.timed_files import EngineFile
+from mobilenetdet.deploy.export_plan import Report, no_report
 
 # A median and its tenth slowest are worth something from so many runs on.
 MIN_RUNS = 50
@@ -24,8 +25,6 @@ MIN_RUNS = 50
 _RUNS_A_TURN, _WARM_UP = 5, 2
 # Untimed runs after loading: libraries choose their kernels and buffers in the first ones.
 _FIRST_RUNS = 5
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class _Running:
 
 
 def benchmark_engines(
-    files: Sequence[EngineFile], conditions: Conditions, report: Report = lambda line: None
+    files: Sequence[EngineFile], conditions: Conditions, report: Report = no_report
 ) -> tuple[list[EngineResult], list[str]]:
     """Times engines, those of one input size by turns, and measures all else of each.
 
@@ -172,7 +171,7 @@ def _benchmark_group(
         sgemm.ask("open", source=None)
         sizes = dict.fromkeys("x".join(map(str, each.facts["image_size"])) for each in running)
         report(f"timing {len(running)} engines at {', '.join(sizes)} by turns")
-        running, products = _take_turns(running, sgemm, conditions.runs, left_out)
+        running, products = _take_turns(running, sgemm, conditions.runs, left_out, report)
         sgemm.close()
         rate = 2e-6 * SGEMM_SIDE**3 / Spread.of(products).median if products else None
         results = []
@@ -208,7 +207,11 @@ def _open_all(
 
 
 def _take_turns(
-    running: Sequence[_Running], sgemm: EngineProcess, runs: int, left_out: list[str]
+    running: Sequence[_Running],
+    sgemm: EngineProcess,
+    runs: int,
+    left_out: list[str],
+    report: Report,
 ) -> tuple[list[_Running], list[float]]:
     """Times all engines; returns those that lasted, and the times of sgemm, none if it failed."""
     alive, products, sgemm_lasts = list(running), [], True
@@ -230,6 +233,7 @@ def _take_turns(
                 lasted = True
             if not lasted:
                 alive = [each for each in alive if each is not engine]
+        report(f"{start + count} of {runs} runs")
     return alive, products
 
 

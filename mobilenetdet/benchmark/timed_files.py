@@ -12,13 +12,14 @@ import cv2
 
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
-from mobilenetdet.deploy.export import (
+from mobilenetdet.deploy.export import export_detector, exported_megabytes
+from mobilenetdet.deploy.export_plan import (
     WRITERS,
     ExportFormat,
     ExportPlan,
     Precision,
-    export_detector,
-    exported_megabytes,
+    Report,
+    no_report,
 )
 from mobilenetdet.exported_info import INFO_FILE, Parts
 from mobilenetdet.inference.exported import is_exported
@@ -132,6 +133,7 @@ def export_files(
     *,
     weights: Path | None = None,
     overwrite: bool = False,
+    report: Report = no_report,
 ) -> tuple[list[EngineFile], list[str]]:
     """Exports a run to FOLDER/HxW/{parts}_{precision}.SUFFIX.
 
@@ -141,6 +143,7 @@ def export_files(
         folder: FOLDER; files of others there stay.
         weights: those of the model, where they are not the run's best.
         overwrite: replaces files of others of the same names.
+        report: is told each file before it is written.
 
     Returns:
         The files, and what is left out and why: a package that is not installed, int8 without
@@ -161,7 +164,7 @@ def export_files(
         for plan in plans:
             target = folder / f"{size[0]}x{size[1]}"
             planned = replace(plan, image_size=size)
-            paths = export_detector(model, target, planned, overwrite=overwrite)
+            paths = export_detector(model, target, planned, overwrite=overwrite, report=report)
             of_size += (
                 replace(file, image_size=size)
                 for file in exported_files(path for path in paths if path.name != INFO_FILE)

@@ -77,7 +77,7 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
         synchronise_batch_norm(model)
     state = RunState(model, EmaWeights(model, config.train.ema), run_dir, facts)
     if state.restore():
-        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+        print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run_dir)
     complete_log(RunDir(run_dir).events_dir, state.history)

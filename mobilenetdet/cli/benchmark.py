@@ -28,7 +28,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DataConfig
 from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
-from mobilenetdet.deploy.export import Precision
+from mobilenetdet.deploy.export_plan import Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.exported import read_exported_config
 from mobilenetdet.inference.sources import find_files
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
             max_video_frames=options.max_video_frames,
             records_dir=options.records_dir,
         )
-        results, failed = benchmark_engines(files, conditions, lambda line: print(line, flush=True))
+        results, failed = benchmark_engines(files, conditions, _say)
         _write(folder, results, [*left_out, *failed], _facts(conditions, what))
     return 0
 
@@ -164,8 +164,13 @@ def _files(options: Options) -> tuple[list[EngineFile], list[str], str]:
         options.output_dir / _MODELS_DIR,
         weights=options.weights,
         overwrite=options.overwrite,
+        report=_say,
     )
     return files, left_out, model.config.data.val_split
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _split_of(models: Sequence[Path]) -> str:

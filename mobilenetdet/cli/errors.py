@@ -13,6 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
+from mobilenetdet.atomic_write import final_names
 from mobilenetdet.terminal_text import printable
 
 # Environment variable that asks for tracebacks.
@@ -74,7 +75,7 @@ def tell(error: BaseException, command: str) -> int:
         print(f"\n{_INTERRUPTED}", file=sys.stderr)
         return 130
     if (message := message_for_user(error)) is not None:
-        print(printable(f"error: {_COLOURS.sub('', message)}"), file=sys.stderr)
+        print(printable(f"error: {final_names(_COLOURS.sub('', message))}"), file=sys.stderr)
         return 2
     try:
         details = f"{_write_log(error, command)} has the details"

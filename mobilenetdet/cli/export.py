@@ -10,13 +10,8 @@ from pathlib import Path
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
-from mobilenetdet.deploy.export import (
-    ExportFormat,
-    ExportPlan,
-    Precision,
-    export_detector,
-    exported_megabytes,
-)
+from mobilenetdet.deploy.export import export_detector, exported_megabytes
+from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan, Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
@@ -94,7 +89,9 @@ def _export_detector(options: Options, plan: ExportPlan) -> list[Path]:
     model = load_detector(options.run_dir, weights=options.weights, overrides=records)
     if plan.left_out():
         print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
-    return export_detector(model, options.output_dir, plan, overwrite=options.overwrite)
+    return export_detector(
+        model, options.output_dir, plan, overwrite=options.overwrite, report=_say
+    )
 
 
 def _is_classifier(run_dir: Path) -> bool:
@@ -130,8 +127,12 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
         str(options.run_dir),
     )
     return export_classifier(
-        classifier, options.output_dir, plan, images, overwrite=options.overwrite
+        classifier, options.output_dir, plan, images, overwrite=options.overwrite, report=_say
     )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _class_names(run_dir: Path, count: int) -> tuple[str, ...]:

@@ -86,10 +86,10 @@ def main(argv: list[str] | None = None) -> int:
     for line in seen:
         print(line)
     if (options.kitti_root / MANIFEST_NAME).is_file():
-        print("leaks: nothing, every rendered frame is a scene of its own")
+        print("train and val share nothing: every rendered frame is a scene of its own")
         return 0
     for line in describe_leaks(split, options.method, mapping):
-        print(f"leaks: {line}")
+        print(line)
     return 0
 
 

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     # A log file gets a line an epoch, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
     evaluation = train(options.config, run_dir, verbose=verbose, strict=options.strict)
-    print(f"{evaluation.seen}\n{format_metrics(evaluation.ap)}")
+    print(f"\nthe best weights: {evaluation.seen}\n{format_metrics(evaluation.ap)}")
     run = RunDir(run_dir)
     print(f"{run.metrics_file}, {run.evaluation_dir / DETECTIONS_DIR}")
     if options.config.eval.num_overlays:

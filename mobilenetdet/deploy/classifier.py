@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import mobilenetdet
 from mobilenetdet.data.letterbox_image import BORDER_GREY
 from mobilenetdet.deploy.calibration_images import CalibrationImages
-from mobilenetdet.deploy.export import ExportPlan, file_names, write_file
+from mobilenetdet.deploy.export import write_file
+from mobilenetdet.deploy.export_plan import ExportPlan, Report, file_names, no_report
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
 from mobilenetdet.output_folder import OutputFolder
 
@@ -65,6 +66,7 @@ def export_classifier(
     images: CalibrationImages | None = None,
     *,
     overwrite: bool = False,
+    report: Report = no_report,
 ) -> list[Path]:
     """Writes a classifier as DIR/classifier_{precision}.SUFFIX, and what it is as classifier.json.
 
@@ -74,6 +76,7 @@ def export_classifier(
         plan: formats and precisions; a classifier has no parts.
         images: pictures by which int8 finds its ranges.
         overwrite: replaces files of others of the same names.
+        report: is told each file before it is written.
 
     Returns:
         The paths of the files, classifier.json last.
@@ -101,7 +104,12 @@ def export_classifier(
     with folder.locked():
         written = [
             write_file(
-                folder, name, graphs[precision == "int8"], classifier.describe(precision), images
+                folder,
+                name,
+                graphs[precision == "int8"],
+                classifier.describe(precision),
+                images,
+                report,
             )
             for name, precision in files
         ]

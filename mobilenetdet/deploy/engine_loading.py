@@ -18,7 +18,8 @@ from mobilenetdet.deploy.engines import (
     open_for_run,
     require_engine,
 )
-from mobilenetdet.deploy.export import ExportPlan, export_detector
+from mobilenetdet.deploy.export import export_detector
+from mobilenetdet.deploy.export_plan import ExportPlan
 from mobilenetdet.deploy.exportable import ExportableDetector
 from mobilenetdet.inference.exported import ExportedDetector, is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use, load_detector

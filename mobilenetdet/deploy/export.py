@@ -5,141 +5,30 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import mobilenetdet
 from mobilenetdet.config.detection import DetectionConfig, SoftmaxLoss
 from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.data.letterbox_image import BORDER_GREY
-from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
+from mobilenetdet.deploy.calibration_images import CalibrationImages
+from mobilenetdet.deploy.export_plan import (
+    WRITERS,
+    ExportFormat,
+    ExportPlan,
+    Report,
+    file_names,
+    no_report,
+)
 from mobilenetdet.evaluation.metrics_file import read_metrics
-from mobilenetdet.exported_info import INFO_FILE, ExportedInfo, Parts
-from mobilenetdet.inference.exported_runtime import import_runtime
+from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import is_run, open_run
 
 if TYPE_CHECKING:
     from mobilenetdet.deploy.graph import FrozenGraph
-
-ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
-Precision = Literal["float32", "float16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-PARTS: tuple[Parts, ...] = ("network", "detector")
-
-
-@dataclass(frozen=True)
-class Writer:
-    """How a format is written.
-
-    Attributes:
-        suffix: of its files.
-        writer: module of `mobilenetdet.deploy` and function.
-        packages: what has to be installed: module, package and extra.
-        int8: what int8 needs beside that; None where the format has none.
-    """
-
-    suffix: str
-    writer: tuple[str, str]
-    packages: tuple[tuple[str, str, str], ...] = ()
-    int8: tuple[tuple[str, str, str], ...] | None = None
-
-
-WRITERS: dict[ExportFormat, Writer] = {
-    "saved_model": Writer(".savedmodel", ("saved_model_writer", "write_saved_model")),
-    "frozen_graph": Writer(".pb", ("saved_model_writer", "write_frozen_graph")),
-    "litert": Writer(
-        ".tflite",
-        ("litert_writer", "write_litert"),
-        (("ai_edge_litert", "ai-edge-litert", "litert"),),
-        (("litert_quantizer", "litert-quantizer", "export"),),
-    ),
-    "onnx": Writer(
-        ".onnx",
-        ("onnx_writer", "write_onnx"),
-        (("onnx", "onnx", "export"), ("tf2onnx", "tf2onnx", "export")),
-        (("onnxruntime", "onnxruntime", "onnx"),),
-    ),
-    "openvino": Writer(
-        ".xml",
-        ("openvino_writer", "write_openvino"),
-        (("openvino", "openvino", "openvino"),),
-        (("nncf", "nncf", "export"),),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class ExportPlan:
-    """What is exported, checked before the work begins.
-
-    Attributes:
-        formats: see `WRITERS`.
-        precisions: float32, float16 (kernels alone) or int8 (the network; what follows it is in
-            float32).
-        parts: "network" ends at the raw predictions, "detector" at boxes, scores and classes.
-        image_size: height and width of the input, pixels; by default those of the run.
-        calibration_images: folder of pictures by which int8 finds its ranges; by default the
-            training records of the run.
-        num_calibration_images: at most so many.
-
-    Raises:
-        ValueError: an unknown format, precision or part, none of the formats has a precision, or no
-            calibration image is asked for.
-    """
-
-    formats: Sequence[ExportFormat] = ("litert",)
-    precisions: Sequence[Precision] = ("float32",)
-    parts: Sequence[Parts] = ("detector",)
-    image_size: tuple[int, int] | None = None
-    calibration_images: Path | None = None
-    num_calibration_images: int = NUM_IMAGES
-
-    def __post_init__(self) -> None:
-        """Checks the names."""
-        for what, names, known in (
-            ("format", self.formats, tuple(WRITERS)),
-            ("precision", self.precisions, PRECISIONS),
-            ("part", self.parts, PARTS),
-        ):
-            if isinstance(names, str):
-                raise ValueError(f"{what}s are the text {names!r}; give a list")
-            for name in names:
-                if name not in known:
-                    raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}")
-        if self.num_calibration_images < 1:
-            count = self.num_calibration_images
-            raise ValueError(f"num_calibration_images is {count}; it must be 1 or more")
-        if not list(self.files()):
-            without = ", ".join(self.formats)
-            raise ValueError(f"{without} has no int8; litert, onnx and openvino have")
-
-    def files(self) -> Iterator[tuple[ExportFormat, Precision, Parts]]:
-        """Yields what is written; formats without int8 leave it out."""
-        for part in self.parts:
-            for name in self.formats:
-                for precision in self.precisions:
-                    if precision != "int8" or WRITERS[name].int8 is not None:
-                        yield name, precision, part
-
-    def left_out(self) -> list[str]:
-        """Returns the formats that are not written in int8."""
-        asked = self.formats if "int8" in self.precisions else ()
-        return [name for name in asked if WRITERS[name].int8 is None]
-
-    def require_packages(self) -> None:
-        """Refuses formats whose packages are not installed.
-
-        Raises:
-            ValueError: one is missing; names it and the extra.
-        """
-        for name, precision, _ in self.files():
-            writer = WRITERS[name]
-            for package in (*writer.packages, *(writer.int8 or () if precision == "int8" else ())):
-                import_runtime(*package, f"format {name} in {precision}")
 
 
 def export_detector(
@@ -148,6 +37,7 @@ def export_detector(
     plan: ExportPlan,
     *,
     overwrite: bool = False,
+    report: Report = no_report,
 ) -> list[Path]:
     """Writes a detector as DIR/{part}_{precision}.SUFFIX, and what it is as DIR/detector.json.
 
@@ -156,6 +46,7 @@ def export_detector(
         output_dir: DIR; files of others there stay.
         plan: formats, precisions, parts and the size of the input.
         overwrite: replaces files of others of the same names.
+        report: is told each file before it is written, since int8 takes minutes.
 
     Returns:
         The paths of the files, detector.json last.
@@ -187,7 +78,7 @@ def export_detector(
         for name, precision, part in files:
             info = describe(model, config, parts=part, precision=precision)
             graph = graphs[precision == "int8"][part]
-            written.append(write_file(folder, name, graph, info, images))
+            written.append(write_file(folder, name, graph, info, images, report))
         info = describe(model, config, parts="", precision="")
         with folder.writing(INFO_FILE) as path:
             path.write_text(info.to_json(indent=1) + "\n", encoding="utf-8")
@@ -235,6 +126,7 @@ def write_file(
     graph: FrozenGraph,
     info: ExportedInfo,
     images: CalibrationImages | None,
+    report: Report = no_report,
 ) -> Path:
     """Writes one file, or the files of one folder.
 
@@ -244,6 +136,7 @@ def write_file(
         graph: what is written.
         info: what goes beside it; says the name of the file and the precision.
         images: by which int8 finds its ranges.
+        report: is told what is written.
 
     Returns:
         The path of the file or folder.
@@ -252,15 +145,11 @@ def write_file(
     write: Any = getattr(importlib.import_module(f"mobilenetdet.deploy.{module}"), function)
     first = file_names(name, info.precision, info.parts)[0]
     pattern = f"{first}/*" if name == "saved_model" else first
+    used = images if info.precision == "int8" else None
+    report(f"writing {first}" + (f", ranges of {len(used)} pictures" if used else ""))
     with folder.replacing(pattern) as staging:
-        write(graph, staging / first, info, images if info.precision == "int8" else None)
+        write(graph, staging / first, info, used)
     return folder.path / first
-
-
-def file_names(name: ExportFormat, precision: Precision, part: str) -> list[str]:
-    """Returns the names of the files of a format; that of a SavedModel is a folder."""
-    stem = f"{part}_{precision}"
-    return [stem + WRITERS[name].suffix, *([f"{stem}.bin"] if name == "openvino" else [])]
 
 
 def _config_of(model: LoadedDetector, plan: ExportPlan) -> DetectionConfig:

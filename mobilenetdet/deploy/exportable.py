@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
-from mobilenetdet.deploy.export import ExportFormat, ExportPlan, Precision, export_detector
+from mobilenetdet.deploy.export import export_detector
+from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan, Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 

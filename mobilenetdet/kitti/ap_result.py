@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SEEN_KEY = "frames_seen_in_training"
 # How the classes are scored.
 TASK_KEY = "task"
+# The mean over the classes; no class has this name.
+MEAN_KEY = "mean"
 
 
 def describe_scoring(task: EvalTask, frame_ids: Sequence[str]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ class DifficultyAp:
     r40: float = 0.0
     r11: float = 0.0
     num_objects: int | None = None
-    precisions: tuple[float, ...] = ()
+    precisions: tuple[float, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns R11, R40, num_objects and precision41, ready for JSON."""
@@ -99,7 +101,7 @@ class ClassAp:
         return getattr(self, difficulty)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AveragePrecision(Mapping[str, ClassAp]):
     """KITTI's 2D average precision by class; names compare in any case.
 
@@ -140,9 +142,15 @@ class AveragePrecision(Mapping[str, ClassAp]):
         """Returns whether a class was scored."""
         return str(class_name).lower() in {name.lower() for name in self.classes}
 
+    def __repr__(self) -> str:
+        """Says the moderate R40 of each class and their mean."""
+        rows = {**self.classes, MEAN_KEY: self.mean}
+        figures = ", ".join(f"{name} {ap.moderate.r40:.2f}" for name, ap in rows.items())
+        return f"AveragePrecision({self.num_frames:,} frames, moderate R40: {figures})"
+
     @property
     def mean(self) -> ClassAp:
-        """The mean over the classes; one that is detected nowhere counts 0."""
+        """The mean over the classes; one that is detected nowhere, or has no object, counts 0."""
         of_difficulties = {
             name: DifficultyAp(
                 r40=float(np.mean([ap[name].r40 for ap in self.classes.values()])),
@@ -157,13 +165,17 @@ class AveragePrecision(Mapping[str, ClassAp]):
 
         Returns:
             `{"protocol": .., "frames": n, "Car": {"easy": {"R11": .., "R40": .., "num_objects": ..,
-            "precision41": [..]}, "moderate": .., "hard": ..}, ..}`; a class that is detected
-            nowhere is None.
+            "precision41": [..]}, "moderate": .., "hard": ..}, .., "mean": {"easy": {"R11": ..,
+            "R40": ..}, ..}}`; a class that is detected nowhere is None, and counts 0 in the mean.
         """
         by_class = {
             name: {key: ap[key].to_dict() for key in DIFFICULTY_NAMES} if ap.detected else None
             for name, ap in self.classes.items()
         }
+        mean = {
+            key: {"R11": self.mean[key].r11, "R40": self.mean[key].r40} for key in DIFFICULTY_NAMES
+        }
+        by_class = {**by_class, MEAN_KEY: mean}
         return {"protocol": self.protocol, "frames": self.num_frames, **by_class}
 
     @classmethod
@@ -214,7 +226,8 @@ def _class_names(values: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, value in values.items()
-        if (isinstance(value, dict) and "moderate" in value) or (value is None and name != SEEN_KEY)
+        if name not in (SEEN_KEY, MEAN_KEY)
+        and (value is None or (isinstance(value, dict) and "moderate" in value))
     ]
 
 

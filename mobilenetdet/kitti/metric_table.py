@@ -41,13 +41,19 @@ def format_metrics(ap: AveragePrecision) -> str:
         values = "".join(
             f"{measure_of(of_class[key], m):14.2f}" for m in MEASURES for key in DIFFICULTY_NAMES
         )
-        note = "  (detected nowhere)" if name in ap and not of_class.detected else ""
-        lines.append(f"{name:{width}}{values}{note}")
+        lines.append(f"{name:{width}}{values}{_note(of_class) if name in ap else ''}")
     return "\n".join(lines + _ceilings(ap))
 
 
 def _rows(ap: AveragePrecision) -> dict[str, ClassAp]:
     return {**ap.classes, "mean": ap.mean}
+
+
+def _note(of_class: ClassAp) -> str:
+    """Why the AP of a class is 0 whatever the detector is worth; it counts in the mean."""
+    if all(of_class[key].num_objects == 0 for key in DIFFICULTY_NAMES):
+        return "  (no object in these frames)"
+    return "" if of_class.detected else "  (detected nowhere)"
 
 
 def _ceilings(ap: AveragePrecision) -> list[str]:

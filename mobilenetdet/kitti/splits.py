@@ -222,7 +222,7 @@ def describe_leaks(split: Split, method: str, mapping: DriveMapping | None = Non
     """
     lines = [_KNOWN_LEAKS[method]]
     if mapping is None:
-        return [*lines, "pass --devkit_dir to have it counted"]
+        return [*lines, "--devkit_dir counts the frames of drives that are on both sides"]
     counts = count_leaks(split, mapping)
     lines.append(
         f"counted: {counts.shared_drives} drives on both sides, with "

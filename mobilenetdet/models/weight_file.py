@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -200,3 +201,19 @@ def _holds_weights(item: h5py.Group | h5py.Dataset) -> bool:
 
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
+
+
+def first_non_finite(arrays: Iterable[tuple[str, np.ndarray]]) -> str | None:
+    """Returns the name of the first array that holds NaN or infinity, or None.
+
+    Example: of `[("a", [1.0]), ("b", [nan])]` it is "b".
+    """
+    return next((name for name, array in arrays if not np.isfinite(array).all()), None)
+
+
+def non_finite_text(source: str, name: str) -> str:
+    """Says that a file holds weights of no use."""
+    return (
+        f"{source}: {name} holds NaN or infinity, so these weights are of no use; their training "
+        "has diverged, or the file is damaged: take other weights"
+    )

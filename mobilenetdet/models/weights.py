@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,12 @@ from keras import ops
 from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
-from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
+from mobilenetdet.models.weight_file import (
+    StoredLayers,
+    first_non_finite,
+    non_finite_text,
+    read_weight_file,
+)
 from mobilenetdet.runs import CONFIG_FILE
 from mobilenetdet.terminal_text import printable
 
@@ -74,7 +79,13 @@ def load_backbone_weights(
     """
     if weights == "none":
         return None
-    path = download_imagenet_weights(alpha) if weights == "imagenet" else Path(weights)
+    if weights != "imagenet":
+        return load_mobilenet_layers(backbone, Path(weights))
+    try:
+        path = download_imagenet_weights(alpha)
+    except FileNotFoundError as error:
+        begun = "or begin from the detector that ships, --model.detector_weights ssd_fpn"
+        raise FileNotFoundError(f"{error}, {begun}") from None
     return load_mobilenet_layers(backbone, path)
 
 
@@ -248,14 +259,6 @@ def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
     return _compare(model, read_weight_file(path), str(path))[0]
 
 
-def first_non_finite(arrays: Iterable[tuple[str, np.ndarray]]) -> str | None:
-    """Returns the name of the first array that holds NaN or infinity, or None.
-
-    Example: of `[("a", [1.0]), ("b", [nan])]` it is "b".
-    """
-    return next((name for name, array in arrays if not np.isfinite(array).all()), None)
-
-
 def named_weights(model: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the path and the values of each weight that is a number with a fraction."""
     for variable in model.weights:
@@ -271,14 +274,6 @@ def refuse_non_finite(model: keras.Model, source: str) -> None:
     """
     if bad := first_non_finite(named_weights(model)):
         raise ValueError(non_finite_text(source, bad))
-
-
-def non_finite_text(source: str, name: str) -> str:
-    """Says that a file holds weights of no use."""
-    return (
-        f"{source}: {name} holds NaN or infinity, so these weights are of no use; their training "
-        "has diverged, or the file is damaged: take other weights"
-    )
 
 
 def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:

@@ -14,7 +14,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.models.weights import first_non_finite, named_weights
+from mobilenetdet.models.weight_file import first_non_finite
+from mobilenetdet.models.weights import named_weights
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS
 from mobilenetdet.training.checkpoint import RunState, diverged_text

@@ -16,13 +16,14 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.models.weight_file import check_weight_file, refuse_inflated, weights_to_bytes
-from mobilenetdet.models.weights import (
+from mobilenetdet.models.weight_file import (
+    check_weight_file,
     first_non_finite,
-    named_weights,
     non_finite_text,
-    refuse_non_finite,
+    refuse_inflated,
+    weights_to_bytes,
 )
+from mobilenetdet.models.weights import named_weights, refuse_non_finite
 from mobilenetdet.runs import LAST_WEIGHTS, STATE_FILE
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.optimizers import inner_optimizer
@@ -116,6 +117,12 @@ class RunState:
             self._count_steps_anew()
         self.best_is_stale = before.measured_by not in ("", self.facts.measured_by)
         return True
+
+    def describe_resume(self, epochs: int) -> str:
+        """Says where a run of so many epochs goes on."""
+        if self.epoch < epochs:
+            return f"resuming after epoch {self.epoch} of {epochs}"
+        return f"all {self.epoch} epochs are done; --train.epochs {2 * self.epoch} trains on"
 
     def save_weights(self, name: str) -> None:
         """Writes the averaged weights for later commands, loadable under every backend.

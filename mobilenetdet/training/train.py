@@ -111,7 +111,7 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
     )
     state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
     if state.restore():
-        print(f"{run_dir}: resuming after epoch {state.epoch} of {config.train.epochs}")
+        print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
     return state
 
 

@@ -72,7 +72,7 @@ def test_exported_files_are_measured_and_everything_is_written(calls, tmp_path, 
 def test_a_run_is_exported_first(calls, tmp_path, monkeypatch):
     asked = {}
 
-    def export(model, choice, folder, *, weights, overwrite):
+    def export(model, choice, folder, *, weights, overwrite, report):
         asked.update(model=model, choice=choice, folder=folder, weights=weights)
         return [EngineFile("a.onnx", "onnx", 1.0)], ["litert int8: no pictures"]
 

@@ -31,8 +31,11 @@ def test_what_is_written_is_said(exported: Path, capsys, tmp_path: Path):
     assert export.main([*run, *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = ["detector_float32.savedmodel", "detector_float32.pb", "detector.json"]
-    assert [line.partition(": ")[0] for line in lines] == [str(tmp_path / name) for name in names]
-    assert all(line.endswith(" MB") for line in lines)
+    assert lines[:2] == [f"writing {name}" for name in names[:2]]
+    assert [line.partition(": ")[0] for line in lines[2:]] == [
+        str(tmp_path / name) for name in names
+    ]
+    assert all(line.endswith(" MB") for line in lines[2:])
 
 
 def test_predict_takes_a_file_and_says_what_runs_it(exported: Path, tmp_path: Path, capsys):

@@ -77,7 +77,7 @@ def test_more_training_frames_than_there_are(root):
 def test_rendered_frames_leak_nothing(root, capsys):
     (root / "synthetic.json").write_text("{}")
     assert main(["--kitti_root", str(root)]) == 0
-    assert "leaks: nothing" in capsys.readouterr().out
+    assert "train and val share nothing" in capsys.readouterr().out
 
 
 def test_long_reports_are_cut_after_twenty_frames(root, capsys):

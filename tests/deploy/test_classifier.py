@@ -28,7 +28,7 @@ from mobilenetdet.deploy.classifier import (
     export_classifier,
     freeze_classifier,
 )
-from mobilenetdet.deploy.export import ExportPlan
+from mobilenetdet.deploy.export_plan import ExportPlan
 from mobilenetdet.exported_info import ExportedInfo
 from mobilenetdet.inference.exported import open_exported
 
@@ -107,7 +107,8 @@ def test_the_command_exports_a_run(run_dir, tmp_path, capsys):
     assert export.main(options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[0] for line in lines] == [
-        str(tmp_path / name) for name in ("classifier_float32.pb", INFO_FILE)
+        "writing classifier_float32.pb",
+        *(str(tmp_path / name) for name in ("classifier_float32.pb", INFO_FILE)),
     ]
     info = json.loads((tmp_path / INFO_FILE).read_text())
     assert info["classes"] == [str(index) for index in range(10)]  # it was not measured
@@ -127,7 +128,7 @@ def test_int8_takes_training_images_or_a_folder(run_dir, classifier, monkeypatch
     asked = []
     monkeypatch.setattr(
         "mobilenetdet.deploy.classifier.export_classifier",
-        lambda classifier, output, plan, images, *, overwrite: asked.append(images) or [],
+        lambda classifier, output, plan, images, **how: asked.append(images) or [],
     )
     cv2.imwrite(str(tmp_path / "a.png"), picture(size=(40, 60)))
     options = ["--run_dir", str(run_dir), "--precision", "int8", "--format", "onnx"]

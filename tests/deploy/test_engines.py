@@ -21,7 +21,8 @@ from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.deploy import engine_loading, engines
 from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import check_engine, describe_engine, find_for_engines
-from mobilenetdet.deploy.export import ExportPlan, export_detector
+from mobilenetdet.deploy.export import export_detector
+from mobilenetdet.deploy.export_plan import ExportPlan
 from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.models.detector import build_detector

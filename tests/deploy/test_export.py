@@ -13,7 +13,8 @@ from fixtures.exportable import picture
 
 import mobilenetdet as md
 from mobilenetdet.deploy import export
-from mobilenetdet.deploy.export import WRITERS, ExportPlan, export_detector
+from mobilenetdet.deploy.export import export_detector
+from mobilenetdet.deploy.export_plan import WRITERS, ExportPlan
 from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
 from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector

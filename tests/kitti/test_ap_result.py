@@ -39,6 +39,13 @@ def test_figures_by_name(ap):
     assert len(ap["Van"].easy.precisions) == 41
 
 
+def test_it_says_in_a_line_what_it_is(ap):
+    assert repr(ap) == (
+        "AveragePrecision(60 frames, moderate R40: Car 100.00, Van 50.00, Tram 0.00, mean 50.00)"
+    )
+    assert "precisions" not in repr(ap["Car"])
+
+
 def test_unknown_names_are_refused(ap):
     with pytest.raises(KeyError, match="no class 'Vann' among Car, Van, Tram; did you mean Van"):
         ap["Vann"]
@@ -49,8 +56,9 @@ def test_unknown_names_are_refused(ap):
 
 def test_the_json_is_read_back_equal_and_has_the_old_layout(ap):
     written = json.loads(json.dumps(ap.to_dict(), allow_nan=False))
-    assert list(written) == ["protocol", "frames", "Car", "Van", "Tram"]
+    assert list(written) == ["protocol", "frames", "Car", "Van", "Tram", "mean"]
     assert written["Tram"] is None
+    assert written["mean"]["moderate"] == {"R11": ap.mean.moderate.r11, "R40": ap.mean.moderate.r40}
     assert list(written["Van"]["hard"]) == ["R11", "R40", "num_objects", "precision41"]
     assert AveragePrecision.from_dict({"split": "val", **written, "coco": {"AP": 1.0}}) == ap
 

@@ -196,9 +196,11 @@ def test_nothing_detected_at_all(num_frames):
     labels = [make_labels(("Car", 0, 0, 50, 50))] * num_frames
     for empty in (KittiObjects.empty(), KittiObjects.empty(with_scores=True)):
         result = evaluate_detections(labels, [empty] * num_frames)
+        mean = {"R11": 0.0, "R40": 0.0}
         assert result.to_dict() == {
             **{"protocol": "current", "frames": num_frames},
             **dict.fromkeys(EVALUATED_CLASSES),
+            "mean": {"easy": mean, "moderate": mean, "hard": mean},
         }
 
 

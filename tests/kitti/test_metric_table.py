@@ -25,6 +25,18 @@ def test_class_detected_nowhere_counts_zero_in_the_mean():
     assert "3 frames" in table and table.count("(detected nowhere)") == 2
 
 
+def test_a_class_without_objects_says_so():
+    labels = [parse_objects("Car 0 0 0 10 10 100 90 1 1 1 1 1 1 0", "labels")]
+    found = [KittiObjects.from_detections(["Car", "Cyclist"], [[10, 10, 100, 90]] * 2, [0.9, 0.8])]
+    car, pedestrian, cyclist, _, last = format_metrics(
+        evaluate_detections(labels, found)
+    ).splitlines()[2:]
+    assert "no object" not in car
+    assert pedestrian.endswith("(detected nowhere)")
+    assert cyclist.endswith("(no object in these frames)")
+    assert "R40 is at most" in last
+
+
 def test_figures_of_few_objects_say_what_they_can_reach():
     def level(count: int) -> dict[str, float]:
         return {"R11": 9.0, "R40": 5.0, "num_objects": count}

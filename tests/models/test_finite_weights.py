@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from mobilenetdet.models.weights import first_non_finite, load_h5_layers, refuse_non_finite
+from mobilenetdet.models.weight_file import first_non_finite
+from mobilenetdet.models.weights import load_h5_layers, refuse_non_finite
 
 
 def small_model():

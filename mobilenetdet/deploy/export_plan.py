@@ -1,0 +1,140 @@
+"""What is exported: formats and what writes each, precisions, parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mobilenetdet.deploy.calibration_images import NUM_IMAGES
+from mobilenetdet.exported_info import Parts
+from mobilenetdet.inference.exported_runtime import import_runtime
+
+ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+PARTS: tuple[Parts, ...] = ("network", "detector")
+# Is told what is done next, a line each.
+Report = Callable[[str], None]
+
+
+def no_report(line: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How a format is written.
+
+    Attributes:
+        suffix: of its files.
+        writer: module of `mobilenetdet.deploy` and function.
+        packages: what has to be installed: module, package and extra.
+        int8: what int8 needs beside that; None where the format has none.
+    """
+
+    suffix: str
+    writer: tuple[str, str]
+    packages: tuple[tuple[str, str, str], ...] = ()
+    int8: tuple[tuple[str, str, str], ...] | None = None
+
+
+WRITERS: dict[ExportFormat, Writer] = {
+    "saved_model": Writer(".savedmodel", ("saved_model_writer", "write_saved_model")),
+    "frozen_graph": Writer(".pb", ("saved_model_writer", "write_frozen_graph")),
+    "litert": Writer(
+        ".tflite",
+        ("litert_writer", "write_litert"),
+        (("ai_edge_litert", "ai-edge-litert", "litert"),),
+        (("litert_quantizer", "litert-quantizer", "export"),),
+    ),
+    "onnx": Writer(
+        ".onnx",
+        ("onnx_writer", "write_onnx"),
+        (("onnx", "onnx", "export"), ("tf2onnx", "tf2onnx", "export")),
+        (("onnxruntime", "onnxruntime", "onnx"),),
+    ),
+    "openvino": Writer(
+        ".xml",
+        ("openvino_writer", "write_openvino"),
+        (("openvino", "openvino", "openvino"),),
+        (("nncf", "nncf", "export"),),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What is exported, checked before the work begins.
+
+    Attributes:
+        formats: see `WRITERS`.
+        precisions: float32, float16 (kernels alone) or int8 (the network; what follows it is in
+            float32).
+        parts: "network" ends at the raw predictions, "detector" at boxes, scores and classes.
+        image_size: height and width of the input, pixels; by default those of the run.
+        calibration_images: folder of pictures by which int8 finds its ranges; by default the
+            training records of the run.
+        num_calibration_images: at most so many.
+
+    Raises:
+        ValueError: an unknown format, precision or part, none of the formats has a precision, or no
+            calibration image is asked for.
+    """
+
+    formats: Sequence[ExportFormat] = ("litert",)
+    precisions: Sequence[Precision] = ("float32",)
+    parts: Sequence[Parts] = ("detector",)
+    image_size: tuple[int, int] | None = None
+    calibration_images: Path | None = None
+    num_calibration_images: int = NUM_IMAGES
+
+    def __post_init__(self) -> None:
+        """Checks the names."""
+        for what, names, known in (
+            ("format", self.formats, tuple(WRITERS)),
+            ("precision", self.precisions, PRECISIONS),
+            ("part", self.parts, PARTS),
+        ):
+            if isinstance(names, str):
+                raise ValueError(f"{what}s are the text {names!r}; give a list")
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}")
+        if self.num_calibration_images < 1:
+            count = self.num_calibration_images
+            raise ValueError(f"num_calibration_images is {count}; it must be 1 or more")
+        if not list(self.files()):
+            without = ", ".join(self.formats)
+            raise ValueError(f"{without} has no int8; litert, onnx and openvino have")
+
+    def files(self) -> Iterator[tuple[ExportFormat, Precision, Parts]]:
+        """Yields what is written; formats without int8 leave it out."""
+        for part in self.parts:
+            for name in self.formats:
+                for precision in self.precisions:
+                    if precision != "int8" or WRITERS[name].int8 is not None:
+                        yield name, precision, part
+
+    def left_out(self) -> list[str]:
+        """Returns the formats that are not written in int8."""
+        asked = self.formats if "int8" in self.precisions else ()
+        return [name for name in asked if WRITERS[name].int8 is None]
+
+    def require_packages(self) -> None:
+        """Refuses formats whose packages are not installed.
+
+        Raises:
+            ValueError: one is missing; names it and the extra.
+        """
+        for name, precision, _ in self.files():
+            writer = WRITERS[name]
+            for package in (*writer.packages, *(writer.int8 or () if precision == "int8" else ())):
+                import_runtime(*package, f"format {name} in {precision}")
+
+
+def file_names(name: ExportFormat, precision: Precision, part: str) -> list[str]:
+    """Returns the names of the files of a format; that of a SavedModel is a folder."""
+    stem = f"{part}_{precision}"
+    return [stem + WRITERS[name].suffix, *([f"{stem}.bin"] if name == "openvino" else [])]
