@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
         FileNotFoundError: there is none.
         ValueError: it is in another encoding, or no text; names file, line and byte.
     """
-    if not Path(path).is_file() and Path(path).exists():  # a device would never end
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a device would never end
         raise ValueError(f"{path} is no regular file; is this a {what}?")
-    content = Path(path).read_bytes()
+    with open(path, "rb", buffering=0) as file:  # thousands of labels are read by this
+        content = file.readall()
     if content.startswith(_UTF16) or _alternates_with_zeros(content):
         raise ValueError(f"{path}: the text is in UTF-16; save it as UTF-8")
     try:

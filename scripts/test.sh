@@ -20,6 +20,8 @@ then
 fi
 
 export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
+# Many tests start programs, and each would compile the package anew.
+unset PYTHONDONTWRITEBYTECODE
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 # All at once: each of the three processes keeps half a core busy. A file's tests stay together,
@@ -27,13 +29,15 @@ export TF_CPP_MIN_LOG_LEVEL=2 NO_ALBUMENTATIONS_UPDATE=1
 jax_log=$(mktemp)
 KERAS_BACKEND=jax "$PYTHON" -m pytest -p no:cacheprovider \
     tests/boxes tests/models tests/inference/test_detection_model.py \
+    --ignore=tests/boxes/test_numpy_postprocess.py --ignore=tests/models/test_addons_losses.py \
+    --ignore=tests/models/test_weight_file.py --ignore=tests/models/test_weights.py \
     tests/classification/test_model.py tests/classification/test_loss.py \
     tests/training/test_yellowfin.py tests/training/test_yellowfin_fit.py \
     tests/training/test_exact_resume.py "$@" >"$jax_log" 2>&1 &
 jax=$!
 trap 'kill $jax 2>/dev/null || true; rm -f "$jax_log"' EXIT
 status=0
-KERAS_BACKEND=tensorflow "$PYTHON" -m pytest -n 2 --dist loadfile "$@" || status=$?
+KERAS_BACKEND=tensorflow "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 jax_status=0
 wait $jax || jax_status=$?
 echo "the model half on JAX:"

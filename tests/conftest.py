@@ -32,6 +32,18 @@ pytest_plugins = (
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Files of few tests that take half a minute and more: begun first, no process ends with one alone.
+LONG_FILES = (
+    *("cli/test_chain.py", "training/test_train.py", "classification/test_train.py"),
+    *("test_python_page.py", "training/test_own_classes.py", "evaluation/test_evaluate.py"),
+    *("test_front_door.py", "models/test_detector.py", "classification/test_model.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first; goes with --no-loadscope-reorder of pytest-xdist."""
+    order = {REPOSITORY / "tests" / name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,9 @@ from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
-from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.records.shards import list_splits, shard_paths
 
 _MAX_LISTED = 10
-_SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Options:
 
     # Folder of the records.
     records_dir: Path = Path("data/KITTI/tfrecord")
-    # Splits to look at; by default train and val.
+    # Splits to look at; by default all in the folder.
     split: tuple[str, ...] | None = None
     # Picture of some frames with their labels, .jpg or .png; by default montage.jpg in the folder
     # of the records.
@@ -65,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     folder.refuse_foreign([path.name] if options.num_frames > 0 else [])
     console = Console()
     pictures: list[np.ndarray] = []
-    for split in options.split or _SPLITS:
+    for split in options.split or list_splits(options.records_dir) or ("train",):
         paths = shard_paths(options.records_dir, split)
         summary = summarize(read_frames(paths))
         _print_summary(console, split, paths, summary)

@@ -156,6 +156,19 @@ def _check_fields(manifest: Manifest) -> None:
         raise TypeError("dataset is a text, and options have names")
 
 
+def list_splits(records_dir: str | os.PathLike[str]) -> list[str]:
+    """Returns the names of the splits in a folder, unfinished ones too; train and val come first.
+
+    A folder that is not there has none.
+    """
+    found = {
+        path.name.removesuffix(".json").removesuffix(".partial")
+        for path in Path(records_dir).glob("*.json")
+        if is_manifest(path)
+    }
+    return sorted(found, key=lambda split: (split != "train", split != "val", split))
+
+
 def is_manifest(path: Path) -> bool:
     """Whether a file is a manifest that a conversion has written."""
     try:

@@ -1,8 +1,11 @@
 """The inspection command as a user runs it."""
 
+import shutil
+
 import cv2
 import pytest
 
+from mobilenetdet.cli import tf_convert_data
 from mobilenetdet.cli.inspect_records import main
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen
 from mobilenetdet.records.frame_hashes import hash_frames
@@ -47,6 +50,21 @@ def test_frames_of_which_splits_are_listed_has_to_be_said(small_kitti, tmp_path)
     path = tmp_path / "frames_seen.json"
     with pytest.raises(ValueError, match="--frames_seen needs the splits of the training"):
         main(["--records_dir", str(small_kitti / "tfrecord"), "--frames_seen", str(path)])
+
+
+def test_splits_of_any_name_are_looked_at(small_kitti, tmp_path, capsys):
+    for name in ("train", "val"):
+        (tmp_path / f"{name}.txt").write_text("no records")
+    records = ["--output_dir", str(tmp_path), "--split", "night", "val"]
+    shutil.copytree(small_kitti, tmp_path / "kitti")
+    lists = tmp_path / "kitti/ImageSets"
+    (lists / "night.txt").write_text((lists / "train.txt").read_text())
+    tf_convert_data.main(["--dataset_root", str(tmp_path / "kitti"), *records])
+    (tmp_path / "notes.json").write_text("{}")
+    capsys.readouterr()
+    main(["--records_dir", str(tmp_path), "--num_frames", "0"])
+    output = capsys.readouterr().out
+    assert output.startswith("val: ") and "\nnight: 8 frames" in output
 
 
 def test_no_records(tmp_path):
