@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+# FFmpeg prints a line or more for each damaged block; `read_frames` says it once.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # Files of these kinds do not say how many frames they have; it is estimated from their length.
 _ESTIMATED = (".mkv", ".webm", ".mpg", ".mpeg")
 _TOLERANCE = 0.02

@@ -113,7 +113,13 @@ PICTURES = [
         "a.jpg .60000x60000",
         **GOES_ON,
     ),
-    bad("a header of 2^31 pixels", picture(png(2**31 - 1, 1, pixels=b"")), *ONE, "megapixels", **GOES_ON),
+    bad(
+        "a header of 2^31 pixels",
+        picture(png(2**31 - 1, 1, pixels=b"")),
+        *ONE,
+        "megapixels",
+        **GOES_ON,
+    ),
     bad("a header without pixels", picture(png(0, 0)), *ONE, "bad.png", **GOES_ON),
     bad(
         "real numbers for pixels",

@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,22 @@ def test_video_frame_by_frame(tmp_path: Path):
     pictures = list(read_pictures([path]))
     assert [p.name for p in pictures] == ["clip_000000", "clip_000001", "clip_000002"]
     assert [round(float(p.image.mean()), -1) for p in pictures] == [0, 120, 250]
+
+
+def test_of_a_damaged_video_its_decoder_says_nothing(tmp_path: Path, capfd):
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 32))
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        writer.write(rng.integers(0, 255, (32, 64, 3), np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    content[600:15000:7] = rng.integers(0, 255, len(content[600:15000:7]), np.uint8).tobytes()
+    path.write_bytes(content)
+    capfd.readouterr()
+    with contextlib.suppress(ValueError):
+        list(read_pictures([path]))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_bad_file_does_not_end_a_folder(folder: Path):
