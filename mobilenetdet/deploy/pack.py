@@ -9,7 +9,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
@@ -57,6 +56,7 @@ def pack_run(
         ValueError: the evaluation is damaged, or that of other weights or settings.
     """
     config, weights = run.read_config(), run.find_weights()
+    halved = halve_weights(weights)  # first: an AP of damaged weights would help nobody
     metrics = _metrics_of(run, config, weights)
     seen = read_frames_seen(weights.with_name(FRAMES_SEEN_FILE))
     if output_dir.resolve() == run.path.resolve():
@@ -68,7 +68,7 @@ def pack_run(
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _refuse_existing(folder, overwrite=overwrite)
         with folder.replacing(FRAMES_SEEN_FILE) as staging:
-            halve_weights(weights, staging / BEST_WEIGHTS)
+            (staging / BEST_WEIGHTS).write_bytes(halved)
             (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)), encoding="utf-8")
             (staging / CARD_FILE).write_text(card, encoding="utf-8")
             if seen is not None:
@@ -117,8 +117,8 @@ def _packed_config(config: DetectionConfig) -> DetectionConfig:
     )
 
 
-def halve_weights(source: Path, target: Path) -> None:
-    """Copies a Keras weight file with its kernels in float16; loading makes them float32 again.
+def halve_weights(source: Path) -> bytes:
+    """Returns a Keras weight file with its kernels in float16; loading makes them float32 again.
 
     The state of the optimizer is left out. Vectors (biases, normalisation) stay as they are: they
     are small, and variances may lie outside of what float16 can hold.
@@ -143,8 +143,7 @@ def halve_weights(source: Path, target: Path) -> None:
             copied.attrs.update(item.attrs)
 
         old.visititems(copy)
-    with atomic_write(target) as temporary:
-        temporary.write_bytes(file.getvalue())
+    return file.getvalue()
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:

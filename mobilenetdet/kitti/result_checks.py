@@ -146,7 +146,7 @@ def _count_repeated(frame: KittiObjects) -> int:
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
     same = both > _REPEATED_IOU * (areas[:, None] + areas - both)
     same &= frame.types[:, None] == frame.types
-    same &= frame.scores[:, None] > _REPEATED_SCORE * frame.scores
+    same &= frame.scores[:, None] >= _REPEATED_SCORE * frame.scores
     return int(np.tril(same, -1).any(axis=1).sum())
 
 

@@ -23,6 +23,8 @@ _JPEG_SCAN, _JPEG_FRAMES = 0xDA, frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xC
 UPRIGHT = 1
 # Place of the depth in a PNG file, behind width and height.
 _PNG_DEPTH = 24
+# Length, name and checksum of a chunk.
+_CHUNK_FRAME = 12
 
 
 class ImageHeader(NamedTuple):
@@ -196,6 +198,8 @@ def decode_image(
     if not encoded:
         raise _undecodable(encoded, source)
     check_pixels(*_stored_size(encoded, source), source, max_megapixels)
+    if encoded.startswith(_PNG_START):
+        _check_chunks(encoded, source)
     flags = 0 if obey_orientation else cv2.IMREAD_IGNORE_ORIENTATION
     buffer = np.frombuffer(encoded, np.uint8)
     deep_png = encoded.startswith(_PNG_START) and encoded[_PNG_DEPTH : _PNG_DEPTH + 1] > b"\x08"
@@ -209,6 +213,25 @@ def decode_image(
     if image is None:
         raise _undecodable(encoded, source)
     return image
+
+
+def _check_chunks(encoded: bytes, source: str) -> None:
+    """Refuses a PNG file with a chunk longer than the rest of it: OpenCV would make room for 4 GB.
+
+    Raises:
+        ValueError: there is one; names its place.
+    """
+    place = len(_PNG_START)
+    while place + _CHUNK_FRAME <= len(encoded):
+        length = int.from_bytes(encoded[place : place + 4], "big")
+        if encoded[place + 4 : place + 8] == b"IEND" and not length:
+            return  # what follows is no part of the image
+        if place + _CHUNK_FRAME + length > len(encoded):
+            raise ValueError(
+                f"{source}: the PNG image is cut off or damaged: at byte {place:,} of "
+                f"{len(encoded):,} it announces {length:,} bytes; copy the file again"
+            )
+        place += _CHUNK_FRAME + length
 
 
 def _decode_deep(buffer: np.ndarray, source: str, flags: int) -> np.ndarray | None:

@@ -23,6 +23,7 @@ from mobilenetdet.text_file import read_text
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1
 MAX_SHARDS = 99_999
+_SHARD_NAME = re.compile(r"(?P<split>.+)_\d{3,}\.tfrecord", re.DOTALL)
 _REMEDY = "run `mobilenetdet {converter} --split {split} --output_dir {records_dir}`"
 
 
@@ -144,7 +145,8 @@ def _check_fields(manifest: Manifest) -> None:
     check_file_name(manifest.split, "split", "split")
     counts = [manifest.num_shards, manifest.num_skipped, manifest.version]
     for shard in manifest.shards:
-        if not re.fullmatch(rf"{re.escape(manifest.split)}_\d{{3,}}\.tfrecord", shard.name):
+        name = _SHARD_NAME.fullmatch(shard.name)
+        if name is None or name["split"] != manifest.split:
             raise ValueError(f"{shard.name!r} is no shard of {manifest.split}")
         counts += [shard.num_frames, shard.num_objects, shard.num_bytes, shard.fingerprint]
     for count in counts:
@@ -157,15 +159,12 @@ def _check_fields(manifest: Manifest) -> None:
 
 
 def list_splits(records_dir: str | os.PathLike[str]) -> list[str]:
-    """Returns the names of the splits in a folder, unfinished ones too; train and val come first.
+    """Returns the names of the splits in a folder by their shards; train and val come first.
 
     A folder that is not there has none.
     """
-    found = {
-        path.name.removesuffix(".json").removesuffix(".partial")
-        for path in Path(records_dir).glob("*.json")
-        if is_manifest(path)
-    }
+    names = (_SHARD_NAME.fullmatch(path.name) for path in Path(records_dir).glob("*.tfrecord"))
+    found = {name["split"] for name in names if name}
     return sorted(found, key=lambda split: (split != "train", split != "val", split))
 
 

@@ -169,8 +169,7 @@ def test_weights_that_float16_cannot_hold_are_named(tmp_path: Path):
     with h5py.File(tmp_path / "wild.h5", "w") as file:
         file["layers/conv/vars/0"] = np.full((2, 2), 1e6, np.float32)
     with pytest.raises(ValueError, match="layers/conv/vars/0 is too large for half precision"):
-        halve_weights(tmp_path / "wild.h5", tmp_path / "half.h5")
-    assert not (tmp_path / "half.h5").exists()
+        halve_weights(tmp_path / "wild.h5")
 
 
 def test_the_command_says_how_large_it_is(run_dir: Path, tmp_path: Path, capsys):

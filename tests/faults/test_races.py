@@ -8,7 +8,7 @@ from faults.checks import TEMPORARY, assert_as_undisturbed, snapshot
 from faults.jobs import JOBS, PACK, RUN
 from faults.world import FOREIGN
 
-REFUSED = r"error: {}[a-z_/]*: (process {} on \S+|another process) is writing here"
+REFUSED = r"error: {}[A-Za-z_/]*: (process {} on \S+|another process) is writing here"
 # Of a command that came after the other had ended.
 PACKED = r"error: out/\S+ is there; name another folder"
 AGAIN = "tf_convert_data --dataset_root kitti --num_shards 3 --overwrite"
