@@ -123,7 +123,9 @@ def without_info_lines() -> Iterator[None]:
 def output_set_aside(
     *descriptors: int, is_told: Callable[[bytes], bool] = lambda line: False
 ) -> Iterator[None]:
-    """Keeps what libraries print in the `with` block; an exception brings it back, on stderr.
+    """Keeps what libraries print in the `with` block; an error brings it back, on stderr.
+
+    Ctrl-C does not: it is no error of theirs.
 
     Args:
         descriptors: of the files that they print to: 1 is stdout, 2 is stderr; those that are
@@ -139,7 +141,7 @@ def output_set_aside(
                 os.dup2(aside.fileno(), number)
             try:
                 yield
-            except BaseException:
+            except Exception:
                 told = bool  # every line
                 raise
             finally:

@@ -73,6 +73,13 @@ def test_what_both_streams_said_comes_back_with_a_failure(capfd):
     assert (told.out, told.err) == ("", "op is not supported at node 7")
 
 
+def test_who_interrupts_is_not_told_what_libraries_said(capfd):
+    with pytest.raises(KeyboardInterrupt), quiet.output_set_aside(2):
+        os.write(2, b"calibrating, 40 % ")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
+
+
 def test_who_has_no_standard_error_needs_none(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
     with quiet.without_info_lines():
