@@ -179,12 +179,9 @@ def train(
         ValueError: no such preset or setting, the directory holds a run with other settings that
             its weights depend on, or there is a warning, and `strict`.
     """
-    from mobilenetdet.quiet import ensure_tensorflow
-
-    ensure_tensorflow()
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
-    from mobilenetdet.training.train import train as run_training
+    from mobilenetdet.quiet import ensure_tensorflow
 
     if isinstance(config, str):
         config, run_dir = make_preset(config), run_dir or Path("runs") / config
@@ -192,6 +189,9 @@ def train(
         raise ValueError("train with a whole config needs run_dir, where the run goes")
     if overrides:
         config = with_changes(config, overrides)
+    ensure_tensorflow(find_devices=not config.train.on_virtual_devices)
+    from mobilenetdet.training.train import train as run_training
+
     silence = contextlib.redirect_stdout(io.StringIO())
     with contextlib.nullcontext() if verbose else silence:
         evaluation = run_training(config, Path(run_dir), verbose=verbose, strict=strict)

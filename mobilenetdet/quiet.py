@@ -22,12 +22,15 @@ _BACKENDS = ("tensorflow", "jax")
 _output_lock = threading.RLock()
 
 
-def import_tensorflow_quietly() -> None:
+def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
     """Imports TensorFlow and looks for its devices, with what its libraries print set aside.
 
     TF_CPP_MIN_LOG_LEVEL does not reach the lines that are printed before TensorFlow's log is
     initialised. Where Keras runs on another backend, TensorFlow only reads the input: it is
     imported, and leaves the devices alone.
+
+    Args:
+        find_devices: False leaves time to make virtual ones.
     """
     _choose_backend()
     _start_some_threads()
@@ -40,16 +43,16 @@ def import_tensorflow_quietly() -> None:
         except ImportError:
             return
         # On another backend a context of TensorFlow's would keep the memory of the GPU.
-        if keras.backend.backend() == "tensorflow":
+        if find_devices and keras.backend.backend() == "tensorflow":
             tf.config.list_physical_devices()
             tf.constant(0)  # makes the context, which looks for a GPU
     _settle_keras()
 
 
-def ensure_tensorflow() -> None:
+def ensure_tensorflow(*, find_devices: bool = True) -> None:
     """Imports TensorFlow quietly, unless the caller has imported it already."""
     if "tensorflow" not in sys.modules:
-        import_tensorflow_quietly()
+        import_tensorflow_quietly(find_devices=find_devices)
 
 
 def _start_some_threads() -> None:

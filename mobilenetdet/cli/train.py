@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         presets=PRESETS,
     )
     run_dir = options.run_dir or Path("runs") / name
-    import_tensorflow_quietly()
+    import_tensorflow_quietly(find_devices=not options.config.train.on_virtual_devices)
     # Not at the top: it imports TensorFlow, and the help does without.
     from mobilenetdet.training.train import train
 

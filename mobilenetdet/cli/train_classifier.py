@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     run_dir = options.run_dir or Path("runs") / name
     config = resolve(options, run_dir)
-    import_tensorflow_quietly()
+    import_tensorflow_quietly(find_devices=not config.train.on_virtual_devices)
     # Not at the top: it imports TensorFlow, and the help does without.
     from mobilenetdet.classification.train import train_classifier
 

@@ -89,6 +89,11 @@ class FitConfig:
     eval_every: NonNegativeInt = 5
 
     @property
+    def on_virtual_devices(self) -> bool:
+        """Whether the devices have to be made on the CPU, before anything is computed."""
+        return self.devices.startswith("cpu:")
+
+    @property
     def fitting_warmup(self) -> float:
         """Length of the warm-up, epochs; shorter than asked for where the run would be over."""
         return self.warmup_epochs if self.warmup_epochs < self.epochs else self.epochs / 4

@@ -53,12 +53,15 @@ def convert(graph: FrozenGraph, *, halve: bool = False) -> bytes:
 def quantise(content: bytes, images: CalibrationImages) -> bytes:
     """Makes int8 of the body of the network; see `float_layers.py`."""
     module = import_runtime("litert_quantizer.quantizer", "litert-quantizer", "export", "int8")
-    quantizer = module.Quantizer(bytearray(content))
-    for operation in _OPERATIONS:
-        quantizer.add_static_config(QUANTISED, operation, 8, 8)
+    calibrated, quantised = (
+        module.Quantizer(bytearray(each)) for each in (_with_all_results(content), content)
+    )
+    for quantizer in (calibrated, quantised):
+        for operation in _OPERATIONS:
+            quantizer.add_static_config(QUANTISED, operation, 8, 8)
     with output_set_aside(1, 2):  # the converters print what nobody needs
-        ranges = quantizer.calibrate({_SIGNATURE: _Samples(images)}, num_threads=num_cores())
-        return bytes(quantizer.quantize(ranges).quantized_model)
+        ranges = calibrated.calibrate({_SIGNATURE: _Samples(images)}, num_threads=num_cores())
+        return bytes(quantised.quantize(ranges).quantized_model)
 
 
 class _Samples:
@@ -71,13 +74,22 @@ class _Samples:
         return ({INPUT: image} for image in self._images)
 
 
+def _with_all_results(content: bytes) -> bytes:
+    """Makes outputs of results that nothing uses, such as what a loop carries along.
+
+    They have no data otherwise, and the quantiser reads all tensors.
+    """
+    model = _schema().ModelT.InitFromPackedBuf(bytearray(content), 0)
+    graph = model.subgraphs[0]  # the others are bodies of loops
+    used = {*graph.outputs, *(each for op in graph.operators for each in op.inputs)}
+    unused = {each for op in graph.operators for each in op.outputs} - used
+    graph.outputs = np.array([*graph.outputs, *sorted(unused)], np.int32)
+    return _pack(model, len(content))
+
+
 def add_metadata(content: bytes, text: str) -> bytes:
     """Puts a text into a .tflite file, under our name."""
-    schema = import_runtime(
-        "ai_edge_litert.schema_py_generated", "ai-edge-litert", "litert", "a .tflite file"
-    )
-    import flatbuffers
-
+    schema = _schema()
     model: Any = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
     for each in model.buffers:
         # The quantiser leaves data behind the flatbuffer, where it would be lost.
@@ -89,6 +101,19 @@ def add_metadata(content: bytes, text: str) -> bytes:
     entry.name, entry.buffer = INFO_KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content) + len(text) + 1024)
+    return _pack(model, len(content) + len(text))
+
+
+def _schema() -> Any:
+    return import_runtime(
+        "ai_edge_litert.schema_py_generated", "ai-edge-litert", "litert", "a .tflite file"
+    )
+
+
+def _pack(model: Any, size: int) -> bytes:
+    """Returns the file of a model of about so many bytes."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size + 1024)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_MARK)
     return bytes(builder.Output())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from mobilenetdet.models.layers import nested_layers
+from mobilenetdet.quiet import output_set_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,19 +35,23 @@ class Devices:
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def divisible(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Makes every batch one that JAX can divide; TensorFlow divides any.
+        """Makes every batch one that the devices can divide.
 
-        The last batch of an epoch is filled up with its own first images. Where it has half as many
+        The last batch of an epoch is filled up with its own first images: for JAX to a multiple of
+        the devices, for TensorFlow so that none is without an image. Where it has half as many
         images as there are devices, or a third, it has the loss of the batch as it was.
         """
         count = len(self.names)
-        if count == 1 or keras.backend.backend() != "jax":
+        if count == 1:
             return batches
         import tensorflow as tf
 
+        on_jax = keras.backend.backend() == "jax"
+
         def fill(*batch: Any) -> Any:
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
-            rows = tf.range(-(-size // count) * count) % size
+            filled = -(-size // count) * count if on_jax else tf.maximum(size, count)
+            rows = tf.range(filled) % size
             return tf.nest.map_structure(lambda values: tf.gather(values, rows), batch)
 
         return batches.map(fill)
@@ -116,7 +121,7 @@ def _find_devices(asked: str) -> tuple[str, ...]:
                 f"{len(there)} device(s) on the CPU; train in a process of its own"
             )
         return tuple(there[:count])
-    there = keras.distribution.list_devices("gpu") if on_jax else _tensorflow_gpus()
+    there = _jax_gpus() if on_jax else _tensorflow_gpus()
     if asked == "all":
         return tuple(there) or ("cpu:0",)
     if int(asked) > max(1, len(there)):
@@ -133,6 +138,13 @@ def _tensorflow_gpus() -> Sequence[str]:
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
+def _jax_gpus() -> Sequence[str]:
+    try:
+        return keras.distribution.list_devices("gpu")
+    except RuntimeError:  # JAX was installed without
+        return ()
+
+
 def _tensorflow_cpus(count: int) -> Sequence[str]:
     import tensorflow as tf
 
@@ -140,7 +152,8 @@ def _tensorflow_cpus(count: int) -> Sequence[str]:
     with contextlib.suppress(RuntimeError):  # it computes already, perhaps with enough of them
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
         tf.config.set_logical_device_configuration(cpu, parts)
-    return [device.name for device in tf.config.list_logical_devices("CPU")]
+    with output_set_aside(2):  # it begins now, and says which instructions the processor has
+        return [device.name for device in tf.config.list_logical_devices("CPU")]
 
 
 def _jax_cpus(count: int) -> Sequence[str]:
