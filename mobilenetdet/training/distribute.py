@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _VIRTUAL = "cpu:"
+# Of the targets of detectors: boxes that the augmentation has dropped, by image.
+_DROPPED = "num_dropped"
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,11 @@ class Devices:
 
         def fill(*batch: Any) -> Any:
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
-            filled = -(-size // count) * count if on_jax else tf.maximum(size, count)
-            rows = tf.range(filled) % size
-            return tf.nest.map_structure(lambda values: tf.gather(values, rows), batch)
+            places = tf.range(-(-size // count) * count if on_jax else tf.maximum(size, count))
+            batch = tf.nest.map_structure(lambda values: tf.gather(values, places % size), batch)
+            if isinstance(batch[-1], dict) and _DROPPED in batch[-1]:
+                batch[-1][_DROPPED] *= tf.cast(places < size, tf.int32)  # counted once
+            return batch
 
         return batches.map(fill)
 

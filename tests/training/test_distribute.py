@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mobilenetdet
 from mobilenetdet.config.presets import make_preset
@@ -69,6 +70,28 @@ def test_one_device_changes_nothing():
     assert fill_rows(images) is images
     assert float(count_over_replicas(keras.ops.zeros(4))) == 1.0
     assert float(count_over_replicas(keras.ops.ones(4))) == 4.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 6])
+def test_batches_are_filled_up_for_the_devices(size):
+    images = np.arange(size)
+    targets = {"boxes": images[:, None] * 1.0, "num_dropped": np.full(size, 2, np.int32)}
+    batches = tf.data.Dataset.from_tensors((images, targets))
+    ((images, targets),) = Devices(("a", "b", "c", "d")).divisible(batches).as_numpy_iterator()
+    count = {1: 4, 2: 4, 4: 4, 6: 8 if keras.backend.backend() == "jax" else 6}[size]
+    assert images.tolist() == [place % size for place in range(count)]
+    assert targets["boxes"].tolist() == [[place] for place in images]
+    assert targets["num_dropped"].tolist() == [2] * size + [0] * (count - size)
+
+
+def test_jax_without_a_gpu_takes_the_cpu(monkeypatch):
+    from mobilenetdet.training import distribute
+
+    def fail(kind):
+        raise RuntimeError(f"Unknown backend: '{kind}' requested")
+
+    monkeypatch.setattr(keras.distribution, "list_devices", fail)
+    assert distribute._jax_gpus() == ()
 
 
 def test_all_takes_as_many_devices_as_divide_the_batch(monkeypatch, capsys):
