@@ -228,8 +228,9 @@ def _check_chunks(encoded: bytes, source: str) -> None:
             return  # what follows is no part of the image
         if place + _CHUNK_FRAME + length > len(encoded):
             raise ValueError(
-                f"{source}: the PNG image is cut off or damaged: at byte {place:,} of "
-                f"{len(encoded):,} it announces {length:,} bytes; copy the file again"
+                f"{source}: the PNG image cannot be decoded: it is cut off or damaged at byte "
+                f"{place:,} of {len(encoded):,}, where it announces {length:,} bytes; copy the "
+                "file again"
             )
         place += _CHUNK_FRAME + length
 
