@@ -6,8 +6,10 @@ A pickle is a program that may call anything Python can import. CIFAR-10 comes a
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +32,9 @@ def load_array_pickle(path: Path) -> Any:
         ValueError: the file is cut off, no pickle, or names something else; names it.
     """
     try:
-        with path.open("rb") as file:
-            content = _ArrayUnpickler(file, encoding="bytes").load()
-        return _to_plain(content)
+        content = path.read_bytes()
+        _check_places(content)
+        return _to_plain(_ArrayUnpickler(io.BytesIO(content), encoding="bytes").load())
     except OSError:
         raise
     except Exception as error:
@@ -40,6 +42,18 @@ def load_array_pickle(path: Path) -> Any:
         raise ValueError(
             f"{path} is no whole pickle of arrays ({type(error).__name__}: {error}); {_REMEDY}"
         ) from None
+
+
+def _check_places(content: bytes) -> None:
+    """Refuses a pickle that keeps a value at an absurd place: Python would make a list so long.
+
+    Raises:
+        pickle.UnpicklingError: there is one.
+        ValueError: it is no pickle.
+    """
+    for operation, place, _ in pickletools.genops(content):
+        if "PUT" in operation.name and place > len(content):
+            raise pickle.UnpicklingError(f"it keeps a value at place {place:,}")
 
 
 class _Dtype:

@@ -58,8 +58,7 @@ class _PlainLoader(yaml.SafeLoader):
         Raises:
             ValueError: there is one.
         """
-        pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
-        _unique(pairs)
+        _refuse_repeated([self.construct_object(key, deep=True) for key, _ in node.value])
         return super().construct_mapping(node, deep)
 
 
@@ -69,10 +68,15 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     Raises:
         ValueError: two of them have the same key.
     """
-    counts = Counter(repr(key) for key, _ in pairs)
+    _refuse_repeated([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _refuse_repeated(keys: list[Any]) -> None:
+    """Refuses keys of which two are the same; they may be anything that YAML can write."""
+    counts = Counter(map(repr, keys))
     if twice := [key for key, count in counts.items() if count > 1]:
         raise ValueError(f"{', '.join(twice)} comes twice; leave one of them out")
-    return dict(pairs)
 
 
 def to_json(config: Config) -> str:

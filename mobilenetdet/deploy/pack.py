@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
@@ -68,7 +69,8 @@ def pack_run(
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _refuse_existing(folder, overwrite=overwrite)
         with folder.replacing(FRAMES_SEEN_FILE) as staging:
-            (staging / BEST_WEIGHTS).write_bytes(halved)
+            with atomic_write(staging / BEST_WEIGHTS) as temporary:  # names it if the disk is full
+                temporary.write_bytes(halved)
             (staging / CONFIG_FILE).write_text(to_json(_packed_config(config)), encoding="utf-8")
             (staging / CARD_FILE).write_text(card, encoding="utf-8")
             if seen is not None:

@@ -92,6 +92,7 @@ def test_everything_else_is_refused_and_not_run(tmp_path, make, message):
         PYTHON_2.replace(b"U\x01|NNN", b"U\x01|NN}"),
         PYTHON_2.replace(b"U\x02u1", b"U\x02O8"),
         pickle.dumps([np.ndarray], 2).replace(b"]", b"("),
+        b"\x80\x02]r\xff\xff\xff\x0f.",  # kept at place 268,435,455: a list of 4 GB
     ],
 )
 def test_damaged_pickles_name_the_file(tmp_path, content):

@@ -250,6 +250,12 @@ def test_files_of_changes_that_cannot_be_read(tmp_path):
             read_changes(tmp_path / name)
 
 
+def test_a_key_may_not_be_a_list(tmp_path):
+    (tmp_path / "mine.yaml").write_text("? [train, data]\n: 5\n")
+    with pytest.raises(ValueError, match="(?s)mine.yaml is not a .*unhashable key"):
+        read_config(tmp_path / "mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
