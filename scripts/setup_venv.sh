@@ -32,6 +32,8 @@ if [ ! -f "$_stamp" ] || ! cmp -s "$_root/setup.cfg" "$_stamp"; then
     else
         [ -x "$_venv/bin/python" ] || "$(_find_python)" -m venv "$_venv"
         echo "installing mobilenetdet${_extra:+[$_extra]} into $_venv with pip"
+        # A folder that uv has made has no pip.
+        "$_venv/bin/python" -m pip --version >/dev/null 2>&1 || "$_venv/bin/python" -m ensurepip --upgrade >/dev/null
         # pip's warnings about the machine's own mirrors are of no use to anyone here.
         "$_venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
             --editable "$_target"

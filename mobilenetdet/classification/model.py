@@ -62,7 +62,7 @@ def build_classifier(
     """
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}; it must be above 0")
-    images = x = keras.Input(input_shape)
+    images = x = keras.Input(input_shape, name="input_layer")
     # In float32: bfloat16 rounds 1 / 127.5 by 0.4 %.
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
     x = build_blocks(

@@ -25,6 +25,7 @@ from mobilenetdet.benchmark.timed_files import (
 from mobilenetdet.benchmark.timing import cpu_name
 from mobilenetdet.cli.export import parse_size
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.progress import print_now
 from mobilenetdet.config.detection import DataConfig
 from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
@@ -146,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
             max_video_frames=options.max_video_frames,
             records_dir=options.records_dir,
         )
-        results, failed = benchmark_engines(files, conditions, _say)
+        results, failed = benchmark_engines(files, conditions, print_now)
         _write(folder, results, [*left_out, *failed], _facts(conditions, what))
     return 0
 
@@ -164,13 +165,9 @@ def _files(options: Options) -> tuple[list[EngineFile], list[str], str]:
         options.output_dir / _MODELS_DIR,
         weights=options.weights,
         overwrite=options.overwrite,
-        report=_say,
+        report=print_now,
     )
     return files, left_out, model.config.data.val_split
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _split_of(models: Sequence[Path]) -> str:

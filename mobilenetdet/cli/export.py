@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.progress import print_now
 from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import export_detector, exported_megabytes
@@ -90,7 +91,7 @@ def _export_detector(options: Options, plan: ExportPlan) -> list[Path]:
     if plan.left_out():
         print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
     return export_detector(
-        model, options.output_dir, plan, overwrite=options.overwrite, report=_say
+        model, options.output_dir, plan, overwrite=options.overwrite, report=print_now
     )
 
 
@@ -127,12 +128,8 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
         str(options.run_dir),
     )
     return export_classifier(
-        classifier, options.output_dir, plan, images, overwrite=options.overwrite, report=_say
+        classifier, options.output_dir, plan, images, overwrite=options.overwrite, report=print_now
     )
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _class_names(run_dir: Path, count: int) -> tuple[str, ...]:

@@ -9,6 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 
+def print_now(line: str) -> None:
+    """Prints a line that a pipe or a log gets at once, too."""
+    print(line, flush=True)
+
+
 @contextlib.contextmanager
 def frame_progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     """Shows a progress bar on a terminal, and nothing elsewhere.

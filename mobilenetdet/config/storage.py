@@ -73,7 +73,11 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _refuse_repeated(keys: list[Any]) -> None:
-    """Refuses keys of which two are the same; they may be anything that YAML can write."""
+    """Refuses keys of which two are the same; they may be anything that YAML can write.
+
+    Raises:
+        ValueError: there are two.
+    """
     counts = Counter(map(repr, keys))
     if twice := [key for key, count in counts.items() if count > 1]:
         raise ValueError(f"{', '.join(twice)} comes twice; leave one of them out")

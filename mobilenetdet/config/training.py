@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mobilenetdet.config.validation import (
+    VIRTUAL_DEVICES,
     BatchSize,
     DeviceList,
     Fraction,
@@ -91,7 +92,7 @@ class FitConfig:
     @property
     def on_virtual_devices(self) -> bool:
         """Whether the devices have to be made on the CPU, before anything is computed."""
-        return self.devices.startswith("cpu:")
+        return self.devices.startswith(VIRTUAL_DEVICES)
 
     @property
     def fitting_warmup(self) -> float:

@@ -28,6 +28,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 # Devices of a training: all accelerators, a number of them, or a number of virtual ones.
+# Before a number of virtual devices on the CPU.
+VIRTUAL_DEVICES = "cpu:"
 DeviceList = Annotated[str, Field(pattern=r"^(all|(cpu:)?[1-9][0-9]*)$")]
 ImageSide = Annotated[int, Field(gt=0, le=8192, multiple_of=32)]
 

@@ -38,7 +38,7 @@ def build_extra_layers(
         A model from that map to {"stride_64": [B, H / 64, W / 64, C], ...}.
     """
     momentum = batch_norm_momentum
-    inputs = x = keras.Input(map_shape)
+    inputs = x = keras.Input(map_shape, name="input_layer_1")
     outputs = {}
     while stride < max(strides):
         stride *= 2

@@ -57,7 +57,7 @@ def build_mobilenet_v1(
     unknown = sorted(set(strides) - set(TAP_BLOCKS))
     if unknown or not strides:
         raise ValueError(f"feature strides {tuple(strides)}: choose from {tuple(TAP_BLOCKS)}")
-    inputs = keras.Input(input_shape)
+    inputs = keras.Input(input_shape, name="input_layer")
     taps = build_blocks(
         inputs,
         alpha=alpha,

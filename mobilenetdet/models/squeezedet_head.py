@@ -73,7 +73,7 @@ class SqueezeDetHead(AnchorHead):
             for index in range(num_blocks)
             for layer in separable_layers(channels, f"head_{index}", batch_norm_momentum)
         ]
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         outputs = num_shapes * (num_classes + 5)
         self.prediction = keras.layers.Conv2D(
             outputs,

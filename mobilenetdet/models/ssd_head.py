@@ -78,7 +78,7 @@ class SsdHead(AnchorHead):
         self.num_logits = num_classes + int(background)
         maps = range(len(self.num_shapes))
         self.towers = [self._tower(f"tower_{index}") for index in maps]
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.class_predictors = [
             self._predictor(count * self.num_logits, f"class_{index}", self._initial_bias)
             for index, count in enumerate(self.num_shapes)

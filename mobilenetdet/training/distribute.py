@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.models.layers import nested_layers
 from mobilenetdet.quiet import output_set_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_VIRTUAL = "cpu:"
 # Of the targets of detectors: boxes that the augmentation has dropped, by image.
 _DROPPED = "num_dropped"
 
@@ -51,6 +51,7 @@ class Devices:
         on_jax = keras.backend.backend() == "jax"
 
         def fill(*batch: Any) -> Any:
+            """Repeats the first images of a batch where there are too few."""
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
             places = tf.range(-(-size // count) * count if on_jax else tf.maximum(size, count))
             batch = tf.nest.map_structure(lambda values: tf.gather(values, places % size), batch)
@@ -116,8 +117,8 @@ def _largest_divisor(batch_size: int, most: int) -> int:
 
 def _find_devices(asked: str) -> tuple[str, ...]:
     on_jax = keras.backend.backend() == "jax"
-    if asked.startswith(_VIRTUAL):
-        count = int(asked.removeprefix(_VIRTUAL))
+    if asked.startswith(VIRTUAL_DEVICES):
+        count = int(asked.removeprefix(VIRTUAL_DEVICES))
         there = _jax_cpus(count) if on_jax else _tensorflow_cpus(count)
         if len(there) < count:
             raise ValueError(

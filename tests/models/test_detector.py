@@ -24,10 +24,13 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
+from mobilenetdet.config.presets import make_preset
+from mobilenetdet.config.storage import with_changes
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import to_detections
 from mobilenetdet.models import detector as detector_module
 from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.models.weight_file import weights_to_bytes
 
 BACKEND = keras.backend.backend()
 HEIGHT, WIDTH = 64, 128
@@ -317,6 +320,16 @@ def test_building_leaves_the_state_of_the_process_as_it_is():
     np.testing.assert_array_equal(np.random.get_state()[1], state[1])
     np.testing.assert_array_equal(ops.convert_to_numpy(keras.random.normal((4,))), expected)
     assert detector.head.dtype_policy.name == "mixed_bfloat16" == detector.dtype_policy.name
+
+
+@pytest.mark.parametrize("preset", ["squeezedet", "ssd", "ssd_fpn"])
+def test_equal_weights_are_equal_files(preset):
+    small = {"model.weights": "none", "model.alpha": 0.25}
+    small |= {"data.image_height": 128, "data.image_width": 192}
+    config = with_changes(make_preset(preset), small)
+    one, other = (build_detector(config)[0] for _ in range(2))
+    other.set_weights(one.get_weights())
+    assert weights_to_bytes(one) == weights_to_bytes(other)  # their hash stands in metrics.json
 
 
 def test_building_that_fails_leaves_it_too(monkeypatch):

@@ -1,7 +1,6 @@
 """A run that was interrupted ends bit for bit like one that was not, on TensorFlow and on JAX."""
 
 import csv
-import json
 from dataclasses import replace
 
 import h5py
@@ -56,7 +55,5 @@ def test_weights_averages_optimizer_history_and_best_weights_are_the_same(
         assert one.keys() == other.keys() and one
         for key in one:
             np.testing.assert_array_equal(one[key], other[key], err_msg=f"{name} {key}")
-    metrics = [json.loads((run / "eval/metrics.json").read_text()) for run in (straight, resumed)]
-    for each in metrics:  # Keras numbers layers on in one process, and the file has their names
-        assert each["measured"].pop("weights")
+    metrics = [(run / "eval/metrics.json").read_bytes() for run in (straight, resumed)]
     assert metrics[0] == metrics[1]
