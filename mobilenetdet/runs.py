@@ -23,14 +23,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.presets import PRESETS
-from mobilenetdet.config.storage import read_config
 from mobilenetdet.text_file import read_json
 
-Config = TypeVar("Config")
+# Where it is needed and not before: most commands that name files of runs read no config, and its
+# classes take a tenth of a second.
+if TYPE_CHECKING:
+    from mobilenetdet.config.detection import DetectionConfig
 
 CONFIG_FILE = "config.json"
 BEST_WEIGHTS, LAST_WEIGHTS = "best.weights.h5", "last.weights.h5"
@@ -161,16 +161,17 @@ class RunDir:
             "a weight file"
         )
 
-    def read_config(self, kind: type[Config] = DetectionConfig) -> Config:
-        """Reads the config; that of a detector has what training has measured of its scores.
+    def read_config(self) -> DetectionConfig:
+        """Reads the config of a detector, with what training has measured of its scores.
 
         Raises:
             FileNotFoundError: there is none.
             ValueError: it is damaged, or of another kind.
         """
-        config = read_config(self.config_file, kind)
-        if kind is not DetectionConfig:
-            return config
+        from mobilenetdet.config.detection import DetectionConfig
+        from mobilenetdet.config.storage import read_config
+
+        config = read_config(self.config_file, DetectionConfig)
         if self.best_f1_file.is_file():
             config = _with_best_f1_scores(config, self.best_f1_file)
         if not self.calibration_file.is_file():
@@ -270,6 +271,8 @@ def find_detector_weights(source: str | os.PathLike[str]) -> Path:
 
 
 def _no_run(path: Path) -> str:
+    from mobilenetdet.config.presets import PRESETS
+
     names = ", ".join(shipped_weights())
     if moved := _OLD_SHIPPED.search(path.as_posix()):
         return f"{path} has moved into the package; its name will do: {moved[1] or names}"

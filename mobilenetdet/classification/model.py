@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 
 from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.layers import layer_policy
 from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 from mobilenetdet.models.weight_file import check_weight_file
@@ -101,7 +102,7 @@ def load_classifier(
         ValueError: it is no run of a classifier, or the weights do not fit or are no numbers.
     """
     run = open_run(source)
-    config = run.read_config(ClassifierConfig)
+    config = read_config(run.config_file, ClassifierConfig)
     path = run.find_weights() if weights is None else weights
     if not path.is_file():
         raise FileNotFoundError(f"weight file {path} does not exist")

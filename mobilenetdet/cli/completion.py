@@ -12,7 +12,8 @@ from typing import Annotated
 import tyro
 
 from mobilenetdet.cli.commands import COMMANDS
-from mobilenetdet.cli.config_options import TYRO_MARKERS, config_rules
+from mobilenetdet.cli.config_options import CONFIG_RULES
+from mobilenetdet.cli.options import TYRO_MARKERS, option_rules
 
 SHELLS = ("bash", "zsh")
 
@@ -31,7 +32,8 @@ def completion_script(shell: str) -> str:
         for name, command in COMMANDS.items()
     ]
     script = io.StringIO()
-    with config_rules(), contextlib.redirect_stdout(script), contextlib.suppress(SystemExit):
+    rules = option_rules(CONFIG_RULES)
+    with rules, contextlib.redirect_stdout(script), contextlib.suppress(SystemExit):
         tyro.cli(
             functools.reduce(operator.or_, options),
             args=["--tyro-print-completion", shell],

@@ -7,27 +7,20 @@ that choose a kind, and files, are read first; what they make is the default of 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import tyro
-from tyro.constructors import (
-    ConstructorRegistry,
-    PrimitiveConstructorSpec,
-    PrimitiveTypeInfo,
-    UnsupportedTypeAnnotationError,
-)
+from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from mobilenetdet.cli.mappings import mapping_rule
+from mobilenetdet.cli.options import Rule, command_line, divided, option_values, parse
 from mobilenetdet.config.detection import DetectionConfig, LevelConfig
+from mobilenetdet.config.presets import expected_result
 from mobilenetdet.config.schema import TAG, tagged_unions
 from mobilenetdet.config.storage import read_changes, with_changes
 from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED, replaced_text
 
 Config = TypeVar("Config")
-# Options of a union are flat: --head.channels, not a subcommand.
-TYRO_MARKERS = (tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands)
+Options = TypeVar("Options")
 _LEVELS = "model.levels"
 _SIGMA = "postprocess.soft_nms_sigma"
 
@@ -57,6 +50,34 @@ def default_config(config: Config, argv: Sequence[str] | None) -> Config:
     return with_changes(config, changes, "the command line") if changes else config
 
 
+def parse_with_config(
+    kind: type[Options],
+    argv: list[str] | None,
+    config: Config,
+    default: Callable[[Config], Options],
+    *,
+    presets: Mapping[str, Callable[[], Config]],
+) -> Options:
+    """Parses a command line that may change any setting of a config.
+
+    Args:
+        kind: dataclass of the options, with a config among them.
+        argv: arguments, by default those of the program.
+        config: of the preset.
+        default: makes the options of a config.
+        presets: to list in the help.
+
+    Raises:
+        FileNotFoundError: the file of --config does not exist.
+        ValueError: an unknown key or kind, or a value out of range.
+    """
+    if isinstance(config, DetectionConfig):
+        argv = present_options(argv)
+    expected = {name: expected_result(make) for name, make in presets.items()}
+    options = default(default_config(config, argv))
+    return parse(kind, argv, options, presets=expected, rules=CONFIG_RULES)
+
+
 def present_options(argv: Sequence[str] | None) -> list[str]:
     """Replaces options of earlier versions by those of today.
 
@@ -64,9 +85,9 @@ def present_options(argv: Sequence[str] | None) -> list[str]:
         ValueError: an option is gone; names the one to use instead, or why.
     """
     words: list[str] = []
-    former = iter(_words(argv))
+    former = iter(command_line(argv))
     for word in former:
-        key, equals, value = _divided(word)
+        key, equals, value = divided(word)
         if key in REPLACED:
             raise ValueError(f"--{replaced_text(key)}")
         if key in REMOVED:
@@ -80,28 +101,6 @@ def present_options(argv: Sequence[str] | None) -> list[str]:
         else:
             words.append(word)
     return words
-
-
-def option_values(argv: Sequence[str] | None, name: str, *, many: bool = False) -> Iterator[str]:
-    """Yields the words that belong to an option, the last time that it is given.
-
-    Args:
-        argv: the command line, by default that of the program.
-        name: of the option with underscores; hyphens in the command line are the same.
-        many: whether it takes any number of words instead of one.
-    """
-    found: list[str] = []
-    words = _words(argv)
-    for index, word in enumerate(words):
-        key, equals, value = _divided(word)
-        if key != name:
-            continue
-        found = [value] if equals else []
-        for following in words[index + 1 :]:
-            if following.startswith("--") or (found and not many):
-                break
-            found.append(following)
-    yield from found
 
 
 def parse_level(word: str) -> LevelConfig:
@@ -127,29 +126,6 @@ def parse_level(word: str) -> LevelConfig:
 def format_level(level: LevelConfig) -> str:
     """Spells a level for a command line; `parse_level` reads it."""
     return f"{level.stride}:" + ",".join(f"{w:g}x{h:g}" for w, h in level.anchors)
-
-
-def config_rules() -> ConstructorRegistry:
-    """Returns tyro's rules for levels, kinds and mappings; parse in a `with` block of them."""
-    registry = ConstructorRegistry()
-    for rule in (_level_rule, _levels_rule, _kind_rule, mapping_rule):
-        registry.primitive_rule(rule)
-    find_spec = registry.get_primitive_spec
-
-    def find_spec_or_none(
-        info: PrimitiveTypeInfo, rule_mode: str = "all"
-    ) -> PrimitiveConstructorSpec | None:
-        """Returns None where no rule of ours applies."""
-        try:
-            return find_spec(info, rule_mode)
-        except UnsupportedTypeAnnotationError:
-            if rule_mode == "custom":
-                return None
-            raise
-
-    # The tyro that goes with tensorflow-addons, 0.9.1, expects None but raises.
-    registry.get_primitive_spec = find_spec_or_none
-    return registry
 
 
 def _level_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
@@ -194,16 +170,8 @@ def _kind_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     return None
 
 
-def _words(argv: Sequence[str] | None) -> list[str]:
-    return list(sys.argv[1:] if argv is None else argv)
-
-
-def _divided(word: str) -> tuple[str, str, str]:
-    """Divides --KEY=VALUE; the key with underscores, "" for what is no option."""
-    if not word.startswith("--"):
-        return "", "", ""
-    name, equals, value = word[2:].partition("=")
-    return name.replace("-", "_"), equals, value
+# For `parse` where there are settings of a config among the options.
+CONFIG_RULES: tuple[Rule, ...] = (_level_rule, _levels_rule, _kind_rule)
 
 
 def _suppression(sigma: str) -> list[str]:

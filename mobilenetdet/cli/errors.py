@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import os
 import platform
 import re
@@ -171,6 +170,8 @@ def _write_log(error: BaseException, command: str) -> Path:
 
 def _where_to_report() -> str:
     """The address in the metadata; a copy that has none is looked after by whoever gave it away."""
+    import importlib.metadata  # not at the top: 15 ms, which every command would pay
+
     try:
         about = importlib.metadata.metadata("mobilenetdet")
     except importlib.metadata.PackageNotFoundError:

@@ -15,13 +15,9 @@ from mobilenetdet.analysis.overlays import (
     write_overlays,
 )
 from mobilenetdet.cli.model_option import refuse_two_detectors
-from mobilenetdet.cli.options import (
-    DEFAULT_RUN,
-    Overrides,
-    UseOverrides,
-    run_defaults,
-)
+from mobilenetdet.cli.options import DEFAULT_RUN
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.cli.run_options import Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco

@@ -13,6 +13,7 @@ import tyro
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.config.storage import read_config
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.terminal_text import printable
@@ -131,7 +132,7 @@ def _read_classifier_config(path: str) -> ClassifierConfig | None:
     with contextlib.suppress(ModuleNotFoundError, ValueError):
         from mobilenetdet.classification.config import ClassifierConfig
 
-        return open_run(path).read_config(ClassifierConfig)
+        return read_config(open_run(path).config_file, ClassifierConfig)
     return None
 
 

@@ -1,148 +1,40 @@
-"""Command lines from typed dataclasses: presets, run directories and overrides."""
+"""Command lines from typed dataclasses."""
 
 from __future__ import annotations
 
 import inspect
 import shutil
+import sys
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    UnsupportedTypeAnnotationError,
+)
 
 from mobilenetdet.cli.commands import COMMANDS, examples_text
-from mobilenetdet.cli.config_options import (
-    TYRO_MARKERS,
-    config_rules,
-    default_config,
-    option_values,
-    present_options,
-)
 from mobilenetdet.cli.foreign_options import refuse_foreign_options
-from mobilenetdet.config.detection import (
-    DetectionConfig,
-    EvalConfig,
-    PostprocessConfig,
-    is_fixed_by_training,
-)
-from mobilenetdet.config.presets import expected_result, make_preset
-from mobilenetdet.config.schema import config_keys
-from mobilenetdet.inference.exported import read_exported_config
-from mobilenetdet.runs import is_run, open_run
+from mobilenetdet.cli.mappings import mapping_rule
 
 Options = TypeVar("Options")
-Config = TypeVar("Config")
+# How the values of a type are spelled on a command line, as tyro asks for it.
+Rule = Callable[[PrimitiveTypeInfo], PrimitiveConstructorSpec | None]
 # What training starts from where no preset is named, and where that run goes.
 DEFAULT_PRESET = "ssd_fpn"
 DEFAULT_RUN = Path("runs") / DEFAULT_PRESET
+# Options of a union are flat: --head.channels, not a subcommand.
+TYRO_MARKERS = (tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands)
 # Most columns of a help page.
 _WIDTH = 100
 # The field of a command's options for --config.
 CONFIG_FILE = Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")]
-
-
-@dataclass(frozen=True)
-class InputSize:
-    """What the network sees."""
-
-    # Height of the network input, pixels, a multiple of 32; best as in training.
-    image_height: int = 384
-    # Width of the network input, pixels, a multiple of 32.
-    image_width: int = 1248
-
-
-@dataclass(frozen=True)
-class InputRecords(InputSize):
-    """Where the records are, and what the network sees of them."""
-
-    # Folder of the TFRecord shards.
-    records_dir: str = "data/KITTI/tfrecord"
-    # Name of the split that AP is measured on.
-    val_split: str = "val"
-
-
-@dataclass(frozen=True)
-class InputSplits(InputRecords):
-    """Where the records are, and what the network sees of them."""
-
-    # Name of the training split.
-    train_split: str = "train"
-
-
-@dataclass(frozen=True)
-class PredictionDisplay:
-    """How detections are drawn and counted."""
-
-    # As --score.
-    drawing_score: float | None = None
-    # Images a step, 1 or more; 1 takes the least memory.
-    batch_size: int = 4
-
-
-class _Overrides:
-    """Parts of the config of a run that may change after training; base of those of a command."""
-
-    @classmethod
-    def of(cls, config: DetectionConfig) -> _Overrides:
-        """Takes the parts out of a config."""
-        parts = {}
-        for item in fields(cls):
-            if item.name != "config_file":
-                part, section = type(getattr(cls(), item.name)), getattr(config, item.name)
-                values = {each.name: getattr(section, each.name) for each in fields(part)}
-                parts[item.name] = part(**values)
-        return cls(**parts)
-
-    def apply(self, config: DetectionConfig) -> DetectionConfig:
-        """Puts the parts into a config. Any input size will do: all layers are convolutions."""
-        sections = {}
-        for item in fields(self):
-            if item.name != "config_file":
-                part, section = getattr(self, item.name), getattr(config, item.name)
-                values = {each.name: getattr(part, each.name) for each in fields(part)}
-                sections[item.name] = replace(section, **values)
-        return replace(config, **sections)
-
-
-@dataclass(frozen=True)
-class UseOverrides(_Overrides):
-    """What eval may change of the config of a run."""
-
-    # File with such settings, JSON or YAML, as in config.json; options win.
-    config_file: CONFIG_FILE = None
-
-    data: InputRecords = field(default_factory=InputRecords)
-    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
-    eval: EvalConfig = field(default_factory=EvalConfig)
-
-
-@dataclass(frozen=True)
-class VisualizeOverrides(UseOverrides):
-    """What visualize may change of the config of a run."""
-
-    data: InputSplits = field(default_factory=InputSplits)
-
-
-@dataclass(frozen=True)
-class PredictOverrides(_Overrides):
-    """What predict may change of the config of a run."""
-
-    # File with such settings, JSON or YAML, as in config.json; options win.
-    config_file: CONFIG_FILE = None
-
-    data: InputSize = field(default_factory=InputSize)
-    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
-    eval: PredictionDisplay = field(default_factory=PredictionDisplay)
-
-
-# The fields of a command's options for them: switches are spelled `--eval.x True`, as in training.
-Overrides = Annotated[UseOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
-ForVisualization = Annotated[
-    VisualizeOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff
-]
-ForPrediction = Annotated[PredictOverrides, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
 
 
 def parse(
@@ -150,7 +42,8 @@ def parse(
     argv: list[str] | None,
     default: Options | None = None,
     *,
-    presets: Mapping[str, Callable[[], Any]] | None = None,
+    presets: Mapping[str, str] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Options:
     """Parses a command line; a mistake ends the program with the nearest option named.
 
@@ -158,7 +51,8 @@ def parse(
         kind: dataclass whose fields are the options, its docstring and comments the help.
         argv: arguments, by default those of the program.
         default: values of the options that are not given.
-        presets: to list in the help.
+        presets: to list in the help, by name what to expect of each.
+        rules: for types of values that tyro does not know.
 
     Raises:
         ValueError: an option goes by another name here, or one that takes several values was given
@@ -166,7 +60,7 @@ def parse(
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
     refuse_foreign_options(argv, kind if default is None else default)
-    with config_rules():
+    with option_rules(rules):
         parsed = tyro.cli(
             kind,
             args=argv,
@@ -181,101 +75,76 @@ def parse(
     return parsed
 
 
-def parse_with_config(
-    kind: type[Options],
-    argv: list[str] | None,
-    config: Config,
-    default: Callable[[Config], Options],
-    *,
-    presets: Mapping[str, Callable[[], Config]],
-) -> Options:
-    """Parses a command line that may change any setting of a config.
-
-    Args:
-        kind: dataclass of the options, with a config among them.
-        argv: arguments, by default those of the program.
-        config: of the preset.
-        default: makes the options of a config.
-        presets: to list in the help.
-
-    Raises:
-        FileNotFoundError: the file of --config does not exist.
-        ValueError: an unknown key or kind, or a value out of range.
-    """
-    if isinstance(config, DetectionConfig):
-        argv = present_options(argv)
-    return parse(kind, argv, default(default_config(config, argv)), presets=presets)
-
-
 def peek(argv: list[str] | None, name: str, default: str) -> str:
     """Reads one option before the others are parsed, because their defaults depend on it."""
     return next(option_values(argv, name), default)
 
 
-def run_defaults(
-    kind: type[Options],
-    argv: list[str] | None,
-    *,
-    run_needed: Callable[[Options], bool] = lambda options: True,
-) -> tuple[DetectionConfig, Options]:
-    """Parses a command that works on a run; the defaults come from the config of the run.
-
-    Where `kind` has the field preset, that names another config to take them from.
+def option_values(argv: Sequence[str] | None, name: str, *, many: bool = False) -> Iterator[str]:
+    """Yields the words that belong to an option, the last time that it is given.
 
     Args:
-        kind: dataclass with the fields run_dir (Path) and overrides (UseOverrides or
-            PredictOverrides); where it has the field model, too, that names an exported file.
-        argv: arguments, by default those of the program.
-        run_needed: whether these options work without a run, on the defaults of the package.
-
-    Returns:
-        The config of the run as trained, and the options.
-
-    Raises:
-        FileNotFoundError: the run directory has no config, or there is no file of --config.
-        ValueError: an option or the file changes what was fixed in training.
+        argv: the command line, by default that of the program.
+        name: of the option with underscores; hyphens in the command line are the same.
+        many: whether it takes any number of words instead of one.
     """
-    run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
-    exists = is_run(run_dir)
-    preset, model = peek(argv, "preset", ""), peek(argv, "model", "")
-    if preset:
-        config = make_preset(preset)
-    elif model and any(item.name == "model" for item in fields(kind)):
-        config, exists = read_exported_config(model), True
-    else:
-        config = open_run(run_dir).read_config() if exists else DetectionConfig()
-    argv = present_options(argv)
-    changed = default_config(config, argv)
-    overrides = type(kind().overrides).of(changed)
-    _refuse_fixed(config, changed, overrides, argv)
-    # Parsed before the missing run is complained of, so that --help works without one.
-    options = parse(kind, argv, kind(run_dir=run_dir, overrides=overrides))
-    if not exists and run_needed(options):
-        open_run(run_dir)
-    return config, options
+    found: list[str] = []
+    words = command_line(argv)
+    for index, word in enumerate(words):
+        key, equals, value = divided(word)
+        if key != name:
+            continue
+        found = [value] if equals else []
+        for following in words[index + 1 :]:
+            if following.startswith("--") or (found and not many):
+                break
+            found.append(following)
+    yield from found
 
 
-def _refuse_fixed(
-    config: DetectionConfig, changed: DetectionConfig, overrides: _Overrides, argv: list[str]
-) -> None:
-    """Refuses to change what the weights depend on."""
-    for key in filter(is_fixed_by_training, config_keys(DetectionConfig)):
-        if any(word.partition("=")[0].replace("-", "_") == f"__{key}" for word in argv):
-            raise ValueError(f"{key} is fixed by training; train another run to change it")
-    if overrides.apply(config) != changed:
-        raise ValueError(
-            f"the file {peek(argv, 'config', '')} changes settings that are fixed by training or "
-            "not used here; --help lists those that may change"
-        )
+def command_line(argv: Sequence[str] | None) -> list[str]:
+    """Returns the words of a command line; those of the program where None is given."""
+    return list(sys.argv[1:] if argv is None else argv)
 
 
-def _description(kind: type, presets: Mapping[str, Callable[[], Any]]) -> str:
+def divided(word: str) -> tuple[str, str, str]:
+    """Divides --KEY=VALUE; the key with underscores, "" for what is no option."""
+    if not word.startswith("--"):
+        return "", "", ""
+    name, equals, value = word[2:].partition("=")
+    return name.replace("-", "_"), equals, value
+
+
+def option_rules(rules: Sequence[Rule] = ()) -> ConstructorRegistry:
+    """Returns tyro's rules for mappings and some more; parse in a `with` block of them."""
+    registry = ConstructorRegistry()
+    for rule in (mapping_rule, *rules):
+        registry.primitive_rule(rule)
+    find_spec = registry.get_primitive_spec
+
+    def find_spec_or_none(
+        info: PrimitiveTypeInfo, rule_mode: str = "all"
+    ) -> PrimitiveConstructorSpec | None:
+        """Returns None where no rule of ours applies."""
+        try:
+            return find_spec(info, rule_mode)
+        except UnsupportedTypeAnnotationError:
+            if rule_mode == "custom":
+                return None
+            raise
+
+    # The tyro that goes with tensorflow-addons, 0.9.1, expects None but raises.
+    registry.get_primitive_spec = find_spec_or_none
+    return registry
+
+
+def _description(kind: type, presets: Mapping[str, str]) -> str:
     """The docstring of a command's options, its presets and examples."""
     summary, *paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
     blocks = ["\n".join([summary, *map(_wrapped, paragraphs)])]
     if presets:
         width = max(map(len, presets))
-        lines = [f"  {name:{width}}  {expected_result(make)}" for name, make in presets.items()]
+        lines = [f"  {name:{width}}  {expected}" for name, expected in presets.items()]
         blocks.append("\n".join(["Presets, and what to expect of them:", *lines]))
     name = kind.__module__.rpartition(".")[2]
     if name in COMMANDS:

@@ -11,12 +11,8 @@ from typing import Annotated
 import tyro
 
 from mobilenetdet.cli.model_option import refuse_two_detectors
-from mobilenetdet.cli.options import (
-    ForPrediction,
-    PredictOverrides,
-    run_defaults,
-)
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.cli.run_options import ForPrediction, PredictOverrides, run_defaults
 from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.deploy.engine_loading import load_for_engine

@@ -19,8 +19,8 @@ from mobilenetdet.records.kitti_convert import (
     ConversionOptions,
     ExifOrientation,
     convert_split,
-    find_sources,
 )
+from mobilenetdet.records.kitti_frames import FoundFrames, find_frames
 from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.records.shards import Manifest
 from mobilenetdet.records.verify_images import refuse_damaged_images
@@ -97,13 +97,15 @@ def main(argv: list[str] | None = None) -> int:
         exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
-    for split in options.split:  # all of them before anything is written
-        _check_sources(layout, split, options)
+    # All of them before anything is written.
+    found = {split: _find_frames(layout, split, options) for split in options.split}
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
             start = time.perf_counter()
-            manifest, num_kept = _convert_with_bar(layout, split, options.records_dir, conversion)
+            manifest, num_kept = _convert_with_bar(
+                layout, split, options.records_dir, conversion, found[split]
+            )
             print(
                 describe_conversion(
                     manifest,
@@ -114,31 +116,41 @@ def main(argv: list[str] | None = None) -> int:
                 )
             )
             if not split.startswith("train"):
-                frame_ids = layout.check_frames(layout.read_image_set(split)).complete
+                frame_ids = [each.frame_id for each in found[split].sources if each.label_path]
                 for line in seen_by_shipped_weights(layout, split, frame_ids):
                     print(line)
     return 0
 
 
-def _check_sources(layout: KittiLayout, split: str, options: Options) -> None:
+def _find_frames(layout: KittiLayout, split: str, options: Options) -> FoundFrames:
     """Refuses a split that lacks files or, with --verify, has images that cannot be decoded."""
-    sources, _ = find_sources(
+    found = find_frames(
         layout,
         split,
         skip_missing=options.skip_missing,
         missing_labels_are_empty=options.missing_labels_are_empty,
     )
     if options.verify:
-        paths = [source.image_path for source in sources]
+        paths = [source.image_path for source in found.sources]
         refuse_damaged_images(paths, split, options.num_workers)
-        print(f"{split}: all {len(sources):,} images can be decoded")
+        print(f"{split}: all {len(paths):,} images can be decoded")
+    return found
 
 
 def _convert_with_bar(
-    layout: KittiLayout, split: str, output_dir: Path, conversion: ConversionOptions
+    layout: KittiLayout,
+    split: str,
+    output_dir: Path,
+    conversion: ConversionOptions,
+    found: FoundFrames,
 ) -> tuple[Manifest, int]:
     """Converts a split; the bar shows on terminals only."""
     with counting_progress(split) as callbacks:
         return convert_split(
-            layout, split, output_dir, conversion, progress=ShardProgress(*callbacks)
+            layout,
+            split,
+            output_dir,
+            conversion,
+            found=found,
+            progress=ShardProgress(*callbacks),
         )

@@ -10,7 +10,8 @@ from typing import Annotated
 import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME
-from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, parse_with_config, peek
+from mobilenetdet.cli.config_options import parse_with_config
+from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, peek
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics

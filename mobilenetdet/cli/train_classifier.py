@@ -11,7 +11,8 @@ import tyro
 
 from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
-from mobilenetdet.cli.options import CONFIG_FILE, parse_with_config, peek
+from mobilenetdet.cli.config_options import parse_with_config
+from mobilenetdet.cli.options import CONFIG_FILE, peek
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import RunDir
 

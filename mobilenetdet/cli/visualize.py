@@ -10,13 +10,9 @@ import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, draw_found, write_pictures
 from mobilenetdet.cli.model_option import refuse_two_detectors
-from mobilenetdet.cli.options import (
-    DEFAULT_RUN,
-    ForVisualization,
-    VisualizeOverrides,
-    run_defaults,
-)
+from mobilenetdet.cli.options import DEFAULT_RUN
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.cli.run_options import ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS

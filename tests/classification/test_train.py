@@ -24,8 +24,8 @@ from mobilenetdet.classification.config import (
 from mobilenetdet.classification.model import build_classifier
 from mobilenetdet.classification.train import compiled_classifier, train_classifier
 from mobilenetdet.cli import train_classifier as command
-from mobilenetdet.config.storage import to_json
-from mobilenetdet.runs import LAST_WEIGHTS, RunDir
+from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.runs import CONFIG_FILE, LAST_WEIGHTS
 
 SMALL = ClassifierModelConfig(alpha=0.25, small_images=True, dropout=0.2, batch_norm_momentum=0.8)
 
@@ -84,7 +84,7 @@ def test_run_directory_is_complete(trained):
         "last.weights.h5",
         "eval",
     }
-    assert RunDir(trained["straight"]).read_config(ClassifierConfig) == trained["config"]
+    assert read_config(trained["straight"] / CONFIG_FILE, ClassifierConfig) == trained["config"]
     with (trained["straight"] / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -156,7 +156,7 @@ def cifar_run(small_cifar10, tmp_path_factory):
 
 
 def test_the_command_measures_all_test_images(cifar_run, small_cifar10):
-    config = RunDir(cifar_run).read_config(ClassifierConfig)
+    config = read_config(cifar_run / CONFIG_FILE, ClassifierConfig)
     train = config.train
     assert (train.learning_rate, train.batch_size, train.epochs) == (0.05, 16, 1)
     metrics = json.loads((cifar_run / "eval/metrics.json").read_text())
@@ -173,7 +173,7 @@ def test_the_command_measures_all_test_images(cifar_run, small_cifar10):
 def test_a_new_run_begins_with_the_weights_of_another(cifar_run, small_cifar10, tmp_path, capsys):
     options = command.Options(
         config=replace(
-            RunDir(cifar_run).read_config(ClassifierConfig),
+            read_config(cifar_run / CONFIG_FILE, ClassifierConfig),
             data=ImageDataConfig(data_dir=str(small_cifar10)),
         ),
         load_pretrain=True,

@@ -5,9 +5,9 @@ from mobilenetdet.cli.config_options import (
     default_config,
     format_level,
     parse_level,
+    parse_with_config,
     present_options,
 )
-from mobilenetdet.cli.options import parse_with_config
 from mobilenetdet.config.detection import (
     DetectionConfig,
     FocalLoss,

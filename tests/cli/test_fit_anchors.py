@@ -5,9 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.cli.config_options import parse_level
+from mobilenetdet.cli.config_options import parse_level, parse_with_config
 from mobilenetdet.cli.fit_anchors import class_weights, main
-from mobilenetdet.cli.options import parse_with_config
 from mobilenetdet.cli.train import Options
 from mobilenetdet.config.presets import PRESETS, make_preset
 

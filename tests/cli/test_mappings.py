@@ -2,7 +2,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mobilenetdet.cli.options import UseOverrides, parse
+from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.run_options import UseOverrides
 from mobilenetdet.config.classes import AllLimits
 from mobilenetdet.config.detection import DetectionConfig, EvalConfig
 
