@@ -3,10 +3,7 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,36 +11,14 @@ from mobilenetdet import folder_lock as module
 from mobilenetdet.folder_lock import LOCK_FILE, folder_lock
 from mobilenetdet.output_folder import OutputFolder
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from mobilenetdet.folder_lock import folder_lock
-with folder_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def other(tmp_path):
-    """A process that writes in `tmp_path / "out"` until its standard input ends."""
-    environment = os.environ | {"PYTHONPATH": str(Path(module.__file__).parents[1])}
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-    ) as process:
-        assert process.stdout.readline() == b"held\n"
-        yield process
-        process.stdin.close()
-
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_second_writer_is_refused_with_the_name_of_the_first(other, tmp_path):
+def test_a_second_writer_is_refused_with_the_name_of_the_first(other_writer, tmp_path):
     host = socket.gethostname()
-    words = rf"out: process {other.pid} on {host} is writing here since \d\d:\d\d; wait for its end"
+    words = rf"out: process {other_writer.pid} on {host} is writing here since \d\d:\d\d; wait"
     with pytest.raises(FileExistsError, match=words), folder_lock(tmp_path / "out"):
         pytest.fail("the block must not run")
     output = OutputFolder(tmp_path / "out")
@@ -53,24 +28,24 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first(other, tmp_path):
     assert names(tmp_path / "out") == [LOCK_FILE]
 
 
-def test_a_lock_of_a_killed_process_is_taken_over(other, tmp_path):
-    other.kill()
-    other.wait()
+def test_a_lock_of_a_killed_process_is_taken_over(other_writer, tmp_path):
+    other_writer.kill()
+    other_writer.wait()
     assert names(tmp_path / "out") == [LOCK_FILE]
     with folder_lock(tmp_path / "out"):
         assert json.loads((tmp_path / "out" / LOCK_FILE).read_text())["pid"] == os.getpid()
     assert names(tmp_path / "out") == []
 
 
-def test_a_patient_writer_says_what_it_waits_for(other, tmp_path, monkeypatch, capsys):
+def test_a_patient_writer_says_what_it_waits_for(other_writer, tmp_path, monkeypatch, capsys):
     def end_the_other(seconds):
-        other.stdin.close()
-        other.wait()
+        other_writer.stdin.close()
+        other_writer.wait()
 
     monkeypatch.setattr(module.time, "sleep", end_the_other)
     with folder_lock(tmp_path / "out", wait=True) as is_outermost:
         assert is_outermost
-    assert f"out: process {other.pid} on" in capsys.readouterr().out
+    assert f"out: process {other_writer.pid} on" in capsys.readouterr().out
 
 
 def test_blocks_of_one_process_are_nested(tmp_path):

@@ -94,11 +94,13 @@ def main(argv: list[str] | None = None) -> int:
     pictures.refuse_foreign([MONTAGE_NAME] if config.eval.num_overlays else [])
     split = options.split or config.data.val_split
     num_frames = count_frames(config.data.records_dir, split)
-    import_tensorflow_quietly()
-    model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)
-    # Before the minutes that detecting takes.
-    report_findings(check_split(model, split=split).findings(), strict=options.strict)
     with folder.locked(), pictures.locked():
+        import_tensorflow_quietly()
+        model = load_detector(
+            options.model or options.run_dir, weights=options.weights, config=config
+        )
+        # Before the minutes that detecting takes.
+        report_findings(check_split(model, split=split).findings(), strict=options.strict)
         with frame_progress(num_frames, "detecting") as progress:
             evaluation = evaluate_split(
                 model, split=split, keep=config.eval.num_overlays, progress=progress

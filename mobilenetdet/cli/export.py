@@ -14,6 +14,7 @@ from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import export_detector, exported_megabytes
 from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan, Precision
 from mobilenetdet.exported_info import Parts
+from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
@@ -61,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exports and says what is where and how large; returns 0.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or another process is writing there.
         FileNotFoundError: there is no such run, or nothing to calibrate int8 with.
         ValueError: a package is missing, or a size is none that the network can have.
     """
@@ -75,11 +76,10 @@ def main(argv: list[str] | None = None) -> int:
         num_calibration_images=options.num_calibration_images,
     )
     plan.require_packages()
-    import_tensorflow_quietly()
-    if _is_classifier(options.run_dir):
-        paths = _export_classifier(options, plan)
-    else:
-        paths = _export_detector(options, plan)
+    export = _export_classifier if _is_classifier(options.run_dir) else _export_detector
+    with folder_lock(options.output_dir):
+        import_tensorflow_quietly()
+        paths = export(options, plan)
     for path in paths:
         print(f"{path}: {exported_megabytes(path):.1f} MB")
     return 0

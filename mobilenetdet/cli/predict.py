@@ -90,7 +90,6 @@ def main(argv: list[str] | None = None) -> int:
     writer = PredictionWriter(
         folder, options.format, draw_score=scores, file_score=options.score or 0.0
     )
-    model = _load(options, config)
     faults: dict[Path, str] = {}
 
     def note(path: Path, error: Exception) -> None:
@@ -98,16 +97,18 @@ def main(argv: list[str] | None = None) -> int:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         faults[path] = reason.removeprefix(f"{path}: ")
 
-    with folder.locked(), frame_progress(None, "detecting") as progress, writer:
-        counts = predict_files(
-            model,
-            files,
-            writer,
-            on_fault=note,
-            names=names,
-            max_megapixels=options.max_megapixels,
-            progress=progress,
-        )
+    with folder.locked():  # before the seconds that loading takes
+        model = _load(options, config)
+        with frame_progress(None, "detecting") as progress, writer:
+            counts = predict_files(
+                model,
+                files,
+                writer,
+                on_fault=note,
+                names=names,
+                max_megapixels=options.max_megapixels,
+                progress=progress,
+            )
     objects = f"{counts.objects} objects in {counts.pictures} pictures"
     print(f"{folder.path}: {objects}, {describe_scores(config)}")
     height, width = model.image_size

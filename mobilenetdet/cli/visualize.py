@@ -84,9 +84,9 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("eval.num_overlays is 0: nothing to draw; set it, or name --frames")
     folder = _output_folder(options)
     folder.refuse_foreign([MONTAGE_NAME])
-    import_tensorflow_quietly()
     draw = _draw_detections if options.what == "detections" else _draw_data
     with folder.locked():
+        import_tensorflow_quietly()
         print(draw(config, options, folder))
     return 0
 
