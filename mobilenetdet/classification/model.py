@@ -13,16 +13,15 @@ import keras
 
 from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.models.backbone_weights import (
+    PUBLISHED_SIZES,
+    download_imagenet_weights,
+    load_mobilenet_layers,
+)
 from mobilenetdet.models.layers import layer_policy
 from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 from mobilenetdet.models.weight_file import check_weight_file
-from mobilenetdet.models.weights import (
-    PUBLISHED_SIZES,
-    LoadReport,
-    download_imagenet_weights,
-    load_mobilenet_layers,
-    refuse_non_finite,
-)
+from mobilenetdet.models.weights import LoadReport, refuse_non_finite
 from mobilenetdet.runs import open_run
 
 _PUBLISHED_CLASSES = 1000

@@ -52,6 +52,9 @@ class ModelConfig:
     # Initial weights of the backbone: imagenet (downloaded once), the path of a Keras weight file,
     # or none (random).
     weights: str = "imagenet"
+    # Takes the channels that matter most out of weights for a wider backbone than alpha's, such as
+    # those for alpha 1 for one of 0.5. Off, such a file is refused.
+    narrow_weights: bool = False
     # Whole detector to begin with instead: weight file, run or ssd_fpn, which ships; empty = none.
     # Prediction layers of other classes or anchors begin with random weights.
     detector_weights: str = ""

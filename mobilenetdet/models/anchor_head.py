@@ -44,7 +44,7 @@ class AnchorHead(keras.layers.Layer):
 
     A new head is a module with a subclass, which defines `loss_parts` and all that raises
     NotImplementedError here, and its loss, a section in `config/heads.py`, and an entry in
-    `heads.HEADS`.
+    `detector._HEADS`.
     """
 
     # Names of the parts of the loss.

@@ -12,9 +12,10 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig, ModelConfig, Precision
 from mobilenetdet.config.storage import from_json, to_json
-from mobilenetdet.models.anchor_head import Predictions
+from mobilenetdet.models.addons_losses import load_addons
+from mobilenetdet.models.anchor_head import AnchorHead, Predictions
+from mobilenetdet.models.backbone_weights import load_backbone_weights
 from mobilenetdet.models.extra_layers import build_extra_layers
-from mobilenetdet.models.heads import make_head
 from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.models.mobilenet_v1 import (
     TAP_BLOCKS,
@@ -23,16 +24,16 @@ from mobilenetdet.models.mobilenet_v1 import (
     freeze_blocks,
 )
 from mobilenetdet.models.pyramid import build_pyramid
-from mobilenetdet.models.weights import (
-    LoadReport,
-    load_backbone_weights,
-    load_detector_weights,
-)
+from mobilenetdet.models.squeezedet_head import SqueezeDetHead
+from mobilenetdet.models.ssd_head import SsdHead
+from mobilenetdet.models.weights import LoadReport, load_detector_weights
 from mobilenetdet.replicas import num_replicas
 from mobilenetdet.runs import find_detector_weights
 
 # The coarsest map of the backbone.
 _COARSEST = max(TAP_BLOCKS)
+# By the kind that the config names.
+_HEADS: dict[str, type[AnchorHead]] = {"squeezedet": SqueezeDetHead, "ssd": SsdHead}
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -64,7 +65,7 @@ class Detector(keras.Model):
             freeze_batch_norm(self.backbone)
         self.pyramid = _pyramid(model, self.backbone)
         self.extra_layers = _extra_layers(model, self.backbone)
-        self.head = make_head(config)
+        self.head = _make_head(config)
         # === Anchors ===
         self.anchor_grid = AnchorGrid(config.image_size, model.anchor_levels)
         self.anchors = self.anchor_grid.boxes_xyxy()  # [A, 4]
@@ -192,8 +193,23 @@ def build_detector(
         path = find_detector_weights(model.detector_weights)
         report = load_detector_weights(detector, path)
     elif load_weights:
-        report = load_backbone_weights(detector.backbone, model.weights, alpha=model.alpha)
+        report = load_backbone_weights(
+            detector.backbone, model.weights, alpha=model.alpha, narrow=model.narrow_weights
+        )
     return detector, report
+
+
+def _make_head(config: DetectionConfig) -> AnchorHead:
+    """Makes the head of a detector.
+
+    Raises:
+        ValueError: its loss is of tensorflow-addons, which is not there; says how to get it.
+    """
+    head = config.head
+    class_loss = getattr(head, "class_loss", None)
+    if "tfa_" in head.box_loss + getattr(class_loss, "kind", ""):
+        load_addons()  # says at once what is missing
+    return _HEADS[head.kind].from_detection_config(config, name="head")
 
 
 def _backbone_strides(model: ModelConfig) -> tuple[int, ...]:

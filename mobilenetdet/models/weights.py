@@ -1,8 +1,7 @@
-"""Loading weights by layer name, with a report of what did not fit."""
+"""Filling a model by layer name, with a report of what did not fit."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras import ops
 from mobilenetdet.config.storage import read_config
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
+from mobilenetdet.models.mobilenet_v1 import STEM_CHANNELS
 from mobilenetdet.models.weight_file import (
     StoredLayers,
     first_non_finite,
@@ -23,11 +23,8 @@ from mobilenetdet.models.weight_file import (
 from mobilenetdet.runs import CONFIG_FILE
 from mobilenetdet.terminal_text import printable
 
-_ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
-_PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
-# The first layer of MobileNetV1, and its channels where alpha is 1.
-_FIRST_LAYER, _FIRST_CHANNELS = "conv1", 32
-PUBLISHED_SIZES = (128, 160, 192, 224)
+# The first layer of MobileNetV1.
+_FIRST_LAYER = "conv1"
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,7 @@ class LoadReport:
         missing: layers of the model that the file does not have; they keep their values.
         mismatched: layers whose shapes differ, with both shapes; they keep their values.
         unused: layers of the file that the model does not have.
+        note: what was done to the layers of the file before; "" for nothing.
     """
 
     source: str
@@ -47,46 +45,18 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)
     mismatched: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    note: str = ""
 
     def __str__(self) -> str:
         """One line if all went well, else one line more for each kind of difference."""
-        lines = [f"{self.source}: {len(self.loaded)} layers loaded"]
+        loaded = f"{self.source}: {len(self.loaded)} layers loaded"
+        lines = [f"{loaded}, {self.note}" if self.note else loaded]
         lines += [
             f"  {name}: {', '.join(layers)}"
             for name in ("missing", "mismatched", "unused")
             if (layers := getattr(self, name))
         ]
         return printable("\n".join(lines))
-
-
-def load_backbone_weights(
-    backbone: keras.Model, weights: str, *, alpha: float
-) -> LoadReport | None:
-    """Fills a backbone, from files of a backbone, of a classifier or of a whole detector.
-
-    Args:
-        backbone: from `build_mobilenet_v1`.
-        weights: "imagenet", the path of a Keras weight file, or "none".
-        alpha: width multiplier of the backbone; it chooses the ImageNet file.
-
-    Returns:
-        What was loaded, or None for "none".
-
-    Raises:
-        ValueError: no ImageNet file for this alpha; no layer or a layer of another shape in the
-            file, or one is missing before the last that it has.
-        FileNotFoundError: the file does not exist or cannot be downloaded.
-    """
-    if weights == "none":
-        return None
-    if weights != "imagenet":
-        return load_mobilenet_layers(backbone, Path(weights))
-    try:
-        path = download_imagenet_weights(alpha)
-    except FileNotFoundError as error:
-        begun = "or begin from the detector that ships, --model.detector_weights ssd_fpn"
-        raise FileNotFoundError(f"{error}, {begun}") from None
-    return load_mobilenet_layers(backbone, path)
 
 
 def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport:
@@ -126,35 +96,6 @@ def _means_something_else(prediction: str, detector: keras.Model, path: Path) ->
     return not same_classes and not prediction.startswith("box_")
 
 
-def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:
-    """Fetches one of Keras' ImageNet weight files of MobileNetV1, once; see ~/.keras.
-
-    Args:
-        alpha: width multiplier.
-        size: side of the images it was trained on, pixels.
-        top: whether with the layer that predicts the 1000 classes.
-
-    Raises:
-        ValueError: there is no such file.
-        FileNotFoundError: it cannot be downloaded.
-    """
-    known = {"alpha": (alpha, _PUBLISHED_ALPHAS), "input size": (size, PUBLISHED_SIZES)}
-    for what, (given, published) in known.items():
-        if given not in published:
-            listed = ", ".join(map(str, published))
-            raise ValueError(
-                f"no ImageNet weights for {what} {given}; choose from {listed} or 'none'"
-            )
-    name = f"mobilenet_{_PUBLISHED_ALPHAS[alpha]}_{size}_tf{'' if top else '_no_top'}.h5"
-    try:
-        return Path(keras.utils.get_file(name, _ORIGIN + name, cache_subdir="models"))
-    except Exception as error:  # get_file raises what the network library does
-        raise FileNotFoundError(
-            f"cannot download {_ORIGIN}{name} ({error}); download it elsewhere and give its path "
-            "as --model.weights, or train from scratch with --model.weights none"
-        ) from None
-
-
 def load_h5_layers(
     model: keras.Model,
     path: str | Path,
@@ -179,10 +120,10 @@ def load_h5_layers(
     """
     stored = read_weight_file(path)
     stored = {name: arrays for name, arrays in stored.items() if name not in keep_fresh}
-    return _fill(model, stored, str(path), may_differ=may_differ, may_lack=may_lack)
+    return fill_layers(model, stored, str(path), may_differ=may_differ, may_lack=may_lack)
 
 
-def _fill(
+def fill_layers(
     model: keras.Model,
     stored: StoredLayers,
     source: str,
@@ -190,8 +131,19 @@ def _fill(
     may_differ: Collection[str],
     may_lack: Collection[str] | None,
 ) -> LoadReport:
-    """Copies layers that were read; see `load_h5_layers`."""
-    report, differing = _compare(model, stored, source)
+    """Copies layers that were read.
+
+    Args:
+        model: whose layers are filled.
+        stored: the layers of a file.
+        source: what to call it.
+        may_differ: see `load_h5_layers`.
+        may_lack: see there.
+
+    Raises:
+        ValueError: see there.
+    """
+    report, differing = compare_layers(model, stored, source)
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
         hint = "give one that holds the missing layers, too" if lacking else _alpha_hint(stored)
@@ -208,45 +160,17 @@ def _fill(
 def stored_alpha(stored: StoredLayers) -> float | None:
     """Returns the width multiplier of a MobileNetV1, by its first layer; None if there is none."""
     kernels = [array for array in stored.get(_FIRST_LAYER, []) if array.ndim == 4]
-    return kernels[0].shape[-1] / _FIRST_CHANNELS if kernels else None
+    return kernels[0].shape[-1] / STEM_CHANNELS if kernels else None
 
 
 def _alpha_hint(stored: StoredLayers) -> str:
     alpha = stored_alpha(stored)
-    found = "" if alpha is None else f"the file has alpha {alpha:g} (--model.alpha): "
-    return f"{found}is alpha the same?"
-
-
-def load_mobilenet_layers(
-    model: keras.Model, path: str | Path, *, may_differ: Collection[str] = ()
-) -> LoadReport:
-    """Copies the layers of MobileNetV1, of which the file may lack the last blocks.
-
-    A detector on fine maps alone has trained no others.
-
-    Args:
-        model: a backbone or a classifier.
-        path: of the file.
-        may_differ: see `load_h5_layers`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: see `load_h5_layers`; or the file lacks a layer before one that it has.
-    """
-    stored = read_weight_file(path)
-    report, _ = _compare(model, stored, str(path))
-    blocks = [_block_of(name) for name in report.loaded]
-    last = max((block for block in blocks if block is not None), default=0)
-    behind = [n for n in report.missing if (b := _block_of(n)) is None or b > last]
-    return _fill(model, stored, str(path), may_differ=may_differ, may_lack=behind)
-
-
-def _block_of(name: str) -> int | None:
-    """The block of MobileNetV1 that a layer is in, 0 for its stem, None for other layers."""
-    if name.startswith(_FIRST_LAYER):
-        return 0
-    match = re.match(r"conv_(?:dw|pw)_(\d+)", name)
-    return int(match[1]) if match else None
+    if alpha is None:
+        return "is alpha the same?"
+    return (
+        f"the file has alpha {alpha:g} (--model.alpha): is alpha the same? A wider backbone is "
+        "narrowed by --model.narrow_weights True"
+    )
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
@@ -256,7 +180,7 @@ def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:
         FileNotFoundError: no such file.
         ValueError: not a Keras weight file.
     """
-    return _compare(model, read_weight_file(path), str(path))[0]
+    return compare_layers(model, read_weight_file(path), str(path))[0]
 
 
 def named_weights(model: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
@@ -276,8 +200,14 @@ def refuse_non_finite(model: keras.Model, source: str) -> None:
         raise ValueError(non_finite_text(source, bad))
 
 
-def _compare(model: keras.Model, stored: StoredLayers, source: str) -> tuple[LoadReport, set[str]]:
-    """Compares; returns the names of the mismatched layers beside the report."""
+def compare_layers(
+    model: keras.Model, stored: StoredLayers, source: str
+) -> tuple[LoadReport, set[str]]:
+    """Compares the layers of a file with those of a model.
+
+    Returns:
+        The report, and the names of the mismatched layers.
+    """
     report, differing = LoadReport(source), set()
     own = {layer.name: layer for layer in innermost_layers(model)}
     for name, layer in own.items():

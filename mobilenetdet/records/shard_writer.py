@@ -6,11 +6,9 @@ core, with nothing to start and nothing to send between processes.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,8 +38,6 @@ from mobilenetdet.records.tfrecord import write_record
 
 # Large enough to read at full speed, small enough to shuffle and to redo after an interruption.
 _SHARD_BYTES = 256_000_000
-# The unfinished manifest lists finished shards this often: what a kill may cost.
-_LISTING_SECONDS = 1.0
 # Small data sets are divided too, so that writing and reading run in parallel.
 _MIN_SHARDS = 8
 
@@ -110,7 +106,7 @@ class SplitRecords:
     split: str
     sources: Sequence[RecordSource]
     encode: Callable[[Any], EncodedRecord | None]
-    record_options: dict[str, int | bool | None]
+    record_options: dict[str, int | bool | str | None]
     num_skipped: int = 0
     dataset: str = ""
 
@@ -162,28 +158,12 @@ def write_shards(
         (output_dir / name).unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
     todo = [part for name, part in plan.items() if name not in done]
-    shards = _write_parts(todo, records.encode, output_dir, options.num_workers, progress)
-    _list_shards(shards, done, lambda: write_manifest(partial, _describe(records, plan, done)))
+    for shard in _write_parts(todo, records.encode, output_dir, options.num_workers, progress):
+        done[shard.name] = shard
+        manifest = _describe(records, plan, done)
+        write_manifest(partial, manifest)
     os.replace(partial, complete)
-    return _describe(records, plan, done), num_kept
-
-
-def _list_shards(
-    shards: Iterable[Shard], done: dict[str, Shard], write: Callable[[], None]
-) -> None:
-    """Adds shards to those that are done, and writes the manifest now and then and at the end."""
-    written = time.monotonic()
-    try:
-        for shard in shards:
-            done[shard.name] = shard
-            if time.monotonic() > written + _LISTING_SECONDS:
-                write()
-                written = time.monotonic()
-    except BaseException:
-        with contextlib.suppress(OSError):  # such as a full disk, which ended the shards, too
-            write()
-        raise
-    write()
+    return manifest, num_kept
 
 
 def _refuse_other_dataset(

@@ -66,7 +66,7 @@ class Manifest:
     split: str
     num_shards: int
     num_skipped: int
-    options: dict[str, int | bool | None]
+    options: dict[str, int | bool | str | None]
     shards: tuple[Shard, ...] = ()
     version: int = FORMAT_VERSION
     dataset: str = ""

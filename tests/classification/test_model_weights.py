@@ -8,9 +8,9 @@ import pytest
 
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.models.backbone_weights import load_backbone_weights
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weight_file import read_weight_file
-from mobilenetdet.models.weights import load_backbone_weights
 
 
 @pytest.mark.parametrize("source", ["classifier", "detector"])

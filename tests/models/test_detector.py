@@ -334,7 +334,7 @@ def test_equal_weights_are_equal_files(preset):
 
 def test_building_that_fails_leaves_it_too(monkeypatch):
     before = keras.config.dtype_policy(), random.getstate()
-    monkeypatch.setattr(detector_module, "make_head", lambda config: 1 / 0)
+    monkeypatch.setattr(detector_module, "_make_head", lambda config: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_detector(CONFIG, precision="mixed_bfloat16", seed=9)
     assert (keras.config.dtype_policy(), random.getstate()) == before

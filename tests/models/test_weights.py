@@ -16,12 +16,14 @@ from mobilenetdet.config.detection import (
 )
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.models import weights as weights_module
+from mobilenetdet.models.backbone_weights import (
+    download_imagenet_weights,
+    load_backbone_weights,
+)
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.weights import (
     LoadReport,
     compare_h5_layers,
-    download_imagenet_weights,
-    load_backbone_weights,
     load_detector_weights,
     load_h5_layers,
 )
