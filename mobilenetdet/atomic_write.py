@@ -19,6 +19,8 @@ _TEMPORARY_IN_TEXT = re.compile(
 )
 # File systems allow 255 bytes; what is added takes some 40.
 _MAX_NAME = 100
+# Numbers of processes are below.
+MAX_PID = 2**31
 # Folders that this process has looked through: a folder of thousands of files is read once.
 _cleaned: set[str] = set()
 
@@ -119,6 +121,8 @@ def is_running(pid: int) -> bool:
     """Returns whether a process of this machine is running; where that cannot be told, True."""
     if os.name != "posix":  # signal 0 would end the process there
         return True
+    if not 0 < pid < MAX_PID:  # written by something else
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mobilenetdet.atomic_write import is_running
+from mobilenetdet.atomic_write import MAX_PID, is_running
 
 try:
     import fcntl
@@ -26,7 +26,6 @@ except ImportError:  # Windows
 
 LOCK_FILE = ".mobilenetdet.lock"
 _POLL_SECONDS = 0.5
-_MAX_PID = 2**31
 # Names the boot of a kernel: containers on one machine have hosts of their own, and share it.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -137,7 +136,8 @@ def _leave(folder: Path, key: str) -> None:
 def _refusal(folder: Path, owner: Owner | None) -> str:
     text = f"{folder}: {owner or 'another process is writing here'}; wait for its end, or name "
     text += "another folder"
-    if owner is not None and owner.is_elsewhere:
+    # Without locks of the system, as on Windows, nobody knows whether the owner is gone.
+    if owner is not None and (owner.is_elsewhere or fcntl is None):
         text += f" (if it is gone, remove {folder / LOCK_FILE})"
     return text
 
@@ -212,7 +212,7 @@ def _read_owner(descriptor: int) -> Owner | None:
         str(owner)  # with a time that is none it is damaged, too
     except (ValueError, TypeError, RecursionError):
         return None
-    if type(owner.pid) is not int or not 0 < owner.pid < _MAX_PID:
+    if type(owner.pid) is not int or not 0 < owner.pid < MAX_PID:
         return None
     return owner
 

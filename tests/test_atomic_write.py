@@ -109,6 +109,7 @@ def test_a_process_that_nobody_has_waited_for_is_not_running():
     os.kill(ended.pid, 0)  # it is there for the system
     ended.wait()
     assert is_running(os.getpid()) and is_running(1)
+    assert not any(map(is_running, (0, -1, 10**20)))
 
 
 def test_only_temporary_names_are_removed(tmp_path):

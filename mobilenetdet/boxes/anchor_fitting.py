@@ -44,7 +44,7 @@ def fit_shapes(
     if not 1 <= num_shapes <= num_different:
         raise ValueError(f"{num_shapes} shapes cannot be fitted to {num_different} different sizes")
     rng = np.random.default_rng(seed)
-    found = [_run_k_means(sizes, weights, num_shapes, rng) for _ in range(restarts)]
+    found = [_run_k_medians(sizes, weights, num_shapes, rng) for _ in range(restarts)]
     best = max(
         found, key=lambda shapes: np.average(_size_ious(sizes, shapes).max(1), weights=weights)
     )
@@ -87,7 +87,7 @@ def best_grid_ious(
     return ious.max(axis=1, initial=0.0)
 
 
-def _run_k_means(
+def _run_k_medians(
     sizes: np.ndarray, weights: np.ndarray, num_shapes: int, rng: np.random.Generator
 ) -> np.ndarray:
     shapes = _first_shapes(sizes, weights, num_shapes, rng)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor, to_cxcywh, to_xyxy
+from mobilenetdet.boxes.limits import MAX_LOG_SCALE
 
-# exp of a wild dw would overflow; no KITTI object is 62 times as large as its anchor.
-MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 _SMALLEST_SIDE = 1e-2  # keeps the logarithm of a degenerate box finite
 
 

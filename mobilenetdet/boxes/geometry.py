@@ -11,8 +11,9 @@ from typing import Any
 
 from keras import ops
 
+from mobilenetdet.boxes.limits import SMALLEST_AREA
+
 Tensor = Any
-_SMALLEST_AREA = 1e-6  # square pixels, keeps a quotient finite
 
 
 def to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ def iou(first: Tensor, second: Tensor) -> Tensor:
     """
     shared = intersection(first, second)
     union = area(first) + area(second) - shared
-    return shared / ops.maximum(union, _SMALLEST_AREA)
+    return shared / ops.maximum(union, SMALLEST_AREA)
 
 
 def giou(first: Tensor, second: Tensor) -> Tensor:
@@ -85,8 +86,8 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
     shared = intersection(first, second)
     union = area(first) + area(second) - shared
     width, height = _enclosing_sides(first, second)
-    enclosing = ops.maximum(width * height, _SMALLEST_AREA)
-    return shared / ops.maximum(union, _SMALLEST_AREA) - (enclosing - union) / enclosing
+    enclosing = ops.maximum(width * height, SMALLEST_AREA)
+    return shared / ops.maximum(union, SMALLEST_AREA) - (enclosing - union) / enclosing
 
 
 def ciou(first: Tensor, second: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def ciou(first: Tensor, second: Tensor) -> Tensor:
     """
     overlaps = iou(first, second)
     width, height = _enclosing_sides(first, second)
-    diagonal = ops.maximum(width**2 + height**2, _SMALLEST_AREA)
+    diagonal = ops.maximum(width**2 + height**2, SMALLEST_AREA)
     first, second = to_cxcywh(first), to_cxcywh(second)
     distance = ops.sum((first[..., :2] - second[..., :2]) ** 2, axis=-1)
     angles = [ops.arctan2(box[..., 2], ops.maximum(box[..., 3], 1e-6)) for box in (first, second)]

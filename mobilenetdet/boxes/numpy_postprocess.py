@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobilenetdet.boxes.anchors import AnchorGrid
+from mobilenetdet.boxes.limits import MAX_LOG_SCALE, NO_VOTES, SMALLEST_AREA
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import PostprocessConfig
     from mobilenetdet.exported_info import ExportedInfo
 
-_MAX_LOG_SCALE = math.log(1000.0 / 16.0)
-_SMALLEST_AREA, _NO_VOTES = 1e-6, 1e-6
 _LARGEST_SHARE = np.float32(1 - 1e-6)
 # `_least_logit` is by so much lower than it need be, far above the rounding of float32; beyond the
 # ends a sigmoid in float32 hardly changes any more.
@@ -106,7 +105,7 @@ class NumpyPostprocess:
         deltas = deltas.astype(np.float32, copy=False)
         sides = anchors[..., 2:] - anchors[..., :2]
         centres = deltas[..., :2] * sides + (anchors[..., :2] + anchors[..., 2:]) / 2
-        halves = sides * np.exp(np.clip(deltas[..., 2:], -_MAX_LOG_SCALE, _MAX_LOG_SCALE)) / 2
+        halves = sides * np.exp(np.clip(deltas[..., 2:], -MAX_LOG_SCALE, MAX_LOG_SCALE)) / 2
         height, width = self.image_size
         limits = np.array([width, height, width, height], np.float32)
         return np.clip(np.concatenate([centres - halves, centres + halves], axis=-1), 0, limits)
@@ -152,7 +151,7 @@ def pairwise_iou(boxes_xyxy: np.ndarray) -> np.ndarray:
     areas = _area(boxes_xyxy)
     union = areas[..., :, None] + areas[..., None, :]
     union -= shared
-    np.maximum(union, np.float32(_SMALLEST_AREA), out=union)
+    np.maximum(union, np.float32(SMALLEST_AREA), out=union)
     return np.divide(shared, union, out=shared)
 
 
@@ -202,8 +201,8 @@ def _vote(boxes: np.ndarray, scores: np.ndarray, ious: np.ndarray, sigma: float)
     np.exp(weights, out=weights)
     weights *= scores[..., None, :]
     total = weights.sum(axis=-1, keepdims=True)
-    means = weights @ boxes / np.maximum(total, np.float32(_NO_VOTES))
-    return np.where(total > _NO_VOTES, means, boxes)
+    means = weights @ boxes / np.maximum(total, np.float32(NO_VOTES))
+    return np.where(total > NO_VOTES, means, boxes)
 
 
 def _best(boxes: np.ndarray, scores: np.ndarray, most: int) -> Found:

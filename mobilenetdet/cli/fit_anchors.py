@@ -31,7 +31,7 @@ Level = tuple[int, np.ndarray]
 
 @dataclass(frozen=True)
 class Options:
-    """Fit anchor shapes to labelled boxes by k-means over IoU, and say what they cover.
+    """Fit anchor shapes to labelled boxes by k-medians over IoU, and say what they cover.
 
     Prints which share of the objects has no anchor that overlaps it enough, by class and height,
     for the fitted shapes and for the known ones, and the shapes as options of the train command.
@@ -64,7 +64,7 @@ class Options:
     balance: float = 0.45
     # IoU from which on an anchor covers an object.
     min_iou: float = 0.5
-    # Decides about the first shapes of k-means.
+    # Decides about the first shapes of k-medians.
     seed: int = 0
     # Picture of the shapes over the sizes of the objects.
     plot: Path | None = None

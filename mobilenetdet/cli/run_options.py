@@ -29,7 +29,7 @@ Options = TypeVar("Options")
 class InputSize:
     """What the network sees."""
 
-    # Height of the network input, pixels, a multiple of 32; best as in training.
+    # Height of the network input, pixels, a multiple of 32; best as in the config of the run.
     image_height: int = 384
     # Width of the network input, pixels, a multiple of 32.
     image_width: int = 1248
@@ -152,10 +152,11 @@ def run_defaults(
     """
     run_dir = Path(peek(argv, "run_dir", str(kind().run_dir)))
     exists = is_run(run_dir)
-    preset, model = peek(argv, "preset", ""), peek(argv, "model", "")
+    names = {item.name for item in fields(kind)}
+    preset, model = (peek(argv, name, "") if name in names else "" for name in ("preset", "model"))
     if preset:
         config = make_preset(preset)
-    elif model and any(item.name == "model" for item in fields(kind)):
+    elif model:
         config, exists = read_exported_config(model), True
     else:
         config = open_run(run_dir).read_config() if exists else DetectionConfig()

@@ -20,7 +20,7 @@ SQUEEZEDET_ANCHORS = (
     (78.0, 170.0),
     (72.0, 43.0),
 )
-# (width, height) of nine shapes fitted to KITTI's labels by k-means over IoU, pixels of a
+# (width, height) of nine shapes fitted to KITTI's labels by k-medians over IoU, pixels of a
 # 1248x384 input.
 KITTI_ANCHORS = (
     (18.0, 49.0),

@@ -35,7 +35,7 @@ class Targets:
 
 
 def assign_box_status(objects: KittiObjects, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the class index and the kind of each object, by its label alone.
+    """Returns the class index and the status of each object, by its label alone.
 
     Args:
         objects: N labels of a frame.

@@ -42,7 +42,6 @@ def average_mirrored(predictions: Predictions, mirrored: Predictions, order: Ten
     return {name: (value + back[name]) / 2 for name, value in predictions.items()}
 
 
-@keras.saving.register_keras_serializable("mobilenetdet")
 class DetectionModel(keras.Model):
     """A detector with its post-processing: uint8 images in, detections out."""
 

@@ -143,12 +143,14 @@ class PointwiseConv2D(keras.layers.Conv2D):
         """Takes the options of `keras.layers.Conv2D`.
 
         Raises:
-            ValueError: kernel size, strides or dilation are not 1.
+            ValueError: kernel size, strides, dilation or groups are not 1, or channels come first.
         """
         options.setdefault("kernel_size", 1)
-        for name in ("kernel_size", "strides", "dilation_rate"):
+        for name in ("kernel_size", "strides", "dilation_rate", "groups"):
             if options.get(name, 1) not in (1, (1, 1), [1, 1]):
                 raise ValueError(f"{name} is {options[name]}; a pointwise convolution has 1")
+        if options.get("data_format") == "channels_first":
+            raise ValueError("data_format is channels_first; here channels come last")
         super().__init__(filters, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:

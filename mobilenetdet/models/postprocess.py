@@ -1,4 +1,7 @@
-"""From scored boxes to detections: written once, for eval, visualize and predict."""
+"""From scored boxes to detections, for eval, visualize and predict.
+
+`boxes/numpy_postprocess.py` is the same for runtimes without Keras.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,8 @@ from keras import ops
 
 from mobilenetdet.boxes.gather import batched_gather, top_k_anchors
 from mobilenetdet.boxes.geometry import Tensor, area, pairwise_iou
+from mobilenetdet.boxes.limits import NO_VOTES
 from mobilenetdet.config.detection import GreedyNms, PostprocessConfig, SoftNms
-
-# A sum of votes below this leaves a box where it is.
-_NO_VOTES = 1e-6
 
 
 def select_detections(
@@ -98,8 +99,8 @@ def vote(boxes_xyxy: Tensor, scores: Tensor, ious: Tensor, sigma: float) -> Tens
     total = ops.sum(weights, axis=-1, keepdims=True)
     # No matmul: GPUs round what it multiplies to 10 bits, and pixels beyond 1024 to whole ones.
     sums = ops.sum(weights[..., None] * boxes_xyxy[..., None, :, :], axis=-2)
-    means = sums / ops.maximum(total, _NO_VOTES)
-    return ops.where(total > _NO_VOTES, means, boxes_xyxy)
+    means = sums / ops.maximum(total, NO_VOTES)
+    return ops.where(total > NO_VOTES, means, boxes_xyxy)
 
 
 def greedy_nms(ious: Tensor, max_iou: float) -> Tensor:

@@ -143,6 +143,8 @@ def _stat_frames(layout: KittiLayout, frame_ids: Sequence[str]) -> list[FrameSou
 
 
 def _entries(folder: Path) -> dict[str, os.DirEntry[str]]:
+    if not folder.is_dir():
+        return {}
     with os.scandir(folder) as entries:
         return {entry.name: entry for entry in entries}
 

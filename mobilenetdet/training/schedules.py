@@ -16,7 +16,10 @@ from mobilenetdet.config.training import FitConfig
 
 @keras.saving.register_keras_serializable("mobilenetdet")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up from 0, then a cosine, exponential, step-wise or flat course."""
+    """A linear warm-up, then a cosine, exponential, step-wise or flat course.
+
+    The first of N steps of the warm-up has an Nth of the peak.
+    """
 
     def __init__(
         self,

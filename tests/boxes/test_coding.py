@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from mobilenetdet.boxes.coding import MAX_LOG_SCALE, decode, encode
+from mobilenetdet.boxes.coding import decode, encode
+from mobilenetdet.boxes.limits import MAX_LOG_SCALE
 
 ANCHORS = np.array([[0, 0, 4, 2], [-42, -12, 58, 28], [600, 100, 966, 274]], np.float32)
 corner = st.floats(-50, 1300, width=32)

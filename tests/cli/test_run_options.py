@@ -90,6 +90,11 @@ def test_a_file_changes_what_may_change(run_dir, tmp_path):
     assert run_defaults(Options, ["--run_dir", run_dir, "--config", str(path)])[0] == CONFIG
 
 
+def test_a_preset_is_read_only_where_there_is_such_an_option(run_dir):
+    with pytest.raises(SystemExit):
+        run_defaults(Prediction, ["--run_dir", run_dir, "--preset", "nonsense"])
+
+
 def test_a_preset_stands_for_a_run():
     config, _ = run_defaults(Options, ["--preset", "ssd_fpn_025"], run_needed=lambda options: False)
     assert config == make_preset("ssd_fpn_025")

@@ -277,7 +277,15 @@ def test_layers_come_back_from_their_config(layer):
 
 
 @pytest.mark.parametrize(
-    "options", [{"kernel_size": 3}, {"strides": 2}, {"strides": (1, 2)}, {"dilation_rate": 2}]
+    "options",
+    [
+        {"kernel_size": 3},
+        {"strides": 2},
+        {"strides": (1, 2)},
+        {"dilation_rate": 2},
+        {"groups": 2},
+        {"data_format": "channels_first"},
+    ],
 )
 def test_pointwise_convolution_is_1x1(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is "):

@@ -143,6 +143,14 @@ def test_frames_without_label_may_be_empty(layout, out):
         convert(layout, out, missing_labels_are_empty=True)
 
 
+def test_frames_without_a_folder_of_labels_are_empty_where_that_is_said(layout, out):
+    for path in layout.label_dir.iterdir():
+        path.unlink()
+    layout.label_dir.rmdir()
+    manifest, _ = convert(layout, out, missing_labels_are_empty=True)
+    assert (manifest.num_frames, manifest.num_objects) == (6, 0)
+
+
 @pytest.mark.parametrize("suffix", [".jpeg", ".JPG", ".JPEG"])
 def test_images_with_other_suffixes_are_converted(layout, out, suffix):
     path = layout.image_path("000002")
