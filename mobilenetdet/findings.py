@@ -30,7 +30,7 @@ def refuse_findings(findings: Sequence[str]) -> None:
     """
     if findings:
         raise ValueError(
-            "with --strict nothing is done while there are warnings:\n  " + "\n  ".join(findings)
+            "nothing is done while there are warnings (strict):\n  " + "\n  ".join(findings)
         )
 
 

@@ -96,7 +96,7 @@ class OutputFolder:
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
                     f"{path} is there, and not as this program has written it; move it away, name "
-                    "another folder with --output_dir, or replace it with --overwrite"
+                    "another place, or replace it with --overwrite"
                 )
 
     def is_own(self, name: str) -> bool:

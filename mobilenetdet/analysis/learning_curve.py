@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mobilenetdet.drawing.class_colours import plot_colours
 from mobilenetdet.drawing.figure_style import write_figure
 from mobilenetdet.evaluation.metrics_file import read_metrics
-from mobilenetdet.kitti.frames_seen import read_frames_seen
+from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import manifest_path, read_manifest
 from mobilenetdet.runs import RunDir, open_run
@@ -71,8 +71,9 @@ def _num_train_frames(run: RunDir) -> int:
     if seen is not None and seen.num_train_frames is not None:
         return seen.num_train_frames
     if seen is not None:
-        hashes = hash_frames(data.records_dir, data.train_split).values()
-        if not seen.hashes.issuperset(hashes):
+        hashes = hash_frames(data.records_dir, data.train_split)
+        here = seen_in_split(seen, hashes, data.train_split)
+        if len(here.frame_ids) < len(hashes):
             raise ValueError(
                 f"{data.records_dir} holds other training frames than {run.path} was trained on, "
                 "whose number is not known; leave the run out"

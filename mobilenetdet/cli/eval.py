@@ -29,6 +29,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.findings import report_findings
 from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.kitti.changed_rules import differs_from_kitti
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
@@ -116,7 +117,8 @@ def main(argv: list[str] | None = None) -> int:
 def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:
     """Prints AP, and writes all metrics that were asked for."""
     config = evaluation.config
-    for line in config.eval_task().guesses():
+    task = config.eval_task()
+    for line in (*task.guesses(), *differs_from_kitti(task.to_dict())):
         print(line)
     print(evaluation.seen)
     print(format_metrics(evaluation.ap))
@@ -126,7 +128,8 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
         min_score=options.score or 0.0,
         more=_coco(evaluation) if options.coco else {},
     )
-    print(f"{metrics} and {folder.path / DETECTIONS_DIR}")
+    lowest = f" (from score {options.score:g} on; AP is of all)" if options.score else ""
+    print(f"{metrics} and {folder.path / DETECTIONS_DIR}{lowest}")
     if options.report:
         print(_write_report(evaluation, folder, name))
 

@@ -92,9 +92,9 @@ def _check_frames_seen(options: Options) -> None:
 
 def _write_frames_seen(path: Path, options: Options) -> None:
     frames = [hash_frames(options.records_dir, split) for split in options.split or ()]
-    seen = FramesSeen(frozenset(value for hashes in frames for value in hashes.values()))
+    seen = FramesSeen.of(own for hashes in frames for own in hashes.values())
     write_frames_seen(path, seen)
-    print(f"{path}: {len(seen.hashes):,} frames of {', '.join(options.split or ())}")
+    print(f"{path}: {seen.num_frames:,} frames of {', '.join(options.split or ())}")
 
 
 def _print_summary(

@@ -18,8 +18,7 @@ from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
-from mobilenetdet.kitti.ap_result import describe_scoring
-from mobilenetdet.kitti.average_precision import evaluate_detections
+from mobilenetdet.kitti.changed_rules import differs_from_kitti
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.kitti.result_checks import check_convention, check_results
@@ -28,6 +27,7 @@ from mobilenetdet.kitti.results import (
     read_frame_ids,
     read_label_files,
     read_result_set,
+    score_results,
 )
 from mobilenetdet.kitti.self_check import check_labels
 from mobilenetdet.kitti.value_checks import InvertedBoxError
@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = parse(Options, argv)
     task, frame_ids = options.task(), read_frame_ids(options.frames)
-    for line in task.guesses("--min_overlaps"):
+    for line in (*task.guesses("--min_overlaps"), *differs_from_kitti(task.to_dict())):
         print(line)
     if options.self_check:
         labels = read_label_files(options.label_dir, frame_ids)
@@ -169,11 +169,9 @@ def _read(
 
 
 def _score(results: ResultSet, task: EvalTask, options: Options) -> None:
-    ap = evaluate_detections(
-        results.labels, results.detections, task=task, protocol=options.protocol
-    )
+    ap = score_results(results, task, options.protocol)
     print(format_metrics(ap))
-    metrics = ap.to_dict() | describe_scoring(task, results.frame_ids)
+    metrics = ap.to_dict()
     if options.coco:
         metrics["coco"] = coco_metrics(results.labels, results.detections, task)
         print("\n" + format_coco(metrics["coco"]))

@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: fewer than two different numbers of frames, an AP of 100, or other classes.
     """
     options = parse(Options, argv)
+    if len(options.run_dir) < 2:
+        raise ValueError("name two runs or more that were trained on different numbers of frames")
     points = sorted((read_point(run) for run in options.run_dir), key=lambda point: point[0])
     frames = [num_frames for num_frames, _ in points]
     aps = {name: [ap[name] for _, ap in points] for name in _classes(points)}

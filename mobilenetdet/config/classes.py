@@ -7,6 +7,7 @@ hard. AP, COCO's AP, calibration, analysis, tables, plots and colours go by it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -263,8 +264,13 @@ def _neighbours(
 def _difficulties(name: str, limits: Mapping[str, AllLimits]) -> tuple[Difficulty, ...]:
     if name not in limits:
         return DIFFICULTIES
+    if [len(row) if isinstance(row, Sequence) else 0 for row in limits[name]] != [3, 3, 3]:
+        raise ValueError(
+            f"difficulties of {name}: {limits[name]!r}; give three limits each for easy, moderate "
+            "and hard: a lowest height, a highest occlusion and a highest truncation"
+        )
     for height, occlusion, truncation in limits[name]:
-        if height < 0 or not 0 <= occlusion <= 3 or not 0 <= truncation <= 1:
+        if not (0 <= height < math.inf and 0 <= occlusion <= 3 and 0 <= truncation <= 1):
             raise ValueError(
                 f"difficulties of {name}: {height:g} {occlusion} {truncation:g}; a lowest height "
                 "of 0 or more, a highest occlusion of 0 to 3 and a highest truncation of 0 to 1"

@@ -18,7 +18,10 @@ KITTI_TYPES = (
 # The type of a region in which nothing is labelled.
 DONT_CARE_TYPE = "DontCare"
 # Names that stand for something else among the metrics of an evaluation.
-_RESERVED = ("protocol", "frames", "split", "coco", "mean", "task")
+_RESERVED = (
+    *("protocol", "frames", "split", "coco", "mean", "task", "measured"),
+    *("frames_sha256", "frames_seen_in_training"),
+)
 # Longer words are no names, and an array of them takes the longest for each.
 MAX_NAME = 100
 _MAX_CLASSES = 1000

@@ -174,7 +174,7 @@ def _describe_seen(seen: FramesSeen | None) -> str:
     if seen is None:
         return "Which frames the weights were trained on is not known."
     more = "" if seen.complete else " at least; the weights it began from have no such list"
-    return f"Frames trained on: {len(seen.hashes):,}{more}, by hash in `{FRAMES_SEEN_FILE}`."
+    return f"Frames trained on: {seen.num_frames:,}{more}, by hash in `{FRAMES_SEEN_FILE}`."
 
 
 def _card(config: DetectionConfig, metrics: Metrics, *, data: str, licence: str) -> str:

@@ -12,14 +12,20 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
-from mobilenetdet.evaluation.metrics_file import MEASURED_KEY, describe_measured
+from mobilenetdet.evaluation.metrics_file import describe_measured
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
 from mobilenetdet.inference.detect_records import FrameProgress, detect_records, with_records
 from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.kitti.ap_result import SEEN_KEY, AveragePrecision, describe_scoring
+from mobilenetdet.kitti.ap_result import (
+    MEASURED_KEY,
+    SEEN_KEY,
+    SPLIT_KEY,
+    AveragePrecision,
+    describe_scoring,
+)
 from mobilenetdet.kitti.average_precision import evaluate_detections
-from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hash, seen_in_split
+from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hashes, seen_in_split
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.output_folder import OutputFolder
@@ -55,6 +61,15 @@ class Evaluation:
     seen: SeenInSplit
     weights_hash: str = ""
     exported: str | None = None
+
+    def context(self) -> dict[str, Any]:
+        """Returns what the AP depends on, ready for JSON; see `AveragePrecision`."""
+        return {
+            SPLIT_KEY: self.split,
+            SEEN_KEY: self.seen.count,
+            **describe_scoring(self.config.eval_task(), list(self.labels)),
+            MEASURED_KEY: describe_measured(self.config, self.weights_hash, self.exported),
+        }
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
         """Returns labels and detections of the frames as KITTI's files have them, in one order."""
@@ -94,7 +109,7 @@ def evaluate_split(
         if frame.frame_id in labels:
             hash_frames(config.data.records_dir, split)  # raises, and names both files
         labels[frame.frame_id], detections[frame.frame_id] = frame.objects, found
-        hashes[frame.frame_id] = frame_hash(frame.frame_id, frame.objects)
+        hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
         if kept.holds(index, frame.frame_id):
             images[frame.frame_id] = frame.encoded
     refuse_unknown_frames(kept.frame_ids, labels)
@@ -105,7 +120,7 @@ def evaluate_split(
         protocol=config.eval.protocol,
     )
     seen = seen_in_split(model.frames_seen, hashes, split)
-    return Evaluation(
+    evaluation = Evaluation(
         config,
         split,
         ap,
@@ -116,6 +131,7 @@ def evaluate_split(
         weights_hash=model.weights_hash,
         exported=model.path.name if isinstance(model, ExportedDetector) else None,
     )
+    return replace(evaluation, ap=replace(ap, context=evaluation.context()))
 
 
 def check_split(
@@ -251,12 +267,7 @@ def write_evaluation(
             write_objects(
                 staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
             )
-    metrics = {"split": evaluation.split, SEEN_KEY: evaluation.seen.count}
-    metrics |= describe_scoring(evaluation.config.eval_task(), list(evaluation.labels))
-    metrics[MEASURED_KEY] = describe_measured(
-        evaluation.config, evaluation.weights_hash, evaluation.exported
-    )
-    metrics |= {**evaluation.ap.to_dict(), **(more or {})}
+    metrics = evaluation.context() | evaluation.ap.to_dict() | dict(more or {})
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)
     folder.discard([REPORT_FILE, ANALYSIS_FILE])

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.ap_result import MEASURED_KEY, AveragePrecision
 from mobilenetdet.runs import RunDir
 from mobilenetdet.text_file import read_json
 
-MEASURED_KEY = "measured"
 _REMEDY = "measure the run again"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EvalTask
 from mobilenetdet.config.type_names import check_choice, nearest
+from mobilenetdet.kitti.changed_rules import differs_from_kitti
 
 if TYPE_CHECKING:
     import pandas
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 # What metrics.json says beside the AP: how many of its frames the weights were trained on, or null.
 SEEN_KEY = "frames_seen_in_training"
-# How the classes are scored.
-TASK_KEY = "task"
+# How the classes are scored, the frames that were, their split, and the detector.
+TASK_KEY, FRAMES_KEY, SPLIT_KEY, MEASURED_KEY = "task", "frames_sha256", "split", "measured"
+_CONTEXT_KEYS = (SPLIT_KEY, SEEN_KEY, TASK_KEY, FRAMES_KEY, MEASURED_KEY)
+# The rules of today.
+DEFAULT_PROTOCOL = "current"
 # The mean over the classes; no class has this name.
 MEAN_KEY = "mean"
 
@@ -36,7 +40,7 @@ def describe_scoring(task: EvalTask, frame_ids: Sequence[str]) -> dict[str, Any]
         the list.
     """
     lines = "".join(f"{frame_id}\n" for frame_id in sorted(frame_ids))
-    return {TASK_KEY: task.to_dict(), "frames_sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    return {TASK_KEY: task.to_dict(), FRAMES_KEY: hashlib.sha256(lines.encode()).hexdigest()}
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ class AveragePrecision(Mapping[str, ClassAp]):
         classes: by name, in the order of the task.
         protocol: "current" or "pre2017".
         num_frames: frames that were scored.
+        context: what the figures depend on beside these, ready for JSON: task and frames_sha256;
+            where a detector was evaluated also split, frames_seen_in_training and measured.
 
     Example:
         `ap["Car"].moderate.r40`, `ap.mean.moderate.r40`.
@@ -117,6 +123,7 @@ class AveragePrecision(Mapping[str, ClassAp]):
     classes: dict[str, ClassAp]
     protocol: str
     num_frames: int
+    context: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __getitem__(self, class_name: str) -> ClassAp:
         """Returns the AP of a class.
@@ -143,10 +150,17 @@ class AveragePrecision(Mapping[str, ClassAp]):
         return str(class_name).lower() in {name.lower() for name in self.classes}
 
     def __repr__(self) -> str:
-        """Says the moderate R40 of each class and their mean."""
+        """Says the moderate R40 of each class and their mean, and what is unusual about them."""
         rows = {**self.classes, MEAN_KEY: self.mean}
         figures = ", ".join(f"{name} {ap.moderate.r40:.2f}" for name, ap in rows.items())
-        return f"AveragePrecision({self.num_frames:,} frames, moderate R40: {figures})"
+        notes = [f"{self.num_frames:,} frames"]
+        if seen := self.context.get(SEEN_KEY):
+            notes.append(f"{seen:,} of them trained on")
+        if self.protocol != DEFAULT_PROTOCOL:
+            notes.append(f"protocol {self.protocol}")
+        if differs_from_kitti(self.context.get(TASK_KEY, {})):
+            notes.append("by other rules than KITTI's")
+        return f"AveragePrecision({', '.join(notes)}, moderate R40: {figures})"
 
     @property
     def mean(self) -> ClassAp:
@@ -166,7 +180,8 @@ class AveragePrecision(Mapping[str, ClassAp]):
         Returns:
             `{"protocol": .., "frames": n, "Car": {"easy": {"R11": .., "R40": .., "num_objects": ..,
             "precision41": [..]}, "moderate": .., "hard": ..}, .., "mean": {"easy": {"R11": ..,
-            "R40": ..}, ..}}`; a class that is detected nowhere is None, and counts 0 in the mean.
+            "R40": ..}, ..}}` and the context; a class that is detected nowhere is None, and counts
+            0 in the mean.
         """
         by_class = {
             name: {key: ap[key].to_dict() for key in DIFFICULTY_NAMES} if ap.detected else None
@@ -176,7 +191,8 @@ class AveragePrecision(Mapping[str, ClassAp]):
             key: {"R11": self.mean[key].r11, "R40": self.mean[key].r40} for key in DIFFICULTY_NAMES
         }
         by_class = {**by_class, MEAN_KEY: mean}
-        return {"protocol": self.protocol, "frames": self.num_frames, **by_class}
+        measured = {"protocol": self.protocol, "frames": self.num_frames}
+        return {**self.context, **measured, **by_class}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AveragePrecision:
@@ -194,7 +210,8 @@ class AveragePrecision(Mapping[str, ClassAp]):
             }
             if not classes:
                 raise ValueError("no class in them")
-            return cls(classes, protocol=protocol, num_frames=num_frames)
+            context = {key: values[key] for key in _CONTEXT_KEYS if key in values}
+            return cls(classes, protocol=protocol, num_frames=num_frames, context=context)
         except KeyError as error:
             raise ValueError(f"not the metrics of an evaluation: no {error} in them") from None
         except (TypeError, AttributeError, ValueError) as error:

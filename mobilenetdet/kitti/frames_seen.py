@@ -1,19 +1,23 @@
 """The frames that weights were trained on, so that an AP on these is not taken for one on others.
 
-A frame goes by a hash of its id and its labels. Ids alone are the same in all data sets in KITTI's
-format, and a hash of the image would change when records are written as JPEG, and cost reading all.
+A frame goes by a hash of its id and its labels, and where two objects or more are in it by one of
+its labels alone, too: frames are renumbered, and hardly two have the same boxes. Ids alone are the
+same in all data sets in KITTI's format, and a hash of the image would change when records are
+written as JPEG, and cost reading all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import KittiLayout
@@ -24,6 +28,8 @@ from mobilenetdet.text_file import write_json
 _HASH_BYTES = 6
 # Records keep coordinates to this many decimals; whole pixels hide what further ones lost.
 _DECIMALS = 3
+# Begins the hash of labels alone, and how many objects these must be.
+_LABELS_ALONE, _MIN_OBJECTS = "=", 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class FramesSeen:
     """The frames that weights were trained on.
 
     Attributes:
-        hashes: of the frames, see `frame_hash`.
+        hashes: of the frames, see `frame_hashes`.
         complete: whether there are no others; false where the training began from weights that
             have no such record.
         num_train_frames: of the training itself, without the frames of the weights that it began
@@ -41,6 +47,18 @@ class FramesSeen:
     hashes: frozenset[str] = frozenset()
     complete: bool = True
     num_train_frames: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(
+        cls, hashes: Iterable[Collection[str]], *, num_train_frames: int | None = None
+    ) -> FramesSeen:
+        """Makes it of the hashes of each frame, see `frame_hashes`."""
+        return cls(frozenset(chain.from_iterable(hashes)), num_train_frames=num_train_frames)
+
+    @property
+    def num_frames(self) -> int:
+        """The number of the frames."""
+        return sum(not value.startswith(_LABELS_ALONE) for value in self.hashes)
 
     def __or__(self, other: FramesSeen) -> FramesSeen:
         """Returns the frames of both; the training is that of the first."""
@@ -85,20 +103,31 @@ class SeenInSplit:
         return [f"{self}; AP on them flatters"] if self.frame_ids else []
 
 
-def frame_hash(frame_id: str, objects: KittiObjects) -> str:
-    """Returns what a frame goes by: 12 hexadecimal digits of its id and labels.
+def frame_hashes(frame_id: str, objects: KittiObjects) -> tuple[str, ...]:
+    """Returns what a frame goes by: hashes of its id and labels, and of these alone.
 
     Args:
         frame_id: KITTI's number of the frame.
         objects: of the label file or of the record, in any order.
+
+    Returns:
+        12 hexadecimal digits and, where the labels are enough to tell a frame by, = and 12 more.
     """
     pixels = np.floor(np.round(objects.boxes_xyxy, _DECIMALS)).astype(np.int64).tolist()
     rows = sorted(zip(objects.types.tolist(), pixels, strict=True))
-    content = repr((frame_id, rows)).encode()
-    return hashlib.blake2b(content, digest_size=_HASH_BYTES).hexdigest()
+    own = _digest((frame_id, rows))
+    if (objects.types != DONT_CARE_TYPE).sum() < _MIN_OBJECTS:
+        return (own,)
+    return own, _LABELS_ALONE + _digest(rows)
 
 
-def seen_in_split(seen: FramesSeen | None, hashes: Mapping[str, str], split: str) -> SeenInSplit:
+def _digest(content: object) -> str:
+    return hashlib.blake2b(repr(content).encode(), digest_size=_HASH_BYTES).hexdigest()
+
+
+def seen_in_split(
+    seen: FramesSeen | None, hashes: Mapping[str, Collection[str]], split: str
+) -> SeenInSplit:
     """Counts the frames of a split that weights were trained on.
 
     Args:
@@ -107,7 +136,7 @@ def seen_in_split(seen: FramesSeen | None, hashes: Mapping[str, str], split: str
         split: its name.
     """
     known = seen or FramesSeen(complete=False)
-    frame_ids = tuple(i for i, value in hashes.items() if value in known.hashes)
+    frame_ids = tuple(i for i, own in hashes.items() if not known.hashes.isdisjoint(own))
     return SeenInSplit(split, len(hashes), frame_ids, known.complete)
 
 
@@ -140,7 +169,7 @@ def read_frames_seen(path: Path) -> FramesSeen | None:
 def write_frames_seen(path: Path, seen: FramesSeen) -> None:
     """Writes the record of a run."""
     values = {
-        "frames": len(seen.hashes),
+        "frames": seen.num_frames,
         "complete": seen.complete,
         "train_frames": seen.num_train_frames,
         "hashes": sorted(seen.hashes),
@@ -161,7 +190,7 @@ def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable
     """
     frame_ids = list(frame_ids)
     labels = read_label_files(layout.label_dir, frame_ids)
-    hashes = {i: frame_hash(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
+    hashes = {i: frame_hashes(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
     found = [
         (name, seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split))
         for name, run in shipped_weights().items()

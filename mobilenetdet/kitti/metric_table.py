@@ -42,7 +42,7 @@ def format_metrics(ap: AveragePrecision) -> str:
             f"{measure_of(of_class[key], m):14.2f}" for m in MEASURES for key in DIFFICULTY_NAMES
         )
         lines.append(f"{name:{width}}{values}{_note(of_class) if name in ap else ''}")
-    return "\n".join(lines + _ceilings(ap))
+    return "\n".join(lines + ceilings(ap))
 
 
 def _rows(ap: AveragePrecision) -> dict[str, ClassAp]:
@@ -56,8 +56,8 @@ def _note(of_class: ClassAp) -> str:
     return "" if of_class.detected else "  (detected nowhere)"
 
 
-def _ceilings(ap: AveragePrecision) -> list[str]:
-    """Says which figures cannot reach 100 since too few objects count."""
+def ceilings(ap: AveragePrecision) -> list[str]:
+    """Returns a line for the figures that cannot reach 100, if fewer than 41 objects count."""
     found = []
     for name, of_class in ap.classes.items():
         counts = {key: of_class[key].num_objects for key in DIFFICULTY_NAMES}

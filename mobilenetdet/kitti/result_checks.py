@@ -17,9 +17,10 @@ from mobilenetdet.kitti.results import ResultSet
 
 # Boxes of a class that overlap more than this are one detection twice. Suppression leaves none;
 # a few come from detectors that keep near boxes on purpose, so a share of them is let pass.
-# Of the score of the one that it repeats, at least.
-_REPEATED_SCORE = 0.3
 _REPEATED_IOU, _REPEATED_SHARE = 0.95, 0.02
+# Soft suppression leaves such boxes with a fraction of the score of the best one near them, and
+# then two of them may lie on each other.
+_REPEATED_SCORE, _NEAR_IOU = 0.3, 0.8
 # Compared with each other in a frame: files without suppression hold thousands.
 _NUM_COMPARED = 200
 # Boxes are tried in other conventions on this many frames.
@@ -97,7 +98,7 @@ def _check_classes(results: ResultSet, task: EvalTask) -> Iterator[str]:
     found = {classes.get(name) for name in types}
     for name in task.names:
         if name not in found:
-            yield f"no {name} is detected in any frame; its AP is null"
+            yield f"no {name} is detected in any frame; its AP is 0"
 
 
 def _check_scores(results: ResultSet, task: EvalTask) -> Iterator[str]:
@@ -133,10 +134,7 @@ def _check_repeated(results: ResultSet, task: EvalTask) -> Iterator[str]:
 
 
 def _count_repeated(frame: KittiObjects) -> int:
-    """Detections that lie on one of their class that comes before, and score nearly as high.
-
-    Soft-NMS leaves such neighbours, too, but with a much lower score.
-    """
+    """Detections that lie on a better one of their class, and score as if none were near."""
     if len(frame) < 2:
         return 0
     boxes = frame.boxes_xyxy
@@ -144,10 +142,12 @@ def _count_repeated(frame: KittiObjects) -> int:
     sides = (sides - np.maximum(boxes[:, None, :2], boxes[None, :, :2])).clip(0)
     both = sides.prod(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
-    same = both > _REPEATED_IOU * (areas[:, None] + areas - both)
-    same &= frame.types[:, None] == frame.types
-    same &= frame.scores[:, None] >= _REPEATED_SCORE * frame.scores
-    return int(np.tril(same, -1).any(axis=1).sum())
+    unions = areas[:, None] + areas - both
+    better = np.tril(frame.types[:, None] == frame.types, -1)
+    same = (better & (both > _REPEATED_IOU * unions)).any(axis=1)
+    near = better & (both > _NEAR_IOU * unions)
+    best = np.where(near, frame.scores, -np.inf).max(axis=1)
+    return int((same & (frame.scores >= np.minimum(_REPEATED_SCORE * best, best))).sum())
 
 
 def check_convention(results: ResultSet, task: EvalTask) -> Iterator[str]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
 from mobilenetdet.findings import count_named, refuse_findings
-from mobilenetdet.kitti.ap_result import AveragePrecision
+from mobilenetdet.kitti.ap_result import AveragePrecision, describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
+from mobilenetdet.kitti.metric_table import ceilings
 from mobilenetdet.text_file import read_text
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
@@ -67,7 +68,8 @@ def kitti_ap(
 
     Warns:
         UserWarning: what looks wrong (frames without result file, boxes in another order, doubled
-            detections, types that nothing is scored as, ...), a line each, as `kitti_eval` does.
+            detections, types that nothing is scored as, ...), a line each, as `kitti_eval` does;
+            and figures that cannot reach 100 since fewer than 41 objects count.
 
     Raises:
         FileNotFoundError: a folder or the list does not exist, or a frame has no label.
@@ -85,7 +87,16 @@ def kitti_ap(
         refuse_findings(findings)
     for line in findings:
         warnings.warn(line, stacklevel=2)
-    return evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
+    ap = score_results(results, task, protocol)
+    for line in ceilings(ap):
+        warnings.warn(line, stacklevel=2)
+    return ap
+
+
+def score_results(results: ResultSet, task: EvalTask, protocol: str) -> AveragePrecision:
+    """Measures the AP of results, with what it depends on; see `evaluate_detections`."""
+    ap = evaluate_detections(results.labels, results.detections, task=task, protocol=protocol)
+    return replace(ap, context=describe_scoring(task, results.frame_ids))
 
 
 def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mobilenetdet.kitti.frames_seen import frame_hash
+from mobilenetdet.kitti.frames_seen import frame_hashes
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.shards import (
     manifest_path,
@@ -17,8 +17,8 @@ from mobilenetdet.records.shards import (
 from mobilenetdet.records.tfrecord import payload_checksum, read_records
 
 
-def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, str]:
-    """Reads a split and returns the hash of each frame by its id; see `frame_hash`.
+def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tuple[str, ...]]:
+    """Reads a split and returns the hashes of each frame by its id; see `frame_hashes`.
 
     Raises:
         FileNotFoundError: the split is not converted.
@@ -27,7 +27,7 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, st
     """
     paths = shard_paths(records_dir, split)
     manifest = read_manifest(manifest_path(records_dir, split, partial=False))
-    hashes: dict[str, str] = {}
+    hashes: dict[str, tuple[str, ...]] = {}
     found_in: dict[str, Path] = {}
     for path, shard in zip(paths, manifest.shards, strict=True):
         fingerprint = 0
@@ -38,7 +38,7 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, st
                     f"{path}: frame {frame.frame_id} is in {found_in[frame.frame_id]} already; "
                     + repair_hint(records_dir, split)
                 )
-            hashes[frame.frame_id] = frame_hash(frame.frame_id, frame.objects)
+            hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
             found_in[frame.frame_id] = path
             fingerprint += record_fingerprint(frame.frame_id, payload_checksum(payload))
         if fingerprint % 2**64 != shard.fingerprint:

@@ -28,7 +28,7 @@ def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = F
     """
     data = config.data
     train, val = (hash_frames(data.records_dir, s) for s in (data.train_split, data.val_split))
-    own = FramesSeen(frozenset(train.values()), num_train_frames=len(train))
+    own = FramesSeen.of(train.values(), num_train_frames=len(train))
     before = _seen_before(config, run)
     findings = []
     if (batch := config.train.batch_size) > len(train):

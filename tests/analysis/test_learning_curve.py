@@ -75,10 +75,11 @@ def test_the_number_of_frames_is_that_of_the_training(runs, small_kitti):
     config = replace(config, data=replace(config.data, records_dir=str(records)))
     (runs[0] / "config.json").write_text(to_json(config))
     path = runs[0] / "frames_seen.json"
-    hashes = frozenset(hash_frames(records, "train").values())
-    write_frames_seen(path, FramesSeen(hashes | {"of the weights it began from"}))
+    hashes = hash_frames(records, "train").values()
+    before = FramesSeen(frozenset({"of the weights it began from"}))
+    write_frames_seen(path, FramesSeen.of(hashes) | before)
     assert read_point(runs[0])[0] == len(hashes) == 8
-    write_frames_seen(path, FramesSeen(hashes, num_train_frames=100))
+    write_frames_seen(path, FramesSeen.of(hashes, num_train_frames=100))
     assert read_point(runs[0])[0] == 100
     write_frames_seen(path, FramesSeen(frozenset({"another"})))
     with pytest.raises(ValueError, match="tfrecord holds other training frames than .*run_100"):

@@ -41,7 +41,7 @@ def test_frames_of_an_older_run_are_listed(small_kitti, tmp_path, capsys):
     main([*command, "--split", "train"])
     assert f"{path}: 8 frames of train" in capsys.readouterr().out
     hashes = hash_frames(records, "train").values()
-    assert read_frames_seen(path) == FramesSeen(frozenset(hashes), complete=True)
+    assert read_frames_seen(path) == FramesSeen.of(hashes)
     with pytest.raises(FileExistsError, match="frames_seen.json is there"):
         main([*command, "--split", "train"])
 

@@ -45,7 +45,7 @@ def test_figures_are_printed_written_and_drawn(folders, tmp_path, capsys):
     assert "45 frames, protocol current" in output and "warning" not in output
     metrics = json.loads(out.read_text())
     classes = ["Car", "Pedestrian", "Cyclist"]
-    assert list(metrics) == ["protocol", "frames", *classes, "mean", "task", "frames_sha256"]
+    assert list(metrics) == ["task", "frames_sha256", "protocol", "frames", *classes, "mean"]
     assert metrics["task"]["Car"]["min_overlap"] == 0.7
     assert metrics["task"]["Pedestrian"]["neighbours"] == ["Person_sitting"]
     ids = "".join(f"{index:06d}\n" for index in range(45))

@@ -10,7 +10,7 @@ import pytest
 from mobilenetdet.cli import kitti_split
 from mobilenetdet.cli.tf_convert_data import Options, main
 from mobilenetdet.kitti import frames_seen
-from mobilenetdet.kitti.frames_seen import FramesSeen, frame_hash, write_frames_seen
+from mobilenetdet.kitti.frames_seen import FramesSeen, frame_hashes, write_frames_seen
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.shards import shard_paths
@@ -73,8 +73,8 @@ def test_frames_on_both_sides_are_said_and_refused_if_strict(own_kitti, tmp_path
 def known_frames(own_kitti, tmp_path, monkeypatch):
     """Weights that ship and were trained on the frames 000005 and 000010."""
     layout, run = KittiLayout(own_kitti), RunDir(tmp_path / "shipped", "mine")
-    seen = {i: frame_hash(i, read_objects(layout.label_path(i))) for i in ("000005", "000010")}
-    write_frames_seen(run.frames_seen_file, FramesSeen(frozenset(seen.values())))
+    seen = {i: frame_hashes(i, read_objects(layout.label_path(i))) for i in ("000005", "000010")}
+    write_frames_seen(run.frames_seen_file, FramesSeen.of(seen.values()))
     monkeypatch.setattr(frames_seen, "shipped_weights", lambda: {"mine": run})
 
 

@@ -132,7 +132,7 @@ def test_frames_that_were_trained_on_are_counted(
     for seen, count in (
         (None, None),
         (FramesSeen(), 0),
-        (FramesSeen(frozenset(hashes[1:])), 3),
+        (FramesSeen.of(hashes[1:]), 3),
         (FramesSeen(complete=False), None),
     ):
         evaluation = evaluate_split(replace(model, frames_seen=seen))

@@ -1,5 +1,6 @@
 """The frames that weights have seen, and how many of them are in a split."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from mobilenetdet.kitti.frames_seen import (
     FramesSeen,
-    frame_hash,
+    frame_hashes,
     read_frames_seen,
     seen_in_split,
     write_frames_seen,
@@ -23,17 +24,35 @@ def objects(*rows):
 
 def test_a_frame_goes_by_its_id_and_its_labels():
     car, van = ("Car", "10.00"), ("Van", "20.00")
-    known = frame_hash("000001", objects(car, van))
+    known, by_labels = frame_hashes("000001", objects(car, van))
     assert len(known) == 12 and int(known, 16) >= 0
-    assert frame_hash("000001", objects(van, car)) == known
+    assert frame_hashes("000001", objects(van, car)) == (known, by_labels)
+    renumbered, same_labels = frame_hashes("000002", objects(car, van))
+    assert renumbered != known and same_labels == by_labels
     others = [
-        frame_hash("000002", objects(car, van)),
-        frame_hash("000001", objects(car)),
-        frame_hash("000001", objects(car, ("Van", "21.00"))),
-        frame_hash("000001", objects(car, ("Tram", "20.00"))),
-        frame_hash("000001", KittiObjects.empty()),
+        frame_hashes("000001", objects(car, ("Van", "21.00"))),
+        frame_hashes("000001", objects(car, ("Tram", "20.00"))),
+        # Too little to tell a frame by.
+        frame_hashes("000001", objects(car)),
+        frame_hashes("000001", objects(car, ("DontCare", "20.00"))),
+        frame_hashes("000001", KittiObjects.empty()),
     ]
-    assert known not in others and len(set(others)) == len(others)
+    assert [len(hashes) for hashes in others] == [2, 2, 1, 1, 1]
+    found = [known, by_labels, renumbered, *itertools.chain.from_iterable(others)]
+    assert len(set(found)) == len(found)
+
+
+def test_renumbered_frames_are_known_and_counted_once():
+    of_frame = {i: objects(("Car", f"{i}.00"), ("Van", "20.00")) for i in (10, 20, 30)}
+    trained = {f"{i:06d}": frame_hashes(f"{i:06d}", of_frame[i]) for i in (10, 20)}
+    seen = FramesSeen.of(trained.values())
+    assert seen.num_frames == 2
+    renamed = {f"9000{i}": frame_hashes(f"9000{i}", of_frame[i]) for i in (20, 30)}
+    assert seen_in_split(seen, renamed, "val").frame_ids == ("900020",)
+    # What earlier versions have noted has no hashes of labels alone.
+    former = FramesSeen(frozenset(own[0] for own in trained.values()))
+    assert seen_in_split(former, trained, "val").count == 2
+    assert seen_in_split(former, renamed, "val").count == 0
 
 
 @pytest.mark.parametrize("left", [20.0, 20.004, 1 / 3, 100.0 / 7])
@@ -43,7 +62,7 @@ def test_what_records_round_off_does_not_count(left):
     width = np.float32(1242.0)
     kept = objects(("Car", "10.00"))
     kept.boxes_xyxy[0, 0] = np.round(float(np.float32(left / width)) * 1242, 3)
-    assert frame_hash("000001", kept) == frame_hash("000001", exact)
+    assert frame_hashes("000001", kept) == frame_hashes("000001", exact)
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,8 @@ def test_names_that_match_nothing_are_named():
     findings = check_results(make_results(rename={"Car": "Cars", "Pedestrian": "vehicle"}))
     assert any("60 detections are of type 'Cars'" in f and "mean Car?" in f for f in findings)
     assert any("type 'vehicle'" in f and "mean" not in f for f in findings)
-    assert "no Car is detected in any frame; its AP is null" in findings
-    assert "no Pedestrian is detected in any frame; its AP is null" in findings
+    assert "no Car is detected in any frame; its AP is 0" in findings
+    assert "no Pedestrian is detected in any frame; its AP is 0" in findings
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 from fixtures.small_layout import LABELS, SHARDS, convert
 
-from mobilenetdet.kitti.frames_seen import frame_hash
+from mobilenetdet.kitti.frames_seen import frame_hashes
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.tfrecord import read_records, write_record
@@ -13,7 +13,7 @@ from mobilenetdet.records.tfrecord import read_records, write_record
 
 def test_records_and_label_files_give_the_same_hashes(layout, out):
     convert(layout, out, jpeg_quality=80)
-    expected = {i: frame_hash(i, read_objects(layout.label_path(i))) for i in LABELS}
+    expected = {i: frame_hashes(i, read_objects(layout.label_path(i))) for i in LABELS}
     assert hash_frames(out, "train") == expected
     assert len(set(expected.values())) == len(LABELS)
 
