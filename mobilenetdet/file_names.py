@@ -8,6 +8,8 @@ from mobilenetdet.terminal_text import is_control
 
 # File systems allow 255 bytes; what is written adds an ending, and may be written twice.
 MAX_BYTES = 200
+# Between the name of a split and .json, in the manifest of an unfinished conversion.
+UNFINISHED = ".partial"
 
 
 def check_file_name(name: str, source: str, what: str = "name") -> str:
@@ -31,6 +33,25 @@ def check_file_name(name: str, source: str, what: str = "name") -> str:
             "it; names hold neither / nor \\ and begin with no dot"
         )
     return name
+
+
+def check_split_name(split: str, source: str) -> str:
+    """Returns the name of a split if lists and records may be named after it.
+
+    Args:
+        split: such as train, out of an option, a config or a manifest.
+        source: the folder of the lists or records, for the message.
+
+    Raises:
+        ValueError: it is not safe, see `check_file_name`, or ends as unfinished manifests do.
+    """
+    check_file_name(split, source, "name of a split")
+    if split.lower().endswith(UNFINISHED):
+        raise ValueError(
+            f"{source}: {split!r} is no name of a split: the records of an unfinished conversion "
+            f"are marked with {UNFINISHED}; rename it"
+        )
+    return split
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

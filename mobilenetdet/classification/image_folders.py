@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mobilenetdet.file_names import check_file_name
+from mobilenetdet.file_names import check_file_name, check_split_name
 from mobilenetdet.inference.sources import IMAGE_SUFFIXES
 from mobilenetdet.text_file import read_text
 
@@ -64,7 +64,8 @@ def find_images(root: Path, split: str, *, class_list: Path | None = None) -> li
 
     Raises:
         FileNotFoundError: no such folder or archive, or classes without an image.
-        ValueError: a file that is no image, a damaged archive, or a list that does not fit.
+        ValueError: a file that is no image, a damaged archive, a list that does not fit, or a
+            split whose name would be a path.
     """
     place = locate_split(root, split)
     if place is None:
@@ -87,11 +88,16 @@ def find_images(root: Path, split: str, *, class_list: Path | None = None) -> li
 
 
 def locate_split(root: Path, split: str) -> Path | None:
-    """Returns the folder or archive of a split, or None."""
+    """Returns the folder or archive of a split, or None.
+
+    Raises:
+        ValueError: the name of the split would be a path.
+    """
     return next((place for place in _places(root, split) if place.exists()), None)
 
 
 def _places(root: Path, split: str) -> list[Path]:
+    check_split_name(split, str(root))
     return [root / split, root / f"{split}.tar", root / f"ILSVRC2012_img_{split}.tar"]
 
 

@@ -34,6 +34,8 @@ _REFUSALS = {
 }
 _REFUSALS[errno.EDQUOT] = _REFUSALS[errno.ENOSPC]
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+# Of records, which are looked for before they are read.
+_VANISHED = "it was there at the start: bring it back, or convert the data again"
 # Keras writes some of its messages in bold.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # What TensorFlow puts around the words of an error.
@@ -117,6 +119,8 @@ def _message_of_system(error: OSError) -> str:
         return f"{where}{_REFUSALS[code]}"
     if code in _FORBIDDEN:
         return f"{where}{os.strerror(code).lower()}; change the permissions, or name another place"
+    if code == errno.ENOENT and where.endswith(".tfrecord: "):
+        return f"{where}{os.strerror(code).lower()}; {_VANISHED}"
     return f"{where}{error.strerror.lower()}" if where and error.strerror else text
 
 
@@ -125,7 +129,7 @@ def _message_of_tensorflow(name: str, text: str) -> str | None:
     if name == "DataLossError":
         return f"a TFRecord file is damaged ({words}); convert the data again with --overwrite"
     if name == "NotFoundError" and "such file" in text:
-        return f"{words}; it was there at the start: bring it back, or convert the data again"
+        return f"{words}; {_VANISHED}"
     if name == "PermissionDeniedError":
         return f"{words}; change the permissions of the file"
     if name == "InvalidArgumentError":

@@ -45,7 +45,7 @@ class Options:
     # Leaves out damaged images, and names them, instead of refusing them.
     skip_damaged: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
-    # this program. Without it, such a file stops the conversion.
+    # this program, or were changed since. Without it, such a file stops the conversion.
     overwrite: bool = False
 
     @property

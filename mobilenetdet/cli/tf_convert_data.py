@@ -67,7 +67,7 @@ class Options:
     # Ends before anything is written if a list to measure on shares frames with one to train on.
     strict: bool = False
     # Converts again what is complete, and replaces files of the same names that are no records of
-    # this program. Without it, such a file stops the conversion.
+    # this program, or were changed since. Without it, such a file stops the conversion.
     overwrite: bool = False
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.file_names import check_file_name
+from mobilenetdet.file_names import check_file_name, check_split_name
 from mobilenetdet.kitti.format_hints import CLASS_LISTS, id_hint
 from mobilenetdet.text_file import read_text
 
@@ -115,8 +115,13 @@ class KittiLayout:
         return self.root / self.subset / "calib" / f"{frame_id}.txt"
 
     def image_set_path(self, name: str) -> Path:
-        """Returns where the list of frames `name` (train, val, trainval) is or would be."""
-        return self.root / "ImageSets" / f"{name}.txt"
+        """Returns where the list of frames `name` (train, val, trainval) is or would be.
+
+        Raises:
+            ValueError: the name would be a path; see `check_split_name`.
+        """
+        folder = self.root / "ImageSets"
+        return folder / f"{check_split_name(name, str(folder))}.txt"
 
     def frame_ids(self) -> list[str]:
         """Returns the sorted ids of the frames that have an image.
@@ -143,7 +148,8 @@ class KittiLayout:
 
         Raises:
             FileNotFoundError: there is no such list.
-            ValueError: a line is not one frame id, or a frame is listed twice.
+            ValueError: the name would be a path, a line is not one frame id, or a frame is listed
+                twice.
         """
         path = self.image_set_path(name)
         if not path.is_file():

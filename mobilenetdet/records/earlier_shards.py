@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mobilenetdet.records.shards import (
-    Manifest,
-    Shard,
-    manifest_path,
-    read_manifest,
-    shard_name,
-)
+from mobilenetdet.records.shards import Manifest, Shard, manifest_path, read_manifest
 
 
 def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list[Manifest]:
@@ -23,7 +18,7 @@ def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list
         overwrite: passes over manifests that cannot be read; they will be replaced.
 
     Raises:
-        ValueError: a file with the name of a manifest is none, or of another version.
+        ValueError: a file with the name of a manifest is none, or of another version or split.
     """
     found = []
     for partial in (False, True):
@@ -36,29 +31,44 @@ def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list
     return found
 
 
-def claimed_shards(manifests: Iterable[Manifest]) -> dict[str, Shard | None]:
-    """Returns the files that conversions have written, by name.
+def listed_shards(manifests: Iterable[Manifest]) -> dict[str, Shard]:
+    """Returns the shards that conversions have written, by name.
 
-    None stands for one that an unfinished conversion may have written and has not listed yet.
+    There are no others: a shard is listed before it gets its name.
     """
-    claimed: dict[str, Shard | None] = {}
-    for manifest in manifests:
-        names = (shard_name(manifest.split, index) for index in range(manifest.num_shards))
-        claimed |= dict.fromkeys(name for name in names if name not in claimed)
-        claimed |= {shard.name: shard for shard in manifest.shards}
-    return claimed
+    return {shard.name: shard for manifest in manifests for shard in manifest.shards}
 
 
 def refuse_foreign_shards(records_dir: Path, names: Iterable[str]) -> None:
-    """Refuses to go on where a file that no manifest names would be replaced.
+    """Refuses to go on where a file that no manifest lists would be replaced.
 
     Raises:
         FileExistsError: there is one.
     """
-    foreign = sorted(name for name in names if (records_dir / name).exists())
+    foreign = sorted(name for name in names if os.path.lexists(records_dir / name))
     if foreign:
         raise FileExistsError(
             f"{records_dir / foreign[0]} is there and no conversion has written it "
             f"({len(foreign)} such files); move it away, name another --output_dir, or replace it "
             "with --overwrite"
         )
+
+
+def refuse_changed_shards(records_dir: Path, shards: Iterable[Shard]) -> None:
+    """Refuses to go on where a shard is not as its conversion has written it; one may be gone.
+
+    Raises:
+        FileExistsError: one has another size.
+    """
+    sizes = {shard: _size(records_dir / shard.name) for shard in shards}
+    changed = [shard for shard, size in sizes.items() if size not in (None, shard.num_bytes)]
+    if changed:
+        raise FileExistsError(
+            f"{records_dir / changed[0].name} has {sizes[changed[0]]:,} bytes and was written with "
+            f"{changed[0].num_bytes:,} ({len(changed)} such files); move it away, or replace it "
+            "with --overwrite"
+        )
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None

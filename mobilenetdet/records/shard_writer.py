@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,9 @@ import numpy as np
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cores import num_cores
 from mobilenetdet.records.earlier_shards import (
-    claimed_shards,
     earlier_manifests,
+    listed_shards,
+    refuse_changed_shards,
     refuse_foreign_shards,
 )
 from mobilenetdet.records.shards import (
@@ -65,7 +66,7 @@ class ShardOptions:
         num_shards: files per split; None makes 8, or more of about 256 MB.
         num_workers: threads; None takes one per core.
         overwrite: converts again what is already complete, and replaces files of the same names
-            that no conversion has written.
+            that no conversion has written, or that were changed since.
     """
 
     num_shards: int | None = None
@@ -116,9 +117,9 @@ def write_shards(
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them.
 
-    Each shard is written under a temporary name and renamed, the manifest comes last. Shards are
-    kept that an earlier call has written from the same sources and options. Only files that a
-    manifest names are replaced or removed.
+    Each shard is written under a temporary name, listed and renamed; the manifest comes last.
+    Shards are kept that an earlier call has written from the same sources and options. Only files
+    that a manifest lists are replaced or removed, and only as they were written.
 
     Args:
         records: the records.
@@ -130,40 +131,50 @@ def write_shards(
         The manifest, and the number of shards that were kept from an earlier call.
 
     Raises:
-        FileExistsError: another file has the name of a shard, or the records are those of another
-            data set.
-        ValueError: another file has the name of the manifest.
+        FileExistsError: another file has the name of a shard, a shard was changed, or the records
+            are those of another data set.
+        ValueError: another file has the name of the manifest, or the name of the split would be a
+            path.
     """
     plan = _plan_shards(records, options.num_shards)
     earlier = earlier_manifests(output_dir, records.split, overwrite=options.overwrite)
-    own = claimed_shards(earlier)
+    own = listed_shards(earlier)
+    done: dict[str, Shard] = {}
     if not options.overwrite:
         refuse_foreign_shards(output_dir, plan.keys() - own.keys())
-    done = {
-        name: own[name]
-        for name, part in plan.items()
-        if not options.overwrite and _is_whole(output_dir, own.get(name), part.shard)
-    }
-    if not done and not options.overwrite:
-        _refuse_other_dataset(earlier, records, output_dir)
+        refuse_changed_shards(output_dir, own.values())
+        done = {
+            name: own[name]
+            for name, part in plan.items()
+            if _is_whole(output_dir, own.get(name), part.shard)
+        }
+        if not done:
+            _refuse_other_dataset(earlier, records, output_dir)
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
     manifest = _describe(records, plan, done)
     if len(done) == len(plan) and earlier == [manifest] and complete.is_file():
         return manifest, num_kept
+    # While a manifest lists them: afterwards they would count as another's.
+    for name in own.keys() - done.keys():
+        (output_dir / name).unlink(missing_ok=True)
     # From here to the end the set is incomplete, and whoever wants to read it is told so.
     write_manifest(partial, manifest)
-    for name in own.keys() - plan.keys():  # of an earlier, larger set
-        (output_dir / name).unlink(missing_ok=True)
     complete.unlink(missing_ok=True)
+    guard = threading.Lock()
+
+    def enlist(shard: Shard) -> None:
+        with guard:
+            done[shard.name] = shard
+            write_manifest(partial, _describe(records, plan, done))
+
     todo = [part for name, part in plan.items() if name not in done]
-    for shard in _write_parts(todo, records.encode, output_dir, options.num_workers, progress):
-        done[shard.name] = shard
-        manifest = _describe(records, plan, done)
-        write_manifest(partial, manifest)
+    _write_parts(
+        todo, records.encode, output_dir, options.num_workers, progress=progress, enlist=enlist
+    )
     os.replace(partial, complete)
-    return manifest, num_kept
+    return _describe(records, plan, done), num_kept
 
 
 def _refuse_other_dataset(
@@ -229,9 +240,11 @@ def _write_parts(
     encode: Callable[[Any], EncodedRecord | None],
     output_dir: Path,
     num_workers: int | None,
+    *,
     progress: ShardProgress,
-) -> Iterator[Shard]:
-    """Writes shards in threads and yields them in their order."""
+    enlist: Callable[[Shard], None],
+) -> None:
+    """Writes shards in threads, all of which have ended when it returns or raises."""
     stop = threading.Event()
 
     def encode_unless_stopped(source: RecordSource) -> EncodedRecord | None:
@@ -239,13 +252,15 @@ def _write_parts(
             raise CancelledError
         return encode(source)
 
-    def write(part: _Part) -> Shard:
+    def write(part: _Part) -> None:
         records = map(encode_unless_stopped, part.sources)
-        return _write_shard(output_dir / part.shard.name, part.shard, records, progress)
+        with atomic_write(output_dir / part.shard.name) as temporary:
+            enlist(_write_shard(temporary, part.shard, records, progress))
 
     with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         try:
-            yield from executor.map(write, parts)
+            for _ in executor.map(write, parts):
+                pass  # the result tells of an error
         finally:
             # After an error or Ctrl-C the other threads end with the record they are at.
             stop.set()
@@ -256,7 +271,7 @@ def _write_shard(
 ) -> Shard:
     """Writes one shard; returns what was planned with what its content tells."""
     num_frames = num_objects = fingerprint = 0
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
+    with path.open("wb") as file:
         for record in records:
             if record is not None:
                 checksum = write_record(file, record.parts)

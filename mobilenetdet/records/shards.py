@@ -2,7 +2,8 @@
 
 `train_000.tfrecord`, `train_001.tfrecord`, ... hold the frames in the order of the split.
 `train.json`, written last, lists them. While a conversion is under way (or was interrupted) its
-place is taken by `train.partial.json` with the shards that are done.
+place is taken by `train.partial.json` with the shards that are done: each is listed before it gets
+its name, so that a file which no manifest lists was written by somebody else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.file_names import check_file_name
+from mobilenetdet.file_names import UNFINISHED, check_split_name
 from mobilenetdet.records.tfrecord import count_records
 from mobilenetdet.text_file import read_text
 
@@ -103,8 +104,13 @@ def shard_name(split: str, index: int) -> str:
 
 
 def manifest_path(records_dir: str | os.PathLike[str], split: str, *, partial: bool) -> Path:
-    """Returns where the manifest of a complete or of an unfinished conversion is."""
-    return Path(records_dir) / f"{split}.{'partial.' if partial else ''}json"
+    """Returns where the manifest of a complete or of an unfinished conversion is.
+
+    Raises:
+        ValueError: the name of the split would be a path; see `check_split_name`.
+    """
+    check_split_name(split, os.fspath(records_dir))
+    return Path(records_dir) / f"{split}{UNFINISHED if partial else ''}.json"
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -112,7 +118,8 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is not a manifest, or of another version.
+        ValueError: it is not a manifest, of another version, or of another split than its name
+            says.
     """
     try:
         fields = json.loads(read_text(path))
@@ -132,6 +139,11 @@ def read_manifest(path: Path) -> Manifest:
             f"{path} was edited: its totals are not those of its shards; convert again with "
             "--overwrite"
         )
+    if manifest.split != (named := path.stem.removesuffix(UNFINISHED)):
+        raise ValueError(
+            f"{path} is the manifest of the split {manifest.split}, not of {named}; copy the right "
+            "one there, or convert again with --overwrite"
+        )
     return manifest
 
 
@@ -142,7 +154,7 @@ def _check_fields(manifest: Manifest) -> None:
         TypeError: a number is none, or a text.
         ValueError: a name is not that of a shard, or there are absurdly many.
     """
-    check_file_name(manifest.split, "split", "split")
+    check_split_name(manifest.split, "split")
     counts = [manifest.num_shards, manifest.num_skipped, manifest.version]
     for shard in manifest.shards:
         name = _SHARD_NAME.fullmatch(shard.name)
@@ -195,7 +207,8 @@ def shard_paths(
 
     Raises:
         FileNotFoundError: the split was not converted, or not to the end, or a shard is gone.
-        ValueError: a shard has another size than it was written with, or the manifest is damaged.
+        ValueError: a shard has another size than it was written with, the manifest is damaged, or
+            the name of the split would be a path.
     """
     remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
     complete = manifest_path(records_dir, split, partial=False)
@@ -217,7 +230,7 @@ def shard_paths(
         if (size := path.stat().st_size) != shard.num_bytes:
             raise ValueError(
                 f"{path} has {size:,} bytes and was written with {shard.num_bytes:,}; "
-                f"{remedy} again"
+                + repair_hint(records_dir, split, converter=converter)
             )
     return [Path(records_dir) / shard.name for shard in manifest.shards]
 
@@ -265,7 +278,7 @@ def count_frames(
 def repair_hint(
     records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
 ) -> str:
-    """Returns the command that writes a split again whose files look whole and are not."""
+    """Returns the command that replaces the files of a split that are not as they were written."""
     return f"run `mobilenetdet {converter} --split {split} --output_dir {records_dir} --overwrite`"
 
 

@@ -208,6 +208,21 @@ def test_files_of_others_stay(root, out):
     assert (out / "notes.json").read_text() == "{}"
 
 
+def test_a_shard_that_was_changed_stays(root, out):
+    convert(root, out)
+    (out / "train_001.tfrecord").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match=r"train_001\.tfrecord has 4 bytes .*--overwrite"):
+        convert(root, out, num_shards=1)
+    assert len(list(out.glob("train_*"))) == 3
+    assert convert(root, out, overwrite=True)[0].num_frames == 32
+
+
+def test_a_split_that_is_a_path(root, out):
+    with pytest.raises(ValueError, match=r"images: '\.\./images/train' is no name of a split"):
+        convert(root, out, "../images/train")
+    assert not out.exists()
+
+
 def test_a_damaged_list_of_classes(root, out):
     out.mkdir()
     (out / "labels.txt").write_text("n01\n\n")

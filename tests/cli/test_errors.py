@@ -64,6 +64,11 @@ def test_the_systems_errors_name_the_file_first(number, words):
     assert message_for_user(OSError(number, os.strerror(number), "out/a.txt")).startswith(words)
 
 
+def test_records_that_vanish_while_they_are_read(tmp_path):
+    told = message_for_user(raised(lambda: open(tmp_path / "train_000.tfrecord")))
+    assert "train_000.tfrecord: no such file or directory; it was there at the start" in told
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -190,7 +190,30 @@ OPTIONS = [
     bad("no shards", lambda u: convert(u, "--num_shards", "0"), "num_shards is 0; it must be 1 to"),
     bad("a quality of 101", lambda u: convert(u, "--jpeg_quality", "101"), "jpeg_quality is 101"),
     bad("a split without name", lambda u: convert(u, "--split"), "--split needs one value or more"),
-    bad("a split that is a path", lambda u: convert(u, "--split", "../x"), "x.txt does not exist"),
+    bad(
+        "a split that is a path",
+        lambda u: convert(u, "--split", "../ImageSets/train"),
+        "ImageSets: '../ImageSets/train' is no name of a split",
+    ),
+    bad(
+        "a split with the mark of an unfinished one",
+        lambda u: convert(u, "--split", "train.partial", "train"),
+        "'train.partial' is no name of a split",
+        "rename it",
+    ),
+    bad(
+        "a split of classes that is a path",
+        lambda u: [
+            *("imagenet_convert", "--dataset_root", u.classes, "--split", "../classes/train"),
+            *("--output_dir", u.out),
+        ],
+        "classes: '../classes/train' is no name of a split",
+    ),
+    bad(
+        "a split to train on that is a path",
+        options("--data.train_split", "../tfrecord/train"),
+        "'../tfrecord/train' is no name of a split",
+    ),
     bad(
         "an odd number of words",
         lambda u: ["kitti_eval", "--class_map", "Van"],

@@ -67,6 +67,24 @@ MANIFESTS = [
         "val.json is not the manifest .*'train_000.tfrecord' is no shard of val",
     ),
     bad(
+        "a manifest of another split",
+        lambda u: (
+            (u.records / "val.json").write_bytes((u.records / "train.json").read_bytes())
+            and inspect(u)
+        ),
+        "val.json is the manifest of the split train, not of val",
+        "convert again with --overwrite",
+    ),
+    bad(
+        "a shard that was replaced",
+        lambda u: [
+            *("tf_convert_data", "--dataset_root", u.kitti, "--num_shards", "2"),
+            *("--output_dir", u.file("kitti/tfrecord/train_001.tfrecord", "mine").parent),
+        ],
+        "train_001.tfrecord has 4 bytes and was written with",
+        "--overwrite",
+    ),
+    bad(
         "an unfinished conversion",
         lambda u: (u.records / "val.json").rename(u.records / "val.partial.json") and inspect(u),
         "the records of val in .* are incomplete",

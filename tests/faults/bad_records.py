@@ -181,7 +181,7 @@ SHARDS = [
         "a shard cut off",
         lambda u: (u.records / "val_000.tfrecord").write_bytes(b"short") and evaluate(u),
         "val_000.tfrecord has 5 bytes and was written with",
-        "mobilenetdet tf_convert_data --split val",
+        "mobilenetdet tf_convert_data --split val .*--overwrite",
     ),
     bad("a shard gone", gone("val_001.tfrecord", evaluate), "val_001.tfrecord is gone", AGAIN),
     bad(

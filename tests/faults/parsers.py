@@ -242,7 +242,7 @@ PARSERS: dict[str, Parser] = {
     "Example messages": Parser("a.tfrecord", _examples, _read_example),
     "manifests": Parser(
         "val.json",
-        lambda files: files.of("tfrecord/val.json", "tfrecord/train.json"),
+        lambda files: files.of("tfrecord/val.json"),
         read_manifest,
     ),
     "frames_seen.json": Parser(

@@ -111,6 +111,14 @@ def test_ids_that_would_be_paths_are_refused(frame_id):
         parse_frame_ids(f"000000\n{frame_id}\n", "train.txt")
 
 
+@pytest.mark.parametrize("name", ["../ImageSets/train", "/etc/train", "a\\b", "", "train.partial"])
+def test_names_of_splits_that_would_be_paths_are_refused(layout, name):
+    for use in (layout.read_image_set, lambda name: layout.write_image_set(name, ["000000"])):
+        with pytest.raises(ValueError, match="ImageSets: .* is no name of a split"):
+            use(name)
+    assert not (layout.root / "ImageSets").exists()
+
+
 def test_an_empty_id_is_refused():
     with pytest.raises(ValueError, match="a record: '' is no frame id"):
         check_frame_id("", "a record")

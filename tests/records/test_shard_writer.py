@@ -62,13 +62,6 @@ def test_the_fingerprint_is_of_the_content(layout, out, tmp_path):
     assert (other.fingerprint, num_kept) == (first.fingerprint, 0)
 
 
-def test_a_damaged_shard_is_written_again(layout, out):
-    convert(layout, out)
-    (out / SHARDS[1]).write_bytes(b"half")
-    assert convert(layout, out)[1] == 2
-    assert len(list(read_frames(shard_paths(out, "train")))) == 6
-
-
 @pytest.mark.parametrize("name", ["train_001.tfrecord", "train.json", "train.partial.json"])
 def test_files_of_others_are_replaced_only_with_overwrite(layout, out, name):
     out.mkdir()

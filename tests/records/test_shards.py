@@ -63,7 +63,8 @@ def test_a_shard_that_is_gone(tmp_path):
 
 def test_a_shard_of_another_size(tmp_path):
     write_set(tmp_path, shard(0, num_bytes=4))
-    with pytest.raises(ValueError, match=r"train_000\.tfrecord has 3 bytes and was written with 4"):
+    message = r"train_000\.tfrecord has 3 bytes and was written with 4; run .* --overwrite`"
+    with pytest.raises(ValueError, match=message):
         shard_paths(tmp_path, "train")
 
 
@@ -103,6 +104,19 @@ def test_a_manifest_of_another_version(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps(fields))
     with pytest.raises(ValueError, match="version 99 .* --overwrite"):
         shard_paths(tmp_path, "train")
+
+
+def test_a_manifest_of_another_split(tmp_path):
+    write_set(tmp_path, shard(0))
+    (tmp_path / "train.json").rename(tmp_path / "val.json")
+    with pytest.raises(ValueError, match=r"val\.json is the manifest of .* train, not of val"):
+        shard_paths(tmp_path, "val")
+
+
+@pytest.mark.parametrize("split", ["../train", "/tmp/train", ".train", "", "train.partial"])
+def test_a_split_that_is_no_name_of_files(tmp_path, split):
+    with pytest.raises(ValueError, match=f"{tmp_path}: {split!r} is no name of a split"):
+        shard_paths(tmp_path, split)
 
 
 @pytest.mark.parametrize("name", ["../escaped.tfrecord", "/etc/passwd", ".hidden"])
