@@ -1,15 +1,18 @@
 """One writer at a time in a folder; whoever is gone loses the lock.
 
 The lock is the file `.mobilenetdet.lock` with the name of its process in it, locked by the
-operating system as well: that lock ends with the process, however it ends.
+operating system as well: that lock ends with the process, however it ends. Threads are told apart
+by their context: one that was started in a copy of the context that holds the lock may write, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +29,8 @@ except ImportError:  # Windows
 
 LOCK_FILE = ".mobilenetdet.lock"
 _POLL_SECONDS = 0.5
+# Windows has neither.
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # Names the boot of a kernel: containers on one machine have hosts of their own, and share it.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -64,18 +69,21 @@ class _Held:
     """A lock of this process, and how many blocks want it."""
 
     descriptor: int
+    since: str
     count: int = 1
 
 
 _held: dict[str, _Held] = {}
 _guard = threading.Lock()
+# The folders that the current context has locked.
+_own: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar("own", default=frozenset())
 
 
 @contextlib.contextmanager
 def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Keeps other processes from writing in a folder during the `with` block.
 
-    Blocks of one process may be nested. The folder is made, and removed again if it was made here
+    Blocks may be nested. The folder is made, and removed again if it was made here
     and the block fails and leaves it empty.
 
     Args:
@@ -86,16 +94,20 @@ def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
         Whether this is the outermost block: another process may have written before it.
 
     Raises:
-        FileExistsError: another process is writing there; names it.
+        FileExistsError: another process or thread is writing there, which is named; or the lock is
+            no regular file.
     """
     key = os.path.realpath(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_outermost = _enter(folder, key, wait)
+        before = _own.get()
+        _own.set(before | {key})
         try:
             yield is_outermost
         finally:
+            _own.set(before)
             _leave(folder, key)
     except BaseException:
         for path in missing:
@@ -108,12 +120,12 @@ def _enter(folder: Path, key: str, wait: bool) -> bool:
     told = False
     while True:
         with _guard:
-            if key in _held:
+            if key in _own.get():
                 _held[key].count += 1
                 return False
-            taken = _take(folder / LOCK_FILE)
+            taken = _held_by_us(key) or _take(folder / LOCK_FILE)
             if isinstance(taken, int):
-                _held[key] = _Held(taken)
+                _held[key] = _Held(taken, _now())
                 return True
         if not wait:
             raise FileExistsError(_refusal(folder, taken))
@@ -121,6 +133,12 @@ def _enter(folder: Path, key: str, wait: bool) -> bool:
             print(f"{folder}: {taken or 'another process is writing here'}; waiting for it")
             told = True
         time.sleep(_POLL_SECONDS)
+
+
+def _held_by_us(key: str) -> Owner | None:
+    """Returns this process where another of its threads has locked the folder."""
+    held = _held.get(key)
+    return held and Owner(os.getpid(), socket.gethostname(), _boot(), held.since)
 
 
 def _leave(folder: Path, key: str) -> None:
@@ -145,7 +163,7 @@ def _refusal(folder: Path, owner: Owner | None) -> str:
 def _take(path: Path) -> int | Owner | None:
     """Locks the file; returns its descriptor, or who has locked it as far as that is known."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open(path)
         try:
             locked = _lock(descriptor)
             owner = _read_owner(descriptor)
@@ -166,6 +184,24 @@ def _take(path: Path) -> int | Owner | None:
             error.filename = error.filename or str(path)
             raise
         return descriptor
+
+
+def _open(path: Path) -> int:
+    """Opens the file of a lock, and neither what a link leads to nor what never ends.
+
+    Raises:
+        FileExistsError: something else has its name.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINKS, 0o666)
+    except OSError as error:
+        if not path.is_symlink():
+            raise
+        raise FileExistsError(f"{path} is a link, and no lock; remove it") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileExistsError(f"{path} is no regular file, and no lock; remove it")
+    return descriptor
 
 
 def _let_go(path: Path, descriptor: int) -> None:
@@ -218,11 +254,14 @@ def _read_owner(descriptor: int) -> Owner | None:
 
 
 def _write_owner(descriptor: int) -> None:
-    now = datetime.now().isoformat(timespec="seconds")
-    owner = Owner(os.getpid(), socket.gethostname(), _boot(), now)
+    owner = Owner(os.getpid(), socket.gethostname(), _boot(), _now())
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, json.dumps(asdict(owner)).encode())
+
+
+def _now() -> str:
+    return datetime.now().isoformat(timespec="seconds")
 
 
 def _boot() -> str:

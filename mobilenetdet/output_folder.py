@@ -33,6 +33,19 @@ class _Content(NamedTuple):
     checksum: int
 
 
+def refuse_link(folder: str | os.PathLike[str]) -> None:
+    """Refuses a link in the place of a folder of a run: a run may come from a stranger.
+
+    Raises:
+        FileExistsError: it is one.
+    """
+    if os.path.islink(folder):
+        raise FileExistsError(
+            f"{folder} is a link to another folder, in which nothing is written; remove it, or "
+            "name another place"
+        )
+
+
 class OutputFolder:
     """A folder whose own files are known by a manifest in it.
 
@@ -47,6 +60,9 @@ class OutputFolder:
         Args:
             path: of the folder.
             overwrite: replaces files of others that have the same name; it removes none.
+
+        Raises:
+            FileExistsError: something else has the name of the list of own files.
         """
         self.path, self._overwrite = Path(path), overwrite
         self._contents = self._read_manifest()
@@ -70,9 +86,11 @@ class OutputFolder:
     def of_run(cls, path: str | os.PathLike[str]) -> OutputFolder:
         """Describes a folder in a run that is for nothing else, so that files in it are replaced.
 
-        Unless it is a link: where that leads, files may be of others.
+        Raises:
+            FileExistsError: it is a link.
         """
-        return cls(path, overwrite=not os.path.islink(path))
+        refuse_link(path)
+        return cls(path, overwrite=True)
 
     def refuse_foreign(self, names: Iterable[str]) -> None:
         """Checks that files may be written; call it before long work.
@@ -89,10 +107,7 @@ class OutputFolder:
             self._check(name)
             path = self.path / name
             if link := self._link_to(name):
-                raise FileExistsError(
-                    f"{link} is a link to another folder, in which nothing is written; remove it, "
-                    "or name another folder with --output_dir"
-                )
+                refuse_link(link)
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
                     f"{path} is there, and not as this program has written it; move it away, name "
@@ -105,6 +120,10 @@ class OutputFolder:
         if not written or self._link_to(name) or not path.is_file():
             return False
         return _content_of(path) in written
+
+    def own_names(self) -> list[str]:
+        """Returns the names of the files that are as they were written."""
+        return sorted(filter(self.is_own, self._contents))
 
     @contextlib.contextmanager
     def writing(self, name: str, *, durable: bool = True) -> Iterator[Path]:
@@ -238,6 +257,8 @@ class OutputFolder:
     def _read_manifest(self) -> dict[str, list[_Content]]:
         contents: dict[str, list[_Content]] = {}
         path = self.path / MANIFEST_FILE
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise FileExistsError(f"{path} is no regular file, and lists no files; remove it")
         lines = (
             path.read_text(encoding="utf-8", errors="replace").splitlines()
             if path.is_file()

@@ -7,6 +7,7 @@ rate of the slowest. Between two stages waits a bounded number of items, in orde
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -100,8 +101,7 @@ def read_ahead(
         except BaseException as error:
             buffer.end(error)
 
-    thread = threading.Thread(target=read, name="read ahead", daemon=True)
-    thread.start()
+    thread = _start(read, "read ahead")
     try:
         yield iter(buffer)
     finally:
@@ -142,14 +142,21 @@ def call_behind(
         if not buffer.put(arguments):
             raise buffer.error or RuntimeError("the block has ended")
 
-    thread = threading.Thread(target=call, name="call behind", daemon=True)
-    thread.start()
+    thread = _start(call, "call behind")
     try:
         yield submit
     finally:
         _finish(buffer, thread)
     if buffer.error is not None:
         raise buffer.error
+
+
+def _start(function: Callable[[], None], name: str) -> threading.Thread:
+    """Starts a thread in a copy of this context: what is locked here may be written to there."""
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=(function,), name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _finish(buffer: _Buffer[Any], thread: threading.Thread) -> None:

@@ -3,13 +3,16 @@
 import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from mobilenetdet import folder_lock as module
 from mobilenetdet.folder_lock import LOCK_FILE, folder_lock
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
+from mobilenetdet.overlap import call_behind
 
 
 def names(folder):
@@ -153,3 +156,38 @@ def test_the_time_of_today_goes_without_its_date():
     now = datetime.now().replace(hour=12, minute=3)
     owner = module.Owner(4711, "HOST", "", now.isoformat())
     assert str(owner) == "process 4711 on HOST is writing here since 12:03"
+
+
+@pytest.mark.parametrize("name", [LOCK_FILE, MANIFEST_FILE])
+def test_what_a_link_leads_to_is_not_written(tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).symlink_to(victim)
+    with pytest.raises(FileExistsError, match=f"{name} is .*remove it"):
+        write(tmp_path / "out")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", [LOCK_FILE, MANIFEST_FILE])
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(FileExistsError, match=f"{name} is no regular file.*remove it"):
+        write(tmp_path)
+
+
+def write(folder: Path) -> None:
+    with OutputFolder(folder).writing("a.txt") as path:
+        path.write_text("a")
+
+
+def test_another_thread_is_another_writer(tmp_path):
+    with ThreadPoolExecutor(1) as pool, folder_lock(tmp_path):
+        refused = pool.submit(write, tmp_path).exception()
+        # A thread that works for the holder of the lock writes as it does.
+        with call_behind(write, most=1) as submit:
+            submit(tmp_path)
+    assert isinstance(refused, FileExistsError)
+    assert f"process {os.getpid()} on" in str(refused) and "is writing here" in str(refused)
+    assert names(tmp_path) == [MANIFEST_FILE, "a.txt"]
+    write(tmp_path)

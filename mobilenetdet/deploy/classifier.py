@@ -12,7 +12,13 @@ import mobilenetdet
 from mobilenetdet.data.letterbox_image import BORDER_GREY
 from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.export import write_file
-from mobilenetdet.deploy.export_plan import ExportPlan, Report, file_names, no_report
+from mobilenetdet.deploy.export_plan import (
+    ExportPlan,
+    Report,
+    check_folder,
+    file_names,
+    no_report,
+)
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
 from mobilenetdet.output_folder import OutputFolder
 
@@ -82,7 +88,8 @@ def export_classifier(
         The paths of the files, classifier.json last.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or one that earlier exports of another
+            classifier have left.
         ValueError: a package is missing, or int8 has no pictures.
     """
     plan.require_packages()
@@ -90,13 +97,8 @@ def export_classifier(
     if images is None and any(precision == "int8" for _, precision in files):
         raise ValueError("int8 needs pictures to calibrate with")
     folder = OutputFolder(output_dir, overwrite=overwrite)
-    singles = [
-        each
-        for name, precision in files
-        if name != "saved_model"
-        for each in file_names(name, precision, CLASSIFIER)
-    ]
-    folder.refuse_foreign([INFO_FILE, *singles])
+    names = [each for name, precision in files for each in file_names(name, precision, CLASSIFIER)]
+    others = check_folder(folder, INFO_FILE, classifier.describe(""), names, remove=overwrite)
     graphs = {
         for_int8: freeze_classifier(classifier, for_int8=for_int8)
         for for_int8 in sorted({precision == "int8" for _, precision in files})
@@ -113,6 +115,7 @@ def export_classifier(
             )
             for name, precision in files
         ]
+        folder.discard(others)
         with folder.writing(INFO_FILE) as path:
             path.write_text(classifier.describe("").to_json(indent=1) + "\n", encoding="utf-8")
     return [*written, folder.path / INFO_FILE]

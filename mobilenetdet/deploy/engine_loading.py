@@ -23,7 +23,7 @@ from mobilenetdet.deploy.export_plan import ExportPlan
 from mobilenetdet.deploy.exportable import ExportableDetector
 from mobilenetdet.inference.exported import ExportedDetector, is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use, load_detector
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.quiet import ensure_tensorflow
 from mobilenetdet.runs import DEFAULT_WEIGHTS, RunDir, hash_weights, open_run
 
@@ -112,6 +112,8 @@ def _exported_once(
     """Writes the file of a run for an engine, and opens it."""
     height, width = config.image_size
     folder, (engine,) = run.export_dir / f"{height}x{width}", plan.formats
+    for place in (run.export_dir, folder):
+        refuse_link(place)
     with OutputFolder(folder).locked(wait=True):
         # Another process may have written it in the meantime.
         if found := find_for_engines(run, hash_weights(weights), config, [engine]):
@@ -124,5 +126,5 @@ def _exported_once(
         model = load_detector(
             run.shipped_name or run.path, weights=weights, config=replace(own, data=data)
         )
-        path = export_detector(model, folder, plan)[0]
+        path = export_detector(model, folder, plan, remove_others=True)[0]
     return open_for_run(path, run, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from mobilenetdet.deploy.export_plan import (
     ExportFormat,
     ExportPlan,
     Report,
+    check_folder,
     file_names,
     no_report,
 )
@@ -37,6 +39,7 @@ def export_detector(
     plan: ExportPlan,
     *,
     overwrite: bool = False,
+    remove_others: bool = False,
     report: Report = no_report,
 ) -> list[Path]:
     """Writes a detector as DIR/{part}_{precision}.SUFFIX, and what it is as DIR/detector.json.
@@ -45,14 +48,17 @@ def export_detector(
         model: of a run or of weights that ship.
         output_dir: DIR; files of others there stay.
         plan: formats, precisions, parts and the size of the input.
-        overwrite: replaces files of others of the same names.
+        overwrite: replaces files of others of the same names, and removes what earlier exports of
+            another detector have left.
+        remove_others: only that.
         report: is told each file before it is written, since int8 takes minutes.
 
     Returns:
         The paths of the files, detector.json last.
 
     Raises:
-        FileExistsError: a file of another is in the way.
+        FileExistsError: a file of another is in the way, or one that earlier exports of another
+            detector have left.
         FileNotFoundError: int8 has no pictures to calibrate with; names both ways to give some.
         ValueError: a package is missing, a size does not fit the strides, or the model is an
             exported file itself.
@@ -61,8 +67,9 @@ def export_detector(
     config = _config_of(model, plan)
     folder = OutputFolder(output_dir, overwrite=overwrite)
     files = list(plan.files())
-    singles = [name for file in files if file[0] != "saved_model" for name in file_names(*file)]
-    folder.refuse_foreign([INFO_FILE, *singles])
+    info = describe(model, config, parts="", precision="")
+    names = [name for file in files for name in file_names(*file)]
+    others = check_folder(folder, INFO_FILE, info, names, remove=overwrite or remove_others)
     images = None
     if any(precision == "int8" for _, precision, _ in files):
         images = CalibrationImages.find(
@@ -76,10 +83,10 @@ def export_detector(
     written = []
     with folder.locked():
         for name, precision, part in files:
-            info = describe(model, config, parts=part, precision=precision)
+            of_file = replace(info, parts=part, precision=precision)
             graph = graphs[precision == "int8"][part]
-            written.append(write_file(folder, name, graph, info, images, report))
-        info = describe(model, config, parts="", precision="")
+            written.append(write_file(folder, name, graph, of_file, images, report))
+        folder.discard(others)
         with folder.writing(INFO_FILE) as path:
             path.write_text(info.to_json(indent=1) + "\n", encoding="utf-8")
     return [*written, folder.path / INFO_FILE]

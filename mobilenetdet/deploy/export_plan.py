@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
-from mobilenetdet.exported_info import Parts
+from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo, Parts
 from mobilenetdet.inference.exported_runtime import import_runtime
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.text_file import read_text
 
 ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 PARTS: tuple[Parts, ...] = ("network", "detector")
+# Settings of data that say where they are.
+_PLACES = ("records_dir", "data_dir", "train_split", "val_split")
 # Is told what is done next, a line each.
 Report = Callable[[str], None]
 
@@ -138,3 +143,69 @@ def file_names(name: ExportFormat, precision: Precision, part: str) -> list[str]
     """Returns the names of the files of a format; that of a SavedModel is a folder."""
     stem = f"{part}_{precision}"
     return [stem + WRITERS[name].suffix, *([f"{stem}.bin"] if name == "openvino" else [])]
+
+
+def check_folder(
+    folder: OutputFolder,
+    info_file: str,
+    info: ExportedInfo,
+    names: Collection[str],
+    *,
+    remove: bool = False,
+) -> list[str]:
+    """Checks that files may be exported to a folder, whose JSON will describe all files in it.
+
+    Args:
+        folder: may hold files of earlier exports.
+        info_file: name of the JSON.
+        info: its new content.
+        names: of the files that are going to be written.
+        remove: files that the JSON would no longer describe will be removed, and are no obstacle.
+
+    Returns:
+        The names of such files.
+
+    Raises:
+        FileExistsError: a file of others is in the way, or one that the JSON would no longer
+            describe.
+    """
+    singles = [name for name in names if not name.endswith(WRITERS["saved_model"].suffix)]
+    folder.refuse_foreign([info_file, *singles])
+    others = _not_described(folder, info_file, info, names)
+    if others and not remove:
+        raise FileExistsError(
+            f"{folder.path / others[0]} is of another detector, other weights or another input "
+            "size, and one JSON describes the files of a folder; name another --output_dir, or "
+            "remove all of them with --overwrite"
+        )
+    return others
+
+
+def _not_described(
+    folder: OutputFolder, info_file: str, info: ExportedInfo, names: Collection[str]
+) -> list[str]:
+    """Exported files of a folder that would not be as its JSON says."""
+    try:
+        former = json.loads(read_text(folder.path / info_file))
+        weights, config = former.get("weights", ""), former["config"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # nothing describes them now
+    if (weights, _built_in(config)) == (info.weights, _built_in(info.config)):
+        return []
+    stems = ("classifier_",) if info.parts == CLASSIFIER else ("detector_", "network_")
+    return [
+        name
+        for name in folder.own_names()
+        if name.startswith(stems) and name.partition("/")[0] not in names
+    ]
+
+
+def _built_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that an exported file depends on: not where data are, and how it was trained."""
+    return {
+        name: {k: v for k, v in value.items() if k not in _PLACES}
+        if isinstance(value, Mapping)
+        else value
+        for name, value in config.items()
+        if name not in ("eval", "train", "augment")
+    }

@@ -16,7 +16,7 @@ from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.runs import (
     BEST_WEIGHTS,
     CARD_FILE,
@@ -65,6 +65,8 @@ def pack_run(
             f"{output_dir} is the run itself, whose weights would be lost; name another folder "
             "with --output_dir"
         )
+    if output_dir == run.packed_dir:
+        refuse_link(output_dir)
     card = _card(config, metrics, data=f"{data} {_describe_seen(seen)}", licence=licence)
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _refuse_existing(folder, overwrite=overwrite)

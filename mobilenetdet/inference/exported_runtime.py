@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ class ExportedRuntime(ABC):
         self.path, self.info = path, info
         self.image_size, self.classes = info.image_size, info.classes
         self._postprocess: NumpyPostprocess | None = None
+        self._one_at_a_time = threading.Lock()
         if info.parts == "network":
             self.use(info.postprocess)
 
@@ -70,7 +72,8 @@ class ExportedRuntime(ABC):
         return RawDetections(*self._postprocess(outputs))
 
     def _infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        with damage_named(self.path, self.engine):
+        # An interpreter has one set of tensors: threads would see each other's.
+        with self._one_at_a_time, damage_named(self.path, self.engine):
             return self.infer(image)
 
 
@@ -112,6 +115,7 @@ def damage_named(path: Path, what: str) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # each runtime has errors of its own
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        # The first lines of OpenVINO's errors are places in its source.
+        reason = [type(error).__name__, *filter(None, map(str.strip, str(error).splitlines()))][-1]
         message = f"{path} is damaged, or no {what} file ({reason}); export it again"
         raise ValueError(message) from None

@@ -27,9 +27,13 @@ class OpenVinoRuntime(ExportedRuntime):
         """Opens a file.
 
         Raises:
+            FileNotFoundError: the .bin with its weights is not beside it.
             ValueError: OpenVINO is not installed, or the file is damaged or has no metadata.
         """
         openvino = import_runtime("openvino", "openvino", "openvino", path)
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise FileNotFoundError(f"{path} lies without {weights.name}, its weights; copy both")
         with damage_named(path, "OpenVINO"):
             core = openvino.Core()
             model = core.read_model(path)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.output_folder import refuse_link
 from mobilenetdet.runs import (
     BEST_F1_FILE,
     BEST_WEIGHTS,
@@ -58,7 +59,7 @@ def check_run_dir(config: Config, run_dir: Path) -> None:
 
     Raises:
         FileExistsError: the directory has files of the names that training writes, and is no run
-            that can go on.
+            that can go on; or a folder in it is a link.
         ValueError: its state belongs to a run with other settings; names what differs. Or it is
             the name of weights that ship.
     """
@@ -66,6 +67,8 @@ def check_run_dir(config: Config, run_dir: Path) -> None:
     if str(run_dir) in shipped or run_dir.resolve() in [run.path for run in shipped.values()]:
         raise ValueError(f"{run_dir} names weights that ship; train into another --run_dir")
     run = RunDir(run_dir)
+    for folder in (run.events_dir, run.evaluation_dir, run.overlays_dir):
+        refuse_link(folder)
     if not run.config_file.exists():
         _refuse_foreign(run_dir)
     elif not run.state_file.exists():

@@ -202,7 +202,7 @@ def test_another_size_is_another_file(run: Path, monkeypatch):
     assert engine_of(md.load(run, engine="auto", overrides=wide)) == "Keras"
     asked = []
 
-    def note(model, folder, plan):
+    def note(model, folder, plan, *, remove_others):
         asked.append((model.image_size, folder, plan.parts, model.config.postprocess))
         raise InterruptedError
 

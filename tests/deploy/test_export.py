@@ -4,6 +4,7 @@ import importlib.util
 import json
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -220,3 +221,23 @@ def test_an_exported_file_is_not_exported_again(small_detector, tmp_path: Path):
 def replace_runtime(model) -> LoadedDetector:
     """The same detector in a runtime that has no network in Keras."""
     return LoadedDetector(object(), model.config, "a.tflite")
+
+
+def test_one_json_describes_all_files_of_a_folder(small_detector, tmp_path):
+    """Files of another run would be taken for those that detector.json describes."""
+    ssd, other = small_detector("ssd"), small_detector("squeezedet")
+    plan = partial(ExportPlan, formats=("saved_model",), parts=("network",))
+    export_detector(ssd, tmp_path, plan(precisions=("float32", "float16")))
+    export_detector(ssd, tmp_path, plan(precisions=("float32",)))  # the same detector
+    before = (tmp_path / INFO_FILE).read_text()
+    with pytest.raises(FileExistsError, match="network_float16.* is of another detector.*--overw"):
+        export_detector(other, tmp_path, plan(precisions=("float32",)))
+    assert (tmp_path / INFO_FILE).read_text() == before
+    export_detector(other, tmp_path, plan(precisions=("float32",)), overwrite=True)
+    assert not (tmp_path / "network_float16.savedmodel/saved_model.pb").exists()
+    assert md.load(tmp_path / "network_float32.savedmodel").config.head.kind == "squeezedet"
+    # All of its files are replaced.
+    export_detector(ssd, tmp_path, plan(precisions=("float32",)))
+    smaller = replace(plan(precisions=("float16",)), image_size=(64, 64))
+    with pytest.raises(FileExistsError, match="network_float32"):
+        export_detector(ssd, tmp_path, smaller)

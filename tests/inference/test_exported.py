@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -140,8 +141,27 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, suffix: str, package: str)
     pytest.importorskip(package, reason=f"{package} is not installed")
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"no such file")
+    path.with_suffix(".bin").write_bytes(b"no weights")
     with pytest.raises(ValueError, match="is damaged, or no .* file"):
         md.load(path)
+
+
+def test_the_weights_of_openvino_are_in_a_file_of_their_own(tmp_path: Path):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    path = tmp_path / "a.xml"
+    path.write_text("<net/>")
+    with pytest.raises(FileNotFoundError, match="a.xml lies without a.bin, its weights"):
+        md.load(path)
+
+
+def test_threads_do_not_see_the_tensors_of_each_other(litert_file: Path):
+    model = md.load(litert_file)
+    pictures = [picture(seed) for seed in range(8)]
+    expected = [model.detect(each).scores for each in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.detect, pictures * 16))
+    for index, each in enumerate(found):
+        np.testing.assert_array_equal(each.scores, expected[index % len(pictures)])
 
 
 def test_a_file_without_metadata_is_refused(files: Path, tmp_path: Path):
