@@ -267,7 +267,8 @@ def write_evaluation(
             write_objects(
                 staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
             )
-    metrics = evaluation.context() | evaluation.ap.to_dict() | dict(more or {})
+    ap = replace(evaluation.ap, context=evaluation.context())
+    metrics = ap.to_dict() | dict(more or {})
     with folder.writing(METRICS_FILE) as path:
         write_json(path, metrics)
     folder.discard([REPORT_FILE, ANALYSIS_FILE])

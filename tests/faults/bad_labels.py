@@ -243,7 +243,7 @@ LISTS = [
     bad(
         "the same, with --strict",
         bad_list("000000\n000008\n", "--strict"),
-        "--strict nothing is done",
+        r"warnings \(strict\)",
         "1 of 2 frames of val.txt are in train.txt",
     ),
 ]
