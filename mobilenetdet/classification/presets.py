@@ -11,7 +11,7 @@ from mobilenetdet.classification.config import (
     ClassifierTrainConfig,
     ImageDataConfig,
 )
-from mobilenetdet.config.presets import choose_preset
+from mobilenetdet.config.type_names import choose_preset
 
 
 def cifar10() -> ClassifierConfig:

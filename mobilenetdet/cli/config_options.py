@@ -7,6 +7,7 @@ that choose a kind, and files, are read first; what they make is the default of 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,7 +15,6 @@ from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from mobilenetdet.cli.options import Rule, command_line, divided, option_values, parse
 from mobilenetdet.config.detection import DetectionConfig, LevelConfig
-from mobilenetdet.config.presets import expected_result
 from mobilenetdet.config.schema import TAG, tagged_unions
 from mobilenetdet.config.storage import read_changes, with_changes
 from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED, replaced_text
@@ -22,6 +22,8 @@ from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED, replaced_tex
 Config = TypeVar("Config")
 Options = TypeVar("Options")
 _LEVELS = "model.levels"
+# Begins the last line of a preset's docstring.
+_EXPECTED = "Expected: "
 _SIGMA = "postprocess.soft_nms_sigma"
 
 
@@ -48,6 +50,12 @@ def default_config(config: Config, argv: Sequence[str] | None) -> Config:
         # Which heads will do depends on them.
         changes[_LEVELS] = [dataclasses.asdict(parse_level(word)) for word in levels]
     return with_changes(config, changes, "the command line") if changes else config
+
+
+def expected_result(preset: Callable[[], object]) -> str:
+    """Returns what the docstring of a preset expects of it: AP and time."""
+    lines = inspect.getdoc(preset).splitlines()
+    return next(line for line in lines if line.startswith(_EXPECTED)).removeprefix(_EXPECTED)
 
 
 def parse_with_config(

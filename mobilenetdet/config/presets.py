@@ -8,11 +8,8 @@ commands. The full KITTI was not yet run.
 
 from __future__ import annotations
 
-import difflib
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
 
 from mobilenetdet.config.anchor_shapes import (
     KITTI_ANCHORS,
@@ -35,9 +32,7 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
-
-Config = TypeVar("Config")
-_EXPECTED = "Expected: "
+from mobilenetdet.config.type_names import choose_preset
 
 # Sides of SSD's square default boxes on its four maps, and one more; pixels of the input.
 _SSD_SIZES = (28.0, 60.0, 120.0, 200.0, 320.0)
@@ -211,8 +206,7 @@ def rendered() -> DetectionConfig:
     """SqueezeDet's head on a pyramid at stride 8, 384x1248: for the rendered data set.
 
     1,530 rendered frames to train, 270 to measure, ImageNet weights, 9 epochs on 2 CPU cores, 117
-    minutes on a busy machine: moderate R40 99.7 Car, 93.8 Pedestrian, 96.5 Cyclist (best epoch, 6;
-    35 minutes and 3 epochs give 96.8, 91.7, 93.9). docs/results.md has the commands.
+    minutes on a busy machine: 99.7 Car, 93.8 Pedestrian, 96.5 Cyclist (epoch 6).
 
     Expected: Car 99.7, Pedestrian 93.8, Cyclist 96.5 AP; 117 min on 1,530 rendered frames.
     """
@@ -235,8 +229,7 @@ def quickstart() -> DetectionConfig:
     """Half the size, half the width, no pretrained weights: for the rendered data set on a laptop.
 
     680 rendered frames to train, 120 to measure, 6 epochs, 5 min 48 s on 2 CPU cores with rendering
-    and evaluation: moderate R40 75.4 Car, 42.8 Pedestrian, 41.7 Cyclist
-    (`bash scripts/quickstart.sh`).
+    and evaluation (`bash scripts/quickstart.sh`): 75.4 Car, 42.8 Pedestrian, 41.7 Cyclist.
 
     Expected: Car 75.4, Pedestrian 42.8, Cyclist 41.7 AP; 6 min on 680 rendered frames.
     """
@@ -291,25 +284,6 @@ def make_preset(name: str) -> DetectionConfig:
         ValueError: no such preset; the nearest is named.
     """
     return choose_preset(name, PRESETS)
-
-
-def choose_preset(name: str, presets: Mapping[str, Callable[[], Config]]) -> Config:
-    """Returns the config that a preset of these makes.
-
-    Raises:
-        ValueError: no such preset; the nearest is named.
-    """
-    if name not in presets:
-        near = difflib.get_close_matches(name, presets, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(presets)}")
-    return presets[name]()
-
-
-def expected_result(preset: Callable[[], object]) -> str:
-    """Returns what the docstring of a preset expects of it: AP and time."""
-    lines = inspect.getdoc(preset).splitlines()
-    return next(line for line in lines if line.startswith(_EXPECTED)).removeprefix(_EXPECTED)
 
 
 def _levels(levels: Iterable[tuple[int, Shapes]]) -> tuple[LevelConfig, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from mobilenetdet.terminal_text import is_control
@@ -25,6 +25,19 @@ _RESERVED = (
 # Longer words are no names, and an array of them takes the longest for each.
 MAX_NAME = 100
 _MAX_CLASSES = 1000
+
+
+def choose_preset(name: str, presets: Mapping[str, Callable[[], Value]]) -> Value:
+    """Returns the config that a preset of these makes.
+
+    Raises:
+        ValueError: no such preset; the nearest is named.
+    """
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(presets)}")
+    return presets[name]()
 
 
 def check_choice(kind: str, value: str, choices: Sequence[str]) -> None:

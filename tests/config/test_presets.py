@@ -3,8 +3,9 @@ import re
 
 import pytest
 
+from mobilenetdet.cli.config_options import expected_result
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.config.presets import PRESETS, expected_result, make_preset
+from mobilenetdet.config.presets import PRESETS, make_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
