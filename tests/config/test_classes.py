@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from math import nan
 
 import pytest
 
@@ -86,6 +87,9 @@ VAN = {"Van": "Car"}
         (("Car",), {"neighbours": {"Car": ("car",)}}, "neighbours of Car: car cannot be one"),
         (("Car",), {"class_map": VAN, "neighbours": {"Car": ("Van",)}}, "Van is mapped to a class"),
         (("Car",), {"difficulties": {"Car": ((40, 4, 0.1),) * 3}}, "difficulties of Car: 40 4 0.1"),
+        (("Car",), {"difficulties": {"Car": ((nan, 0, 0.1),) * 3}}, "difficulties of Car: nan 0"),
+        (("Car",), {"difficulties": {"Car": ((40, 0, nan),) * 3}}, "difficulties of Car: 40 0 nan"),
+        (("Car",), {"difficulties": {"Car": [nan] * 9}}, "give three limits each for easy"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(names, options, message):

@@ -1,5 +1,11 @@
+import hashlib
+import json
+from dataclasses import replace
+
 import pytest
 
+from mobilenetdet.config.classes import EvalTask
+from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.results import kitti_ap, read_label_files, read_result_set
 
 LABEL = "Car 0.00 0 -1.50 100.00 150.00 200.00 200.00 1.50 1.60 3.90 1.00 1.50 20.00 -1.50\n"
@@ -111,3 +117,29 @@ def test_what_looks_wrong_is_said_in_python_too(shared_dir, tmp_path):
         kitti_ap(labels, results)
     with pytest.raises(ValueError, match="was suppression skipped"):
         kitti_ap(labels, results, strict=True)
+
+
+def test_an_ap_says_what_it_depends_on(tmp_path):
+    labels, results = tmp_path / "labels", tmp_path / "results"
+    for folder, score in ((labels, ""), (results, " 0.9")):
+        folder.mkdir()
+        for name in ("000001", "000002"):
+            line = f"Car 0 0 -1.57 100 100 200 150 1.5 1.6 3.9 0 1.6 20 -1.5{score}\n"
+            (folder / f"{name}.txt").write_text(line)
+    with pytest.warns(UserWarning, match="fewer than 41 objects count, .* at most: Car"):
+        ap = kitti_ap(labels, results, classes=["Car"])
+    ids = hashlib.sha256(b"000001\n000002\n").hexdigest()
+    assert ap.context == {"task": EvalTask.of(["Car"]).to_dict(), "frames_sha256": ids}
+    read = AveragePrecision.from_dict(json.loads(json.dumps(ap.to_dict())))
+    assert read == ap and read.context == ap.context
+    assert repr(ap).startswith("AveragePrecision(2 frames, moderate R40: Car ")
+    with pytest.warns(UserWarning):
+        other = kitti_ap(
+            labels,
+            results,
+            classes=EvalTask.of(["Car"], min_overlaps={"Car": 0.5}),
+            protocol="pre2017",
+        )
+    assert "2 frames, protocol pre2017, by other rules than KITTI's, moderate" in repr(other)
+    seen = replace(ap, context={**ap.context, "frames_seen_in_training": 1})
+    assert "2 frames, 1 of them trained on, moderate" in repr(seen)
