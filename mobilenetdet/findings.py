@@ -7,6 +7,14 @@ from collections.abc import Callable, Sequence
 _MAX_NAMED = 3
 
 
+def counted(count: int, thing: str) -> str:
+    """Says how many there are of a thing.
+
+    Example: "1 frame", "0 frames", "7,481 frames".
+    """
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def count_named(names: Sequence[str], total: int, what: str) -> str:
     """Describes some of many things, with the first three by name.
 

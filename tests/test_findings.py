@@ -2,7 +2,12 @@
 
 import pytest
 
-from mobilenetdet.findings import count_named, report_findings
+from mobilenetdet.findings import count_named, counted, report_findings
+
+
+def test_one_is_no_plural():
+    counts = [counted(count, "frame") for count in (0, 1, 7481)]
+    assert counts == ["0 frames", "1 frame", "7,481 frames"]
 
 
 def test_three_are_named_and_all_are_counted():

@@ -64,5 +64,5 @@ def test_an_empty_environment_detects_in_a_photo(wheel: Path, tmp_path: Path):
     command = [str(venv / "bin/mobilenetdet"), "predict", "photo.jpg"]
     done = subprocess.run(command, capture_output=True, text=True, env=clean, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("predictions: ") and "in 1 pictures" in done.stdout
+    assert done.stdout.startswith("predictions: ") and "in 1 picture" in done.stdout
     assert (tmp_path / "predictions/overlays/photo.jpg").is_file()

@@ -11,6 +11,7 @@ from mobilenetdet.analysis.error_types import (
     MISSED,
     REPEATED,
 )
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
 
 # What usually helps; whether it does here, a run has to show.
@@ -66,8 +67,8 @@ def _advise_class(analysis: Analysis, name: str) -> list[str]:
     lines = []
     if curve.num_objects < NUM_RECALL_STEPS:
         lines.append(
-            f"{name}: {curve.num_objects} objects are too few for an AP; even a perfect detector "
-            f"would get {perfect_ap(curve.num_objects)['R40']:g}."
+            f"{name}: {counted(curve.num_objects, 'object')}, too few for an AP; even a perfect "
+            f"detector would get {perfect_ap(curve.num_objects)['R40']:g}."
         )
     costs = analysis.error_costs[name]
     kind = max(costs, key=lambda kind: costs[kind])

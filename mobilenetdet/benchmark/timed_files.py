@@ -22,6 +22,7 @@ from mobilenetdet.deploy.export_plan import (
     no_report,
 )
 from mobilenetdet.exported_info import INFO_FILE, Parts
+from mobilenetdet.findings import counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
@@ -246,7 +247,7 @@ def write_pictures(
     if video is not None and video.is_dir():
         found = sorted(each for each in video.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES)
         if found := found[:_NUM_PICTURES]:
-            return found, f"{len(found)} pictures of {video}"
+            return found, f"{counted(len(found), 'picture')} of {video}"
     paths = [folder / f"rendered_{index}.jpg" for index in range(_NUM_PICTURES)]
     for index, path in enumerate(paths):
         cv2.imwrite(str(path), render_frame(0, index).image_rgb[..., ::-1])
@@ -260,4 +261,4 @@ def _record_pictures(folder: Path, records_dir: Path, split: str) -> tuple[list[
         frame = decode_record(payload)
         paths.append(folder / f"{frame.frame_id}.{frame.format}")
         paths[-1].write_bytes(frame.encoded)
-    return paths, f"{len(paths)} frames of {split} in {records_dir}"
+    return paths, f"{counted(len(paths), 'frame')} of {split} in {records_dir}"

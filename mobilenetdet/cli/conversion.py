@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mobilenetdet.findings import counted
 from mobilenetdet.records.shards import Manifest
 
 
@@ -17,7 +18,7 @@ def describe_conversion(
         content: what the records hold, in words.
         skipped: name of the records that were left out, such as "damaged images".
     """
-    size = f"{manifest.num_bytes / 1e6:,.1f} MB in {manifest.num_shards} shards"
+    size = f"{manifest.num_bytes / 1e6:,.1f} MB in {counted(manifest.num_shards, 'shard')}"
     line = f"{manifest.split}: {content}, {size}"
     left_out = f"; {manifest.num_skipped:,} {skipped} left out" if manifest.num_skipped else ""
     if num_kept == manifest.num_shards:

@@ -18,6 +18,7 @@ from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
 from mobilenetdet.data.class_counts import refuse_absent_classes
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.records.detection_record import read_frames
@@ -86,8 +87,9 @@ class Options:
         for name in ("strides", "num_shapes"):
             if min(getattr(self, name), default=0) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; each must be above 0")
-        if not 0 <= self.balance <= 1:
-            raise ValueError(f"balance is {self.balance}; it must be between 0 and 1")
+        for name in ("balance", "min_iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -116,8 +118,8 @@ def main(argv: list[str] | None = None) -> int:
         "KITTI_ANCHORS at stride 8": [(8, np.array(KITTI_ANCHORS))],
     }
     print(
-        f"{len(boxes):,} objects at {options.image_height}x{options.image_width} (height x width); "
-        f"without an anchor of IoU {options.min_iou:g} or more:"
+        f"{counted(len(boxes), 'object')} at {options.image_height}x{options.image_width} (height "
+        f"x width); without an anchor of IoU {options.min_iou:g} or more:"
     )
     for name, levels in {"fitted": fitted, **known}.items():
         print("\n".join(_coverage_lines(name, levels, boxes, class_names, options)))

@@ -10,6 +10,7 @@ from mobilenetdet.classification.convert import ClassConversionOptions, convert_
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.findings import counted
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.terminal_text import printable
@@ -96,7 +97,7 @@ def _convert(options: Options, split: str, conversion: ClassConversionOptions) -
             manifest,
             num_kept,
             time.perf_counter() - start,
-            content=f"{manifest.num_frames:,} images",
+            content=counted(manifest.num_frames, "image"),
             skipped="damaged ones",
         )
     )

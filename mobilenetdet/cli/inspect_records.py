@@ -14,6 +14,7 @@ from rich.table import Table
 from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
 from mobilenetdet.cli.options import parse
 from mobilenetdet.drawing import montage, write_image
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
@@ -58,6 +59,11 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a shard is damaged, or --frames_seen comes without --split.
     """
     options = parse(Options, argv)
+    if options.num_frames < 0 or options.columns < 1:
+        raise ValueError(
+            f"num_frames is {options.num_frames} and columns is {options.columns}; they must be at "
+            "least 0 and 1"
+        )
     _check_frames_seen(options)
     path = options.montage or options.records_dir / "montage.jpg"
     folder = OutputFolder(path.parent, overwrite=options.overwrite)
@@ -77,7 +83,9 @@ def main(argv: list[str] | None = None) -> int:
     if pictures:
         with folder.writing(path.name) as staged:
             write_image(staged, montage(pictures, columns=options.columns))
-        console.print(f"montage of {len(pictures)} frames: {path}", highlight=False, soft_wrap=True)
+        console.print(
+            f"montage of {counted(len(pictures), 'frame')}: {path}", highlight=False, soft_wrap=True
+        )
     return 0
 
 
@@ -94,15 +102,15 @@ def _write_frames_seen(path: Path, options: Options) -> None:
     frames = [hash_frames(options.records_dir, split) for split in options.split or ()]
     seen = FramesSeen.of(own for hashes in frames for own in hashes.values())
     write_frames_seen(path, seen)
-    print(f"{path}: {seen.num_frames:,} frames of {', '.join(options.split or ())}")
+    print(f"{path}: {counted(seen.num_frames, 'frame')} of {', '.join(options.split or ())}")
 
 
 def _print_summary(
     console: Console, split: str, paths: Sequence[Path], summary: RecordsSummary
 ) -> None:
     num_bytes = sum(path.stat().st_size for path in paths)
-    title = f"{split}: {summary.num_frames:,} frames, {num_bytes / 1e6:,.1f} MB"
-    console.print(f"{title} in {len(paths)} shards", style="bold", highlight=False)
+    title = f"{split}: {counted(summary.num_frames, 'frame')}, {num_bytes / 1e6:,.1f} MB"
+    console.print(f"{title} in {counted(len(paths), 'shard')}", style="bold", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class", no_wrap=True)
     for name in ("objects", "frames", "past border", "no area", "median height"):

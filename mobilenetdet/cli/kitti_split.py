@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mobilenetdet.cli.options import parse
-from mobilenetdet.findings import count_named, report_findings
+from mobilenetdet.findings import count_named, counted, report_findings
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
@@ -115,7 +115,7 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
     write_json(record, known | {_UNFINISHED: hashes})
     for name in _LISTS:
         layout.write_image_set(name, getattr(split, name))
-        print(f"{layout.image_set_path(name)}: {len(getattr(split, name)):,} frames")
+        print(f"{layout.image_set_path(name)}: {counted(len(getattr(split, name)), 'frame')}")
     write_json(record, hashes)
 
 
@@ -136,7 +136,8 @@ def _hash(frame_ids: Sequence[str]) -> str:
 def _complete_frames(layout: KittiLayout) -> list[str]:
     layout.frame_ids()  # refuses a folder without images
     report = layout.check_frames()
-    print(f"{layout.root / layout.subset}: {len(report.complete):,} frames with image and label")
+    complete = counted(len(report.complete), "frame")
+    print(f"{layout.root / layout.subset}: {complete} with image and label")
     if report.num_incomplete:
         print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
     if not report.complete:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.findings import counted
 from mobilenetdet.synthetic import synthesize
 
 
@@ -57,5 +58,6 @@ def main(argv: list[str] | None = None) -> int:
     seconds = time.monotonic() - started
     kept = options.num_frames - rendered
     rate = f" in {seconds:.1f} s, {rendered / seconds:.1f} frames/s" if rendered else ""
-    print(f"{options.output_dir}: {rendered} frames rendered{rate}; {kept} were there already")
+    done = f"{counted(rendered, 'frame')} rendered{rate}"
+    print(f"{options.output_dir}: {done}; {kept} there already")
     return 0

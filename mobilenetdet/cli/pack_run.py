@@ -22,8 +22,8 @@ class Options:
     The folder that comes out is a run directory for eval, visualize and predict.
     """
 
-    # What it was trained and measured on, for the card.
-    data: str
+    # What it was trained and measured on, for the card, which needs it.
+    data: str = ""
     # Run directory that mobilenetdet train wrote.
     run_dir: Path = DEFAULT_RUN
     # Where config.json, best.weights.h5 and README.md go; by default RUN_DIR/packed.
@@ -40,9 +40,15 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: there are such files in the output directory, or it is the run itself.
         FileNotFoundError: the run is not there, or was not evaluated.
+        ValueError: --data is missing.
     """
     options = parse(Options, argv)
     run = open_run(options.run_dir)
+    if not options.data.strip():
+        raise ValueError(
+            "--data is missing: what the run was trained and measured on, for the card, such as "
+            "'KITTI, 7,481 frames'"
+        )
     output_dir = options.output_dir or run.packed_dir
     card = pack_run(
         run,

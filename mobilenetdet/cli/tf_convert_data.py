@@ -10,7 +10,7 @@ from typing import Literal
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
-from mobilenetdet.findings import report_findings
+from mobilenetdet.findings import counted, report_findings
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
@@ -111,7 +111,8 @@ def main(argv: list[str] | None = None) -> int:
                     manifest,
                     num_kept,
                     time.perf_counter() - start,
-                    content=f"{manifest.num_frames:,} frames, {manifest.num_objects:,} objects",
+                    content=f"{counted(manifest.num_frames, 'frame')}, "
+                    f"{counted(manifest.num_objects, 'object')}",
                     skipped="incomplete frames",
                 )
             )
@@ -133,7 +134,7 @@ def _find_frames(layout: KittiLayout, split: str, options: Options) -> FoundFram
     if options.verify:
         paths = [source.image_path for source in found.sources]
         refuse_damaged_images(paths, split, options.num_workers)
-        print(f"{split}: all {len(paths):,} images can be decoded")
+        print(f"{split}: all {counted(len(paths), 'image')} can be decoded")
     return found
 
 

@@ -32,12 +32,13 @@ def check_training_classes(config: DetectionConfig) -> None:
         types = frame.objects.types.tolist()
         counts.update(types)
         unseen -= {classes.get(name.lower()) for name in types}
-        unseen_types -= {name.lower() for name in types}
+        for name in {name.lower() for name in types}:
+            unseen_types.pop(name, None)
         if not unseen and not unseen_types:
             return
     source = f"split {split} in {records_dir}"
     refuse_absent_classes(config.data.class_task(), counts, source)
-    name = min(unseen_types)
+    name = min(unseen_types.values())
     raise ValueError(
         f"no object in {source} is of type {name}, which class_map or neighbours names"
         f"{nearest(name, counts) or '.'} There are: {_listed(counts)}"
@@ -67,10 +68,11 @@ def refuse_absent_classes(task: EvalTask, counts: Mapping[str, int], source: str
     )
 
 
-def _own_types(data: DataConfig) -> set[str]:
-    """Types in lower case that the mapping and the neighbours name and that are not KITTI's."""
-    named = {*data.class_map, *(name for names in data.neighbours.values() for name in names)}
-    return {name.lower() for name in named} - {name.lower() for name in KITTI_TYPES}
+def _own_types(data: DataConfig) -> dict[str, str]:
+    """Types that the mapping and the neighbours name and that are not KITTI's, by lower case."""
+    named = [*data.class_map, *(name for names in data.neighbours.values() for name in names)]
+    of_kitti = {name.lower() for name in KITTI_TYPES}
+    return {name.lower(): name for name in named if name.lower() not in of_kitti}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file
@@ -67,7 +68,7 @@ def pack_run(
         )
     if output_dir == run.packed_dir:
         refuse_link(output_dir)
-    card = _card(config, metrics, data=f"{data} {_describe_seen(seen)}", licence=licence)
+    card = _card(config, metrics, data=f"{_sentence(data)} {_describe_seen(seen)}", licence=licence)
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _refuse_existing(folder, overwrite=overwrite)
         with folder.replacing(FRAMES_SEEN_FILE) as staging:
@@ -171,6 +172,11 @@ def _other_limits(config: DetectionConfig) -> str:
     return f", with {' and '.join(named)}" if named else ""
 
 
+def _sentence(text: str) -> str:
+    """Ends a text with a full stop, unless it has an end of its own."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def _describe_seen(seen: FramesSeen | None) -> str:
     """Says what is known of the frames of the training."""
     if seen is None:
@@ -186,6 +192,7 @@ def _card(config: DetectionConfig, metrics: Metrics, *, data: str, licence: str)
     )
     strides = ", ".join(map(str, model.strides))
     head = config.head.kind
+    steps = f"{counted(train.epochs, 'epoch')}, {counted(train.batch_size, 'frame')} a step"
     start = "from random weights" if model.weights == "none" else "with a pretrained backbone"
     if model.detector_weights:
         start = "with the weights of a whole detector"
@@ -200,7 +207,7 @@ directory: `--run_dir` of `mobilenetdet eval`, `visualize` and `predict` takes i
   training).
 - Classes: {", ".join(config.data.classes)}.
 - Data: {data}
-- Training: {train.epochs} epochs, {train.batch_size} frames a step, {train.optimizer}, seed
+- Training: {steps}, {train.optimizer}, seed
   {train.seed}, begun {start}; all settings in `config.json`.
 - Licence of the weights: {licence}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EvalTask
 from mobilenetdet.config.type_names import check_choice, nearest
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.changed_rules import differs_from_kitti
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class AveragePrecision(Mapping[str, ClassAp]):
         """Says the moderate R40 of each class and their mean, and what is unusual about them."""
         rows = {**self.classes, MEAN_KEY: self.mean}
         figures = ", ".join(f"{name} {ap.moderate.r40:.2f}" for name, ap in rows.items())
-        notes = [f"{self.num_frames:,} frames"]
+        notes = [counted(self.num_frames, "frame")]
         if seen := self.context.get(SEEN_KEY):
             notes.append(f"{seen:,} of them trained on")
         if self.protocol != DEFAULT_PROTOCOL:

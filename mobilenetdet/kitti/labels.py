@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.format_hints import columns_hint
 from mobilenetdet.kitti.value_checks import check_types, check_values
 from mobilenetdet.text_file import read_text
@@ -194,12 +195,12 @@ def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_sc
                 {15: "15 (label)", 16: "16 (result, with score)"}[n] for n in allowed
             )
             raise ValueError(
-                f"{source}:{number}: {len(words)} columns, expected {kinds}: {words}"
+                f"{source}:{number}: {counted(len(words), 'column')}, expected {kinds}: {words}"
                 + columns_hint(words, source)
             )
         if len(words) != len(first_words):
             raise ValueError(
-                f"{source}:{number}: {len(words)} columns, but line {first_number} has "
+                f"{source}:{number}: {counted(len(words), 'column')}, but line {first_number} has "
                 f"{len(first_words)}; a file holds labels (15) or results with score (16), not both"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mobilenetdet.config.classes import DIFFICULTY_NAMES
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.ap_result import AveragePrecision, ClassAp, DifficultyAp
 from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
 
@@ -34,7 +35,7 @@ def format_metrics(ap: AveragePrecision) -> str:
     width = max(_NAME_WIDTH, *(len(name) + 1 for name in rows))
     heading = "".join(f"{m + ' ' + key:>14}" for m in MEASURES for key in DIFFICULTY_NAMES)
     lines = [
-        f"KITTI 2D AP, {ap.num_frames:,} frames, protocol {ap.protocol}, percent",
+        f"KITTI 2D AP, {counted(ap.num_frames, 'frame')}, protocol {ap.protocol}, percent",
         f"{'':{width}}{heading}",
     ]
     for name, of_class in rows.items():

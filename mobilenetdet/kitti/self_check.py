@@ -8,6 +8,7 @@ import numpy as np
 
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, KITTI_TASK, EvalTask
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.average_precision import (
     NUM_RECALL_STEPS,
     evaluate_detections,
@@ -30,7 +31,7 @@ def check_labels(
     Yields:
         Lines to print: one for each class and difficulty, and an explanation where it is not 100.
     """
-    yield f"labels of {len(labels):,} frames scored as detections, protocol {protocol}"
+    yield f"labels of {counted(len(labels), 'frame')} scored as detections, protocol {protocol}"
     ap = evaluate_detections(labels, as_detections(labels), task=task, protocol=protocol)
     few = surprising = False
     for name, of_class in ap.items():

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.findings import count_named
+from mobilenetdet.findings import count_named, counted
 from mobilenetdet.kitti.layout import KittiLayout, parse_frame_ids
 from mobilenetdet.text_file import read_text
 
@@ -99,7 +99,9 @@ def random_split(frame_ids: Collection[str], *, val_fraction: float, seed: int) 
     """
     _check_fraction(val_fraction)
     if len(frame_ids) < 2:
-        raise ValueError(f"{len(frame_ids)} frames cannot be split; at least 2 are needed")
+        raise ValueError(
+            f"{counted(len(frame_ids), 'frame')} cannot be split; at least 2 are needed"
+        )
     order = sorted(frame_ids, key=lambda frame_id: _rank(frame_id, seed))
     num_val = min(max(round(val_fraction * len(order)), 1), len(order) - 1)
     return Split(train=sorted(order[num_val:]), val=sorted(order[:num_val]))

@@ -122,7 +122,8 @@ class RunState:
         """Says where a run of so many epochs goes on."""
         if self.epoch < epochs:
             return f"resuming after epoch {self.epoch} of {epochs}"
-        return f"all {self.epoch} epochs are done; --train.epochs {2 * self.epoch} trains on"
+        done = f"all {self.epoch} epochs are" if self.epoch > 1 else "the only epoch is"
+        return f"{done} done; --train.epochs {2 * self.epoch} trains on"
 
     def save_weights(self, name: str) -> None:
         """Writes the averaged weights for later commands, loadable under every backend.

@@ -24,7 +24,7 @@ def test_nothing_is_advised_where_all_is_found(flawed_frames):
 def test_too_few_objects_are_said(flawed_frames):
     labels, detections = flawed_frames
     lines = advise(analyse(labels[:10], detections[:10]))
-    assert lines[0].startswith("Car: 20 objects are too few for an AP; even a perfect")
+    assert lines[0].startswith("Car: 20 objects, too few for an AP; even a perfect")
     assert "would get 47.5" in lines[0]
 
 

@@ -57,10 +57,10 @@ LABELS = [
     ("a line cut short", f"{CAR}\n{CAR[:40]}".encode(), ":2: 8 columns"),
     ("a column lost", f"{CAR.rsplit(' ', 1)[0]}\n".encode(), ":1: 14 columns"),
     ("a column too many", f"{CAR} 0.5 0.5\n".encode(), ":1: 17 columns"),
-    ("commas between columns", CAR.replace(" ", ",").encode(), ":1: 1 columns"),
+    ("commas between columns", CAR.replace(" ", ",").encode(), ":1: 1 column"),
     ("two lines run together", f"{CAR}{CAR}\n".encode(), ":1: 29 columns"),
     ("results among the labels", f"{CAR}\n{RESULT}\n".encode(), ":2: 16 columns"),
-    ("a page of a web server", b"<html>\n<h1>404 not found</h1>", ":1: 1 columns"),
+    ("a page of a web server", b"<html>\n<h1>404 not found</h1>", ":1: 1 column"),
     ("JSON", json.dumps([{"type": "Car"}]).encode(), ":1: 2 columns"),
     ("UTF-16", codecs.BOM_UTF16_LE + CAR.encode("utf-16-le"), ": .* in UTF-16; save it as UTF-8"),
     ("UTF-16 without a mark", CAR.encode("utf-16-be"), ": .* UTF-16; save it as UTF-8"),
@@ -70,7 +70,7 @@ LABELS = [
         ":1: byte 0x8b .* a KITTI label file",
     ),
     ("an image", b"\x89PNG\r\n\x1a\n", ":1: byte 0x89 is no UTF-8 text"),
-    ("zeros of a failed disk", b"\0" * 512, ":1: 1 columns"),
+    ("zeros of a failed disk", b"\0" * 512, ":1: 1 column"),
 ]
 RESULTS = [
     ("no score", f"{CAR}\n".encode(), ":1: 15 columns"),
@@ -123,7 +123,7 @@ def test_a_byte_order_mark_is_fine(tmp_path, capsys):
     (tmp_path / "list.txt").write_bytes(codecs.BOM_UTF8 + b"000000\r\n")
     folders = ["--label_dir", str(tmp_path / "labels"), "--result_dir", str(tmp_path / "results")]
     assert main([*folders, "--frames", str(tmp_path / "list.txt")]) == 0
-    assert "1 frames" in capsys.readouterr().out
+    assert "1 frame" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,7 @@ def test_balance_weighs_the_classes():
         (["--split", "val"], "--split val is a split of records"),
         (["--num_shapes", "0"], "num_shapes is"),
         (["--balance", "2"], "balance is 2.0; it must be between 0 and 1"),
+        (["--min_iou", "nan"], "min_iou is nan; it must be between 0 and 1"),
     ],
 )
 def test_options_are_checked(arguments, message, capsys):

@@ -72,6 +72,12 @@ def test_no_records(tmp_path):
         main(["--records_dir", str(tmp_path)])
 
 
+@pytest.mark.parametrize("option", ["--columns=0", "--num_frames=-1"])
+def test_numbers_that_are_none_are_refused_at_once(option):
+    with pytest.raises(ValueError, match="they must be at least 0 and 1"):
+        main([option])
+
+
 def test_a_picture_of_the_user_is_not_replaced_unless_asked_for(small_kitti, tmp_path):
     picture = tmp_path / "montage.jpg"
     picture.write_bytes(b"holiday")

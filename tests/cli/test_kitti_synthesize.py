@@ -23,8 +23,8 @@ def test_command_renders_and_then_continues(tmp_path, capsys):
     assert "2 frames rendered" in capsys.readouterr().out
     assert main(arguments(tmp_path, num_frames=3)) == 0
     captured = capsys.readouterr()
-    assert "1 frames rendered" in captured.out
-    assert "2 were there already" in captured.out
+    assert "1 frame rendered" in captured.out
+    assert "2 there already" in captured.out
     assert captured.err == ""  # no progress bar where nobody looks
     for folder, suffix in (("image_2", "jpg"), ("label_2", "txt"), ("calib", "txt")):
         names = sorted(path.name for path in (tmp_path / "training" / folder).iterdir())

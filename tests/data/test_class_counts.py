@@ -34,8 +34,8 @@ def test_classes_and_mapped_types_that_exist_pass(own_classes_config, changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_map": {"Vna": "Car"}}, "type vna, which class_map.*; did you mean Van.* Van "),
-        ({"neighbours": {"Car": ("Lorry",)}}, "type lorry, which .* neighbours names. There are"),
+        ({"class_map": {"Vna": "Car"}}, "type Vna, which class_map.*; did you mean Van.* Van "),
+        ({"neighbours": {"Car": ("Lorry",)}}, "type Lorry, which .* neighbours names. There are"),
     ],
 )
 def test_a_type_that_nothing_has_is_a_typing_error_too(own_classes_config, changes, message):

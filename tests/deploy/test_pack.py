@@ -178,6 +178,21 @@ def test_the_command_says_how_large_it_is(run_dir: Path, tmp_path: Path, capsys)
     assert f"{tmp_path}/out/README.md: 0.2 MB" in capsys.readouterr().out
 
 
+def test_the_run_is_looked_for_before_the_data_of_the_card(run_dir: Path, tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="nope is no run directory"):
+        main(["--run_dir", str(tmp_path / "nope")])
+    with pytest.raises(ValueError, match="--data is missing: what the run was trained"):
+        main(["--run_dir", str(run_dir)])
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"), [("40 frames", "40 frames. Which"), ("My own!", "My own! Which")]
+)
+def test_the_data_of_the_card_are_a_sentence(run_dir: Path, tmp_path: Path, data, sentence):
+    card = pack_run(RunDir(run_dir), tmp_path / "packed", data=data, licence="l").read_text()
+    assert f"- Data: {sentence} frames" in card
+
+
 def test_the_output_follows_the_run_and_nothing_is_lost(run_dir: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)

@@ -228,7 +228,7 @@ LISTS = [
     bad(
         "a list with a byte order mark",
         bad_list(codecs.BOM_UTF8 + b"000008\r\n"),
-        "val: 1 frames",
+        "val: 1 frame",
         code=0,
         writes=("out",),
     ),

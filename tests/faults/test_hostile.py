@@ -252,7 +252,7 @@ def test_settings_of_keras_for_other_programs(tmp_path, small_kitti):
     done = subprocess.run(
         command, env=environment | {"KERAS_HOME": str(home)}, capture_output=True, text=True
     )
-    assert done.returncode == 0 and "in 1 pictures" in done.stdout
+    assert done.returncode == 0 and "in 1 picture" in done.stdout
     assert "names the backend torch; going on with tensorflow" in done.stderr
 
 

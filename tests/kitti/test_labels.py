@@ -77,8 +77,8 @@ def test_line_ends_and_blanks_do_not_matter(text):
 MALFORMED = [
     (CAR.rsplit(" ", 1)[0], ["14 columns", "15 (label)"]),
     (f"{RESULT} 1", ["17 columns", "16 (result"]),
-    ("Car", ["1 columns"]),
-    (CAR.replace(" ", ","), ["1 columns"]),
+    ("Car", ["1 column,"]),
+    (CAR.replace(" ", ","), ["1 column,"]),
     ("<html>not found</html>", ["2 columns"]),
     (changed(CAR, 1, "abc"), ["truncated", "'abc'"]),
     (changed(CAR, 1, "1.5"), ["truncated", "'1.5'", "0 to 1"]),

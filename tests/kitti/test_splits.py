@@ -73,7 +73,7 @@ def test_fraction_out_of_range_is_refused(fraction):
 
 
 def test_one_frame_cannot_be_split():
-    with pytest.raises(ValueError, match="1 frames"):
+    with pytest.raises(ValueError, match="1 frame cannot"):
         random_split(["000000"], val_fraction=0.5, seed=0)
 
 
