@@ -28,6 +28,14 @@ def printable(text: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    r"""Spells line breaks out as well, for text that is a name or is made of names.
+
+    Example: "a\nerror: b" is one line, "a\\nerror: b".
+    """
+    return printable(text).replace("\n", r"\n")
+
+
 def _is_half(mark: str) -> bool:
     """Whether this stands for a byte of a file name that is no UTF-8; it cannot be printed."""
     return "\ud800" <= mark <= "\udfff"

@@ -42,6 +42,18 @@ def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
         ) from None
 
 
+def why_no_file(path: str | os.PathLike[str]) -> str:
+    """Says why a path is none of a file that can be read, as the end of a sentence.
+
+    Example: of a path where nothing is, "does not exist".
+    """
+    if not os.path.exists(path):
+        return "does not exist"
+    if os.path.isdir(path):
+        return "is a folder; name the file in it"
+    return "is no regular file but a pipe or a device"
+
+
 def read_json(path: str | os.PathLike[str], remedy: str) -> Any:
     """Reads a JSON file.
 

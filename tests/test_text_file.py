@@ -2,10 +2,11 @@
 
 import codecs
 import json
+import os
 
 import pytest
 
-from mobilenetdet.text_file import read_json, read_text, write_json
+from mobilenetdet.text_file import read_json, read_text, why_no_file, write_json
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,10 @@ def test_json_is_written_whole(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {"frames": object()})
     assert json.loads(path.read_text())["frames"] == 1
+
+
+def test_what_is_no_file_is_told_apart(tmp_path):
+    assert why_no_file(tmp_path / "none") == "does not exist"
+    assert why_no_file(tmp_path) == "is a folder; name the file in it"
+    os.mkfifo(tmp_path / "pipe")
+    assert why_no_file(tmp_path / "pipe") == "is no regular file but a pipe or a device"

@@ -23,6 +23,7 @@ from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.models.weights import LoadReport, refuse_non_finite
 from mobilenetdet.runs import open_run
+from mobilenetdet.text_file import why_no_file
 
 _PUBLISHED_CLASSES = 1000
 # The layer whose shape follows the number of classes.
@@ -104,7 +105,7 @@ def load_classifier(
     config = read_config(run.config_file, ClassifierConfig)
     path = run.find_weights() if weights is None else weights
     if not path.is_file():
-        raise FileNotFoundError(f"weight file {path} does not exist")
+        raise FileNotFoundError(f"weight file {path} {why_no_file(path)}")
     check_weight_file(path)
     with layer_policy("float32"):
         model = build_classifier(

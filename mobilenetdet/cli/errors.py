@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from mobilenetdet.atomic_write import final_names
-from mobilenetdet.terminal_text import printable
+from mobilenetdet.terminal_text import one_line, printable
 
 # Environment variable that asks for tracebacks.
 TRACEBACK = "MOBILENETDET_TRACEBACK"
@@ -36,6 +36,10 @@ _REFUSALS[errno.EDQUOT] = _REFUSALS[errno.ENOSPC]
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # Of records, which are looked for before they are read.
 _VANISHED = "it was there at the start: bring it back, or convert the data again"
+# Characters on either side of one that cannot be written.
+_MAX_SHOWN = 40
+# Packages that only exported files do without.
+_OF_RUNS = ("tensorflow", "keras")
 # Keras writes some of its messages in bold.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # What TensorFlow puts around the words of an error.
@@ -57,10 +61,15 @@ def message_for_user(error: BaseException) -> str | None:
     if isinstance(error, UnicodeDecodeError):
         byte = error.object[error.start]
         return f"a file is no UTF-8 text (byte 0x{byte:02x} at {error.start}); save it as UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        name = error.object[max(0, error.start - _MAX_SHOWN) : error.end + _MAX_SHOWN]
+        return f"{one_line(name)}: this name is no UTF-8 text; give it another"
     if isinstance(error, OSError):
         return _message_of_system(error)
     if isinstance(error, ValueError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return _message_of_import(error.name or "")
     return _message_of_tensorflow(name, str(error))
 
 
@@ -73,10 +82,10 @@ def tell(error: BaseException, command: str) -> int:
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        print(f"\n{_INTERRUPTED}", file=sys.stderr)
+        _say(f"\n{_INTERRUPTED}")
         return 130
     if (message := message_for_user(error)) is not None:
-        print(printable(f"error: {final_names(_COLOURS.sub('', message))}"), file=sys.stderr)
+        _say(f"error: {_with_names_spelled(final_names(_COLOURS.sub('', message)))}")
         return 2
     try:
         details = f"{_write_log(error, command)} has the details"
@@ -85,8 +94,24 @@ def tell(error: BaseException, command: str) -> int:
     what = _COLOURS.sub("", _first_line(error))
     told = f"error: {type(error).__name__}: {what}; this is a fault of mobilenetdet. "
     told += f"{details}: please report them {_where_to_report()}"
-    print(printable(told), file=sys.stderr)
+    _say(told)
     return 1
+
+
+def _say(text: str) -> None:
+    try:
+        print(printable(text), file=sys.stderr)
+    except OSError:
+        # The exit code tells, unless Python tries once more at its end and ends with another.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _with_names_spelled(message: str) -> str:
+    """Spells line breaks in names out of the command line; those of a message stay."""
+    names = {part for word in sys.argv for part in re.split("[/=]", word) if "\n" in part.strip()}
+    for name in sorted(names, key=len, reverse=True):
+        message = message.replace(name, one_line(name))
+    return message
 
 
 def _refusal_in(error: BaseException) -> str | None:
@@ -114,14 +139,49 @@ def _message_of_system(error: OSError) -> str:
         code = code or int(hdf5.group(1))
         named = re.search(r"name = '([^']*)'", text)
         file = file or (named.group(1) if named else None)
-    where = f"{os.fsdecode(file)}: " if isinstance(file, (str, bytes, os.PathLike)) else ""
+    named = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
+    where = f"{one_line(named)}: " if named else ""
+    if code == errno.ENOENT and not os.path.isabs(named) and _no_working_directory():
+        return "the working directory is gone; change to one that is there (cd), and try again"
+    if code in (errno.EEXIST, errno.ENOTDIR) and (in_the_way := _file_on_the_way(named)):
+        return f"{one_line(in_the_way)} is a file, not a folder; name another"
     if code in _REFUSALS and not (code == errno.EAGAIN and where):  # of a file, it means a pipe
         return f"{where}{_REFUSALS[code]}"
     if code in _FORBIDDEN:
         return f"{where}{os.strerror(code).lower()}; change the permissions, or name another place"
     if code == errno.ENOENT and where.endswith(".tfrecord: "):
         return f"{where}{os.strerror(code).lower()}; {_VANISHED}"
-    return f"{where}{error.strerror.lower()}" if where and error.strerror else text
+    if where and error.strerror:
+        return f"{where}{error.strerror.lower()}"
+    # Of names alone, such as that of a host in a lock; no message of ours on this has line breaks.
+    return one_line(text) if isinstance(error, FileExistsError) else text
+
+
+def _no_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _file_on_the_way(path: str) -> str:
+    """Returns what of a path is there and no folder; "" where all of it is a folder, or absent."""
+    places = [Path(path), *Path(path).parents] if path else []
+    return next((str(place) for place in places if place.exists() and not place.is_dir()), "")
+
+
+def _message_of_import(module: str) -> str | None:
+    """Says what to install; None for a module of this package, which is our fault."""
+    name = module.partition(".")[0]
+    if name in ("", "mobilenetdet"):
+        return None
+    if name in _OF_RUNS:
+        return (
+            f"{name} is not installed, which runs need: pip install {' '.join(_OF_RUNS)}; or "
+            "export the run where they are installed, and name the exported file: --model FILE"
+        )
+    return f"the module {name} is not installed; install it, or mobilenetdet again with what it needs"
 
 
 def _message_of_tensorflow(name: str, text: str) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
+import io
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import mobilenetdet
@@ -25,13 +28,21 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         command: one of `COMMANDS`.
         argv: its arguments; None for those of the program, which then ends as a whole.
     """
-    if argv is None:
-        _open_missing_streams()
+
+    def call() -> int:
+        """Imports what the command needs, when it needs it, and runs it."""
+        return importlib.import_module(f"mobilenetdet.cli.{command}").main(argv)
+
+    _end_with(call, command, whole=argv is None)
+
+
+def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoReturn:
+    """Leaves the program with the exit code of a call, and tells its errors; see `run`."""
+    if whole:
+        _prepare_streams()
     try:
-        # Not at the top: each command imports what it needs, when it needs it.
-        module = importlib.import_module(f"mobilenetdet.cli.{command}")
         try:
-            code = module.main(argv) or 0
+            code = call() or 0
         except SystemExit as end:  # --help, whose text may still be on its way
             code = end.code
         sys.stdout.flush()
@@ -42,10 +53,19 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
         sys.exit(0)
     except (Exception, KeyboardInterrupt) as error:
         _name_standard_output(error)
-        code = tell(error, command)
-        if argv is None and "tensorflow" in sys.modules:
+        code = tell(error, name)
+        if whole and "tensorflow" in sys.modules:
             _leave_at_once(code)
         sys.exit(code)
+
+
+def _prepare_streams() -> None:
+    """Makes standard output and error ready for whatever is printed."""
+    _open_missing_streams()
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the encoding of a terminal does not have is spelled: the work is done by then.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _open_missing_streams() -> None:
@@ -69,6 +89,8 @@ def _open_missing_streams() -> None:
 def _name_standard_output(error: BaseException) -> None:
     """Names standard output where it is what cannot be written to, and gives it up."""
     nameless = isinstance(error, OSError) and error.errno and not error.filename
+    if nameless and error.errno == errno.ENOENT:  # no writing fails so
+        return
     try:
         if nameless:  # what could not be written is gone, and another try tells
             sys.stdout.write("\n")
@@ -96,36 +118,37 @@ def _leave_at_once(code: int) -> NoReturn:
 
 def main() -> NoReturn:
     """The console command: `mobilenetdet COMMAND ...`."""
-    arguments = sys.argv[1:]
-    first = arguments[0] if arguments else "--help"
+    first = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if first in COMMANDS:
+        sys.argv = [f"mobilenetdet {first}", *sys.argv[2:]]
+        run(first)
+    _end_with(lambda: _answer(first), first, whole=True)
+
+
+def _answer(first: str) -> None:
+    """Prints what is asked for instead of a command.
+
+    Raises:
+        ValueError: there is no such command, or no such shell.
+    """
     if first in ("-h", "--help"):
         print(overview())
-        sys.exit(0)
-    if first == "--version":
+    elif first == "--version":
         print(f"mobilenetdet {mobilenetdet.__version__}")
-        sys.exit(0)
-    if first.replace("_", "-") == "--print-completion":
-        sys.exit(_print_completion(arguments[1:]))
-    if first not in COMMANDS:
+    elif first.replace("_", "-") == "--print-completion":
+        _print_completion(sys.argv[2:])
+    else:
         near = difflib.get_close_matches(first, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        print(
-            f"error: unknown command {first!r}; {hint}mobilenetdet --help lists all",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    sys.argv = [f"mobilenetdet {first}", *arguments[1:]]
-    run(first)
+        raise ValueError(f"unknown command {first!r}; {hint}mobilenetdet --help lists all")
 
 
-def _print_completion(arguments: list[str]) -> int:
-    """Prints the script for a shell, bash unless named; returns the exit code."""
+def _print_completion(arguments: list[str]) -> None:
+    """Prints the script for a shell, bash unless named."""
     # Not at the top: it imports every command.
     from mobilenetdet.cli.completion import SHELLS, completion_script
 
     shell = arguments[0] if arguments else SHELLS[0]
     if shell not in SHELLS:
-        print(f"error: shell {shell!r}; there are {', '.join(SHELLS)}", file=sys.stderr)
-        return 2
+        raise ValueError(f"unknown shell {shell!r}; there are {', '.join(SHELLS)}")
     print(completion_script(shell))
-    return 0

@@ -26,6 +26,7 @@ from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use
 from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.quiet import ensure_tensorflow
 from mobilenetdet.runs import DEFAULT_WEIGHTS, RunDir, hash_weights, open_run
+from mobilenetdet.text_file import why_no_file
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig
@@ -96,7 +97,7 @@ def load_for_engine(
 def _weight_file(run: RunDir, weights: str | os.PathLike[str] | None) -> Path:
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(f"weight file {path} does not exist")
+        raise FileNotFoundError(f"weight file {path} {why_no_file(path)}")
     return path
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -157,6 +158,70 @@ def test_tensorflow_is_translated(name, text, message):
 def test_a_file_that_is_no_text_is_said_to_be_none():
     error = raised(lambda: b"ab\xff".decode())
     assert message_for_user(error).startswith("a file is no UTF-8 text (byte 0xff at 2)")
+
+
+def test_a_name_that_cannot_be_written_is_spelled():
+    error = raised(lambda: ("long " * 99 + "a\udcff.txt" + " page" * 99).encode())
+    message = message_for_user(error)
+    assert r"a\udcff.txt" in message and "no UTF-8 text; give it another" in message
+    assert len(message) < 200
+
+
+def test_names_forge_no_lines(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "a\nerror: forged"
+    monkeypatch.setattr(sys, "argv", ["mobilenetdet predict", f"--run_dir={path}/"])
+    errors = [
+        FileNotFoundError(f"{path} is no run directory"),
+        ValueError(f"{path} is neither an image nor a video"),
+        FileExistsError("out: process 1 on other\nerror: forged is writing here"),  # out of a lock
+        raised((tmp_path / "b\nerror: forged").read_text),  # no word of the command line
+    ]
+    for error in errors:
+        assert tell(error, "predict") == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and r"\nerror: forged" in told
+    assert tell(ValueError("two faults:\n  one\n  two"), "predict") == 2
+    assert capsys.readouterr().err == "error: two faults:\n  one\n  two\n"
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    message = f"{tmp_path / 'file'} is a file, not a folder; name another"
+    for place in ("file", "file/in/it"):
+        make = (tmp_path / place).mkdir
+        assert message_for_user(raised(lambda make=make: make(parents=True))) == message
+    assert message_for_user(raised(Path("/dev/null").mkdir)).startswith("/dev/null is a file, not")
+
+
+WITHOUT = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+from mobilenetdet.cli.main import main
+sys.argv[1:] = ["predict", sys.argv[1], "--engine", "keras", "--output_dir", sys.argv[2]]
+main()
+"""
+
+
+def test_without_keras_a_run_says_what_to_install(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((32, 64, 3), np.uint8))
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(tmp_path / "a.png"), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "is not installed, which runs need: pip install tensorflow keras; or" in done.stderr
+    assert "name the exported file: --model FILE" in done.stderr
+
+
+def test_other_modules_that_are_missing_are_named(tmp_path, monkeypatch, capsys):
+    message = message_for_user(ModuleNotFoundError("No module named 'cv2.x'", name="cv2.x"))
+    assert message.startswith("the module cv2 is not installed; install it, or")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ours = ModuleNotFoundError("No module named 'mobilenetdet.x'", name="mobilenetdet.x")
+    assert tell(ours, "predict") == 1 and "fault of mobilenetdet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [TypeError("a fault\nof ours"), KeyError("x"), RuntimeError()])

@@ -76,8 +76,9 @@ def test_an_error_ends_the_program_whatever_still_runs(error, code, message):
     assert done.returncode == code and done.stdout == "begun\n" and message in done.stderr
 
 
-def run_tool(command, folder):
-    shell = f"{sys.executable} -m mobilenetdet {command}"
+def run_tool(command, folder, first=""):
+    program = "from mobilenetdet.cli.main import main; main()"
+    shell = f"{first} {sys.executable} -c '{program}' {command}"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return subprocess.run(
         shell, shell=True, env=environment, cwd=folder, capture_output=True, text=True, check=False
@@ -91,17 +92,54 @@ def test_an_output_that_is_full_is_named(tmp_path):
     assert (done.returncode, done.stderr) == (2, f"{message}\n")
 
 
+FULL = "error: standard output: the disk is full; free some space and give the command again\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("asked", ["--help", "--version", "--print-completion bash"])
+def test_what_is_no_command_fails_as_commands_do(tmp_path, monkeypatch, asked, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    done = run_tool(f"{asked} > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (2, FULL)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", ["bogus", "predict nope.jpg"])
+def test_an_error_that_cannot_be_told_has_its_code(tmp_path, command):
+    assert run_tool(f"{command} 2> /dev/full", tmp_path).returncode == 2
+
+
+def test_names_that_the_terminal_lacks_are_spelled(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run_tool("kitti_synthesize --num_frames 1 --output_dir Grün", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(r"Gr\xfcn: 1 frame rendered") and (tmp_path / "Grün").is_dir()
+
+
+@pytest.mark.parametrize("command", ["kitti_synthesize --num_frames 1", "train"])
+def test_a_working_directory_that_is_gone_is_said_to_be(tmp_path, command):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = run_tool(command, gone, first=f"rmdir {gone};")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the working directory is gone; change to one that is")
+
+
 def test_streams_that_are_closed_are_no_error(tmp_path):
     """Nor does the next file that is opened take their place."""
     assert run_tool("kitti_split --kitti_root none <&- >&- 2>&-", tmp_path).returncode == 2
     assert run_tool("kitti_split --help >&-", tmp_path).returncode == 0
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+@pytest.mark.parametrize("words", [["tools/kitti_split.py"], ["-m", "mobilenetdet"]])
+def test_a_reader_that_leaves_early_is_no_error(words):
     read, write = os.pipe()
     os.close(read)
-    tool = Path(__file__).resolve().parents[2] / "tools/kitti_split.py"
-    command = [sys.executable, str(tool), "--help"]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    command = [sys.executable, *words, "--help"]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, cwd=root
+    )
     os.close(write)
     assert done.returncode == 0 and done.stderr == ""
