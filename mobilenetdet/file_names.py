@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
+from pathlib import Path
 
 from mobilenetdet.terminal_text import is_control
 
@@ -52,6 +54,39 @@ def check_split_name(split: str, source: str) -> str:
             f"are marked with {UNFINISHED}; rename it"
         )
     return split
+
+
+def to_path(path: str | os.PathLike[str], what: str) -> Path:
+    """Returns an argument as a path.
+
+    Args:
+        path: text or a path.
+        what: the name of the argument, for the message.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"{what} is {_shortened(repr(path))}; it must be one path, such as 'a/b'")
+    return Path(path)
+
+
+def utf8_text(path: str | os.PathLike[str]) -> str:
+    r"""Returns a path as text that any file can hold: bytes that are no UTF-8 are spelled.
+
+    Example: a name of the bytes "a", 0xff is the five characters `a\xff`.
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def refuse_other_than_utf8(path: Path) -> None:
+    """Refuses a path that not all libraries can write to.
+
+    Raises:
+        ValueError: it holds bytes that are no UTF-8; spells them.
+    """
+    if (text := utf8_text(path)) != str(path):
+        raise ValueError(f"{text}: this name is no UTF-8 text; name another")
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

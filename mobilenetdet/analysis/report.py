@@ -78,7 +78,8 @@ def write_report(
         **figures,
     )
     with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # Names of folders may hold bytes that are no UTF-8; they are spelled.
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _facts(facts: Mapping[str, str], analysis: Analysis) -> str:

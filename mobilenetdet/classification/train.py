@@ -23,6 +23,7 @@ from mobilenetdet.classification.evaluate import (
 from mobilenetdet.classification.loss import SmoothedCrossEntropy
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.drawing.history_plots import plot_history
+from mobilenetdet.file_names import refuse_other_than_utf8
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir
@@ -58,8 +59,9 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
             run that can go on; or another process is writing there.
         FileNotFoundError: images or weights are not there.
         ValueError: the run directory holds a run with other settings that its state depends on, a
-            file is damaged, or sizes do not fit.
+            file is damaged, sizes do not fit, or the name of the directory is no UTF-8.
     """
+    refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
     with folder_lock(run_dir):
         check_run_dir(config, run_dir)
         with use_devices(config.train.devices, config.train.batch_size) as devices:

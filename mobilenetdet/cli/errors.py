@@ -181,7 +181,7 @@ def _message_of_import(module: str) -> str | None:
             f"{name} is not installed, which runs need: pip install {' '.join(_OF_RUNS)}; or "
             "export the run where they are installed, and name the exported file: --model FILE"
         )
-    return f"the module {name} is not installed; install it, or mobilenetdet again with what it needs"
+    return f"{name} is not installed; install it, or mobilenetdet again with all that it needs"
 
 
 def _message_of_tensorflow(name: str, text: str) -> str | None:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 _CONFIDENCE = ("--score", "--postprocess.score_threshold")
-# Each kind of suppression has one of these.
-_OVERLAP = ("--postprocess.suppression.max_iou", "--postprocess.suppression.sigma")
+_OVERLAP = ("--postprocess.suppression.max_iou",)
+# The setting that soft suppression has instead; it is no IoU.
+_DECAY = "postprocess.suppression.sigma"
 _SIZE = ("--data.image_height and --data.image_width",)
 _OUTPUT = ("--output_dir", "--run_dir")
 _DATA = ("--data.records_dir", "--records_dir", "--dataset_root", "--kitti_root")
@@ -57,6 +58,12 @@ def refuse_foreign_options(argv: Sequence[str] | None, options: Any) -> None:
         name = word.partition("=")[0].replace("-", "_").removeprefix("__")
         if not word.startswith("--") or name in known or name not in _OURS:
             continue
+        if _OURS[name] == _OVERLAP and _DECAY in known:
+            raise ValueError(
+                f"there is no option --{name}: suppression is soft here, which has no IoU limit; "
+                "one goes with --postprocess.suppression.kind greedy "
+                "--postprocess.suppression.max_iou 0.5"
+            )
         ours = [each for each in _OURS[name] if _is_there(each, known)]
         if ours:
             raise ValueError(f"there is no option --{name}; here it is {ours[0]}")

@@ -14,6 +14,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.findings import counted
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import is_run, open_run
 from mobilenetdet.terminal_text import printable
@@ -66,9 +67,10 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     if not options.paths:
         raise ValueError("name weight files, states or run directories; --help says more")
-    import_tensorflow_quietly()  # Keras, which reads the files, would say more
-    target = _build_target(options) if options.into else None
     files = [file for path in options.paths for file in _find_files(path)]
+    if options.into or any(file.suffix == ".npz" for file in files):
+        import_tensorflow_quietly()  # Keras would say more
+    target = _build_target(options) if options.into else None
     for file in files:
         summary = summarize_checkpoint(file)
         print(printable("\n".join(_describe(summary, options.layers))))
@@ -141,16 +143,17 @@ def _compare(summary: FileSummary, target: keras.Model, name: str) -> str:
         return f"would load into {name}: nothing; the state of a run resumes that run only"
     from mobilenetdet.models.weights import compare_h5_layers
 
-    return f"would load into {name}: {compare_h5_layers(target, summary.path)}"
+    report = compare_h5_layers(target, summary.path)
+    return f"would load into {name}: {report.describe(max_named=None)}"
 
 
 def _describe(summary: FileSummary, layers: bool) -> Iterator[str]:
     count, num_bytes = count_values(summary.arrays)
     size = summary.path.stat().st_size
-    kind = "arrays" if summary.is_state else "layers"
+    kind = "array" if summary.is_state else "layer"
     yield (
-        f"{summary.path}: {len(summary.arrays)} {kind}, {count:,} values, {_size(num_bytes)} "
-        f"({_size(size)} on disk)"
+        f"{summary.path}: {counted(len(summary.arrays), kind)}, {counted(count, 'value')}, "
+        f"{_size(num_bytes)} ({_size(size)} on disk)"
     )
     if summary.is_state:
         yield f"after epoch {summary.epoch}, best validation figure {summary.best:g}"

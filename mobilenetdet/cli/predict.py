@@ -17,6 +17,7 @@ from mobilenetdet.cli.score_option import describe_scores, with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
+from mobilenetdet.findings import counted
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.picture_names import name_pictures
 from mobilenetdet.inference.predict import PredictionFormat, PredictionWriter, predict_files
@@ -26,7 +27,7 @@ from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
-from mobilenetdet.terminal_text import printable
+from mobilenetdet.terminal_text import one_line
 
 # Files that are named at the end; what is wrong with thousands is the same with most.
 _MAX_NAMED = 50
@@ -77,10 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a file is neither image nor video.
     """
     config, options = run_defaults(Options, argv)
-    if not options.inputs:
-        raise ValueError("name images, folders, globs or videos to detect in; --help says more")
-    refuse_two_detectors(options.model, options.run_dir, Path(DEFAULT_WEIGHTS))
-    check_engine(options.engine, options.model)
+    _check(options)
     config = with_score(options.overrides.apply(config), options.score)
     scores = config.drawing_scores()
     files, names, folder = _share(options)
@@ -109,14 +107,24 @@ def main(argv: list[str] | None = None) -> int:
                 max_megapixels=options.max_megapixels,
                 progress=progress,
             )
-    objects = f"{counts.objects} objects in {counts.pictures} pictures"
+    objects = f"{counted(counts.objects, 'object')} in {counted(counts.pictures, 'picture')}"
     print(f"{folder.path}: {objects}, {describe_scores(config)}")
     height, width = model.image_size
     print(f"by {model.source} at {height}x{width}, {describe_engine(model, options.engine)}")
     if faults:
         in_order = {path: faults[path] for path in files if path in faults}
-        print(printable(describe_faults(in_order, files)), file=sys.stderr)
+        print(one_line(describe_faults(in_order, files)), file=sys.stderr)
     return 1 if faults else 0
+
+
+def _check(options: Options) -> None:
+    """Refuses before the work what would fail behind it, or at every picture."""
+    if not options.inputs:
+        raise ValueError("name images, folders, globs or videos to detect in; --help says more")
+    if not options.max_megapixels > 0:
+        raise ValueError(f"--max_megapixels is {options.max_megapixels:g}; it must be above 0")
+    refuse_two_detectors(options.model, options.run_dir, Path(DEFAULT_WEIGHTS))
+    check_engine(options.engine, options.model)
 
 
 def _load(options: Options, config: DetectionConfig) -> LoadedDetector:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobilenetdet.file_names import unique_name
+from mobilenetdet.file_names import unique_name, utf8_text
 from mobilenetdet.inference.video import is_video
 from mobilenetdet.terminal_text import is_control
 
@@ -59,7 +59,8 @@ def _forms(files: Sequence[Path]) -> list[list[str]]:
 
 def _safe(name: str) -> str:
     """What of a name may be that of a file that is written."""
-    printable = "".join("_" if is_control(mark) or mark in "/\\" else mark for mark in name)
+    spelled = utf8_text(name)
+    printable = "".join("_" if is_control(mark) or mark in "/\\" else mark for mark in spelled)
     end = printable.encode()[-_MAX_BYTES:].decode(errors="ignore")
     return end.lstrip(".") or "picture"
 

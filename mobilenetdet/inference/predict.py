@@ -17,6 +17,7 @@ import numpy as np
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import draw_detections, write_image
+from mobilenetdet.file_names import utf8_text
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.sources import Picture, read_pictures
 from mobilenetdet.kitti.labels import write_objects
@@ -223,7 +224,7 @@ def _to_json(picture: Picture, found: Detections) -> dict[str, object]:
     height, width = picture.image.shape[:2]
     return {
         "name": picture.name,
-        "source": str(picture.source),
+        "source": utf8_text(picture.source),
         "width": width,
         "height": height,
         "detections": found.to_json(),

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mobilenetdet.file_names import utf8_text
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -32,9 +33,11 @@ def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[
         max_megapixels: larger frames are refused before one is decoded.
 
     Raises:
-        ValueError: the frames are too large; or, after the last frame that can be decoded, the file
-            has more; or it has none.
+        ValueError: the name is no UTF-8, or the frames are too large; or, after the last frame that
+            can be decoded, the file has more; or it has none.
     """
+    if utf8_text(path) != str(path):  # OpenCV would end the program without a word
+        raise ValueError(f"{path}: the name of a video must be UTF-8 text; give it another")
     capture = cv2.VideoCapture(str(path))
     count = 0
     try:

@@ -47,12 +47,7 @@ def load_backbone_weights(
         return None
     if weights != "imagenet":
         return load_mobilenet_layers(backbone, Path(weights), alpha=alpha if narrow else None)
-    try:
-        path = download_imagenet_weights(alpha)
-    except FileNotFoundError as error:
-        begun = "or begin from the detector that ships, --model.detector_weights ssd_fpn"
-        raise FileNotFoundError(f"{error}, {begun}") from None
-    return load_mobilenet_layers(backbone, path)
+    return load_mobilenet_layers(backbone, download_imagenet_weights(alpha))
 
 
 def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:

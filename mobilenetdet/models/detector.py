@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
@@ -28,7 +29,7 @@ from mobilenetdet.models.squeezedet_head import SqueezeDetHead
 from mobilenetdet.models.ssd_head import SsdHead
 from mobilenetdet.models.weights import LoadReport, load_detector_weights
 from mobilenetdet.replicas import num_replicas
-from mobilenetdet.runs import find_detector_weights
+from mobilenetdet.runs import find_detector_weights, shipped_weights
 
 # The coarsest map of the backbone.
 _COARSEST = max(TAP_BLOCKS)
@@ -193,10 +194,25 @@ def build_detector(
         path = find_detector_weights(model.detector_weights)
         report = load_detector_weights(detector, path)
     elif load_weights:
-        report = load_backbone_weights(
-            detector.backbone, model.weights, alpha=model.alpha, narrow=model.narrow_weights
-        )
+        try:
+            report = load_backbone_weights(
+                detector.backbone, model.weights, alpha=model.alpha, narrow=model.narrow_weights
+            )
+        except FileNotFoundError as error:
+            if model.weights != "imagenet":
+                raise
+            raise FileNotFoundError(f"{error}{_shipped_instead(detector)}") from None
     return detector, report
+
+
+def _shipped_instead(detector: Detector) -> str:
+    """Names the weights that ship and fit a detector, which may begin from them; "" for none."""
+    fitting = []
+    for name, run in shipped_weights().items():
+        with contextlib.suppress(ValueError):
+            load_detector_weights(detector, run.find_weights())
+            fitting.append(f"--model.detector_weights {name}")
+    return f"; or begin from a detector that ships, {' or '.join(fitting)}" if fitting else ""
 
 
 def _make_head(config: DetectionConfig) -> AnchorHead:

@@ -6,6 +6,7 @@ files load unchanged.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -91,7 +92,7 @@ def build_blocks(
     Raises:
         ValueError: alpha is not above 0.
     """
-    if alpha <= 0:
+    if not 0 < alpha < math.inf:
         raise ValueError(f"alpha is {alpha}; it must be above 0")
     normalise = _Normalise(batch_norm_momentum, activation)
     stem_stride, *block_strides = strides

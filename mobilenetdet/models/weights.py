@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.findings import counted
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
 from mobilenetdet.models.layers import innermost_layers
 from mobilenetdet.models.mobilenet_v1 import STEM_CHANNELS
@@ -25,6 +26,8 @@ from mobilenetdet.terminal_text import printable
 
 # The first layer of MobileNetV1.
 _FIRST_LAYER = "conv1"
+# Layers that a message names; what is the matter with dozens is the same with most.
+_MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,23 @@ class LoadReport:
 
     def __str__(self) -> str:
         """One line if all went well, else one line more for each kind of difference."""
-        loaded = f"{self.source}: {len(self.loaded)} layers loaded"
+        return self.describe(max_named=_MAX_NAMED)
+
+    def describe(self, *, max_named: int | None) -> str:
+        """Says what was loaded and what was not.
+
+        Args:
+            max_named: layers that are named of each kind of difference, the others are counted;
+                None names all.
+        """
+        loaded = f"{self.source}: {counted(len(self.loaded), 'layer')} loaded"
         lines = [f"{loaded}, {self.note}" if self.note else loaded]
-        lines += [
-            f"  {name}: {', '.join(layers)}"
-            for name in ("missing", "mismatched", "unused")
-            if (layers := getattr(self, name))
-        ]
+        for name in ("missing", "mismatched", "unused"):
+            if layers := getattr(self, name):
+                named = layers[:max_named]
+                rest = len(layers) - len(named)
+                more = f" and {rest:,} more" if rest else ""
+                lines.append(f"  {name}: {', '.join(named)}{more}")
         return printable("\n".join(lines))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
-from mobilenetdet.training.checkpoint import read_state
+from mobilenetdet.text_file import why_no_file
 
 # Parts of a run's state, by how the names of their arrays begin.
 STATE_PARTS = {"model": "weights", "optimizer": "optimizer", "ema": "averages"}
@@ -77,7 +77,9 @@ def find_checkpoints(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; give a weight file or a run directory")
+            raise FileNotFoundError(
+                f"{path} {why_no_file(path)}; give a weight file or a run directory"
+            )
         return [path]
     names = (BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE)
     found = [path / name for name in names if (path / name).is_file()]
@@ -104,6 +106,9 @@ def summarize_checkpoint(path: Path) -> FileSummary:
 
 
 def _summarize_state(path: Path) -> FileSummary:
+    # Not at the top: it imports Keras, which takes seconds and says more than is asked for.
+    from mobilenetdet.training.checkpoint import read_state
+
     arrays, progress = read_state(path)
     shapes = {name: [_describe(array)] for name, array in arrays.items()}
     return FileSummary(path, shapes, progress["epoch"], progress["best"])

@@ -21,6 +21,7 @@ from mobilenetdet.evaluation.evaluate import (
     write_evaluation,
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
+from mobilenetdet.file_names import refuse_other_than_utf8
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
@@ -65,8 +66,10 @@ def train(
             run that can go on; or another process is writing there.
         FileNotFoundError: there are no records of a split, or no weights to begin with.
         ValueError: the run directory holds a run with other settings that its state depends on, no
-            object of the training records has one of the classes, or the records are damaged.
+            object of the training records has one of the classes, the records are damaged, or the
+            name of the directory is no UTF-8.
     """
+    refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
     with folder_lock(run_dir):
         check_run_dir(config, run_dir)
         with use_devices(config.train.devices, config.train.batch_size) as devices:

@@ -66,6 +66,26 @@ def test_the_page_of_train_lists_presets_and_kinds(capsys, monkeypatch):
     assert "--head.class_loss.kind {focal,quality_focal,softmax,tfa_focal}" in page
 
 
+HELP = """
+import contextlib, importlib, io, sys
+from mobilenetdet.cli.commands import COMMANDS
+from mobilenetdet.cli.completion import completion_script
+
+for name in COMMANDS:
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        importlib.import_module(f"mobilenetdet.cli.{name}").main(["--help"])
+    assert not {"tensorflow", "keras", "jax"} & set(sys.modules), name
+completion_script("bash")
+assert not {"tensorflow", "keras", "jax"} & set(sys.modules), "completion"
+"""
+
+
+def test_no_page_of_help_imports_tensorflow():
+    command = [sys.executable, "-c", HELP]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "importtime", "-m", "mobilenetdet", *arguments]
     terminal = os.environ | {"COLUMNS": str(MAX_COLUMNS), "PYTHONIOENCODING": "utf-8"}

@@ -13,7 +13,11 @@ from mobilenetdet.cli.train import Options
     [
         (predict, "--conf 0.25", "--score"),
         (predict, "--conf-thres=0.25", "--score"),
-        (predict, "--iou 0.5", "--postprocess.suppression.sigma"),
+        (
+            predict,
+            "--iou 0.5 --postprocess.suppression.kind greedy",
+            "--postprocess.suppression.max_iou",
+        ),
         (predict, "--source photo.jpg", "the files, without any option"),
         (predict, "--project out", "--output_dir"),
         (predict, "--imgsz 640", "--data.image_height and --data.image_width"),
@@ -34,6 +38,14 @@ def test_ours_is_named(command, option, ours):
     with pytest.raises(ValueError) as error:
         command.main(option.split())
     assert str(error.value).startswith(f"there is no option --{name}; here it is {ours}")
+
+
+@pytest.mark.parametrize("command", [predict, train])
+def test_a_decay_is_not_taken_for_an_overlap(command):
+    greedy = "--postprocess.suppression.kind greedy --postprocess.suppression.max_iou 0.5"
+    for option in ("--iou", "--nms-threshold"):
+        with pytest.raises(ValueError, match=f"soft here, which has no IoU limit; .*{greedy}"):
+            command.main([option, "0.5"])
 
 
 def test_weights_are_no_exported_file():

@@ -169,11 +169,17 @@ def test_arrays_that_are_no_state(tmp_path):
         (["."], FileNotFoundError, "is it a run directory"),
         (["weights.txt"], ValueError, "neither a Keras weight file"),
         (["weights.txt", "--into", "squeezedat"], ValueError, "neither a run directory nor"),
+        (
+            ["weights.h5", "--into", "classifier", "--alpha", "nan"],
+            ValueError,
+            "alpha is nan; it must",
+        ),
         (["weights.txt", "--into", "."], ValueError, r"neither a run directory nor .classifier."),
     ],
 )
 def test_mistakes(tmp_path, monkeypatch, arguments, error, message):
     monkeypatch.chdir(tmp_path)
-    Path("weights.txt").write_text("1 2 3")
+    for name in ("weights.txt", "weights.h5"):
+        Path(name).write_text("1 2 3")
     with pytest.raises(error, match=message):
         main(arguments)

@@ -1,6 +1,7 @@
 """predict on folders that hold everything."""
 
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -67,9 +68,9 @@ def test_bad_pictures_are_named_at_the_end(tmp_path: Path, red_predict, capsys):
 @pytest.mark.parametrize(
     ("asked", "counted", "in_files"),
     [
-        ([], "1 objects in 1 pictures, from the score of the best F1 on (Car 0.43,", 1),
-        (["--score", "0.95"], "0 objects in 1 pictures, with a score of 0.95 or more", 0),
-        (["--score", "0.1"], "1 objects in 1 pictures, with a score of 0.1 or more", 1),
+        ([], "1 object in 1 picture, from the score of the best F1 on (Car 0.43,", 1),
+        (["--score", "0.95"], "0 objects in 1 picture, with a score of 0.95 or more", 0),
+        (["--score", "0.1"], "1 object in 1 picture, with a score of 0.1 or more", 1),
     ],
 )
 def test_one_score_for_pictures_and_files(
@@ -115,6 +116,30 @@ def test_jobs_of_an_array_do_together_what_one_call_does(tmp_path: Path, red_pre
     assert "no files are left for job 0 of 9" in capsys.readouterr().out
     with pytest.raises(ValueError, match="shard is 3; of 3 they go from 0 to 2"):
         red_predict([*call, str(tmp_path / "parts"), "--num_shards", "3", "--shard", "3"])
+
+
+def test_names_that_are_no_utf8_are_spelled(tmp_path: Path, red_predict, capsys):
+    odd, out = tmp_path / os.fsdecode(b"in/a\xff.png"), tmp_path / "out"
+    write_picture(tmp_path / "in/b.png")
+    odd.write_bytes((tmp_path / "in/b.png").read_bytes())
+    video = odd.with_suffix(".avi")
+    video.write_bytes(b"never opened")
+    options = ["--output_dir", str(out), "--format", "overlay", "kitti", "json"]
+    assert red_predict([str(tmp_path / "in"), *options]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("1 of 3 files could not be read") and "must be UTF-8 text" in told
+    entries = json.loads((out / "detections.json").read_bytes().decode("utf-8"))
+    assert {entry["name"] for entry in entries} == {"a_xff", "b"}
+    assert {Path(entry["source"]).name for entry in entries} == {r"a\xff.png", "b.png"}
+    assert (out / "kitti/a_xff.txt").is_file() and (out / "overlays/a_xff.jpg").is_file()
+
+
+@pytest.mark.parametrize("limit", ["nan", "-1", "0"])
+def test_a_limit_that_is_none_is_refused_at_once(tmp_path: Path, monkeypatch, limit):
+    monkeypatch.setattr(predict, "load_for_engine", lambda *_, **__: pytest.fail("loads"))
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=f"max_megapixels is {limit}; it must be above 0"):
+        predict.main([str(tmp_path / "a.png"), "--max_megapixels", limit])
 
 
 def test_many_faults_are_counted():

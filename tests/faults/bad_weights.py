@@ -167,10 +167,10 @@ WEIGHTS = [
     bad(
         "a folder for weights",
         lambda u: train(u, "--model.weights", u.labels),
-        "label_2 is a folder; give the weight file in it",
+        "label_2 is a folder; name the file in it",
     ),
     bad(
-        "a .keras of the same model", from_archive, "objects in 1 pictures", code=0, writes=("out",)
+        "a .keras of the same model", from_archive, "objects in 1 picture", code=0, writes=("out",)
     ),
     bad("weights cut off", in_run("best.weights.h5", half), "best.weights.h5 is not a Keras", COPY),
     bad(

@@ -24,6 +24,8 @@ from mobilenetdet.inference.picture_names import name_pictures
         (["a/pic.jpg", "a_pic.jpg", "pic.jpg"], ["a_pic_jpg", "a_pic_jpg_2", "pic_jpg"]),
         ([".hidden.jpg"], ["hidden"]),
         (["x/../pic.jpg", "pic.jpg"], ["pic_jpg", "pic_jpg_2"]),
+        # Bytes that are no UTF-8, and a name that looks like what they are spelled as.
+        (["a\udcff.jpg", "a_xff.jpg", "b\udcfe/c.jpg"], ["a_xff_jpg", "a_xff_jpg_2", "c"]),
         (["x/" + "日" * 80 + ".jpg"], ["日" * 40]),  # 240 bytes, more than an output may have
     ],
 )

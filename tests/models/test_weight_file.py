@@ -90,7 +90,7 @@ def test_what_the_system_refuses_is_no_damage(tmp_path, model, monkeypatch):
 
 
 def test_a_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is a folder; give the weight file in it"):
+    with pytest.raises(FileNotFoundError, match="is a folder; name the file in it"):
         read_weight_file(tmp_path)
 
 

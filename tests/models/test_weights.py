@@ -14,6 +14,7 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
+from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.models import weights as weights_module
 from mobilenetdet.models.backbone_weights import (
@@ -101,7 +102,7 @@ def test_what_is_refused_changes_nothing(tmp_path, model, layers):
     before = model.get_weights()
     layers["dense"][1] = np.zeros(9, np.float32)
     path = write_h5(tmp_path / "bad.h5", layers)
-    with pytest.raises(ValueError, match="1 layers loaded"):
+    with pytest.raises(ValueError, match="1 layer loaded"):
         load_h5_layers(model, path, may_differ=("conv",))
     compare_h5_layers(model, path)
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -252,3 +253,36 @@ def test_another_width_is_named(tmp_path, model, layers):
     layers["conv"] = [np.zeros((1, 1, 3, 8), np.float32)]
     with pytest.raises(ValueError, match=r"the file has alpha 0\.5 \(--model\.alpha\)"):
         load_h5_layers(model, write_h5(tmp_path / "half.h5", layers))
+
+
+def test_a_report_names_a_few_layers_and_counts_the_rest(tmp_path, model, layers):
+    report = LoadReport("a.h5", missing=["a", "b", "c"], unused=[f"u_{i}" for i in range(1234)])
+    lines = ["  missing: a, b, c", "  unused: u_0, u_1, u_2 and 1,231 more"]
+    assert str(report).splitlines()[1:] == lines
+    assert report.describe(max_named=None).endswith(", u_1232, u_1233")
+    path = tmp_path / "wide.weights.h5"
+    config = detector_config(0)
+    build_detector(replace(config, model=replace(config.model, alpha=0.5)))[0].save_weights(path)
+    with pytest.raises(ValueError) as error:
+        build_detector(with_weights(path))
+    assert len(str(error.value)) < 1000
+    assert "the file has alpha 0.5" in str(error.value).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "advised"), [({}, True), ({"alpha": 0.25}, False), ({"pyramid_channels": 0}, False)]
+)
+def test_no_network_names_what_ships_where_that_fits(monkeypatch, changes, advised):
+    def get_file(*args: object, **options: object) -> str:
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(weights_module.keras.utils, "get_file", get_file)
+    config = make_preset("ssd_fpn")
+    config = replace(
+        config,
+        data=replace(config.data, image_height=32, image_width=64),
+        model=replace(config.model, **changes),
+    )
+    with pytest.raises(FileNotFoundError, match="URL fetch failure") as error:
+        build_detector(config)
+    assert ("--model.detector_weights ssd_fpn" in str(error.value)) == advised
