@@ -53,8 +53,12 @@ def load(
             fixed by training; an exported file is damaged; or the engine is not installed, or not
             that of the file.
     """
+    from mobilenetdet.file_names import to_path
     from mobilenetdet.inference.exported import is_exported
 
+    for name, path in (("source", source), ("weights", weights)):
+        if path is not None:
+            to_path(path, name)
     if source is not None and is_exported(source):
         # A camera has not what the loading of runs needs.
         from mobilenetdet.deploy.engines import check_engine
@@ -88,11 +92,18 @@ def draw(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file cannot be decoded, or an array is not RGB uint8.
+        ValueError: the file cannot be decoded, or an array is not RGB uint8; or several photos are
+            given, which are drawn one by one.
     """
+    from mobilenetdet.detections import Detections
     from mobilenetdet.drawing.overlays import draw_detections
     from mobilenetdet.inference.sources import read_photo
 
+    if not isinstance(found, Detections):
+        raise ValueError(
+            f"found is {type(found).__name__}; it must be the Detections of one photo, and several "
+            "photos are drawn one by one"
+        )
     return draw_detections(read_photo(photo), found.above(min_score), title=title)
 
 
@@ -119,11 +130,14 @@ def evaluate(
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
-        ValueError: the records are not as they were written; or frames were trained on, and
-            `strict`.
+        ValueError: the model is none of `load`, the records are not as they were written; or frames
+            were trained on, and `strict`.
     """
+    from mobilenetdet.inference.loaded_detector import LoadedDetector
     from mobilenetdet.quiet import ensure_tensorflow
 
+    if not isinstance(model, LoadedDetector):
+        raise ValueError(f"model is {model!r}; it must be a detector that load has returned")
     ensure_tensorflow()  # it reads the records, whatever runs the network
     from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
     from mobilenetdet.findings import refuse_findings
@@ -184,14 +198,19 @@ def train(
         ValueError: no such preset or setting, the directory holds a run with other settings that
             its weights depend on, or there is a warning, and `strict`.
     """
+    from mobilenetdet.config.detection import DetectionConfig
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
+    from mobilenetdet.file_names import to_path
     from mobilenetdet.quiet import ensure_tensorflow
 
     if isinstance(config, str):
         config, run_dir = make_preset(config), run_dir or Path("runs") / config
+    if not isinstance(config, DetectionConfig):
+        raise ValueError(f"config is {config!r}; it must be the name of a preset or a whole config")
     if run_dir is None:
         raise ValueError("train with a whole config needs run_dir, where the run goes")
+    run_dir = to_path(run_dir, "run_dir")
     if overrides:
         config = with_changes(config, overrides)
     ensure_tensorflow(find_devices=not config.train.on_virtual_devices)
@@ -199,7 +218,7 @@ def train(
 
     silence = contextlib.redirect_stdout(io.StringIO())
     with contextlib.nullcontext() if verbose else silence:
-        evaluation = run_training(config, Path(run_dir), verbose=verbose, strict=strict)
+        evaluation = run_training(config, run_dir, verbose=verbose, strict=strict)
     for line in evaluation.seen.findings():
         warnings.warn(line, stacklevel=2)
-    return TrainedRun(Path(run_dir), evaluation.ap)
+    return TrainedRun(run_dir, evaluation.ap)

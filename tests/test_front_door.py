@@ -167,6 +167,40 @@ def test_drawing_leaves_out_the_unsure(tmp_path: Path):
         md.draw(image[..., 0], sure)
 
 
+PHOTO = np.zeros((8, 8, 3), np.uint8)
+NOTHING = Detections(np.empty((0, 4)), [], [], ("Car",))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: md.load(3), "source is 3; it must be one path"),
+        (lambda: md.load(weights=["a.h5"]), r"weights is \['a.h5'\]; it must be one path"),
+        (lambda: md.load(engine=3), "unknown engine 3; there are"),
+        (lambda: md.load(overrides={3: 4}), r"overrides is \{3: 4\}; it must map settings to"),
+        (lambda: md.load(overrides="abc"), "overrides is 'abc'; it must map settings to values"),
+        (lambda: md.load(overrides=[1]), r"overrides is \[1\]; it must map settings to values"),
+        (lambda: md.train("ssd_fpn", overrides=[1]), r"overrides is \[1\]; it must map settings"),
+        (lambda: md.train(None), "config is None; it must be the name of a preset or a whole"),
+        (lambda: md.train(3), "config is 3; it must be the name of a preset or a whole config"),
+        (lambda: md.train("ssd_fpn", run_dir=3), "run_dir is 3; it must be one path"),
+        (lambda: md.draw(["photo.jpg"], [NOTHING]), "found is list; it must be the Detections of"),
+        (lambda: md.draw(["photo.jpg"], NOTHING), "a photo is list; it must be a path or RGB"),
+        (lambda: md.draw(PHOTO, None), "found is NoneType; it must be the Detections of"),
+        (lambda: md.evaluate("ssd_fpn"), "model is 'ssd_fpn'; it must be a detector that load"),
+    ],
+)
+def test_arguments_of_another_type_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_what_is_no_photo_is_said_to_be_none(red_finder):
+    for photos, words in ((3, "a photo is int"), ([3], "a photo is int"), (None, "NoneType")):
+        with pytest.raises(ValueError, match=words):
+            red_finder().detect(photos)
+
+
 def test_the_front_door_is_documented_where_it_is_defined():
     page = (Path(md.__file__).parents[1] / "docs/python.md").read_text()
     for name in ("load", "draw", "evaluate", "train", "kitti_ap"):

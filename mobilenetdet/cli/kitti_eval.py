@@ -15,13 +15,16 @@ from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
-from mobilenetdet.config.type_names import KITTI_TYPES, nearest
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
 from mobilenetdet.kitti.changed_rules import differs_from_kitti
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.kitti.result_checks import check_convention, check_results
+from mobilenetdet.kitti.result_checks import (
+    check_convention,
+    check_results,
+    refuse_unknown_classes,
+)
 from mobilenetdet.kitti.results import (
     ResultSet,
     read_frame_ids,
@@ -125,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("--result_dir is missing: the folder of the result files to score")
     _check_places(options)
     results = _read(options.label_dir, options.result_dir, frame_ids, task)
-    _refuse_unknown_classes(results, task)
+    refuse_unknown_classes(results, task)
     report_findings(_findings(results, task, options), strict=options.strict)
     _score(results, task, options)
     if options.errors or options.plots or options.report:
@@ -140,20 +143,6 @@ def _check_places(options: Options) -> None:
             check_output_file(path, overwrite=options.overwrite)
     if options.image_dir is not None and not options.image_dir.is_dir():
         raise FileNotFoundError(f"the folder of --image_dir, {options.image_dir}, does not exist")
-
-
-def _refuse_unknown_classes(results: ResultSet, task: EvalTask) -> None:
-    """Refuses a class that neither KITTI has nor any object or detection."""
-    frames = [*results.labels, *results.detections]
-    types = sorted({name for frame in frames for name in frame.types.tolist()})
-    known = {name.lower() for name in (*KITTI_TYPES, *types)}
-    mapped = {entry.name for entry in task.classes if entry.mapped_types}
-    for name in task.names:
-        if name.lower() not in known and name not in mapped:
-            raise ValueError(
-                f"--classes: no object and no detection is of type {name}"
-                f"{nearest(name, (*KITTI_TYPES, *types)) or '.'} There are: {', '.join(types)}"
-            )
 
 
 def _read(

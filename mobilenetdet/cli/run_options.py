@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import tyro
 
 from mobilenetdet.cli.config_options import CONFIG_RULES, default_config, present_options
-from mobilenetdet.cli.options import CONFIG_FILE, parse, peek
+from mobilenetdet.cli.options import CONFIG_FILE, option_values, parse, peek
 from mobilenetdet.config.detection import (
     DetectionConfig,
     EvalConfig,
@@ -19,6 +19,7 @@ from mobilenetdet.config.detection import (
 )
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.schema import config_keys
+from mobilenetdet.config.storage import read_changes
 from mobilenetdet.inference.exported import read_exported_config
 from mobilenetdet.runs import is_run, open_run
 
@@ -161,9 +162,10 @@ def run_defaults(
     else:
         config = open_run(run_dir).read_config() if exists else DetectionConfig()
     argv = present_options(argv)
+    _refuse_fixed(config, argv)
     changed = default_config(config, argv)
     overrides = type(kind().overrides).of(changed)
-    _refuse_fixed(config, changed, overrides, argv)
+    _refuse_unused(changed, overrides.apply(config), argv)
     # Parsed before the missing run is complained of, so that --help works without one.
     options = parse(kind, argv, kind(run_dir=run_dir, overrides=overrides), rules=CONFIG_RULES)
     if not exists and run_needed(options):
@@ -171,14 +173,18 @@ def run_defaults(
     return config, options
 
 
-def _refuse_fixed(
-    config: DetectionConfig, changed: DetectionConfig, overrides: _Overrides, argv: list[str]
-) -> None:
+def _refuse_fixed(config: DetectionConfig, argv: list[str]) -> None:
     """Refuses to change what the weights depend on."""
     for key in filter(is_fixed_by_training, config_keys(DetectionConfig)):
         if any(word.partition("=")[0].replace("-", "_") == f"__{key}" for word in argv):
             raise ValueError(f"{key} is fixed by training; train another run to change it")
-    if overrides.apply(config) != changed:
+    for path in option_values(argv, "config"):
+        config.refuse_fixed(read_changes(path), path)
+
+
+def _refuse_unused(changed: DetectionConfig, used: DetectionConfig, argv: list[str]) -> None:
+    """Refuses a file with settings that this command does not go by."""
+    if used != changed:
         raise ValueError(
             f"the file {peek(argv, 'config', '')} changes settings that are fixed by training or "
             "not used here; --help lists those that may change"

@@ -8,7 +8,8 @@ the command line change single leaves; the resolved tree is written into the run
 
 from __future__ import annotations
 
-from dataclasses import field, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, field, fields, is_dataclass, replace
 from typing import Any, ClassVar
 
 from mobilenetdet.config.anchor_shapes import SQUEEZEDET_ANCHORS
@@ -139,11 +140,24 @@ class DetectionConfig:
         Raises:
             ValueError: a setting that training has fixed differs; names it.
         """
-        for key in changed_keys(self, changed):
-            if is_fixed_by_training(key):
-                raise ValueError(
-                    f"{source}: {key} is fixed by training; train another run to change it"
-                )
+        for key in filter(is_fixed_by_training, changed_keys(self, changed)):
+            raise _fixed(source, key)
+
+    def refuse_fixed(self, changes: Mapping[str, Any], source: str) -> None:
+        """Refuses changes of what training has fixed, whatever rule they would break as well.
+
+        Args:
+            changes: dotted key to value, or section name to a mapping, to use the weights with.
+            source: of the changes, for the message.
+
+        Raises:
+            ValueError: a setting that training has fixed would be another; names it.
+        """
+        given = dict(_by_key(changes))
+        for key, value in _leaves(self).items():
+            another = key in given and _plain(given[key]) != _plain(value)
+            if another and is_fixed_by_training(key):
+                raise _fixed(source, key)
 
     def eval_task(self) -> EvalTask:
         """Returns what AP and all that explains it go by: the classes and how each is scored."""
@@ -186,3 +200,24 @@ def _leaves(section: Any, prefix: str = "") -> dict[str, Any]:
         value, key = getattr(section, item.name), prefix + item.name
         leaves |= _leaves(value, f"{key}.") if is_dataclass(value) else {key: value}
     return leaves
+
+
+def _fixed(source: str, key: str) -> ValueError:
+    return ValueError(f"{source}: {key} is fixed by training; train another run to change it")
+
+
+def _by_key(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields what is in nested mappings by dotted key, the mappings as well."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            yield f"{prefix}{name}", value
+            yield from _by_key(value, f"{prefix}{name}.")
+
+
+def _plain(value: Any) -> Any:
+    """Makes a value such as JSON and YAML have it: lists and mappings."""
+    if is_dataclass(value):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

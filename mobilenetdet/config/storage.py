@@ -23,7 +23,7 @@ from mobilenetdet.config.schema import (
     without_tags,
 )
 from mobilenetdet.config.validation import fault_text
-from mobilenetdet.text_file import read_text
+from mobilenetdet.text_file import read_text, why_no_file
 
 # The entry of a config file that says which version of the layout it has.
 _FORMAT = "format"
@@ -113,7 +113,7 @@ def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Confi
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} does not exist; give a run directory that {kind.COMMAND} has written"
+            f"{path} {why_no_file(path)}; give a run directory that {kind.COMMAND} has written"
         )
     return from_json(read_text(path), str(path), kind)
 
@@ -131,7 +131,7 @@ def read_changes(path: str | Path, kind: type[Config] = DetectionConfig) -> dict
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"config file {path} does not exist")
+        raise FileNotFoundError(f"config file {path} {why_no_file(path)}")
     return _parsed(read_text(path), str(path), kind)
 
 
@@ -207,6 +207,11 @@ def _validated(tree: Mapping[str, Any], source: str, kind: type[Config]) -> Conf
 
 def _nested(changes: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Makes mappings of dotted keys: {"a.b": 1} is {"a": {"b": 1}}."""
+    if not isinstance(changes, Mapping) or not all(isinstance(key, str) for key in changes):
+        raise ValueError(
+            f"{source} is {changes!r}; it must map settings to values, such as "
+            '{"postprocess.max_detections": 100}'
+        )
     tree: dict[str, Any] = {}
     for key, value in changes.items():
         *groups, leaf = key.split(".")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from mobilenetdet.terminal_text import is_control
 
@@ -34,7 +34,7 @@ def choose_preset(name: str, presets: Mapping[str, Callable[[], Value]]) -> Valu
         ValueError: no such preset; the nearest is named.
     """
     if name not in presets:
-        near = difflib.get_close_matches(name, presets, n=1)
+        near = difflib.get_close_matches(str(name), presets, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(f"unknown preset {name!r}; {hint}there are {', '.join(presets)}")
     return presets[name]()
@@ -47,7 +47,7 @@ def check_choice(kind: str, value: str, choices: Sequence[str]) -> None:
         ValueError: names the kind, the value and the choices.
     """
     if value not in choices:
-        hint = nearest(value, choices, quoted=True)
+        hint = nearest(str(value), choices, quoted=True)
         raise ValueError(f"unknown {kind} {value!r}, expected one of {', '.join(choices)}{hint}")
 
 
@@ -86,6 +86,8 @@ def check_class_names(names: Sequence[str]) -> None:
     """
     if isinstance(names, str):
         raise ValueError(f"classes is the text {names!r}; it must be a list of names: [{names!r}]")
+    if not isinstance(names, Collection) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"classes is {names!r}; it must be a list of names, such as ['Car']")
     if not names or len({name.lower() for name in names}) < len(names):
         raise ValueError(f"classes is {tuple(names)}; it must be one or more distinct names")
     if len(names) > _MAX_CLASSES:
@@ -111,6 +113,7 @@ def check_class_map(names: Sequence[str], class_map: Mapping[str, str]) -> dict[
     Raises:
         ValueError: it maps to what is no class, or maps a class away.
     """
+    _check_mapping("class_map", class_map, str)
     for type_name, target in class_map.items():
         if not any(same(target, name) for name in names):
             hint = nearest(target, names)
@@ -130,6 +133,15 @@ def check_class_map(names: Sequence[str], class_map: Mapping[str, str]) -> dict[
     return dict(class_map)
 
 
+def _check_mapping(setting: str, values: Mapping[str, Any], kind: type = object) -> None:
+    """Refuses what is no mapping of names to values of a type."""
+    if not isinstance(values, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, kind) for name, value in values.items()
+    ):
+        what = "names to names" if kind is str else "names of classes to values"
+        raise ValueError(f"{setting} is {values!r}; it must map {what}")
+
+
 def by_class(setting: str, names: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:
     """Returns values by the names of classes, spelled as the classes are.
 
@@ -141,6 +153,7 @@ def by_class(setting: str, names: Sequence[str], values: Mapping[str, Value]) ->
     Raises:
         ValueError: a key is no class, or two are one class.
     """
+    _check_mapping(setting, values)
     spelled = {name.lower(): name for name in names}
     for key in values:
         if key.lower() not in spelled:

@@ -146,6 +146,7 @@ def load_exported(
         from mobilenetdet.config.storage import with_changes
 
         config = read_config_of(runtime.info, str(source)) if config is None else config
+        config.refuse_fixed(overrides, "overrides")
         config = with_changes(config, overrides)
     if config is not None:
         _refuse_built_in(runtime.info, config, str(source))

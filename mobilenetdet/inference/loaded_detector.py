@@ -16,6 +16,7 @@ from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.runtimes import RawDetections, Runtime
 from mobilenetdet.inference.sources import Photo, read_photo
+from mobilenetdet.text_file import why_no_file
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig
@@ -102,9 +103,9 @@ class LoadedDetector:
             FileNotFoundError: no such file.
             ValueError: a file cannot be decoded, or an array is not RGB uint8.
         """
-        if isinstance(photos, str | os.PathLike | np.ndarray):
-            return next(self.detect_images([read_photo(photos)]))
-        return list(self.detect_images(map(read_photo, photos)))
+        if isinstance(photos, Iterable) and not isinstance(photos, str | np.ndarray):
+            return list(self.detect_images(map(read_photo, photos)))
+        return next(self.detect_images([read_photo(photos)]))
 
     def detect_images(self, images: Iterable[np.ndarray]) -> Iterator[Detections]:
         """Detects in images of any size, uint8 [H, W, 3] RGB, `batch_size` at a time."""
@@ -187,7 +188,7 @@ def _load_run(
     config = config_to_use(run, config, overrides)
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(f"weight file {path} does not exist")
+        raise FileNotFoundError(f"weight file {path} {why_no_file(path)}")
     # Not at the top: they take seconds to import, and other runtimes do without.
     from mobilenetdet.inference.keras_runtime import KerasRuntime
     from mobilenetdet.models.detector import build_detector
@@ -225,6 +226,7 @@ def config_to_use(
     trained = run.read_config() if config is None else config
     if not overrides:
         return trained
+    trained.refuse_fixed(overrides, "overrides")
     changed = with_changes(trained, overrides)
     trained.refuse_other_training(changed, "overrides")
     return changed

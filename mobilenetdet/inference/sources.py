@@ -44,6 +44,10 @@ def read_photo(photo: Photo) -> np.ndarray:
         ValueError: the file cannot be decoded, or an array has another type or shape.
     """
     if not isinstance(photo, np.ndarray):
+        if not isinstance(photo, str | os.PathLike):
+            raise ValueError(
+                f"a photo is {type(photo).__name__}; it must be a path or RGB uint8 [H, W, 3]"
+            )
         path = Path(photo)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist, or is a folder; give image files")

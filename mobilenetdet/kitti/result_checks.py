@@ -61,6 +61,24 @@ def check_results(results: ResultSet, task: EvalTask = KITTI_TASK) -> list[str]:
     return [finding for check in checks for finding in check(results, task)]
 
 
+def refuse_unknown_classes(results: ResultSet, task: EvalTask) -> None:
+    """Refuses a task with a class that neither KITTI has nor any object or detection.
+
+    Raises:
+        ValueError: there is one; names the nearest type, and all that there are.
+    """
+    frames = [*results.labels, *results.detections]
+    types = sorted({name for frame in frames for name in frame.types.tolist()})
+    known = {name.lower() for name in (*KITTI_TYPES, *types)}
+    for entry in task.classes:
+        if entry.name.lower() not in known and not entry.mapped_types:
+            raise ValueError(
+                f"classes: no object and no detection is of type {entry.name}"
+                f"{nearest(entry.name, (*KITTI_TYPES, *types)) or '.'} There are: "
+                f"{', '.join(types)}"
+            )
+
+
 def _check_files(results: ResultSet, task: EvalTask) -> Iterator[str]:
     yield from results.missing_results()
     if extra := results.not_scored:

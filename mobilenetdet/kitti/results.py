@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
+from mobilenetdet.file_names import to_path
 from mobilenetdet.findings import count_named, refuse_findings
 from mobilenetdet.kitti.ap_result import AveragePrecision, describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
@@ -16,7 +17,7 @@ from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
 from mobilenetdet.kitti.metric_table import ceilings
-from mobilenetdet.text_file import read_text
+from mobilenetdet.text_file import read_text, why_no_file
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 
@@ -73,15 +74,18 @@ def kitti_ap(
 
     Raises:
         FileNotFoundError: a folder or the list does not exist, or a frame has no label.
-        ValueError: a file is damaged, or the protocol or a class is no such thing; or something
-            looks wrong, and `strict`.
+        ValueError: a file is damaged, the protocol is no such thing, or neither KITTI nor any
+            object or detection has a class; or something looks wrong, and `strict`.
     """
     task = KITTI_TASK if classes is None else classes
     task = task if isinstance(task, EvalTask) else EvalTask.of(task)
-    results = read_result_set(Path(label_dir), Path(result_dir), read_frame_ids(frames))
+    results = read_result_set(
+        to_path(label_dir, "label_dir"), to_path(result_dir, "result_dir"), read_frame_ids(frames)
+    )
     # Not at the top: these checks are of what this module reads.
-    from mobilenetdet.kitti.result_checks import check_results
+    from mobilenetdet.kitti.result_checks import check_results, refuse_unknown_classes
 
+    refuse_unknown_classes(results, task)
     findings = check_results(results, task)
     if strict:
         refuse_findings(findings)
@@ -111,8 +115,10 @@ def read_frame_ids(frames: Sequence[str] | str | os.PathLike[str] | None) -> lis
     if isinstance(frames, str | os.PathLike):
         path = Path(frames)
         if not path.is_file():
-            raise FileNotFoundError(f"the list of frames, {path}, does not exist")
+            raise FileNotFoundError(f"the list of frames, {path}, {why_no_file(path)}")
         ids, source = parse_frame_ids(read_text(path, "list of frames"), str(path)), str(path)
+    elif not isinstance(frames, Iterable):
+        raise ValueError(f"frames is {frames!r}; it must be a list of ids or the path of one")
     else:
         ids, source = [check_frame_id(str(frame_id), "frames") for frame_id in frames], "frames"
     if not ids or len(set(ids)) < len(ids):

@@ -84,8 +84,14 @@ def test_a_file_changes_what_may_change(run_dir, tmp_path):
     changed = options.overrides.apply(config)
     assert changed.postprocess.suppression == SoftNms(sigma=0.1)
     path.write_text(json.dumps({"train": {"epochs": 3}}))
-    with pytest.raises(ValueError, match="my.json changes settings that are fixed by training"):
+    with pytest.raises(ValueError, match="my.json: train.epochs is fixed by training"):
         run_defaults(Options, ["--run_dir", run_dir, "--config", str(path)])
+    path.write_text(json.dumps({"data": {"classes": ["Van"]}}))  # would break the calibration, too
+    with pytest.raises(ValueError, match="my.json: data.classes is fixed by training"):
+        run_defaults(Options, ["--run_dir", run_dir, "--config", str(path)])
+    path.write_text(json.dumps({"data": {"val_split": "test"}}))
+    with pytest.raises(ValueError, match="my.json changes settings that are .* not used here"):
+        run_defaults(Prediction, ["--run_dir", run_dir, "--config", str(path)])
     path.write_text(to_json(CONFIG))  # all of it, and nothing else
     assert run_defaults(Options, ["--run_dir", run_dir, "--config", str(path)])[0] == CONFIG
 

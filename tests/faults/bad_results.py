@@ -146,13 +146,13 @@ RESULTS = [
     bad(
         "classes.txt among labels",
         list_of_classes,
-        "classes.txt:1: 1 columns",
+        "classes.txt:1: 1 column",
         "list of class names, no label: move it out of the folder",
     ),
     bad(
         "--classes of a typing error",
         lambda u: scored(u, "--classes", "Cra"),
-        "--classes: no object .* of type Cra",
+        "classes: no object .* of type Cra",
         "did you mean Car",
     ),
     bad(

@@ -105,6 +105,8 @@ def test_where_the_records_are_may_change_and_the_size_may_not(files: Path, tmp_
     assert load_exported(path, config).config.data.records_dir == str(tmp_path)
     with pytest.raises(ValueError, match="data.image_height is built into"):
         load_exported(path, with_changes(config, {"data.image_height": 96}))
+    with pytest.raises(ValueError, match="data.classes is fixed by training"):  # calibration, too
+        md.load(path, overrides={"data.classes": ["Van"]})
     with pytest.raises(ValueError, match="holds its weights"):
         md.load(path, weights="other.weights.h5")
 

@@ -1,5 +1,5 @@
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -134,9 +134,19 @@ def test_settings_can_be_changed(run_dir: Path):
     assert model.calibration  # of the run, still
     with pytest.raises(ValueError, match="did you mean postprocess.mirror"):
         load_detector(run_dir, overrides={"postprocess.miror": True})
-    for key, value in (("data.classes", ["Bus", "Tram", "Van"]), ("train.epochs", 3)):
-        with pytest.raises(ValueError, match=f"overrides: {key} is fixed by training"):
-            load_detector(run_dir, overrides={key: value})
+    fixed = [("data.classes", ["Bus", "Tram", "Van"]), ("train.epochs", 3), ("train.epochs", "x")]
+    # Broken besides: calibrations are as many as classes, and there is no network without levels.
+    fixed += [("data.classes", ["Van"]), ("model.levels", [])]
+    for key, value in fixed:
+        section, leaf = key.split(".")
+        for overrides in ({key: value}, {section: {leaf: value}}):
+            with pytest.raises(ValueError, match=f"overrides: {key} is fixed by training"):
+                load_detector(run_dir, overrides=overrides)
+    levels = [asdict(level) for level in model.config.model.levels]
+    as_it_was = {"data.classes": list(CLASSES), "model": {"levels": levels}}
+    assert load_detector(run_dir, overrides=as_it_was).classes == CLASSES
+    with pytest.raises(ValueError, match="did you mean data.classes"):
+        load_detector(run_dir, overrides={"data.clases": ["Car"]})
 
 
 def test_loading_leaves_globals_as_they_are(run_dir: Path):

@@ -103,6 +103,43 @@ def test_lists_of_frames_that_cannot_be_meant(folders, frames, message):
         kitti_ap(*folders, frames=frames)
 
 
+def test_a_class_that_nothing_has_is_a_typing_error(folders):
+    (folders[1] / "000008.txt").unlink()
+    words = r"no object and no detection is of type Crar; did you mean Car\? There are: Car"
+    for classes in (["Crar"], EvalTask.of(["Car", "Crar"])):
+        with pytest.raises(ValueError, match=words):
+            kitti_ap(*folders, classes=classes)
+    mapped = EvalTask.of(["Vehicle"], class_map={"Car": "Vehicle"})
+    with pytest.warns(UserWarning):
+        assert list(kitti_ap(*folders, classes=mapped)) == ["Vehicle"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": [3]}, r"classes is \[3\]; it must be a list of names"),
+        ({"classes": 3}, "classes is 3; it must be a list of names"),
+        ({"protocol": 3}, "unknown protocol 3, expected one of current, pre2017"),
+        ({"frames": 3}, "frames is 3; it must be a list of ids or the path of one"),
+        ({"label_dir": 3}, "label_dir is 3; it must be one path"),
+        ({"result_dir": None}, "result_dir is None; it must be one path"),
+        ({"frames": "/dev/null"}, "list of frames, /dev/null, is no regular file"),
+    ],
+)
+def test_arguments_of_another_type_are_named(folders, changes, message):
+    (folders[1] / "000008.txt").unlink()
+    arguments = {"label_dir": folders[0], "result_dir": folders[1], **changes}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        kitti_ap(**arguments)
+
+
+@pytest.mark.parametrize("setting", ["class_map", "neighbours", "min_overlaps", "difficulties"])
+def test_settings_of_classes_map_names(setting):
+    for values in ([1], {3: "Car"}):
+        with pytest.raises(ValueError, match=f"{setting} is .*; it must map names"):
+            EvalTask.of(["Car"], **{setting: values})
+
+
 def test_what_looks_wrong_is_said_in_python_too(shared_dir, tmp_path):
     """As by the command: doubled lines are no better detector."""
     labels = tmp_path / "labels"
