@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -78,6 +79,14 @@ def test_report_holds_the_worst_frames(folders, tmp_path, capsys):
     (images / "000004.png").unlink()
     with pytest.raises(FileNotFoundError, match="frame 000004 has no image"):
         main(arguments(folders, "--report", report, "--image_dir", images))
+
+
+def test_a_report_spells_names_that_are_no_utf8(folders, tmp_path):
+    odd = tmp_path / os.fsdecode(b"labels\xff")
+    folders[0].rename(odd)
+    report = tmp_path / "report.html"
+    assert main(arguments((odd, folders[1]), "--report", report)) == 0
+    assert r"labels\udcff" in report.read_text(encoding="utf-8")
 
 
 def test_coco_is_measured_beside(folders, tmp_path, capsys):

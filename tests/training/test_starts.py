@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import os
 import shutil
 from dataclasses import replace
 
@@ -41,6 +42,12 @@ def config(small_config):
 def test_a_failed_start_leaves_nothing(config, tmp_path, changes, words):
     with pytest.raises((ValueError, FileNotFoundError), match=words):
         train(with_changes(config, changes), tmp_path / "run", verbose=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_whose_name_is_no_utf8_is_refused_before_it_is_made(config, tmp_path):
+    with pytest.raises(ValueError, match=r"run\\xff: this name is no UTF-8 text; name another"):
+        train(config, tmp_path / os.fsdecode(b"run\xff"), verbose=0)
     assert list(tmp_path.iterdir()) == []
 
 
