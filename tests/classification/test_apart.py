@@ -77,7 +77,7 @@ def test_a_detector_trains(small_config, tmp_path):
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("inspect_checkpoint", ["x.h5", "--into", "classifier"], "classification is absent"),
+        ("inspect_checkpoint", ["ssd_fpn", "--into", "classifier"], "classification is absent"),
         ("train_classifier", ["--epochs", "1"], "classification"),
     ],
 )
