@@ -30,7 +30,7 @@ Options = TypeVar("Options")
 class InputSize:
     """What the network sees."""
 
-    # Height of the network input, pixels, a multiple of 32; best as in the config of the run.
+    # Height of the network input, pixels, a multiple of 32.
     image_height: int = 384
     # Width of the network input, pixels, a multiple of 32.
     image_width: int = 1248

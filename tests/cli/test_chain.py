@@ -53,7 +53,7 @@ def test_eval_says_how_many_frames_were_trained_on(run_dir: Path, tmp_path: Path
         assert metrics["frames_seen_in_training"] == count
     page = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
     assert "training: 8 of 8 train frames were trained on" in page
-    with pytest.raises(ValueError, match="--strict (.|\n)*8 of 8 train frames were trained on"):
+    with pytest.raises(ValueError, match="strict(.|\n)*8 of 8 train frames were trained on"):
         eval_command.main([*arguments, "0", "--split", "train", "--strict"])
 
 

@@ -218,7 +218,7 @@ def test_without_keras_a_run_says_what_to_install(tmp_path):
 
 def test_other_modules_that_are_missing_are_named(tmp_path, monkeypatch, capsys):
     message = message_for_user(ModuleNotFoundError("No module named 'cv2.x'", name="cv2.x"))
-    assert message.startswith("the module cv2 is not installed; install it, or")
+    assert message.startswith("cv2 is not installed; install it, or")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ours = ModuleNotFoundError("No module named 'mobilenetdet.x'", name="mobilenetdet.x")
     assert tell(ours, "predict") == 1 and "fault of mobilenetdet" in capsys.readouterr().err

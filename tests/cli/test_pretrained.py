@@ -6,22 +6,23 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.cli.options import DEFAULT_PRESET
 from mobilenetdet.cli.predict import main
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.runs import open_run
+from mobilenetdet.runs import open_run, shipped_weights
 
 
-def test_it_is_small_and_says_what_it_is():
-    run = open_run("ssd_fpn")
+@pytest.mark.parametrize("name", shipped_weights())
+def test_it_is_small_and_says_what_it_is(name):
+    run = open_run(name)
     folder = run.path
     assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
     card = (folder / "README.md").read_text()
     assert "non-commercial" in card and "R40 moderate" in card and "split val" in card
     config = run.read_config()
-    assert config.model.levels == make_preset(DEFAULT_PRESET).model.levels
+    assert config.model.levels == make_preset(name).model.levels
+    assert config.model.alpha == make_preset(name).model.alpha
     assert len(config.postprocess.calibration) == config.num_classes
 
 
@@ -29,8 +30,10 @@ def test_it_knows_the_frames_that_it_was_trained_on(shared_dir: Path):
     seen = read_frames_seen(open_run("ssd_fpn").frames_seen_file)
     assert seen is not None and seen.complete and seen.num_frames == 525
     layout = KittiLayout(shared_dir / "kitti")
-    (line,) = seen_by_shipped_weights(layout, "train", layout.read_image_set("train"))
-    assert line.startswith("525 of 525 train frames were trained on: 000000, 000003, 000007; by")
+    lines = seen_by_shipped_weights(layout, "train", layout.read_image_set("train"))
+    for name, line in zip(shipped_weights(), lines, strict=True):
+        start = "525 of 525 train frames were trained on: 000000, 000003, 000007; by the weights "
+        assert line.startswith(f"{start}that ship, {name}, ")
     assert seen_by_shipped_weights(layout, "val", layout.read_image_set("val")) == []
 
 

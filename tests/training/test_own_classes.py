@@ -51,7 +51,7 @@ def test_the_result_files_are_scored_by_the_command(run, own_classes_root, tmp_p
     guess = f"minimum overlap of {classes[0]}: 0.7 (a guess; set --min_overlaps)"
     assert printed.count(guess) == (classes[0] != "Car")
     measured = json.loads(out.read_text())
-    assert list(measured) == ["protocol", "frames", classes[0], "mean", "task", "frames_sha256"]
+    assert list(measured) == ["task", "frames_sha256", "protocol", "frames", classes[0], "mean"]
     expected = evaluation.ap[classes[0]].moderate.r40
     assert measured[classes[0]]["moderate"]["R40"] == pytest.approx(expected) and expected > 0
 
