@@ -270,6 +270,18 @@ def find_detector_weights(source: str | os.PathLike[str]) -> Path:
     )
 
 
+def find_exported(path: str | os.PathLike[str]) -> Path:
+    """Returns the place of an exported file; `ssd_fpn/FILE` is one beside weights that ship.
+
+    Where there is no such file, it returns the path as it is.
+    """
+    path = Path(path)
+    shipped = shipped_weights().get(path.parts[0]) if len(path.parts) == 2 else None
+    if shipped is None or path.exists() or not (shipped.path / path.name).exists():
+        return path
+    return shipped.path / path.name
+
+
 def _no_run(path: Path) -> str:
     from mobilenetdet.config.presets import PRESETS
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
 from mobilenetdet.inference.exported_runtime import ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
+from mobilenetdet.runs import find_exported
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig
@@ -110,7 +111,7 @@ def open_exported(path: str | os.PathLike[str]) -> ExportedRuntime:
         ValueError: another suffix, the runtime is not installed, or the file is damaged or has no
             metadata.
     """
-    path = Path(path)
+    path = find_exported(path)
     if path.suffix.lower() not in _RUNTIMES:
         known = " ".join(EXPORTED_SUFFIXES)
         raise ValueError(

@@ -6,18 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
+import mobilenetdet as md
 from mobilenetdet.cli.predict import main
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_by_shipped_weights
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.runs import open_run, shipped_weights
+from mobilenetdet.runs import hash_weights, open_run, shipped_weights
 
 
 @pytest.mark.parametrize("name", shipped_weights())
 def test_it_is_small_and_says_what_it_is(name):
     run = open_run(name)
     folder = run.path
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 12e6
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 14e6
     card = (folder / "README.md").read_text()
     assert "non-commercial" in card and "R40 moderate" in card and "split val" in card
     config = run.read_config()
@@ -35,6 +36,22 @@ def test_it_knows_the_frames_that_it_was_trained_on(shared_dir: Path):
         start = "525 of 525 train frames were trained on: 000000, 000003, 000007; by the weights "
         assert line.startswith(f"{start}that ship, {name}, ")
     assert seen_by_shipped_weights(layout, "val", layout.read_image_set("val")) == []
+
+
+@pytest.mark.parametrize("name", shipped_weights())
+def test_its_int8_file_goes_by_its_name(name, monkeypatch, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra [litert] is not installed")
+    monkeypatch.chdir(tmp_path)
+    model = md.load(f"{name}/detector_int8.tflite")
+    assert model.weights_hash == hash_weights(open_run(name).find_weights())
+    assert model.image_size == open_run(name).read_config().image_size
+    assert model.runtime.info.precision == "int8" and model.engine.startswith("LiteRT")
+    assert len(model.detect(np.full((375, 1242, 3), 127, np.uint8)).above(0.5)) == 0
+    # A file of the user's comes first.
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "detector_int8.tflite").write_bytes(b"mine")
+    with pytest.raises(ValueError, match="damaged"):
+        md.load(f"{name}/detector_int8.tflite")
 
 
 @pytest.mark.slow
