@@ -141,9 +141,11 @@ def ssd_fpn() -> DetectionConfig:
 def ssd_fpn_050() -> DetectionConfig:
     """The detector of `ssd_fpn` at half the width, 384x1248: for small machines.
 
-    Not yet run.
+    As `ssd_fpn_025`, from ImageNet weights for alpha 1 that were narrowed, 4 epochs with street
+    photographs and 24 without, about 55 minutes on 2 CPU cores that shared other work: the weights
+    that ship as `ssd_fpn_050`, 81.2 Car, 42.0 Pedestrian, 50.3 Cyclist.
 
-    Expected: not run yet.
+    Expected: Car 81.2, Pedestrian 42.0, Cyclist 50.3 AP; 55 min with street photographs.
     """
     return _narrow(alpha=0.5, channels=96)
 
