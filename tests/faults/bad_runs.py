@@ -109,7 +109,7 @@ RUNS = [
     bad(
         "a learning curve of one run",
         lambda u: ["learning_curve", "--run_dir", u.run, "--output", u.root / "a.png"],
-        "two different numbers needed",
+        "name two runs or more",
     ),
     bad("weights in a folder that is no run", foreign_run, "is there, but no config.json"),
     bad(
