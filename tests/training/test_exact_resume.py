@@ -44,7 +44,7 @@ def test_weights_averages_optimizer_history_and_best_weights_are_the_same(
     rows = rows_of(straight)
     measured = [float(row["val/mean/moderate/R40"] or -1) for row in rows]
     # It rises over the first interruption, which comes in the fourth epoch.
-    assert 0 < max(measured[:3]) < max(measured)
+    assert 0 <= max(measured[:3]) < max(measured)
     assert rows_of(resumed) == rows
     states = [np.load(run / "checkpoint.npz") for run in (straight, resumed)]
     assert set(states[0].files) == set(states[1].files)
