@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -64,37 +64,44 @@ class PredictionDisplay:
     batch_size: int = 4
 
 
+@dataclass(frozen=True)
 class _Overrides:
     """Parts of the config of a run that may change after training; base of those of a command."""
+
+    # File with such settings, JSON or YAML, as in config.json; options win.
+    config_file: CONFIG_FILE = None
 
     @classmethod
     def of(cls, config: DetectionConfig) -> _Overrides:
         """Takes the parts out of a config."""
-        parts = {}
-        for item in fields(cls):
-            if item.name != "config_file":
-                part, section = type(getattr(cls(), item.name)), getattr(config, item.name)
-                values = {each.name: getattr(section, each.name) for each in fields(part)}
-                parts[item.name] = part(**values)
+        defaults = cls()
+        parts = {
+            name: type(part)(**_values(getattr(config, name), like=part))
+            for name, part in defaults._parts()
+        }
         return cls(**parts)
 
     def apply(self, config: DetectionConfig) -> DetectionConfig:
         """Puts the parts into a config. Any input size will do: all layers are convolutions."""
-        sections = {}
-        for item in fields(self):
-            if item.name != "config_file":
-                part, section = getattr(self, item.name), getattr(config, item.name)
-                values = {each.name: getattr(part, each.name) for each in fields(part)}
-                sections[item.name] = replace(section, **values)
+        sections = {
+            name: replace(getattr(config, name), **_values(part, like=part))
+            for name, part in self._parts()
+        }
         return replace(config, **sections)
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        names = (item.name for item in fields(self) if item.name != "config_file")
+        return [(name, getattr(self, name)) for name in names]
+
+
+def _values(section: Any, *, like: Any) -> dict[str, Any]:
+    """The values in a section of the fields that a part of it has."""
+    return {item.name: getattr(section, item.name) for item in fields(like)}
 
 
 @dataclass(frozen=True)
 class UseOverrides(_Overrides):
     """What eval may change of the config of a run."""
-
-    # File with such settings, JSON or YAML, as in config.json; options win.
-    config_file: CONFIG_FILE = None
 
     data: InputRecords = field(default_factory=InputRecords)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
@@ -111,9 +118,6 @@ class VisualizeOverrides(UseOverrides):
 @dataclass(frozen=True)
 class PredictOverrides(_Overrides):
     """What predict may change of the config of a run."""
-
-    # File with such settings, JSON or YAML, as in config.json; options win.
-    config_file: CONFIG_FILE = None
 
     data: InputSize = field(default_factory=InputSize)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)

@@ -38,13 +38,14 @@ def test_weights_averages_optimizer_history_and_best_weights_are_the_same(
     config = replace(config, train=settings)
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     train(config, straight, verbose=0)
-    for epoch in (3, 7):  # counted from 0, between two measurements
-        interrupted(lambda: train(config, resumed, verbose=0), epoch=epoch)
-    train(config, resumed, verbose=0)
     rows = rows_of(straight)
     measured = [float(row["val/mean/moderate/R40"] or -1) for row in rows]
-    # It rises over the first interruption, which comes in the fourth epoch.
-    assert 0 <= max(measured[:3]) < max(measured)
+    # It rises over the first interruption; from which epoch on depends on the processor's rounding.
+    first = next(epoch for epoch, ap in enumerate(measured) if ap > 0) + 2
+    assert 0 < max(measured[:first]) < max(measured) and first < 7
+    for epoch in (first, 7):  # counted from 0, between two measurements
+        interrupted(lambda: train(config, resumed, verbose=0), epoch=epoch)
+    train(config, resumed, verbose=0)
     assert rows_of(resumed) == rows
     states = [np.load(run / "checkpoint.npz") for run in (straight, resumed)]
     assert set(states[0].files) == set(states[1].files)
