@@ -29,7 +29,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.findings import report_findings
 from mobilenetdet.inference.loaded_detector import load_detector
-from mobilenetdet.kitti.changed_rules import differs_from_kitti
+from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
@@ -118,7 +118,7 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     """Prints AP, and writes all metrics that were asked for."""
     config = evaluation.config
     task = config.eval_task()
-    for line in (*task.guesses(), *differs_from_kitti(task.to_dict())):
+    for line in (*task.guesses(), *changed_rules(task.to_dict())):
         print(line)
     print(evaluation.seen)
     print(format_metrics(evaluation.ap))

@@ -17,7 +17,7 @@ from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.findings import report_findings
-from mobilenetdet.kitti.changed_rules import differs_from_kitti
+from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.kitti.result_checks import (
@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = parse(Options, argv)
     task, frame_ids = options.task(), read_frame_ids(options.frames)
-    for line in (*task.guesses("--min_overlaps"), *differs_from_kitti(task.to_dict())):
+    for line in (*task.guesses("--min_overlaps"), *changed_rules(task.to_dict())):
         print(line)
     if options.self_check:
         labels = read_label_files(options.label_dir, frame_ids)

@@ -31,9 +31,10 @@ class OnnxRuntime(ExportedRuntime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_cores()
         options.log_severity_level = _ERRORS_ONLY
+        content = path.read_bytes()  # it would refuse a path that is no UTF-8
         with damage_named(path, "ONNX"):
             self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
             (self._input,) = (each.name for each in self._session.get_inputs())
             self._names = [each.name for each in self._session.get_outputs()]

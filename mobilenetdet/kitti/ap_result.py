@@ -12,7 +12,7 @@ import numpy as np
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EvalTask
 from mobilenetdet.config.type_names import check_choice, nearest
 from mobilenetdet.findings import counted
-from mobilenetdet.kitti.changed_rules import differs_from_kitti
+from mobilenetdet.kitti.changed_rules import changed_rules
 
 if TYPE_CHECKING:
     import pandas
@@ -159,7 +159,7 @@ class AveragePrecision(Mapping[str, ClassAp]):
             notes.append(f"{seen:,} of them trained on")
         if self.protocol != DEFAULT_PROTOCOL:
             notes.append(f"protocol {self.protocol}")
-        if differs_from_kitti(self.context.get(TASK_KEY, {})):
+        if changed_rules(self.context.get(TASK_KEY, {})):
             notes.append("by other rules than KITTI's")
         return f"AveragePrecision({', '.join(notes)}, moderate R40: {figures})"
 

@@ -16,7 +16,7 @@ _RULES = {
 }
 
 
-def differs_from_kitti(scoring: Mapping[str, Any]) -> list[str]:
+def changed_rules(scoring: Mapping[str, Any]) -> list[str]:
     """Returns a line for each rule of scoring that is not KITTI's for a class of KITTI's.
 
     Args:
@@ -28,9 +28,9 @@ def differs_from_kitti(scoring: Mapping[str, Any]) -> list[str]:
     return [
         f"{what} of {name}: {_spelled(found[key])} instead of KITTI's {_spelled(ours[name][key])}"
         for name, found in scoring.items()
-        if name in ours
+        if name in ours and isinstance(found, Mapping)  # it may have been read from a file
         for key, what in _RULES.items()
-        if found[key] != ours[name][key]
+        if found.get(key, ours[name][key]) != ours[name][key]
     ]
 
 
@@ -38,4 +38,4 @@ def _spelled(value: float | Sequence[str] | Mapping[str, Sequence[float]]) -> st
     """A rule in words."""
     if isinstance(value, Mapping):
         return ", ".join(" ".join(f"{n:g}" for n in limits) for limits in value.values())
-    return f"{value:g}" if isinstance(value, float) else ", ".join(value) or "none"
+    return f"{value:g}" if isinstance(value, float) else ", ".join(map(str, value)) or "none"

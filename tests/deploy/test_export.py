@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -241,3 +243,17 @@ def test_one_json_describes_all_files_of_a_folder(small_detector, tmp_path):
     smaller = replace(plan(precisions=("float16",)), image_size=(64, 64))
     with pytest.raises(FileExistsError, match="network_float32"):
         export_detector(ssd, tmp_path, smaller)
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "openvino"])
+def test_a_folder_may_have_any_name(small_detector, tmp_path, name):
+    need(name)
+    folder = tmp_path / os.fsdecode(b"n\xff")
+    plan = ExportPlan(formats=(name,), precisions=("float32",), parts=("network",))
+    export_detector(small_detector("ssd"), tmp_path / "plain", plan)
+    shutil.copytree(tmp_path / "plain", folder)
+    found, expected = (
+        md.load(each / f"network_float32{WRITERS[name].suffix}").detect(IMAGES[0])
+        for each in (folder, tmp_path / "plain")
+    )
+    np.testing.assert_array_equal(found.scores, expected.scores)

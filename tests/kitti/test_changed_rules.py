@@ -1,7 +1,7 @@
 import pytest
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
-from mobilenetdet.kitti.changed_rules import differs_from_kitti
+from mobilenetdet.kitti.changed_rules import changed_rules
 
 LIMITS = ((30.0, 0, 0.15), (25.0, 1, 0.3), (25.0, 2, 0.5))
 
@@ -28,9 +28,9 @@ LIMITS = ((30.0, 0, 0.15), (25.0, 1, 0.3), (25.0, 2, 0.5))
     ],
 )
 def test_every_other_rule_is_said(changes, lines):
-    assert differs_from_kitti(EvalTask.of(**changes).to_dict()) == lines
+    assert changed_rules(EvalTask.of(**changes).to_dict()) == lines
 
 
 def test_own_classes_have_no_rules_of_kitti():
-    assert differs_from_kitti(EvalTask.of(["Tram", "Car"]).to_dict()) == []
-    assert differs_from_kitti(KITTI_TASK.to_dict()) == []
+    assert changed_rules(EvalTask.of(["Tram", "Car"]).to_dict()) == []
+    assert changed_rules(KITTI_TASK.to_dict()) == []
