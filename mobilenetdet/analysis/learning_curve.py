@@ -14,7 +14,7 @@ from mobilenetdet.drawing.figure_style import write_figure
 from mobilenetdet.evaluation.metrics_file import read_metrics
 from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import hash_frames
-from mobilenetdet.records.shards import manifest_path, read_manifest
+from mobilenetdet.records.shards import split_manifest
 from mobilenetdet.runs import RunDir, open_run
 
 
@@ -78,9 +78,7 @@ def _num_train_frames(run: RunDir) -> int:
                 f"{data.records_dir} holds other training frames than {run.path} was trained on, "
                 "whose number is not known; leave the run out"
             )
-    return read_manifest(
-        manifest_path(data.records_dir, data.train_split, partial=False)
-    ).num_frames
+    return split_manifest(data.records_dir, data.train_split).num_frames
 
 
 def draw_learning_curve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import sys
 import textwrap
@@ -55,8 +56,8 @@ def parse(
         rules: for types of values that tyro does not know.
 
     Raises:
-        ValueError: an option goes by another name here, or one that takes several values was given
-            none.
+        ValueError: an option goes by another name here, one that takes several values was given
+            none, or one for a local path a URL.
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
     refuse_foreign_options(argv, kind if default is None else default)
@@ -70,9 +71,21 @@ def parse(
             **options,
         )
     for item in fields(kind):
-        if getattr(parsed, item.name) == () != item.default:
+        value = getattr(parsed, item.name)
+        if value == () != item.default:
             raise ValueError(f"--{item.name} needs one value or more; --help has examples")
+        if isinstance(value, Path) and _was_url(value):
+            raise ValueError(
+                f"--{item.name} takes a local path, and {value} was a URL; records of train and "
+                "eval are read from gs:// (--data.records_dir), all else from a local disk"
+            )
     return parsed
+
+
+def _was_url(path: Path) -> bool:
+    """Whether a path was gs://bucket/name, of which one slash is left."""
+    scheme = path.parts[0] if path.parts else ""
+    return len(scheme) > 2 and scheme.endswith(":") and not os.path.lexists(scheme)
 
 
 def peek(argv: list[str] | None, name: str, default: str) -> str:

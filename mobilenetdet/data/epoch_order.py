@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from mobilenetdet.records.remote_path import RecordsPath
 
 if keras.backend.backend() != "tensorflow":
     # It would take nearly all of a GPU's memory, which the backend needs.
@@ -50,7 +51,7 @@ def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
 
 
 def shuffled_records(
-    paths: Sequence[Path],
+    paths: Sequence[RecordsPath],
     epoch: tf.Tensor,
     *,
     seed: int,

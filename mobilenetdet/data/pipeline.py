@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.cores import num_cores
 from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
+from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.records.tfrecord import read_records
 
@@ -131,7 +131,9 @@ def damage_named(records_dir: str, split: str) -> Iterator[None]:
         raise  # it was something else
 
 
-def _epoch_records(paths: list[Path], epoch: tf.Tensor, config: DetectionConfig) -> tf.data.Dataset:
+def _epoch_records(
+    paths: list[RecordsPath], epoch: tf.Tensor, config: DetectionConfig
+) -> tf.data.Dataset:
     """Returns the records of one epoch, shuffled: (epoch [B], index [B], payload [B])."""
     records = shuffled_records(
         paths, epoch, seed=config.train.seed, shuffle_buffer=config.data.shuffle_buffer

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from mobilenetdet.kitti.frames_seen import frame_hashes
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
+from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import (
-    manifest_path,
-    read_manifest,
     record_fingerprint,
     repair_hint,
     shard_paths,
+    split_manifest,
 )
 from mobilenetdet.records.tfrecord import payload_checksum, read_records
 
@@ -26,9 +25,9 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
             is in the split twice; names file and remedy.
     """
     paths = shard_paths(records_dir, split)
-    manifest = read_manifest(manifest_path(records_dir, split, partial=False))
+    manifest = split_manifest(records_dir, split)
     hashes: dict[str, tuple[str, ...]] = {}
-    found_in: dict[str, Path] = {}
+    found_in: dict[str, RecordsPath] = {}
     for path, shard in zip(paths, manifest.shards, strict=True):
         fingerprint = 0
         for payload in read_records(path):
@@ -49,7 +48,7 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
     return hashes
 
 
-def _decode(payload: bytes, path: Path) -> RecordFrame:
+def _decode(payload: bytes, path: RecordsPath) -> RecordFrame:
     try:
         return decode_record(payload)
     except ValueError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import UNFINISHED, check_split_name
+from mobilenetdet.records.remote_path import RecordsPath, RemotePath, num_bytes, records_path
 from mobilenetdet.records.tfrecord import count_records
 from mobilenetdet.text_file import read_text
 
@@ -109,11 +110,17 @@ def manifest_path(records_dir: str | os.PathLike[str], split: str, *, partial: b
     Raises:
         ValueError: the name of the split would be a path; see `check_split_name`.
     """
+    return Path(records_dir) / _manifest_name(split, records_dir, partial=partial)
+
+
+def _manifest_name(
+    split: str, records_dir: str | os.PathLike[str], *, partial: bool = False
+) -> str:
     check_split_name(split, os.fspath(records_dir))
-    return Path(records_dir) / f"{split}{UNFINISHED if partial else ''}.json"
+    return f"{split}{UNFINISHED if partial else ''}.json"
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: RecordsPath) -> Manifest:
     """Reads a manifest.
 
     Raises:
@@ -122,7 +129,8 @@ def read_manifest(path: Path) -> Manifest:
             says.
     """
     try:
-        fields = json.loads(read_text(path))
+        remote = isinstance(path, RemotePath)
+        fields = json.loads(path.read_bytes() if remote else read_text(path))
         totals = fields.pop("num_frames"), fields.pop("fingerprint")
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
         manifest = Manifest(shards=shards, **fields)
@@ -197,11 +205,11 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 def shard_paths(
     records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
-) -> list[Path]:
+) -> list[RecordsPath]:
     """Returns the TFRecord files of a split in the order of its frames.
 
     Args:
-        records_dir: folder of the records.
+        records_dir: folder of the records, or a URL such as gs://bucket/records.
         split: train, val, ...
         converter: the command that writes them, for messages.
 
@@ -211,9 +219,10 @@ def shard_paths(
             the name of the split would be a path.
     """
     remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
-    complete = manifest_path(records_dir, split, partial=False)
+    folder = records_path(records_dir)
+    complete = folder / _manifest_name(split, records_dir)
     if not complete.is_file():
-        if manifest_path(records_dir, split, partial=True).is_file():
+        if (folder / _manifest_name(split, records_dir, partial=True)).is_file():
             raise FileNotFoundError(
                 f"the records of {split} in {records_dir} are incomplete: their conversion was "
                 f"interrupted or is still running; {remedy} again, it goes on where it stopped"
@@ -224,25 +233,25 @@ def shard_paths(
         )
     manifest = read_manifest(complete)
     for shard in manifest.shards:
-        path = Path(records_dir) / shard.name
+        path = folder / shard.name
         if not path.is_file():
             raise FileNotFoundError(f"{path} is gone, and {complete} lists it; {remedy} again")
-        if (size := path.stat().st_size) != shard.num_bytes:
+        if (size := num_bytes(path)) != shard.num_bytes:
             raise ValueError(
                 f"{path} has {size:,} bytes and was written with {shard.num_bytes:,}; "
                 + repair_hint(records_dir, split, converter=converter)
             )
-    return [Path(records_dir) / shard.name for shard in manifest.shards]
+    return [folder / shard.name for shard in manifest.shards]
+
+
+def split_manifest(records_dir: str | os.PathLike[str], split: str) -> Manifest:
+    """Reads the manifest of a converted split; see `read_manifest`."""
+    return read_manifest(records_path(records_dir) / _manifest_name(split, records_dir))
 
 
 def records_fingerprint(records_dir: str | os.PathLike[str], split: str) -> str:
-    """Returns what identifies the frames, images and labels of a split; see `Manifest`.
-
-    Raises:
-        FileNotFoundError: the split is not converted.
-        ValueError: its manifest is damaged.
-    """
-    return read_manifest(manifest_path(records_dir, split, partial=False)).fingerprint
+    """Returns what identifies the frames, images and labels of a split; see `read_manifest`."""
+    return split_manifest(records_dir, split).fingerprint
 
 
 def count_frames(
@@ -250,10 +259,7 @@ def count_frames(
 ) -> int:
     """Returns the number of frames in the records of a split.
 
-    Args:
-        records_dir: folder of the records.
-        split: train, val, ...
-        converter: the command that writes them, for messages.
+    Args: see `shard_paths`.
 
     Raises:
         FileNotFoundError: the split is not converted; names the command.
@@ -261,10 +267,9 @@ def count_frames(
             conversion has written; names file and remedy.
     """
     # Refuses an unfinished or damaged set.
-    shard_paths(records_dir, split, converter=converter)
-    manifest = read_manifest(manifest_path(records_dir, split, partial=False))
-    for shard in manifest.shards:
-        path = Path(records_dir) / shard.name
+    paths = shard_paths(records_dir, split, converter=converter)
+    manifest = split_manifest(records_dir, split)
+    for path, shard in zip(paths, manifest.shards, strict=True):
         if (count := count_records(path)) != shard.num_frames:
             raise ValueError(
                 f"{path} holds {count:,} frames and {split}.json says {shard.num_frames:,}; "

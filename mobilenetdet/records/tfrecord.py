@@ -19,6 +19,8 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from mobilenetdet.records.remote_path import num_bytes, open_binary
+
 # What a feature holds: strings, numbers (float32 for real arrays, int64 for integer arrays).
 FeatureValue = bytes | Sequence[bytes] | int | np.ndarray
 # What is read of it.
@@ -71,8 +73,8 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Raises:
         ValueError: a record is cut off or damaged; names the file, the record and the byte.
     """
-    with open(path, "rb") as file:
-        index, end = 0, os.fstat(file.fileno()).st_size
+    with open_binary(path) as file:
+        index, end = 0, num_bytes(path)
         while header := file.read(_HEADER_SIZE):
             payload = _read_payload(file, header, end)
             if payload is None:
@@ -97,8 +99,8 @@ def count_records(path: str | os.PathLike[str]) -> int:
     """
     count = position = 0
     # Without a buffer: it would read the start of each image, too.
-    with open(path, "rb", buffering=0) as file:
-        end = os.fstat(file.fileno()).st_size
+    with open_binary(path, buffering=0) as file:
+        end = num_bytes(path)
         while position < end:
             file.seek(position)
             length = _read_length(file.read(_HEADER_SIZE))

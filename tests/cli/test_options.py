@@ -40,3 +40,27 @@ def test_hyphens_are_as_good_as_underscores(tmp_path):
     """tyro takes both, so what is read before it must do so, too."""
     assert peek(["--run-dir", "a"], "run_dir", "b") == peek(["--run_dir=a"], "run_dir", "b") == "a"
     assert peek([], "run_dir", "b") == "b"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("tf_convert_data", "output_dir", "gs://bucket/records"),
+        ("inspect_records", "records_dir", "s3://bucket/records"),
+        ("predict", "output_dir", "file:///tmp/predictions"),
+    ],
+)
+def test_a_url_for_a_local_path_is_refused(command, option, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main = importlib.import_module(f"mobilenetdet.cli.{command}").main
+    with pytest.raises(ValueError, match=f"--{option} takes a local path, and .* was a URL"):
+        main([f"--{option}", value])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_whose_name_ends_in_a_colon_is_a_local_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old:").mkdir()
+    main = importlib.import_module("mobilenetdet.cli.inspect_records").main
+    with pytest.raises(FileNotFoundError, match="no records of train in old:"):
+        main(["--records_dir", "old:/records"])
