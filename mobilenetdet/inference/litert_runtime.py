@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.cores import num_cores
+from mobilenetdet.cores import num_engine_threads
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
@@ -34,7 +34,7 @@ class LiteRtRuntime(ExportedRuntime):
         with damage_named(path, "LiteRT"):
             interpreter = litert.Interpreter(
                 model_content=content,
-                num_threads=num_cores(),
+                num_threads=num_engine_threads(),
                 experimental_preserve_all_tensors=False,
             )
             with without_info_lines():  # "Created TensorFlow Lite XNNPACK delegate for CPU."

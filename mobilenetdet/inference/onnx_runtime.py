@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.cores import num_cores
+from mobilenetdet.cores import num_engine_threads
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
@@ -29,7 +29,7 @@ class OnnxRuntime(ExportedRuntime):
         """
         onnxruntime = import_runtime("onnxruntime", "onnxruntime", "onnx", path)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_cores()
+        options.intra_op_num_threads = num_engine_threads()
         options.log_severity_level = _ERRORS_ONLY
         content = path.read_bytes()  # it would refuse a path that is no UTF-8
         with damage_named(path, "ONNX"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.cores import num_cores
+from mobilenetdet.cores import num_engine_threads
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
@@ -40,7 +40,7 @@ class OpenVinoRuntime(ExportedRuntime):
             known = INFO_KEY in model.get_rt_info()
             text = model.get_rt_info(INFO_KEY).astype(str) if known else None
         info = ExportedInfo.from_json(text, str(path))
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": num_cores()}
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": num_engine_threads()}
         if (info.parts, info.precision) != ("network", "float16"):
             settings["INFERENCE_PRECISION_HINT"] = "f32"
         with damage_named(path, "OpenVINO"):
