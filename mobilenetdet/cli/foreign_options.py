@@ -39,6 +39,9 @@ _OURS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("data", "dataset", "data_dir", "data_root"), _DATA),
     **dict.fromkeys(("source", "input", "image", "images"), ("the files, without any option",)),
     **dict.fromkeys(("workers", "num_workers"), ("--num_workers",)),
+    # Of earlier versions of this program.
+    "missing_labels_are_empty": ("--unlabelled negative",),
+    "skip_missing": ("--unlabelled skip (no label) and --skip_missing_images (no image)",),
     **dict.fromkeys(("device", "gpu", "gpus"), ("CUDA_VISIBLE_DEVICES in the environment",)),
 }
 

@@ -13,7 +13,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.findings import count_named, counted, report_findings
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
-from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.kitti.layout import FrameReport, KittiLayout
 from mobilenetdet.kitti.splits import (
     DriveMapping,
     Split,
@@ -23,6 +23,7 @@ from mobilenetdet.kitti.splits import (
     random_split,
     read_drive_mapping,
 )
+from mobilenetdet.records.kitti_frames import Unlabelled
 from mobilenetdet.synthetic.writer import MANIFEST_NAME
 from mobilenetdet.text_file import write_json
 
@@ -38,12 +39,15 @@ _UNFINISHED = "unfinished"
 class Options:
     """Divide the labelled frames of a KITTI folder into training and validation.
 
-    Writes train.txt, val.txt, trainval.txt and kitti_split.json with their hashes to ImageSets in
-    the KITTI root. Frames that lack an image or a label are left out and listed.
+    Writes train.txt, val.txt, trainval.txt and kitti_split.json with their hashes. Frames that lack
+    an image or a label are left out and listed.
     """
 
     # Folder that holds training/image_2 and training/label_2.
     kitti_root: Path = Path("data/KITTI")
+    # Folder for the lists, for a KITTI root in which nothing may be written; then mobilenetdet
+    # tf_convert_data takes it as --split_dir. By default ImageSets in the KITTI root.
+    output_dir: Path | None = None
     # random: halves drawn frame by frame, as for SqueezeDet. published: the 3,712/3,769 frames of
     # Chen et al., which most papers use. drive: whole drives, by the mapping files of the devkit.
     method: Literal["random", "published", "drive"] = "random"
@@ -56,6 +60,9 @@ class Options:
     # Unpacked object development kit of KITTI, for the drives of the frames; by default
     # devkit_object in the KITTI root, where it is there.
     devkit_dir: Path | None = None
+    # Images without label file: skip leaves them out, negative lists them as frames in which
+    # nothing is (for mobilenetdet tf_convert_data --unlabelled negative), error refuses them.
+    unlabelled: Unlabelled = "skip"
     # Ends before anything is written if frames lack an image or a label.
     strict: bool = False
     # Replaces lists of frames that this command has not written, or that were edited since.
@@ -73,15 +80,17 @@ def main(argv: list[str] | None = None) -> int:
             is damaged.
     """
     options = parse(Options, argv)
-    layout = KittiLayout(options.kitti_root)
-    frame_ids = _complete_frames(layout)
+    layout = KittiLayout(options.kitti_root, split_dir=options.output_dir)
+    report = _check_frames(layout, options.unlabelled)
+    frame_ids = report.complete
     mapping = _find_mapping(options)
     split = _make_split(frame_ids, options, mapping)
     if options.num_train is not None:
         split = split.draw_train(options.num_train, seed=options.seed)
-    report_findings(_left_out(layout, frame_ids), strict=options.strict)
-    seen = seen_by_shipped_weights(layout, "val", split.val)  # before: it reads all labels
-    with folder_lock(layout.image_set_path("train").parent):
+    report_findings(_left_out(report), strict=options.strict)
+    labelled = [frame_id for frame_id in split.val if layout.label_path(frame_id).is_file()]
+    seen = seen_by_shipped_weights(layout, "val", labelled)  # before: it reads all labels
+    with folder_lock(layout.split_dir):
         _write_lists(layout, split, overwrite=options.overwrite)
     for line in seen:
         print(line)
@@ -133,30 +142,41 @@ def _hash(frame_ids: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(frame_ids).encode()).hexdigest()
 
 
-def _complete_frames(layout: KittiLayout) -> list[str]:
-    layout.frame_ids()  # refuses a folder without images
+def _check_frames(layout: KittiLayout, unlabelled: Unlabelled) -> FrameReport:
+    """Finds the frames to divide, and lists those that lack something.
+
+    Raises:
+        FileNotFoundError: there are none, or some without label that are to be refused.
+    """
+    frame_ids = layout.frame_ids()  # refuses a folder without images
     report = layout.check_frames()
     complete = counted(len(report.complete), "frame")
     print(f"{layout.root / layout.subset}: {complete} with image and label")
     if report.num_incomplete:
         print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
-    if not report.complete:
+    if not report.complete:  # whatever is asked for: nothing can be learnt there
         raise FileNotFoundError(
             f"no frame has an image in {layout.image_dir} and a label in {layout.label_dir}; "
             "unpack KITTI's data_object_label_2.zip beside the images"
         )
-    return report.complete
+    if unlabelled == "error" and report.missing_labels:
+        what = "images have no label file; --unlabelled skip leaves them out, negative takes them "
+        what += "for frames in which nothing is"
+        raise FileNotFoundError(count_named(report.missing_labels, len(frame_ids), what))
+    if unlabelled == "negative" and report.missing_labels:
+        print(f"{counted(len(report.missing_labels), 'image')} without label: nothing is in them")
+        return report.with_empty_labels(frame_ids)
+    return report
 
 
-def _left_out(layout: KittiLayout, complete: Sequence[str]) -> list[str]:
+def _left_out(report: FrameReport) -> list[str]:
     """Counts the frames that lack an image or a label."""
-    report = layout.check_frames()
     if not report.num_incomplete:
         return []
     names = sorted([*report.missing_labels, *report.missing_images])
-    what = "frames lack an image or a label and are left out (an empty label file says that "
-    what += "nothing is in a frame)"
-    return [count_named(names, len(names) + len(complete), what)]
+    what = "frames lack an image or a label and are left out (--unlabelled negative takes images "
+    what += "without label for frames in which nothing is)"
+    return [count_named(names, len(names) + len(report.complete), what)]
 
 
 def _find_mapping(options: Options) -> DriveMapping | None:

@@ -20,7 +20,7 @@ from mobilenetdet.records.kitti_convert import (
     ExifOrientation,
     convert_split,
 )
-from mobilenetdet.records.kitti_frames import FoundFrames, find_frames
+from mobilenetdet.records.kitti_frames import FoundFrames, Unlabelled, find_frames
 from mobilenetdet.records.shard_writer import ShardProgress
 from mobilenetdet.records.shards import Manifest
 from mobilenetdet.records.verify_images import refuse_damaged_images
@@ -37,12 +37,15 @@ class Options:
 
     # Format of the data set.
     dataset_name: Literal["kitti"] = "kitti"
-    # Folder that holds training/image_2, training/label_2 and ImageSets; only read.
+    # Folder that holds training/image_2 and training/label_2; only read.
     dataset_root: Path = Path("data/KITTI")
     # Folder for the records; by default the folder tfrecord in the dataset root.
     output_dir: Path | None = None
-    # Lists of frames under ImageSets, without .txt; `mobilenetdet kitti_split` makes train and val.
+    # Lists of frames, without .txt; `mobilenetdet kitti_split` makes train and val.
     split: tuple[str, ...] = ("train", "val")
+    # Folder of these lists, as kitti_split --output_dir has named it; by default ImageSets in the
+    # dataset root.
+    split_dir: Path | None = None
     # Files per split; by default 8, or more of about 256 MB.
     num_shards: int | None = None
     # Threads; by default one per core.
@@ -55,11 +58,11 @@ class Options:
     # Decodes every image first, and ends with the names of those that are damaged; conversion looks
     # at the header and the end of each. JPEG has no checksums: some damage to it shows nowhere.
     verify: bool = False
-    # Leaves out frames without image or label instead of refusing to start.
-    skip_missing: bool = False
-    # Takes frames with an image and no label file for frames in which nothing is, as an empty label
-    # file says. By default they are named, for the labels may as well be lost.
-    missing_labels_are_empty: bool = False
+    # Images without label file: skip leaves them out, negative takes them for frames in which
+    # nothing is, as an empty label file says, error names them, for labels may as well be lost.
+    unlabelled: Unlabelled = "error"
+    # Leaves out frames of a list that have no image instead of refusing to start.
+    skip_missing_images: bool = False
     # What the labels of images with an EXIF orientation are meant for: the picture as viewers show
     # it (obey), or the pixels as they are stored (ignore). Such images are written upright, as PNG.
     # By default they are named.
@@ -86,14 +89,14 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a damaged file, or an option out of range.
     """
     options = parse(Options, argv)
-    layout = KittiLayout(options.dataset_root)
+    layout = KittiLayout(options.dataset_root, split_dir=options.split_dir)
     conversion = ConversionOptions(
         num_shards=options.num_shards,
         num_workers=options.num_workers,
         jpeg_quality=options.jpeg_quality,
         sha256=options.sha256,
-        skip_missing=options.skip_missing,
-        missing_labels_are_empty=options.missing_labels_are_empty,
+        unlabelled=options.unlabelled,
+        skip_missing_images=options.skip_missing_images,
         exif_orientation=options.exif_orientation,
         overwrite=options.overwrite,
     )
@@ -128,8 +131,8 @@ def _find_frames(layout: KittiLayout, split: str, options: Options) -> FoundFram
     found = find_frames(
         layout,
         split,
-        skip_missing=options.skip_missing,
-        missing_labels_are_empty=options.missing_labels_are_empty,
+        unlabelled=options.unlabelled,
+        skip_missing_images=options.skip_missing_images,
     )
     if options.verify:
         paths = [source.image_path for source in found.sources]

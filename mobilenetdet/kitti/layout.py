@@ -79,14 +79,17 @@ class KittiLayout:
     Attributes:
         root: the folder that holds `training/` and `ImageSets/`.
         subset: `training` or `testing`.
+        split_dir: the folder of the lists of frames; by default `ImageSets` in the root.
     """
 
     root: Path
     subset: str = "training"
+    split_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        """Takes a root given as text, too."""
+        """Takes folders given as text, too."""
         object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "split_dir", Path(self.split_dir or self.root / "ImageSets"))
 
     @property
     def image_dir(self) -> Path:
@@ -120,8 +123,7 @@ class KittiLayout:
         Raises:
             ValueError: the name would be a path; see `check_split_name`.
         """
-        folder = self.root / "ImageSets"
-        return folder / f"{check_split_name(name, str(folder))}.txt"
+        return self.split_dir / f"{check_split_name(name, str(self.split_dir))}.txt"
 
     def frame_ids(self) -> list[str]:
         """Returns the sorted ids of the frames that have an image.
@@ -144,7 +146,7 @@ class KittiLayout:
         return sorted(frame_ids)
 
     def read_image_set(self, name: str) -> list[str]:
-        """Returns the frame ids of `ImageSets/NAME.txt` in the order of the file.
+        """Returns the frame ids of the list NAME.txt in the order of the file.
 
         Raises:
             FileNotFoundError: there is no such list.
@@ -153,14 +155,16 @@ class KittiLayout:
         """
         path = self.image_set_path(name)
         if not path.is_file():
+            outside = self.split_dir != self.root / "ImageSets"
+            place = f" --output_dir {self.split_dir}" if outside else ""
             raise FileNotFoundError(
                 f"{path} does not exist; write it with "
-                f"`python tools/kitti_split.py --kitti_root {self.root}`"
+                f"`python tools/kitti_split.py --kitti_root {self.root}{place}`"
             )
         return parse_frame_ids(read_text(path, "list of frames"), str(path))
 
     def write_image_set(self, name: str, frame_ids: Sequence[str]) -> None:
-        """Writes `ImageSets/NAME.txt`, one frame id a line; never leaves a part of a file."""
+        """Writes the list NAME.txt, one frame id a line; never leaves a part of a file."""
         path = self.image_set_path(name)
         text = "".join(f"{frame_id}\n" for frame_id in frame_ids)
         with atomic_write(path) as temporary:

@@ -19,6 +19,7 @@ from mobilenetdet.records.kitti_frames import (
     ASK_ORIENTATION,
     FoundFrames,
     FrameSource,
+    Unlabelled,
     find_frames,
     refuse_turned_images,
 )
@@ -43,15 +44,16 @@ class ConversionOptions(ShardOptions):
     Attributes:
         jpeg_quality: 1 to 100 re-encodes every image as JPEG; None copies the files' bytes.
         sha256: adds image/key/sha256, which doubles the time.
-        skip_missing: leaves out frames without image or label instead of refusing them.
-        missing_labels_are_empty: frames with an image and no label have no object in them.
+        unlabelled: whether images without label file are left out, taken for frames in which
+            nothing is, or refused.
+        skip_missing_images: leaves out frames without image instead of refusing them.
         exif_orientation: what the labels of turned images are meant for; see `read_source`.
     """
 
     jpeg_quality: int | None = None
     sha256: bool = False
-    skip_missing: bool = False
-    missing_labels_are_empty: bool = False
+    unlabelled: Unlabelled = "error"
+    skip_missing_images: bool = False
     exif_orientation: ExifOrientation | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ def convert_split(
 
     Args:
         layout: the KITTI folder.
-        split: name of the list of frames, `train` for ImageSets/train.txt.
+        split: name of the list of frames, `train` for train.txt.
         output_dir: folder for the shards; made if it is not there.
         options: how to write them.
         found: what `find_frames` has found of the split, if it was called before.
@@ -101,8 +103,8 @@ def convert_split(
     sources, num_skipped = found or find_frames(
         layout,
         split,
-        skip_missing=options.skip_missing,
-        missing_labels_are_empty=options.missing_labels_are_empty,
+        unlabelled=options.unlabelled,
+        skip_missing_images=options.skip_missing_images,
     )
     if options.exif_orientation is None:
         refuse_turned_images(sources)

@@ -7,12 +7,15 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from mobilenetdet.kitti.format_hints import known_id_hint
-from mobilenetdet.kitti.layout import KittiLayout, image_names
+from mobilenetdet.kitti.layout import FrameReport, KittiLayout, image_names
 from mobilenetdet.records.encoded_image import UPRIGHT, image_header
 
+# What becomes of images without label file: they are left out, taken for frames in which nothing
+# is, or refused, for their labels may as well be lost.
+Unlabelled = Literal["skip", "negative", "error"]
 # What helps where images have an EXIF orientation.
 ASK_ORIENTATION = (
     "say what their labels are meant for: --exif_orientation obey for the pictures as viewers show "
@@ -67,36 +70,33 @@ def find_frames(
     layout: KittiLayout,
     split: str,
     *,
-    skip_missing: bool = False,
-    missing_labels_are_empty: bool = False,
+    unlabelled: Unlabelled = "error",
+    skip_missing_images: bool = False,
 ) -> FoundFrames:
     """Finds the files of the frames of a split.
 
     Args:
         layout: the KITTI folder.
-        split: name of the list of frames, `train` for ImageSets/train.txt.
-        skip_missing: leaves out frames without image or label.
-        missing_labels_are_empty: keeps frames with an image and no label: nothing is in them.
+        split: name of the list of frames, `train` for train.txt.
+        unlabelled: what becomes of images without label file.
+        skip_missing_images: leaves out frames without image.
 
     Raises:
-        FileNotFoundError: no list, or frames without image or label; names the first 20.
+        FileNotFoundError: no list, or frames that lack a file and are not left out; names the
+            first 20.
         ValueError: no frame is left.
     """
     frame_ids = layout.read_image_set(split)
     report = layout.check_frames(frame_ids)
-    if missing_labels_are_empty:
+    if unlabelled == "negative":
         report = report.with_empty_labels(frame_ids)
-    if report.num_incomplete and not skip_missing:
-        lines = "\n".join(f"  {line}" for line in report.lines(_MAX_LISTED_FRAMES))
-        there = layout.check_frames()
-        hint = known_id_hint(report.missing_both, [*there.complete, *there.missing_labels])
-        raise FileNotFoundError(
-            f"{report.num_incomplete} of the {len(frame_ids)} frames of {split} "
-            f"({layout.image_set_path(split)}) are incomplete in {layout.image_dir.parent}:\n"
-            f"{lines}{hint}\nunpack them there, or leave them out with --skip_missing; if nothing "
-            "is in the frames without label, write an empty label file for each, or say so with "
-            "--missing_labels_are_empty"
-        )
+    refused = FrameReport(
+        report.complete,
+        report.missing_labels if unlabelled == "error" else [],
+        *([], []) if skip_missing_images else (report.missing_images, report.missing_both),
+    )
+    if refused.num_incomplete:
+        raise FileNotFoundError(_describe_incomplete(layout, split, len(frame_ids), refused))
     if not report.complete:
         raise ValueError(f"{layout.image_set_path(split)} lists no frame with image and label")
     return FoundFrames(_stat_frames(layout, report.complete), report.num_incomplete)
@@ -125,6 +125,26 @@ def refuse_turned_images(sources: Sequence[FrameSource]) -> None:
             f"{len(turned):,} of {len(sources):,} images are turned by their EXIF orientation: "
             f"{', '.join(turned[:_MAX_NAMED_IMAGES])}{more}; {ASK_ORIENTATION}"
         )
+
+
+def _describe_incomplete(
+    layout: KittiLayout, split: str, num_frames: int, report: FrameReport
+) -> str:
+    """Names the frames of a split that lack a file, and what can be done about them."""
+    lines = "\n".join(f"  {line}" for line in report.lines(_MAX_LISTED_FRAMES))
+    there = layout.check_frames()
+    hint = known_id_hint(report.missing_both, [*there.complete, *there.missing_labels])
+    remedies = ["unpack them there"]
+    if report.missing_images or report.missing_both:
+        remedies.append("leave out those without image with --skip_missing_images")
+    if report.missing_labels:
+        remedies.append("leave out the images without label with --unlabelled skip")
+        remedies.append("if nothing is in these, say so with --unlabelled negative")
+    return (
+        f"{report.num_incomplete} of the {num_frames} frames of {split} "
+        f"({layout.image_set_path(split)}) are incomplete in {layout.image_dir.parent}:\n"
+        f"{lines}{hint}\n{'; or '.join(remedies)}"
+    )
 
 
 def _stat_frames(layout: KittiLayout, frame_ids: Sequence[str]) -> list[FrameSource]:

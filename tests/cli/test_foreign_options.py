@@ -30,6 +30,12 @@ from mobilenetdet.cli.train import Options
         (train, "--data kitti.yaml", "--data.records_dir"),
         (train_classifier, "--num_epochs 3", "--train.epochs"),
         (tf_convert_data, "--data data", "--dataset_root"),
+        (tf_convert_data, "--missing_labels_are_empty", "--unlabelled negative"),
+        (
+            tf_convert_data,
+            "--skip_missing",
+            "--unlabelled skip (no label) and --skip_missing_images",
+        ),
         (tf_convert_data, "--workers 3", "--num_workers"),
     ],
 )

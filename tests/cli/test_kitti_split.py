@@ -19,6 +19,17 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def read_only(root):
+    """The frames of `root` as a folder in which nothing may be written; root may always write."""
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    yield root
+    for folder in folders:
+        folder.chmod(0o755)
+
+
 def read_sets(root) -> dict[str, list[str]]:
     return {
         name: (root / f"ImageSets/{name}.txt").read_text().split()
@@ -72,6 +83,34 @@ def test_fewer_training_frames_are_among_more(root):
 def test_more_training_frames_than_there_are(root):
     with pytest.raises(ValueError, match="num_train is 9, expected 1 to "):
         main(["--kitti_root", str(root), "--num_train", "9"])
+
+
+def test_the_lists_of_a_read_only_data_set_go_elsewhere(read_only, tmp_path_factory):
+    before = sorted(read_only.rglob("*"))
+    lists = tmp_path_factory.mktemp("home") / "lists"
+    arguments = ["--kitti_root", str(read_only), "--output_dir", str(lists)]
+    assert main(arguments) == 0 and main([*arguments, "--seed", "1"]) == 0
+    assert sorted(read_only.rglob("*")) == before
+    names = {"train.txt", "val.txt", "trainval.txt", "kitti_split.json"}
+    assert {path.name for path in lists.iterdir()} == names
+    assert len((lists / "trainval.txt").read_text().split()) == 9
+    (lists / "val.txt").write_text("000001\n")
+    with pytest.raises(FileExistsError, match="lists/val.txt was not written by this command"):
+        main([*arguments, "--seed", "2"])
+
+
+def test_images_without_label_are_left_out_listed_or_refused(root, capsys):
+    arguments = ["--kitti_root", str(root)]
+    main(arguments)
+    line = (
+        "warning: 1 of 10 frames lack an image or a label and are left out (--unlabelled negative"
+    )
+    assert line in capsys.readouterr().out
+    main([*arguments, "--unlabelled", "negative", "--strict"])
+    assert "1 image without label: nothing is in them" in capsys.readouterr().out
+    assert read_sets(root)["trainval"] == [f"{i:06d}" for i in range(10)]
+    with pytest.raises(FileNotFoundError, match="1 of 10 images have no label .*skip.*: 000009"):
+        main([*arguments, "--unlabelled", "error"])
 
 
 def test_rendered_frames_leak_nothing(root, capsys):

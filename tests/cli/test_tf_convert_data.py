@@ -13,6 +13,7 @@ from mobilenetdet.kitti import frames_seen
 from mobilenetdet.kitti.frames_seen import FramesSeen, frame_hashes, write_frames_seen
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.runs import RunDir
 
@@ -47,6 +48,39 @@ def test_the_records_follow_the_data_set(small_kitti, tmp_path):
         (tmp_path / folder).symlink_to(small_kitti / folder)
     main(["--dataset_root", str(tmp_path), "--split", "val"])
     assert len(shard_paths(tmp_path / "tfrecord", "val")) == 4
+
+
+def test_lists_are_read_from_where_the_split_has_put_them(small_kitti, tmp_path, capsys):
+    (tmp_path / "training").symlink_to(small_kitti / "training")
+    lists, out = tmp_path / "lists", tmp_path / "out"
+    split = ["--kitti_root", str(tmp_path), "--output_dir", str(lists), "--val_fraction", "0.25"]
+    kitti_split.main(split)
+    main(arguments(tmp_path, out, "--split_dir", str(lists)))
+    assert "train: 9 frames" in (printed := capsys.readouterr().out) and "val: 3 frames" in printed
+    listed = (lists / "val.txt").read_text().split()
+    assert sorted(f.frame_id for f in read_frames(shard_paths(out, "val"))) == listed
+    KittiLayout(tmp_path, split_dir=lists).write_image_set("val", ["000005", "000006", "000007"])
+    with pytest.raises(ValueError, match=r"of 3 frames of val\.txt are in train\.txt, too"):
+        main(arguments(tmp_path, out, "--split_dir", str(lists), "--strict"))
+
+
+def test_images_without_label_are_what_one_option_says(own_kitti, tmp_path, capsys):
+    labels = tmp_path / "KITTI/training"
+    shutil.copytree(labels.resolve(), tmp_path / "training")
+    labels.unlink()
+    (tmp_path / "training").rename(labels)
+    (labels / "label_2/000009.txt").unlink()
+    frames = {"skip": "val: 3 frames", "negative": "val: 4 frames"}
+    for unlabelled, line in frames.items():
+        out = tmp_path / unlabelled
+        assert main(arguments(own_kitti, out, "--unlabelled", unlabelled)) == 0
+        assert line in capsys.readouterr().out
+    empty = {f.frame_id: len(f.objects) for f in read_frames(shard_paths(out, "val"))}
+    assert empty["000009"] == 0 and len(empty) == 4
+    for more in ([], ["--unlabelled", "error"]):
+        with pytest.raises(FileNotFoundError, match="000009: no label"):
+            main(arguments(own_kitti, tmp_path / "none", *more))
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.fixture

@@ -127,15 +127,14 @@ LABELS = [
         lost("training/label_2/000009.txt"),
         "1 of the 4 frames of val",
         "000009: no label",
-        "--skip_missing",
-        "write an empty label file",
-        "--missing_labels_are_empty",
+        "--unlabelled skip",
+        "--unlabelled negative",
     ),
     bad(
         "an image that was lost",
         lost("training/image_2/000009.png"),
         "000009: no image",
-        "--skip_missing",
+        "--skip_missing_images",
     ),
     bad(
         "a byte order mark",
@@ -153,7 +152,7 @@ LABELS = [
     ),
     bad(
         "background images without label",
-        lost("training/label_2/000009.txt", "--missing_labels_are_empty"),
+        lost("training/label_2/000009.txt", "--unlabelled", "negative"),
         "val: 4 frames",
         code=0,
         writes=("out",),

@@ -26,6 +26,18 @@ def test_paths(layout, tmp_path):
     assert testing.label_path("000000") == tmp_path / "testing/label_2/000000.txt"
 
 
+def test_lists_of_frames_may_lie_elsewhere(layout, tmp_path):
+    outside = KittiLayout(layout.root, split_dir=str(tmp_path / "lists"))
+    with pytest.raises(FileNotFoundError, match=r"train\.txt does not .* --output_dir .*lists`"):
+        outside.read_image_set("train")
+    outside.write_image_set("train", ["000002"])
+    assert (tmp_path / "lists/train.txt").read_text() == "000002\n"
+    assert outside.read_image_set("train") == ["000002"]
+    with pytest.raises(FileNotFoundError, match=r"ImageSets/train\.txt does not") as error:
+        layout.read_image_set("train")
+    assert "--output_dir" not in str(error.value)
+
+
 def test_missing_image_names_both_files(layout):
     with pytest.raises(FileNotFoundError, match=r"000005\.png nor \.jpg or \.jpeg"):
         layout.image_path("000005")

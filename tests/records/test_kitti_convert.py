@@ -50,9 +50,27 @@ def test_missing_files_are_listed_frame_by_frame(layout, out):
     message = str(caught.value)
     assert "2 of the 6 frames of train" in message
     assert "\n  000002: no image\n  000004: no label\n" in message
-    assert "--skip_missing" in message and not out.exists()
-    manifest, _ = convert(layout, out, skip_missing=True)
+    assert "--skip_missing_images" in message and "--unlabelled skip" in message
+    assert not out.exists()
+    manifest, _ = convert(layout, out, skip_missing_images=True, unlabelled="skip")
     assert (manifest.num_frames, manifest.num_skipped) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "left", "remedy"),
+    [
+        ({"unlabelled": "skip"}, "000002: no image", "--skip_missing_images"),
+        ({"skip_missing_images": True}, "000004: no label", "--unlabelled skip"),
+    ],
+)
+def test_leaving_out_the_one_does_not_leave_out_the_other(layout, out, options, left, remedy):
+    layout.label_path("000004").unlink()
+    layout.image_path("000002").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        convert(layout, out, **options)
+    message = str(caught.value)
+    assert message.startswith("1 of the 6 frames") and f"\n  {left}\nunpack" in message
+    assert remedy in message and not out.exists()
 
 
 def test_only_the_first_twenty_missing_frames_are_listed(layout, out):
@@ -134,20 +152,20 @@ def test_turned_images_are_named_and_what_their_labels_mean_is_asked(
 
 def test_frames_without_label_may_be_empty(layout, out):
     layout.label_path("000004").unlink()
-    with pytest.raises(FileNotFoundError, match="an empty label file.*--missing_labels_are_empty"):
+    with pytest.raises(FileNotFoundError, match="nothing is in these.*--unlabelled negative"):
         convert(layout, out)
-    manifest, _ = convert(layout, out, missing_labels_are_empty=True)
+    manifest, _ = convert(layout, out, unlabelled="negative")
     assert (manifest.num_frames, manifest.num_objects, manifest.num_skipped) == (6, 8, 0)
     layout.image_path("000002").unlink()
     with pytest.raises(FileNotFoundError, match="1 of the 6 frames.*are incomplete"):
-        convert(layout, out, missing_labels_are_empty=True)
+        convert(layout, out, unlabelled="negative")
 
 
 def test_frames_without_a_folder_of_labels_are_empty_where_that_is_said(layout, out):
     for path in layout.label_dir.iterdir():
         path.unlink()
     layout.label_dir.rmdir()
-    manifest, _ = convert(layout, out, missing_labels_are_empty=True)
+    manifest, _ = convert(layout, out, unlabelled="negative")
     assert (manifest.num_frames, manifest.num_objects) == (6, 0)
 
 
