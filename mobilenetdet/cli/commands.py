@@ -62,6 +62,10 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--result_dir results --report ap.html", "of all labelled frames, explained"),
             ),
         ),
+        "kitti_submission": Command(
+            "detect in KITTI's test frames, for its server",
+            (("--run_dir runs/ssd_fpn --output results.zip", "7,518 result files in an archive"),),
+        ),
         "export": Command(
             "write a detector for LiteRT, ONNX Runtime, OpenVINO or TensorFlow",
             (
