@@ -11,6 +11,7 @@ import keras
 
 from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays, write_overlays
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.anchor_coverage import describe_fit
 from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
 from mobilenetdet.drawing.history_plots import plot_history
@@ -22,6 +23,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.file_names import refuse_other_than_utf8
+from mobilenetdet.findings import report_findings
 from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
@@ -87,6 +89,8 @@ def _train(
     complete_log(run.events_dir, state.history)
     for line in [*config.eval_task().guesses(), *config.train.notes()]:
         print(line)
+    if state.epoch == 0:  # later it would be too late to change them
+        report_findings(describe_fit(config), strict=False)
     evaluation = None
     if state.epoch < config.train.epochs:
         measure = _make_measure(config, state.model, seen)
