@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +18,19 @@ from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
+from mobilenetdet.data.anchor_coverage import fitting_size
 from mobilenetdet.data.class_counts import refuse_absent_classes
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
+from mobilenetdet.text_file import write_json
 
 # Edges of the parts by height that coverage is printed for, pixels of the network input.
 _HEIGHTS = (0, 25, 40, 60, 100, np.inf)
+# The network input for KITTI's frames, pixels.
+_HEIGHT, _WIDTH = 384, 1248
 # Stride and shapes (width, height) of one map of the pyramid.
 Level = tuple[int, np.ndarray]
 
@@ -52,10 +57,11 @@ class Options:
     frame_width: int = 1242
     # Height of those frames, pixels.
     frame_height: int = 375
-    # Width of the network input, pixels.
-    image_width: int = 1248
-    # Height of the network input, pixels.
-    image_height: int = 384
+    # Width of the network input, pixels; by default 1248, or for records what fits the shape of
+    # their pictures.
+    image_width: int | None = None
+    # Height of the network input, pixels; by default 384, or for records what fits their pictures.
+    image_height: int | None = None
     # Stride of each map, finest first.
     strides: tuple[int, ...] = (8,)
     # Shapes on each of these maps; the smallest go to the first.
@@ -69,7 +75,9 @@ class Options:
     seed: int = 0
     # Picture of the shapes over the sizes of the objects.
     plot: Path | None = None
-    # Replaces a file of others that has the name of --plot.
+    # File for mobilenetdet train --config, .json: shapes, classes, input size and the records.
+    save_config: Path | None = None
+    # Replaces files of others that have the names of --plot and --save_config.
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -84,6 +92,8 @@ class Options:
                 f"--split {self.split} is a split of records; name them with --records_dir (all "
                 f"label files of {self.label_dir} are read otherwise)"
             )
+        if (self.image_width is None) != (self.image_height is None):
+            raise ValueError("give both --image_width and --image_height, or neither")
         for name in ("strides", "num_shapes"):
             if min(getattr(self, name), default=0) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; each must be above 0")
@@ -101,9 +111,11 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: too few objects for so many shapes, or none of a class.
     """
     options = parse(Options, argv)
-    if options.plot is not None:
-        check_output_file(options.plot, overwrite=options.overwrite)
-    boxes, class_names = _read_boxes(options)
+    for path in filter(None, (options.plot, options.save_config)):
+        check_output_file(path, overwrite=options.overwrite)
+    frames = list(_frames(options))
+    options = replace(options, **_input_size(options, [size for size, _ in frames]))
+    boxes, class_names = _read_boxes(options, frames)
     sizes = boxes[:, 2:] - boxes[:, :2]
     shapes = fit_shapes(
         sizes,
@@ -131,6 +143,10 @@ def main(argv: list[str] | None = None) -> int:
         with output_file(options.plot, overwrite=options.overwrite) as path:
             write_shapes(path, sizes, class_names, fitted, classes=options.classes)
         print(options.plot)
+    if options.save_config is not None:
+        with output_file(options.save_config, overwrite=options.overwrite) as path:
+            write_json(path, _settings(options, fitted))
+        print(f"{options.save_config}: for mobilenetdet train --config {options.save_config}")
     return 0
 
 
@@ -140,13 +156,36 @@ def class_weights(class_names: np.ndarray, balance: float) -> np.ndarray:
     return (counts.astype(np.float64) ** -balance)[index]
 
 
-def _read_boxes(options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _input_size(options: Options, sizes: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """Height and width of the network input: what was asked for, KITTI's, or what fits records."""
+    height, width = options.image_height or _HEIGHT, options.image_width or _WIDTH
+    if options.image_height is None and options.records_dir is not None and sizes:
+        (most_frequent, _), *_ = Counter(sizes).most_common(1)
+        height, width = fitting_size(most_frequent, _HEIGHT * _WIDTH)
+    return {"image_height": height, "image_width": width}
+
+
+def _settings(options: Options, levels: Sequence[Level]) -> dict[str, Any]:
+    """What was fitted, as settings to put over a preset."""
+    data: dict[str, Any] = {"classes": options.classes, "class_map": options.class_map}
+    if options.records_dir is not None:
+        data |= {"records_dir": str(options.records_dir), "train_split": options.split or "train"}
+    data |= {"image_height": options.image_height, "image_width": options.image_width}
+    shapes = [{"stride": stride, "anchors": own.round(1).tolist()} for stride, own in levels]
+    # Several maps go with this head alone.
+    head = {"head": {"kind": "ssd"}} if len(levels) > 1 else {}
+    return {"data": data, "model": {"levels": shapes}, **head}
+
+
+def _read_boxes(
+    options: Options, frames: Sequence[tuple[tuple[int, int], KittiObjects]]
+) -> tuple[np.ndarray, np.ndarray]:
     """Boxes [N, 4] in network pixels and class names [N] of the objects with an area."""
     task = EvalTask.of(options.classes, class_map=options.class_map)
     class_of_type = task.class_of_type
     network = (options.image_height, options.image_width)
     boxes, names, counts = [np.empty((0, 4))], [np.empty(0, str)], Counter()
-    for size, objects in _frames(options):
+    for size, objects in frames:
         counts.update(objects.types.tolist())
         classes = np.array([class_of_type.get(t.lower(), "") for t in objects.types], str)
         objects, classes = objects[classes != ""], classes[classes != ""]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from mobilenetdet.text_file import read_text
 
 # Frames of a drive are 0.1 s apart; within a second the scene is practically the same.
 NEAR_FRAMES = 10
+_ID_OF_KITTI = re.compile(r"\d{6}")
+_LEAKS_OF_OTHERS = (
+    "a random split: pictures that were taken one after the other land on both sides, and AP on "
+    "such flatters; lists of your own, train.txt and val.txt, are converted as well"
+)
 _KNOWN_LEAKS = {
     "random": (
         "a random split puts neighbouring frames of one drive on both sides; its AP flatters the "
@@ -224,6 +230,8 @@ def describe_leaks(split: Split, method: str, mapping: DriveMapping | None = Non
     """
     lines = [_KNOWN_LEAKS[method]]
     if mapping is None:
+        if method == "random" and not all(map(_ID_OF_KITTI.fullmatch, split.trainval)):
+            return [_LEAKS_OF_OTHERS]
         return [*lines, "--devkit_dir counts the frames of drives that are on both sides"]
     counts = count_leaks(split, mapping)
     lines.append(

@@ -9,6 +9,7 @@ from mobilenetdet.cli.config_options import parse_level, parse_with_config
 from mobilenetdet.cli.fit_anchors import class_weights, main
 from mobilenetdet.cli.train import Options
 from mobilenetdet.config.presets import PRESETS, make_preset
+from mobilenetdet.config.storage import read_changes, with_changes
 
 LABEL = "{} 0 0 -10 {} {} {} {} -1 -1 -1 -1000 -1000 -1000 -10\n"
 
@@ -94,6 +95,41 @@ def test_records_are_read_with_their_own_sizes(small_kitti, capsys):
     assert shapes.tolist() == [[14, 34], [44, 30]]
 
 
+def test_the_input_is_that_of_the_pictures_in_records(small_kitti, capsys):
+    arguments = ["--records_dir", str(small_kitti / "tfrecord"), "--num_shapes", "2"]
+    main([*arguments, "--classes", "Car", "Pedestrian"])
+    assert "objects at 64x192 (height x width)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("preset", "maps"),
+    [
+        ("ssd_fpn_050", ["--strides", "8", "16", "--num_shapes", "1", "1"]),
+        ("squeezedet", ["--strides", "8", "16", "--num_shapes", "1", "1"]),
+        ("squeezedet", ["--num_shapes", "2"]),
+    ],
+)
+def test_what_is_fitted_trains_as_a_config_file(small_kitti, tmp_path, capsys, preset, maps):
+    records, path = small_kitti / "tfrecord", tmp_path / "mine.json"
+    arguments = ["--records_dir", str(records), "--class_map", "Cyclist", "Rider", *maps]
+    arguments += ["--classes", "Car", "Rider", "--save_config", str(path)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"{path}: for mobilenetdet train --config {path}" in printed
+    base = make_preset(preset)
+    config = with_changes(base, read_changes(path), str(path))
+    assert config.data.classes == ("Car", "Rider") and config.image_size == (64, 192)
+    assert config.data.records_dir == str(records)
+    assert config.data.class_task().class_of_type["cyclist"] == "Rider"
+    shapes = [shape for level in config.model.levels for shape in level.anchors]
+    assert shapes == printed_shapes(printed)
+    assert config.head == base.head or preset == "squeezedet"
+    main(arguments)  # its own file
+    path.write_text("{}")
+    with pytest.raises(FileExistsError, match=r"mine\.json is there, and not as this program"):
+        main(arguments)
+
+
 def test_own_classes_and_mapped_types(label_dir, capsys):
     options = ["--label_dir", str(label_dir), "--num_shapes", "2", "--classes", "Rider", "Tram"]
     assert main([*options, "--class_map", "Cyclist", "Rider"]) == 0
@@ -117,6 +153,7 @@ def test_balance_weighs_the_classes():
     [
         (["--strides", "8", "16"], "2 strides and 1 numbers of shapes"),
         (["--split", "val"], "--split val is a split of records"),
+        (["--image_width", "640"], "give both --image_width and --image_height"),
         (["--num_shapes", "0"], "num_shapes is"),
         (["--balance", "2"], "balance is 2.0; it must be between 0 and 1"),
         (["--min_iou", "nan"], "min_iou is nan; it must be between 0 and 1"),

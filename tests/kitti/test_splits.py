@@ -182,6 +182,12 @@ def test_leaks_are_counted_within_a_second_of_one_drive():
 
 @pytest.mark.parametrize("method", ["random", "published", "drive"])
 def test_leaks_are_told_in_words_without_a_mapping(method):
-    lines = describe_leaks(Split(["a"], ["b"]), method)
+    lines = describe_leaks(Split(["000000"], ["000001"]), method)
     assert "drive" in lines[0]
     assert "--devkit_dir" in lines[1]
+
+
+def test_pictures_of_others_have_no_drives():
+    (line,) = describe_leaks(Split(["IMG_1"], ["IMG_2"]), "random")
+    assert "taken one after the other" in line and "drive" not in line
+    assert "drive" in describe_leaks(Split(["000001"], ["000002"]), "random")[0]
