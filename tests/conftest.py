@@ -23,6 +23,7 @@ pytest_plugins = (
     "fixtures.class_images",
     "fixtures.exportable",
     "fixtures.faults",
+    "fixtures.label_folders",
     "fixtures.other_writer",
     "fixtures.own_classes",
     "fixtures.red_finder",

@@ -29,6 +29,7 @@ FLOORS = (
     "drawing",
     "synthetic",
     "records",
+    "label_formats",
     "models",
     "data",
     "inference",

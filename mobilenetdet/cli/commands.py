@@ -10,7 +10,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True)
 class Command:
-    """One command; `mobilenetdet.cli.NAME` has its `main`.
+    """One command; `command_module` has its `main`.
 
     Attributes:
         summary: what it does, a few words.
@@ -90,6 +90,16 @@ GROUPS: dict[str, dict[str, Command]] = {
         "kitti_synthesize": Command(
             "render a data set in KITTI's format",
             (("--num_frames 800", "800 rendered frames with exact labels"),),
+        ),
+        "import": Command(
+            "make a KITTI folder of COCO labels",
+            (
+                ("--format coco annotations.json data/mine", "pictures are found around the file"),
+                (
+                    "--format coco coco data/mine --class_map person Pedestrian",
+                    "all of a folder, with names that KITTI has",
+                ),
+            ),
         ),
         "kitti_split": Command(
             "divide KITTI's frames into train and val",
@@ -181,6 +191,21 @@ GROUPS: dict[str, dict[str, Command]] = {
 COMMANDS: dict[str, Command] = {
     name: command for group in GROUPS.values() for name, command in group.items()
 }
+# Modules of commands whose names are words of Python, which no module is imported by.
+_MODULES = {"import": "import_labels"}
+
+
+def command_module(name: str) -> str:
+    """Returns the module that has the `main` and the `Options` of a command.
+
+    Example: of "import" it is "mobilenetdet.cli.import_labels".
+    """
+    return f"mobilenetdet.cli.{_MODULES.get(name, name)}"
+
+
+def command_of(module: str) -> str:
+    """Returns the name of the command that a module has; see `command_module`."""
+    return next((name for name in COMMANDS if command_module(name) == module), "")
 
 
 def examples_text(name: str) -> str:

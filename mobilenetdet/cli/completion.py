@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from mobilenetdet.cli.commands import COMMANDS
+from mobilenetdet.cli.commands import COMMANDS, command_module
 from mobilenetdet.cli.config_options import CONFIG_RULES
 from mobilenetdet.cli.options import TYRO_MARKERS, option_rules
 
@@ -26,7 +26,7 @@ def completion_script(shell: str) -> str:
     """
     options = [
         Annotated[
-            importlib.import_module(f"mobilenetdet.cli.{name}").Options,
+            importlib.import_module(command_module(name)).Options,
             tyro.conf.subcommand(name, description=command.summary),
         ]
         for name, command in COMMANDS.items()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import mobilenetdet
-from mobilenetdet.cli.commands import COMMANDS, overview
+from mobilenetdet.cli.commands import COMMANDS, command_module, overview
 from mobilenetdet.cli.errors import tell
 
 
@@ -31,7 +31,7 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
 
     def call() -> int:
         """Imports what the command needs, when it needs it, and runs it."""
-        return importlib.import_module(f"mobilenetdet.cli.{command}").main(argv)
+        return importlib.import_module(command_module(command)).main(argv)
 
     _end_with(call, command, whole=argv is None)
 

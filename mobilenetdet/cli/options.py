@@ -20,7 +20,7 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
-from mobilenetdet.cli.commands import COMMANDS, examples_text
+from mobilenetdet.cli.commands import command_of, examples_text
 from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.cli.mappings import mapping_rule
 
@@ -159,8 +159,7 @@ def _description(kind: type, presets: Mapping[str, str]) -> str:
         width = max(map(len, presets))
         lines = [f"  {name:{width}}  {expected}" for name, expected in presets.items()]
         blocks.append("\n".join(["Presets, and what to expect of them:", *lines]))
-    name = kind.__module__.rpartition(".")[2]
-    if name in COMMANDS:
+    if name := command_of(kind.__module__):
         blocks.append(f"Examples:\n{examples_text(name)}")
     return "\n\n".join(blocks)
 

@@ -10,7 +10,14 @@ import pytest
 
 import mobilenetdet
 from mobilenetdet.cli import completion
-from mobilenetdet.cli.commands import COMMANDS, GROUPS, examples_text, overview
+from mobilenetdet.cli.commands import (
+    COMMANDS,
+    GROUPS,
+    command_module,
+    command_of,
+    examples_text,
+    overview,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 # Two screens of 50 lines.
@@ -20,18 +27,19 @@ MAX_LINES, MAX_COLUMNS = 100, 100
 def help_lines(name: str, capsys, monkeypatch) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(MAX_COLUMNS))
     with pytest.raises(SystemExit) as end:
-        importlib.import_module(f"mobilenetdet.cli.{name}").main(["--help"])
+        importlib.import_module(command_module(name)).main(["--help"])
     assert end.value.code == 0
     return capsys.readouterr().out.splitlines()
 
 
 def test_every_module_with_a_main_is_a_command():
     modules = {
-        path.stem
+        f"mobilenetdet.cli.{path.stem}"
         for path in (ROOT / "mobilenetdet/cli").glob("*.py")
         if re.search(r"^def main\(argv", path.read_text(), re.MULTILINE)
     }
-    assert modules == set(COMMANDS)
+    assert modules == set(map(command_module, COMMANDS))
+    assert [command_of(module) for module in map(command_module, COMMANDS)] == list(COMMANDS)
     assert sum(map(len, GROUPS.values())) == len(COMMANDS)
 
 
@@ -68,12 +76,12 @@ def test_the_page_of_train_lists_presets_and_kinds(capsys, monkeypatch):
 
 HELP = """
 import contextlib, importlib, io, sys
-from mobilenetdet.cli.commands import COMMANDS
+from mobilenetdet.cli.commands import COMMANDS, command_module
 from mobilenetdet.cli.completion import completion_script
 
 for name in COMMANDS:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-        importlib.import_module(f"mobilenetdet.cli.{name}").main(["--help"])
+        importlib.import_module(command_module(name)).main(["--help"])
     assert not {"tensorflow", "keras", "jax"} & set(sys.modules), name
 completion_script("bash")
 assert not {"tensorflow", "keras", "jax"} & set(sys.modules), "completion"

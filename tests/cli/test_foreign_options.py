@@ -3,7 +3,7 @@
 import pytest
 
 from mobilenetdet.cli import fit_anchors, predict, tf_convert_data, train, train_classifier
-from mobilenetdet.cli.commands import COMMANDS
+from mobilenetdet.cli.commands import COMMANDS, command_module
 from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.cli.train import Options
 
@@ -71,6 +71,6 @@ def test_the_examples_of_the_help_are_not_refused():
     import importlib
 
     for name, command in COMMANDS.items():
-        options = importlib.import_module(f"mobilenetdet.cli.{name}").Options
+        options = importlib.import_module(command_module(name)).Options
         for words, _ in command.examples:
             refuse_foreign_options(words.split(), options)

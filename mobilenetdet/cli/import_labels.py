@@ -1,0 +1,131 @@
+"""Make a KITTI folder of labels in another format."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.progress import frame_progress
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.findings import counted
+from mobilenetdet.terminal_text import one_line
+
+
+@dataclass(frozen=True)
+class Options:
+    """Make a KITTI folder of pictures and labels in another format; the source is only read.
+
+    Writes training/image_2, training/label_2, a list in ImageSets for each part of the data set,
+    frame_names.csv (old and new names) and import.json. The folder appears when it is complete:
+    after Ctrl-C nothing is there. What was changed or left out is counted and named.
+    """
+
+    # The labels. coco: a file, or a folder with annotations/*.json.
+    source: Annotated[Path, tyro.conf.Positional]
+    # The KITTI folder to make; new or empty.
+    destination: Annotated[Path, tyro.conf.Positional]
+    # Format of the labels.
+    format: Literal["coco"]
+    # Types to write for types of the source, in pairs: person Pedestrian bicycle Cyclist. DontCare
+    # makes regions that do not count.
+    class_map: dict[str, str] = field(default_factory=dict)
+    # Folder of the pictures; by default it is looked for around the labels.
+    image_dir: Path | None = None
+    # Leaves out labels whose picture is missing instead of refusing to start.
+    skip_missing: bool = False
+    # What the boxes on pictures with an EXIF orientation are meant for: the picture as viewers show
+    # it (obey), or the pixels as they are stored (ignore). Such pictures are written upright.
+    exif_orientation: Literal["obey", "ignore"] | None = None
+    # Copies the pictures. By default they are hard links, which take no space and stay when the
+    # source goes, and copies where it is on another file system.
+    copy: bool = False
+    # Makes symbolic links of the pictures, which end with the source, to save space across file
+    # systems.
+    symlink: bool = False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Imports the labels and says what they hold; returns 0.
+
+    Raises:
+        FileExistsError: the destination is neither new nor empty.
+        FileNotFoundError: labels or pictures are not found.
+        ValueError: a file of the source is damaged, or an option makes no sense.
+    """
+    options = parse(Options, argv)
+    if options.copy and options.symlink:
+        raise ValueError("--copy and --symlink are given; choose one")
+    # Not at the top: --help does without.
+    from mobilenetdet.label_formats.importing import import_labels
+    from mobilenetdet.label_formats.source_frame import ImportOptions
+
+    destination = options.destination
+    started = time.monotonic()
+    with frame_progress(None, "importing") as on_frame:
+        report = import_labels(
+            options.format,
+            options.source,
+            destination,
+            ImportOptions(
+                options.class_map,
+                image_dir=options.image_dir,
+                skip_missing=options.skip_missing,
+                exif_orientation=options.exif_orientation,
+                image_files="copy"
+                if options.copy
+                else "symlink"
+                if options.symlink
+                else "hardlink",
+            ),
+            on_frame,
+        )
+    seconds = time.monotonic() - started
+    print(
+        f"{destination}: {counted(report.num_frames, 'frame')} ({report.num_empty:,} without "
+        f"object), {counted(sum(report.written.values()), 'object')}, in {seconds:.1f} s"
+    )
+    for line in type_table(report.read, report.written, report.types):
+        print(line)
+    for line in report.notes.lines():
+        print(f"note: {one_line(line)}")
+    lists = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
+    print(f"lists of frames: {lists}" if lists else _no_lists(destination))
+    return 0
+
+
+def type_table(read: dict[str, int], written: dict[str, int], types: dict[str, str]) -> list[str]:
+    """Lays out how many objects of each type were read, and as what they were written.
+
+    Args:
+        read: objects by type of the source.
+        written: objects by type in the KITTI folder.
+        types: type to write, by type of the source.
+    """
+    if not read:
+        return ["no object is labelled"]
+    sources: dict[str, list[str]] = {}
+    for name, target in types.items():
+        sources.setdefault(target, []).append(name)
+    rows = [("in the source", "objects", "in the folder", "objects")]
+    for target in sorted(sources, key=lambda t: (t == DONT_CARE_TYPE, -written.get(t, 0), t)):
+        for index, name in enumerate(sorted(sources[target], key=Counter(read).get, reverse=True)):
+            after = (target, f"{written.get(target, 0):,}") if not index else ("", "")
+            rows.append((one_line(name), f"{read.get(name, 0):,}", *after))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return [
+        f"  {a:{widths[0]}}  {b:>{widths[1]}}  {c:{widths[2]}}  {d:>{widths[3]}}".rstrip()
+        for a, b, c, d in rows
+    ]
+
+
+def _no_lists(destination: Path) -> str:
+    return (
+        "the source does not say what is for training; divide the frames with "
+        f"mobilenetdet kitti_split --kitti_root {destination}"
+    )

@@ -1,0 +1,279 @@
+"""COCO's detection format: one JSON file of images, categories and annotations.
+
+Boxes are x, y, width, height in pixels, of real numbers from the corner of the picture
+(https://cocodataset.org/#format-data).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.findings import counted
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.label_formats.image_search import find_image_dir
+from mobilenetdet.label_formats.source_frame import (
+    ImportOptions,
+    Notes,
+    SourceFrame,
+    inside,
+    join_objects,
+    known_attributes,
+    make_objects,
+    path_name,
+    read_attributes,
+)
+from mobilenetdet.label_formats.split_names import split_names
+from mobilenetdet.text_file import read_json
+
+_REMEDY = "write it again, or name another file"
+# Beside these, a folder of COCO's own holds keypoints and captions of the same pictures.
+_INSTANCES = "instances_*.json"
+
+
+def read_coco(source: Path, options: ImportOptions, notes: Notes) -> list[SourceFrame]:
+    """Reads a COCO file, or all of a folder.
+
+    Crowds (`iscrowd`) and what is marked `ignore` are DontCare regions. KITTI's other columns are
+    read from the `attributes` of an annotation, as `write_coco` has them.
+
+    Args:
+        source: the file, or a folder with annotations/*.json, */_annotations.coco.json or *.json.
+        options: for the folder of the pictures.
+        notes: takes what was changed or left out.
+
+    Raises:
+        FileNotFoundError: there is no such file, or its pictures are not found.
+        ValueError: a file is damaged; names file, entry and value.
+    """
+    files = _annotation_files(source, notes)
+    splits = _splits_of(files)
+    frames: dict[Path, SourceFrame] = {}
+    root = source if source.is_dir() else source.parent
+    for path in files:
+        for frame in _read_file(path, splits.get(path, ()), root, options, notes):
+            earlier = frames.get(frame.image)
+            frames[frame.image] = frame if earlier is None else _join(earlier, frame, notes)
+    return list(frames.values())
+
+
+def _annotation_files(source: Path, notes: Notes) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source} does not exist; name a COCO file or a folder of such")
+    instances = sorted(source.glob(f"annotations/{_INSTANCES}"))
+    for pattern in ("annotations/*.json", "*/_annotations.coco.json", "*.json"):
+        if found := sorted(source.glob(pattern)):
+            for path in found if instances else ():
+                if path not in instances:
+                    notes.add(f"files beside {_INSTANCES} were not read", path.name)
+            return instances or found
+    raise FileNotFoundError(
+        f"{source} holds neither annotations/*.json nor */_annotations.coco.json nor *.json; "
+        "name the COCO file"
+    )
+
+
+def _splits_of(files: Sequence[Path]) -> dict[Path, tuple[str, ...]]:
+    """Returns the part of the data set that each file is, unless there is one and says none."""
+    names = {
+        path: path.parent.name if path.name.startswith("_annotations") else path.stem
+        for path in files
+    }
+    usual = split_names(names.values())
+    found = {path: (usual[name].removeprefix("instances_"),) for path, name in names.items()}
+    if len(files) == 1 and found[files[0]][0] not in ("train", "val", "test"):
+        return {}
+    return found
+
+
+def _read_file(
+    path: Path, splits: tuple[str, ...], root: Path, options: ImportOptions, notes: Notes
+) -> list[SourceFrame]:
+    content = read_json(path, _REMEDY)
+    if not isinstance(content, dict):
+        what = "is a list, as results with scores are" if isinstance(content, list) else "is empty"
+        raise ValueError(f"{path} {what}; a COCO file has images, categories and annotations")
+    images = {_get(each, "id", path): each for each in _entries(content, "images", path)}
+    categories = {
+        _get(each, "id", path): str(_get(each, "name", path))
+        for each in _entries(content, "categories", path)
+    }
+    if len(images) < len(content["images"]) or len(categories) < len(content["categories"]):
+        raise ValueError(f"{path}: two images or two categories have one id; give each its own")
+    objects = _read_annotations(content, images, categories, path, notes)
+    names = {key: str(_get(image, "file_name", path)) for key, image in images.items()}
+    folder = find_image_dir(list(names.values()), path, splits, options.image_dir)
+    frames = []
+    for key, image in images.items():
+        file = inside(folder, names[key])
+        size = (image.get("width"), image.get("height"))
+        known = all(isinstance(side, int) for side in size)
+        frames.append(
+            SourceFrame(
+                path_name(file, root if file.is_relative_to(root) else folder),
+                file,
+                objects[key],
+                splits,
+                size if known else None,
+            )
+        )
+    return frames
+
+
+def _read_annotations(
+    content: dict[str, Any],
+    images: Mapping[Any, Any],
+    categories: Mapping[Any, str],
+    path: Path,
+    notes: Notes,
+) -> dict[Any, KittiObjects]:
+    """Returns the objects of each image by its id."""
+    rows: dict[Any, list[tuple[str, list[float], dict[str, float]]]] = {key: [] for key in images}
+    for index, each in enumerate(_entries(content, "annotations", path)):
+        where = f"{path.name}, annotation {each.get('id', index)}"
+        image_id = _get(each, "image_id", path)
+        if image_id not in rows:
+            raise ValueError(f"{path}: annotation {each.get('id', index)} is of no image: image_id")
+        if "bbox" not in each or each["bbox"] == []:
+            notes.add("annotations without bbox were left out", where)
+            continue
+        category = _get(each, "category_id", path)
+        if category not in categories:
+            raise ValueError(f"{where}: category_id {category!r} is none of the categories")
+        rows[image_id].append(_read_annotation(each, categories[category], where, notes))
+    return {
+        key: make_objects([r[0] for r in found], [r[1] for r in found], [r[2] for r in found])
+        for key, found in rows.items()
+    }
+
+
+def _read_annotation(
+    annotation: dict[str, Any], name: str, where: str, notes: Notes
+) -> tuple[str, list[float], dict[str, float]]:
+    try:
+        x, y, width, height = map(float, annotation["bbox"])
+    except (TypeError, ValueError):
+        text = repr(annotation["bbox"])[:80]
+        raise ValueError(f"{where}: bbox is {text}; it must be x, y, width, height") from None
+    attributes = annotation.get("attributes") or {}
+    attributes = read_attributes(attributes if isinstance(attributes, dict) else {}, notes, where)
+    for key, what in (("iscrowd", "crowds"), ("ignore", "boxes to ignore")):
+        if annotation.get(key) and not same(name, DONT_CARE_TYPE):
+            notes.add(f"{what} ({key}) became {DONT_CARE_TYPE} regions of all classes", where)
+            name, attributes = DONT_CARE_TYPE, {}
+    return name, [x, y, x + width, y + height], attributes
+
+
+def _join(first: SourceFrame, second: SourceFrame, notes: Notes) -> SourceFrame:
+    """Returns one frame of what two files say of one picture."""
+    objects = first.objects
+    same_objects = len(objects) == len(second.objects) and all(
+        (value == getattr(second.objects, key)).all()
+        for key, value in vars(objects).items()
+        if value is not None
+    )
+    if not same_objects:
+        notes.add("pictures are in several files; their objects were joined", first.name)
+        objects = join_objects(objects, second.objects)
+    splits = tuple(dict.fromkeys((*first.splits, *second.splits)))
+    return SourceFrame(first.name, first.image, objects, splits, first.size)
+
+
+def _entries(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    entries = content.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"{path}: {key} is no list of objects; is this a COCO detection file?")
+    return entries
+
+
+def _get(entry: dict[str, Any], key: str, path: Path) -> Any:
+    value = entry.get(key)
+    if not isinstance(value, int | str):
+        text = json.dumps(entry)[:120]
+        raise ValueError(f"{path}: {key} is {value!r} in {text}; write a number or a name")
+    return value
+
+
+def coco_labels(
+    frames: Sequence[tuple[str, tuple[int, int], KittiObjects]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Returns labels as a COCO data set; what COCO has no field for is in `attributes`.
+
+    DontCare is a category of its own, and each of its boxes a crowd to ignore.
+
+    Args:
+        frames: file name, (width, height) and objects of each picture; its id is its place from 1.
+        names: of the categories, 1 to C.
+    """
+    ids = {name: index for index, name in enumerate(names, 1)}
+    annotations: list[dict[str, Any]] = []
+    for image_id, (_, _, objects) in enumerate(frames, 1):
+        rows = zip(
+            objects.types.tolist(), objects.boxes_xyxy, known_attributes(objects), strict=True
+        )
+        for name, box, attributes in rows:
+            dont_care = int(same(name, DONT_CARE_TYPE))
+            bbox = to_xywh(box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": ids[name],
+                    "bbox": bbox,
+                    "area": bbox[2] * bbox[3],
+                    "segmentation": [],
+                    "iscrowd": dont_care,
+                    "ignore": dont_care,
+                    "attributes": attributes,
+                }
+            )
+    images = [
+        {"id": index, "file_name": name, "width": width, "height": height}
+        for index, (name, (width, height), _) in enumerate(frames, 1)
+    ]
+    categories = [{"id": index, "name": name} for name, index in ids.items()]
+    count = f"{counted(len(images), 'frame')} out of KITTI label files by mobilenetdet"
+    return {
+        "info": {"description": count},
+        "images": images,
+        "categories": categories,
+        "annotations": annotations,
+    }
+
+
+def coco_results(
+    frames: Sequence[tuple[int, KittiObjects]], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns detections as pycocotools' `loadRes` reads them.
+
+    Args:
+        frames: id of the image and its detections, with scores.
+        names: of the categories, 1 to C.
+    """
+    ids = {name: index for index, name in enumerate(names, 1)}
+    return [
+        {
+            "image_id": image_id,
+            "category_id": ids[name],
+            "bbox": to_xywh(box),
+            "score": float(score),
+        }
+        for image_id, objects in frames
+        for name, box, score in zip(
+            objects.types.tolist(), objects.boxes_xyxy, objects.scores, strict=True
+        )
+    ]
+
+
+def to_xywh(box_xyxy: Sequence[float]) -> list[float]:
+    """Returns x, y, width, height of a box, without the dust of binary fractions.
+
+    Example: [712.4, 143.0, 810.73, 307.92] gives [712.4, 143.0, 98.33, 164.92].
+    """
+    left, top, right, bottom = map(float, box_xyxy)
+    return [left, top, round(right - left, 9), round(bottom - top, 9)]

@@ -1,0 +1,54 @@
+"""Ids of frames out of the names of pictures: safe as names of files, and no two the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from mobilenetdet.file_names import unique_name
+from mobilenetdet.kitti.format_hints import id_hint
+from mobilenetdet.terminal_text import is_control
+
+# File names may have 255 bytes; this leaves room for endings, and for what makes them unique.
+_MAX_BYTES = 150
+
+
+def frame_ids(names: Sequence[str]) -> list[str]:
+    """Returns an id for each picture: its name, or with its folders where two have the same.
+
+    Args:
+        names: paths of pictures with / between folders.
+
+    Example: ["a/1.jpg", "b/1.jpg", "b/my cat.png"] gives ["a_1", "b_1", "my_cat"].
+    """
+    stems = [_safe(_without_suffix(name.rpartition("/")[2])) for name in names]
+    counts = Counter(stem.lower() for stem in stems)
+    taken: set[str] = set()
+    result = []
+    for name, stem in zip(names, stems, strict=True):
+        alone = counts[stem.lower()] == 1
+        wanted = stem if alone else _safe(_without_suffix(name).replace("/", "_"))
+        result.append(unique_name(wanted, taken))
+        taken.add(result[-1].lower())
+    return result
+
+
+def _without_suffix(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def _safe(name: str) -> str:
+    """Returns a word that `check_frame_id` and lists of frames take."""
+    name = name.encode(errors="replace").decode()  # a byte that is no UTF-8 becomes a ?
+    name = "".join("_" if is_control(mark) else mark for mark in name)
+    name = re.sub(r"[\s/\\:*?\"<>|]+", "_", name)  # what some system has no names with
+    name = re.sub(r"^\.+", "_", name) or "_"
+    if id_hint(name):  # photo.jpg.png would be taken for the name of a file
+        name = "_".join(name.rsplit(".", 1))
+    if len(name.encode()) > _MAX_BYTES:
+        checksum = f"_{zlib.crc32(name.encode()):08x}"
+        name = name.encode()[: _MAX_BYTES - len(checksum)].decode(errors="ignore") + checksum
+    return name

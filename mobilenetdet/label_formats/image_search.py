@@ -1,0 +1,49 @@
+"""Where the pictures of a label file are, when it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mobilenetdet.label_formats.source_frame import inside
+
+# Of a label file, the pictures of which are looked for.
+_NUM_TRIED = 20
+
+
+def find_image_dir(
+    names: Sequence[str], label_file: Path, splits: Sequence[str], asked: Path | None
+) -> Path:
+    """Returns the folder that the names of the pictures are paths in.
+
+    Args:
+        names: of the pictures, as the label file has them.
+        label_file: the folders around it are tried.
+        splits: names of folders that are tried, too.
+        asked: the only folder to try, if the user has named one.
+
+    Raises:
+        FileNotFoundError: none of the first pictures is in any of them; names the folders.
+    """
+    folders = [asked] if asked else list(dict.fromkeys(_around(label_file, splits)))
+    folders = [*folders, *(folder / split for folder in folders for split in splits if asked)]
+    counts = [sum(inside(f, name).is_file() for name in names[:_NUM_TRIED]) for f in folders]
+    if not names or max(counts) > 0:
+        return folders[counts.index(max(counts))]
+    tried = ", ".join(map(str, folders if asked else [f for f in folders if f.is_dir()]))
+    raise FileNotFoundError(
+        f"{label_file} names pictures such as {names[0]}, which are in none of {tried}; name "
+        "their folder with --image_dir"
+    )
+
+
+def _around(label_file: Path, splits: Sequence[str]) -> Iterator[Path]:
+    """Yields the folders that pictures usually are in, the nearest first."""
+    words = [*splits, label_file.stem.split("_")[-1], label_file.stem]
+    for root in (label_file.parent, label_file.parent.parent):
+        yield root
+        for pictures in ("images", "JPEGImages", "data", "imgs"):
+            yield root / pictures
+        for word in words:
+            yield root / word
+            yield root / "images" / word

@@ -1,0 +1,93 @@
+"""Pictures of a source, checked and put into a KITTI folder: linked, copied or encoded anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import cv2
+
+from mobilenetdet.records.encoded_image import UPRIGHT, decode_image, image_header
+
+_ENDINGS = {"png": ".png", "jpeg": ".jpg"}
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8")
+
+
+class Placed(NamedTuple):
+    """A picture in a KITTI folder.
+
+    Attributes:
+        path: of the file.
+        size: its width and height.
+        note: what was done to it, if that is to be told.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    note: str = ""
+
+
+def place_picture(
+    image: Path | bytes,
+    name: str,
+    target: Path,
+    *,
+    how: Literal["hardlink", "symlink", "copy"],
+    exif_orientation: Literal["obey", "ignore"] | None,
+) -> Placed:
+    """Puts a picture where a KITTI folder has it; the original stays as it is.
+
+    PNG and JPEG files keep their bytes. Those that an EXIF orientation turns, and pictures of other
+    formats, are written as PNG, upright and 8 bits deep.
+
+    Args:
+        image: the file, or its bytes.
+        name: of the picture, for messages.
+        target: path of the new file without its ending.
+        how: the file gets there. Where the file system has no hard links, or the original is on
+            another, it is copied.
+        exif_orientation: what boxes of turned pictures are meant for.
+
+    Raises:
+        ValueError: the picture is damaged or turned, or no picture; names it.
+    """
+    encoded = image if isinstance(image, bytes) else image.read_bytes()
+    note = ""
+    if encoded.startswith(_STARTS):
+        header = image_header(encoded, name)
+        if header.orientation == UPRIGHT:
+            path = target.with_name(target.name + _ENDINGS[header.format])
+            note = _put(image, encoded, path, how)
+            return Placed(path, (header.width, header.height), note)
+        if exif_orientation is None:
+            raise ValueError(
+                f"{name} is turned by its EXIF orientation {header.orientation}; say what the "
+                "boxes are meant for: --exif_orientation obey for pictures as viewers show them, "
+                "ignore for the pixels as they are stored"
+            )
+        note = "pictures with an EXIF orientation were written upright, as PNG"
+    pixels = decode_image(encoded, name, obey_orientation=exif_orientation != "ignore")
+    path = target.with_name(f"{target.name}.png")
+    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+    height, width = pixels.shape[:2]
+    return Placed(path, (width, height), note or "pictures of other formats were written as PNG")
+
+
+def _put(image: Path | bytes, encoded: bytes, path: Path, how: str) -> str:
+    """Makes the file; returns what is to be told."""
+    if isinstance(image, bytes):
+        path.write_bytes(encoded)
+        return ""
+    if how == "symlink":
+        path.symlink_to(image.resolve())
+        return ""
+    if how == "hardlink":
+        # The file itself: a link to a symbolic link would end with what that points to.
+        with contextlib.suppress(OSError):
+            os.link(image.resolve(), path)
+            return ""
+    shutil.copyfile(image, path)
+    return "" if how == "copy" else "pictures were copied, since they cannot be linked from there"
