@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files and folders that are whole or not there."""
 
 from __future__ import annotations
 
@@ -57,6 +57,56 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder to fill, and renames it when the `with` block ends well.
+
+    Until then nothing is there; if the block fails, the temporary folder goes. What processes that
+    were killed have left beside it is removed.
+
+    Args:
+        path: of the folder, which is absent or empty.
+
+    Raises:
+        FileExistsError: it holds something, or is a file.
+        OSError: from the block or the system; names files as they would be in the folder.
+    """
+    path = Path(os.path.abspath(path))
+    refuse_filled(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    temporary = temporary_path(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        refuse_filled(path)
+        if path.is_dir():  # not every system renames to what is there
+            path.rmdir()
+        os.rename(temporary, path)
+        sync(path.parent)
+    except OSError as error:
+        if error.errno and isinstance(error.filename, str | os.PathLike):
+            error.filename = os.fspath(error.filename).replace(str(temporary), str(path))
+        raise
+    finally:
+        if temporary.exists():
+            remove_temporary(temporary)
+
+
+def refuse_filled(folder: Path) -> None:
+    """Refuses what is no new or empty folder.
+
+    Raises:
+        FileExistsError: it holds something, is a file, or a link.
+    """
+    if folder.is_symlink():
+        raise FileExistsError(f"{folder} is a link; name a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
 
 
 def temporary_path(path: Path) -> Path:

@@ -92,12 +92,22 @@ GROUPS: dict[str, dict[str, Command]] = {
             (("--num_frames 800", "800 rendered frames with exact labels"),),
         ),
         "import": Command(
-            "make a KITTI folder of COCO labels",
+            "make a KITTI folder of COCO, YOLO, VOC, CVAT labels or of records",
             (
                 ("--format coco annotations.json data/mine", "pictures are found around the file"),
                 (
-                    "--format coco coco data/mine --class_map person Pedestrian",
-                    "all of a folder, with names that KITTI has",
+                    "--format yolo data.yaml data/mine --class_map person Pedestrian",
+                    "with names that KITTI has",
+                ),
+            ),
+        ),
+        "export_labels": Command(
+            "write KITTI labels or result files as COCO, YOLO or VOC",
+            (
+                ("--format coco data/KITTI coco", "annotations/instances_val.json and so on"),
+                (
+                    "--format coco results out --coco_file coco/annotations/instances_val.json",
+                    "out/results.json for pycocotools",
                 ),
             ),
         ),

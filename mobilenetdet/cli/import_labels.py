@@ -26,17 +26,21 @@ class Options:
     after Ctrl-C nothing is there. What was changed or left out is counted and named.
     """
 
-    # The labels. coco: a file, or a folder with annotations/*.json.
+    # The labels. coco: a file, or a folder with annotations/*.json. yolo: data.yaml. voc: the
+    # folder with Annotations. cvat: annotations.xml, CVAT for images 1.1. kitti_tracking: the
+    # folder with training. tf_records: a file or folder of the TensorFlow Object Detection API.
     source: Annotated[Path, tyro.conf.Positional]
     # The KITTI folder to make; new or empty.
     destination: Annotated[Path, tyro.conf.Positional]
     # Format of the labels.
-    format: Literal["coco"]
+    format: Literal["coco", "yolo", "voc", "cvat", "kitti_tracking", "tf_records"]
     # Types to write for types of the source, in pairs: person Pedestrian bicycle Cyclist. DontCare
     # makes regions that do not count.
     class_map: dict[str, str] = field(default_factory=dict)
     # Folder of the pictures; by default it is looked for around the labels.
     image_dir: Path | None = None
+    # Names of the numbers of classes in records without names: item { id: 1 name: 'Car' }.
+    label_map: Path | None = None
     # Leaves out labels whose picture is missing instead of refusing to start.
     skip_missing: bool = False
     # What the boxes on pictures with an EXIF orientation are meant for: the picture as viewers show
@@ -75,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
             ImportOptions(
                 options.class_map,
                 image_dir=options.image_dir,
+                label_map=options.label_map,
                 skip_missing=options.skip_missing,
                 exif_orientation=options.exif_orientation,
                 image_files="copy"

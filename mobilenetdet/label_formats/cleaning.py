@@ -17,9 +17,6 @@ from mobilenetdet.config.type_names import (
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.source_frame import Notes, SourceFrame
 
-# Of pixels: gives numbers of two or three decimals back as they were before they were divided.
-_DECIMALS = 6
-
 
 def type_map(types: Iterable[str], class_map: Mapping[str, str], notes: Notes) -> dict[str, str]:
     """Returns the type that is written for each type of a source, always one word.
@@ -69,7 +66,7 @@ def clean_objects(
     objects = frame.objects
     width, height = size
     scale = (width, height, width, height) if frame.normalised else (1, 1, 1, 1)
-    boxes = np.round(objects.boxes_xyxy * scale, _DECIMALS)
+    boxes = np.round(objects.boxes_xyxy * scale, frame.decimals)
     if not np.isfinite(boxes).all():
         index = int(np.argmin(np.isfinite(boxes).all(axis=1)))
         raise ValueError(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.label_formats.frame_names import split_names
 from mobilenetdet.label_formats.image_search import find_image_dir
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
@@ -26,7 +27,6 @@ from mobilenetdet.label_formats.source_frame import (
     path_name,
     read_attributes,
 )
-from mobilenetdet.label_formats.split_names import split_names
 from mobilenetdet.text_file import read_json
 
 _REMEDY = "write it again, or name another file"
@@ -247,19 +247,18 @@ def coco_labels(
 
 
 def coco_results(
-    frames: Sequence[tuple[int, KittiObjects]], names: Sequence[str]
+    frames: Sequence[tuple[int, KittiObjects]], category_ids: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     """Returns detections as pycocotools' `loadRes` reads them.
 
     Args:
         frames: id of the image and its detections, with scores.
-        names: of the categories, 1 to C.
+        category_ids: by type.
     """
-    ids = {name: index for index, name in enumerate(names, 1)}
     return [
         {
             "image_id": image_id,
-            "category_id": ids[name],
+            "category_id": category_ids[name],
             "bbox": to_xywh(box),
             "score": float(score),
         }
@@ -268,6 +267,25 @@ def coco_results(
             objects.types.tolist(), objects.boxes_xyxy, objects.scores, strict=True
         )
     ]
+
+
+def read_ids(path: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Reads the ids of images by their names without folder and ending, and of categories by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no COCO file, or two images have one name.
+    """
+    content = read_json(path, _REMEDY)
+    content = content if isinstance(content, dict) else {}
+    images, categories = (_entries(content, key, path) for key in ("images", "categories"))
+    names = [PurePosixPath(str(_get(each, "file_name", path))).stem for each in images]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: two images have one name without folder and ending")
+    image_ids = [_get(each, "id", path) for each in images]
+    return dict(zip(names, image_ids, strict=True)), {
+        str(_get(each, "name", path)): _get(each, "id", path) for each in categories
+    }
 
 
 def to_xywh(box_xyxy: Sequence[float]) -> list[float]:

@@ -10,20 +10,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.atomic_write import remove_leftovers, remove_temporary, sync, temporary_path
+from mobilenetdet.atomic_write import atomic_folder, refuse_filled
 from mobilenetdet.cores import num_cores
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import format_objects
 from mobilenetdet.kitti.layout import KittiLayout, check_frame_id
 from mobilenetdet.label_formats.cleaning import clean_objects, type_map
 from mobilenetdet.label_formats.coco import read_coco
-from mobilenetdet.label_formats.frame_ids import frame_ids
+from mobilenetdet.label_formats.cvat import read_cvat
+from mobilenetdet.label_formats.frame_names import frame_ids
+from mobilenetdet.label_formats.kitti_tracking import read_kitti_tracking
 from mobilenetdet.label_formats.picture_files import Placed, place_picture
 from mobilenetdet.label_formats.source_frame import ImportOptions, Notes, SourceFrame
+from mobilenetdet.label_formats.tf_records import read_tf_records
+from mobilenetdet.label_formats.voc import read_voc
+from mobilenetdet.label_formats.yolo import read_yolo
 from mobilenetdet.text_file import write_json
 
 FORMATS: dict[str, Callable[[Path, ImportOptions, Notes], list[SourceFrame]]] = {
     "coco": read_coco,
+    "yolo": read_yolo,
+    "voc": read_voc,
+    "cvat": read_cvat,
+    "kitti_tracking": read_kitti_tracking,
+    "tf_records": read_tf_records,
 }
 # Stand in the folder: what was imported and how; the id of each frame and the picture that it was.
 RECORD_NAME, TABLE_NAME = "import.json", "frame_names.csv"
@@ -78,7 +88,7 @@ def import_labels(
         FileNotFoundError: labels or pictures are not found; names the first.
         ValueError: a file of the source is damaged; names file and value.
     """
-    refuse_filled(destination)
+    _refuse_imported(destination)
     notes = Notes()
     frames = FORMATS[label_format](source, options, notes)
     types = type_map((str(n) for f in frames for n in f.objects.types), options.class_map, notes)
@@ -86,46 +96,20 @@ def import_labels(
     if not frames:
         raise ValueError(f"{source} holds no picture; is it of the format {label_format}?")
     frames.sort(key=lambda frame: frame.name)
-    destination = Path(os.path.abspath(destination))
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(destination.parent)
-    staging = temporary_path(destination)
-    staging.mkdir()
-    try:
-        report = _fill(staging, frames, types, options, notes=notes, on_frame=on_frame)
-        _write_record(staging, label_format, source, options, report)
-        refuse_filled(destination)
-        if destination.is_dir():
-            destination.rmdir()
-        os.rename(staging, destination)
-        sync(destination.parent)
-    except OSError as error:
-        if error.errno and isinstance(error.filename, str | Path):
-            error.filename = str(error.filename).replace(str(staging), str(destination))
-        raise
-    finally:
-        if staging.exists():
-            remove_temporary(staging)
+    with atomic_folder(destination) as folder:
+        report = _fill(folder, frames, types, options, notes=notes, on_frame=on_frame)
+        _write_record(folder, label_format, source, options, report)
     return report
 
 
-def refuse_filled(folder: Path) -> None:
-    """Refuses a folder that holds anything, before the work.
-
-    Raises:
-        FileExistsError: it does, or is a file.
-    """
-    if folder.is_symlink() and not folder.exists():
-        raise FileExistsError(f"{folder} is a link that leads nowhere; name another folder")
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; name a new folder")
+def _refuse_imported(folder: Path) -> None:
+    """Refuses a folder that is not empty, before the work."""
     if (folder / RECORD_NAME).is_file():
         raise FileExistsError(
             f"{folder} holds an import already, see {folder / RECORD_NAME}; remove the folder to "
             "import again, or name another"
         )
-    if folder.is_dir() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    refuse_filled(folder)
 
 
 def _with_picture(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -31,7 +32,7 @@ class Placed(NamedTuple):
 
 
 def place_picture(
-    image: Path | bytes,
+    image: Path | Callable[[], bytes],
     name: str,
     target: Path,
     *,
@@ -44,7 +45,7 @@ def place_picture(
     formats, are written as PNG, upright and 8 bits deep.
 
     Args:
-        image: the file, or its bytes.
+        image: the file, or what reads its bytes.
         name: of the picture, for messages.
         target: path of the new file without its ending.
         how: the file gets there. Where the file system has no hard links, or the original is on
@@ -54,7 +55,7 @@ def place_picture(
     Raises:
         ValueError: the picture is damaged or turned, or no picture; names it.
     """
-    encoded = image if isinstance(image, bytes) else image.read_bytes()
+    encoded = image.read_bytes() if isinstance(image, Path) else image()
     note = ""
     if encoded.startswith(_STARTS):
         header = image_header(encoded, name)
@@ -76,9 +77,9 @@ def place_picture(
     return Placed(path, (width, height), note or "pictures of other formats were written as PNG")
 
 
-def _put(image: Path | bytes, encoded: bytes, path: Path, how: str) -> str:
+def _put(image: Path | Callable[[], bytes], encoded: bytes, path: Path, how: str) -> str:
     """Makes the file; returns what is to be told."""
-    if isinstance(image, bytes):
+    if not isinstance(image, Path):
         path.write_bytes(encoded)
         return ""
     if how == "symlink":

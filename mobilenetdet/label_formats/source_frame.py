@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -41,19 +41,21 @@ class SourceFrame:
 
     Attributes:
         name: path of the picture in the source, with / between folders.
-        image: the picture's file, or its bytes.
+        image: the picture's file, or what reads its bytes out of a larger file.
         objects: types as the source spells them, boxes unclipped.
         splits: names of the parts of the data set that it belongs to.
         size: width and height that the labels say the picture has; None where they do not.
         normalised: boxes are shares of width and height, not pixels.
+        decimals: of pixels, to round to: gives numbers back as they were before they were divided.
     """
 
     name: str
-    image: Path | bytes
+    image: Path | Callable[[], bytes]
     objects: KittiObjects
     splits: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
     normalised: bool = False
+    decimals: int = 6
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def read_attributes(raw: Mapping[str, Any], notes: Notes, where: str) -> dict[st
         where: they stand, for the notes.
     """
     found = {}
-    for key in UNKNOWN.keys() & raw.keys():
+    for key in filter(raw.__contains__, UNKNOWN):
         value = _number(raw[key], _FLAGS.get(key))
         low, high = _RANGES.get(key, (-_LARGEST, _LARGEST))
         if value is not None and key == "occluded":

@@ -1,4 +1,4 @@
-"""Ids of frames out of the names of pictures: safe as names of files, and no two the same."""
+"""Names of frames and of lists of frames: safe as names of files, and no two frames the same."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from mobilenetdet.file_names import unique_name
+from mobilenetdet.file_names import UNFINISHED, unique_name
 from mobilenetdet.kitti.format_hints import id_hint
 from mobilenetdet.terminal_text import is_control
 
 # File names may have 255 bytes; this leaves room for endings, and for what makes them unique.
 _MAX_BYTES = 150
+# Names of the parts of a data set.
+_USUAL = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 def frame_ids(names: Sequence[str]) -> list[str]:
@@ -52,3 +58,31 @@ def _safe(name: str) -> str:
         checksum = f"_{zlib.crc32(name.encode()):08x}"
         name = name.encode()[: _MAX_BYTES - len(checksum)].decode(errors="ignore") + checksum
     return name
+
+
+def split_names(found: Iterable[str]) -> dict[str, str]:
+    """Returns the usual name of each part, or its own where two would have the same.
+
+    Args:
+        found: names of folders, lists or files without ending.
+
+    Example: ["instances_train2017", "valid"] gives {"instances_train2017": "train",
+        "valid": "val"}; of ["train2014", "train2017"] both stay.
+    """
+    names = {name: _usual(name) for name in dict.fromkeys(found)}
+    usual = list(names.values())
+    return {
+        name: short if usual.count(short) == 1 else _word(name) for name, short in names.items()
+    }
+
+
+def _usual(name: str) -> str:
+    """Returns train, val or test if one word of the name is that, else the name as one word."""
+    words = [re.sub(r"\d+$", "", word) for word in re.split(r"[^a-z0-9]+", name.lower())]
+    usual = {_USUAL[word] for word in words if word in _USUAL}
+    return usual.pop() if len(usual) == 1 else _word(name)
+
+
+def _word(name: str) -> str:
+    word = re.sub(r"[^\w.-]+", "_", name).strip("._") or "all"
+    return word.removesuffix(UNFINISHED)

@@ -3,8 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobilenetdet.kitti.layout import parse_frame_ids
-from mobilenetdet.label_formats.frame_ids import frame_ids
-from mobilenetdet.label_formats.split_names import split_names
+from mobilenetdet.label_formats.frame_names import frame_ids, split_names
 
 
 @pytest.mark.parametrize(

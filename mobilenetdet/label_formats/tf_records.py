@@ -1,0 +1,213 @@
+"""Records of the TensorFlow Object Detection API, as its own scripts write them.
+
+Keys: image/encoded, image/filename, image/source_id, image/object/bbox/{xmin,xmax,ymin,ymax} in
+shares, image/object/class/{text,label}, and image/object/{difficult,truncated,occluded,is_crowd,
+group_of} where the script has them (object_detection/dataset_tools/create_*_tf_record.py). Numbers
+of classes without names need a label map: item { id: 1 name: 'Car' }.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.label_formats.frame_names import split_names
+from mobilenetdet.label_formats.source_frame import (
+    OCCLUDED_FLAG,
+    TOO_HARD,
+    TRUNCATED_FLAG,
+    ImportOptions,
+    Notes,
+    SourceFrame,
+    make_objects,
+)
+from mobilenetdet.records.tfrecord import Features, decode_example, read_records
+from mobilenetdet.text_file import read_text
+
+_OBJECT = "image/object"
+_SIDES = tuple(f"{_OBJECT}/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
+# KITTI's columns by the keys of our own records, which are read back with all that they hold.
+_COLUMNS = {
+    f"{_OBJECT}/alpha": "alpha",
+    **{f"{_OBJECT}/3d_bbox/{side}": f"{side}_m" for side in ("height", "width", "length")},
+    **{f"{_OBJECT}/3d_bbox/{axis}": f"{axis}_m" for axis in "xyz"},
+    f"{_OBJECT}/3d_bbox/rot_y": "rotation_y",
+}
+# As our own records are read: shares are float32.
+_BOX_DECIMALS, _DECIMALS = 3, 4
+# Bytes of a file around the payload of a record: length and checksums.
+_BEFORE, _BEHIND = 12, 4
+_REGIONS = {"is_crowd": "crowds", "group_of": "groups"}
+# train.record, train.tfrecord-00000-of-00010, train_003.tfrecord.
+_RECORDS = re.compile(r"(?P<split>.*?)[._-]?(tf_?)?record(s)?([-_]\d+[-_]of[-_]\d+)?", re.I)
+_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
+_FIELD = re.compile(
+    r"(?P<key>id|name|display_name)\s*:\s*(\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|(?P<c>\d+))"
+)
+
+
+def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[SourceFrame]:
+    """Reads TFRecord files; the pictures are read once more when they are written.
+
+    `difficult` objects get KITTI's occlusion 3, with which they do not count; crowds and groups
+    are DontCare.
+
+    Args:
+        source: a file, or a folder of such.
+        options: for the label map.
+        notes: takes what was changed or left out.
+
+    Raises:
+        FileNotFoundError: there are no records.
+        ValueError: a file is damaged or holds other records; names it.
+    """
+    files = [source] if source.is_file() else sorted(filter(_is_records, source.glob("*")))
+    if not files:
+        raise FileNotFoundError(f"{source} holds no TFRecord files (*.record, *.tfrecord*)")
+    names = {} if options.label_map is None else read_label_map(options.label_map)
+    stems = {path: _stem(path.name) for path in files}
+    usual = split_names(filter(None, stems.values()))
+    frames = []
+    for path in files:
+        parts = (usual[stems[path]],) if stems[path] else ()
+        position = 0
+        for index, payload in enumerate(read_records(path)):
+            where = f"{path.name}, record {index}"
+            picture = partial(_read_picture, path, position + _BEFORE, len(payload))
+            try:
+                features = decode_example(payload)
+                frame = _read_frame(features, picture, parts, names, where=where, notes=notes)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            frames.append(frame)
+            position += _BEFORE + len(payload) + _BEHIND
+    return frames
+
+
+def _read_picture(path: Path, position: int, size: int) -> bytes:
+    """Returns the picture of the record whose payload is at a position."""
+    with path.open("rb") as file:
+        file.seek(position)
+        return _strings(decode_example(file.read(size)), "image/encoded")[0]
+
+
+def read_label_map(path: Path) -> dict[int, str]:
+    """Reads the names of classes by their numbers.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no label map; names it.
+    """
+    text = re.sub(r"#.*", "", read_text(path, "label map"))
+    names: dict[int, str] = {}
+    for item in _ITEM.finditer(text):
+        fields = {m["key"]: m["a"] or m["b"] or m["c"] for m in _FIELD.finditer(item[1])}
+        # COCO's map has codes for names (/m/01g317), and people's names beside them.
+        name = fields.get("display_name") or fields.get("name")
+        if not name or not (fields.get("id") or "").isdecimal():
+            raise ValueError(f"{path}: an item without id or name: {' '.join(item[1].split())}")
+        names[int(fields["id"])] = name
+    if not names:
+        raise ValueError(f"{path} holds no item {{ id: 1 name: 'Car' }}; is this a label map?")
+    return names
+
+
+def _is_records(path: Path) -> bool:
+    return path.is_file() and "record" in path.name.lower() and path.suffix not in (".json", ".txt")
+
+
+def _stem(name: str) -> str:
+    """Returns the part of the data set that a file is named after.
+
+    Example: "train.record-00000-of-00010" and "train_003.tfrecord" are of train.
+    """
+    match = _RECORDS.fullmatch(name)
+    return re.sub(r"[-_]\d+([-_]of[-_]\d+)?$", "", match["split"]) if match else ""
+
+
+def _read_frame(
+    features: Features,
+    picture: Callable[[], bytes],
+    parts: tuple[str, ...],
+    names: Mapping[int, str],
+    *,
+    where: str,
+    notes: Notes,
+) -> SourceFrame:
+    encoded = _strings(features, "image/encoded")
+    if len(encoded) != 1 or not encoded[0]:
+        raise ValueError("no picture in image/encoded; are these records for detection?")
+    found = (_strings(features, f"image/{key}") for key in ("filename", "source_id"))
+    name = next((texts[0].decode(errors="replace") for texts in found if texts and texts[0]), "")
+    name = name.replace("\\", "/").rpartition("/")[2] or where.replace(", record ", "_")
+    boxes = [_numbers(features, key) for key in _SIDES]
+    if len({len(side) for side in boxes}) != 1:
+        raise ValueError("sides of boxes are of different numbers of objects")
+    objects = _read_objects(features, np.stack(boxes, axis=1), names, name, notes=notes)
+    return SourceFrame(name, picture, objects, parts, normalised=True, decimals=_BOX_DECIMALS)
+
+
+def _read_objects(
+    features: Features, boxes: np.ndarray, names: Mapping[int, str], where: str, *, notes: Notes
+) -> KittiObjects:
+    types = _types(features, len(boxes), names)
+    columns: dict[str, np.ndarray] = {}
+    for key, column in _COLUMNS.items():
+        values = _numbers(features, key)
+        if len(values) == len(boxes):
+            columns[column] = np.round(values, _DECIMALS)
+    # Whole numbers are flags, real ones KITTI's shares; our own records have `occluded` of KITTI.
+    is_own = f"{_OBJECT}/alpha" in features
+    for key, flag in (("truncated", TRUNCATED_FLAG), ("occluded", OCCLUDED_FLAG)):
+        values = features.get(f"{_OBJECT}/{key}")
+        if isinstance(values, np.ndarray) and len(values) == len(boxes):
+            is_flag = values.dtype.kind == "i" and not is_own
+            values = np.round(values.astype(np.float64), _DECIMALS)
+            columns[key] = np.where(values > 0, flag, 0.0) if is_flag else values
+    attributes = [
+        {column: float(values[index]) for column, values in columns.items()}
+        for index in range(len(boxes))
+    ]
+    for index in np.flatnonzero(_flags(features, "difficult", len(boxes))):
+        notes.add("difficult objects do not count (occlusion 3)", where)
+        attributes[index]["occluded"] = TOO_HARD
+    for key, what in _REGIONS.items():
+        for index in np.flatnonzero(_flags(features, key, len(boxes))):
+            notes.add(f"{what} ({key}) became {DONT_CARE_TYPE} regions of all classes", where)
+            types[index], attributes[index] = DONT_CARE_TYPE, {}
+    return make_objects(types, boxes, attributes)
+
+
+def _types(features: Features, count: int, names: Mapping[int, str]) -> list[str]:
+    texts = [text.decode(errors="replace") for text in _strings(features, f"{_OBJECT}/class/text")]
+    if len(texts) == count and all(texts):
+        return texts
+    labels = _numbers(features, f"{_OBJECT}/class/label").astype(int).tolist()
+    if len(labels) != count:
+        raise ValueError(f"{count} boxes, {len(texts)} names and {len(labels)} numbers of classes")
+    if not names:
+        raise ValueError("classes have numbers and no names; name them with --label_map FILE.pbtxt")
+    if unknown := sorted(set(labels) - set(names)):
+        raise ValueError(f"class {unknown[0]} is not in the label map")
+    return [names[label] for label in labels]
+
+
+def _flags(features: Features, key: str, count: int) -> np.ndarray:
+    values = _numbers(features, f"{_OBJECT}/{key}")
+    return values > 0 if len(values) == count else np.zeros(count, bool)
+
+
+def _numbers(features: Features, key: str) -> np.ndarray:
+    values = features.get(key)
+    return values.astype(np.float64) if isinstance(values, np.ndarray) else np.empty(0)
+
+
+def _strings(features: Features, key: str) -> Sequence[bytes]:
+    values = features.get(key)
+    return values if isinstance(values, list) else []

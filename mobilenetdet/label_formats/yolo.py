@@ -1,0 +1,287 @@
+"""YOLO's format: a text file a picture, a line a box: class, centre x and y, width, height.
+
+Numbers are shares of the picture's sides. data.yaml has the names of the classes and the folders of
+each part of the data set; `labels` stands in the paths where `images` does
+(https://docs.ultralytics.com/datasets/detect/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.label_formats.frame_names import split_names
+from mobilenetdet.label_formats.source_frame import (
+    ImportOptions,
+    Notes,
+    SourceFrame,
+    known_attributes,
+    make_objects,
+    path_name,
+    read_attributes,
+)
+from mobilenetdet.text_file import read_json, read_text
+
+# What a line of five numbers has no place for, in the folder of data.yaml: of each label file,
+# without ending, KITTI's other columns by line, and the DontCare regions in shares.
+ATTRIBUTES_FILE = "kitti_attributes.json"
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+_CLASS_LISTS = ("classes.txt", "obj.names", "labels.txt")
+_PARTS = ("train", "val", "valid", "test")
+# Shares beyond are pixels.
+_LARGEST_SHARE = 2.0
+
+
+class _DataSet(NamedTuple):
+    """What data.yaml says: names by number, pictures by part, and whether boxes have keypoints."""
+
+    root: Path
+    names: dict[int, str]
+    pictures: dict[str, list[Path]]
+    has_keypoints: bool
+
+
+def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[SourceFrame]:
+    """Reads a data set of YOLO's format.
+
+    Outlines (segmentation, turned boxes) become their boxes. A picture with an empty label file, or
+    with none, is one without objects.
+
+    Args:
+        source: data.yaml, or the folder that holds it or classes.txt.
+        options: not used beyond the pictures, which data.yaml names.
+        notes: takes what was changed or left out.
+
+    Raises:
+        FileNotFoundError: there are no names of classes or no pictures.
+        ValueError: a label line is damaged; names file and line.
+    """
+    data = _read_data(source, notes)
+    attributes = _read_extra(data.root / ATTRIBUTES_FILE)
+    usual = split_names(part for part in data.pictures if part)
+    splits: dict[Path, list[str]] = {}
+    for part, pictures in data.pictures.items():
+        for picture in pictures:
+            splits.setdefault(picture, []).extend([usual[part]] if part else [])
+    frames = []
+    for picture, of_picture in splits.items():
+        label = _label_path(picture)
+        name = path_name(picture, data.root)
+        objects = _read_labels(label, data, notes)
+        key = path_name(label.with_suffix(""), data.root)
+        if key in attributes:
+            objects = _with_attributes(objects, attributes[key], key, notes)
+        parts = tuple(dict.fromkeys(of_picture))
+        frames.append(SourceFrame(name, picture, objects, parts, normalised=True))
+    return frames
+
+
+def _read_data(source: Path, notes: Notes) -> _DataSet:
+    path = _find_yaml(source)
+    if path is None:
+        return _read_folder(source)
+    try:
+        content = yaml.safe_load(read_text(path, "YAML file"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{path} is no YAML ({error}); write it again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("names"), list | dict):
+        raise ValueError(f"{path} has no names of classes: names: [Car, Pedestrian]")
+    names = content["names"]
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    root = path.parent / str(content.get("path") or "")
+    root = root if root.is_dir() else path.parent
+    pictures = {}
+    for part in _PARTS:
+        entries = content.get(part) or []
+        entries = entries if isinstance(entries, list) else [entries]
+        if entries and part in ("val", "valid", "test") and entries == content.get("train"):
+            notes.add("parts of data.yaml are those for training again", part)
+        found = [each for entry in entries for each in _pictures_of(str(entry), root, path)]
+        if found:
+            pictures[part] = list(dict.fromkeys(found))
+    if not pictures:
+        raise FileNotFoundError(f"{path} names no pictures: train: images/train")
+    try:
+        names = {int(number): str(name) for number, name in names.items()}
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}: names must be a list, or names by number") from None
+    return _DataSet(path.parent, names, pictures, "kpt_shape" in content)
+
+
+def _find_yaml(source: Path) -> Path | None:
+    if source.is_file():
+        return source
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source} does not exist; name data.yaml or its folder")
+    found = [*source.glob("data.yaml"), *sorted(source.glob("*.y*ml"))]
+    return found[0] if found else None
+
+
+def _read_folder(source: Path) -> _DataSet:
+    """Reads a folder without data.yaml: images/, labels/ and a list of the names of the classes."""
+    path = next((source / each for each in _CLASS_LISTS if (source / each).is_file()), None)
+    path = path or next(iter(sorted(source.glob("*/classes.txt"))), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"{source} holds neither data.yaml nor classes.txt, by which the numbers of classes "
+            "have names"
+        )
+    folder = source / "images" if (source / "images").is_dir() else source
+    parts = {p.name: _in_folder(p) for p in sorted(folder.iterdir()) if p.name in _PARTS}
+    pictures = {part: found for part, found in parts.items() if found} or {"": _in_folder(folder)}
+    names = [line.strip() for line in read_text(path, "list of classes").splitlines()]
+    return _DataSet(source, dict(enumerate(filter(None, names))), pictures, has_keypoints=False)
+
+
+def _pictures_of(entry: str, root: Path, source: Path) -> list[Path]:
+    """Returns the pictures of a folder or of a list of pictures."""
+    # Roboflow writes ../train/images and means train/images.
+    tried = [root / entry, source.parent / entry, root / entry.removeprefix("../")]
+    path = next((each for each in tried if each.exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{source} names {entry}, which is not there: {tried[0]}")
+    if path.is_dir():
+        return _in_folder(path)
+    lines = read_text(path, "list of pictures").splitlines()
+    return [_listed(line.strip(), path.parent, root) for line in lines if line.strip()]
+
+
+def _listed(line: str, folder: Path, root: Path) -> Path:
+    tried = [folder / line, root / line]
+    return next((each for each in tried if each.is_file()), tried[0])
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _label_path(picture: Path) -> Path:
+    """Returns the label file of a picture: `images` in its path replaced, or beside it."""
+    parts = list(picture.parts)
+    if "images" in parts[:-1]:
+        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _read_labels(path: Path, data: _DataSet, notes: Notes) -> KittiObjects:
+    where = path_name(path, data.root)
+    if not path.is_file():
+        notes.add("pictures without label file were taken for pictures without objects", where)
+        return make_objects([], [])
+    types, boxes = [], []
+    for number, line in enumerate(read_text(path, "YOLO label file").splitlines(), 1):
+        if words := line.split():
+            name, box, was_outline = _read_line(words, data, f"{path}:{number}")
+            types.append(name)
+            boxes.append(box)
+            if was_outline:
+                notes.add("outlines became their boxes", f"{where}:{number}")
+            elif len(words) > 5:
+                notes.add("keypoints were left out", f"{where}:{number}")
+    return make_objects(types, boxes)
+
+
+def _read_line(words: Sequence[str], data: _DataSet, source: str) -> tuple[str, list[float], bool]:
+    """Returns type, box in shares as left, top, right, bottom, and whether it was an outline."""
+    try:
+        class_id, shares = float(words[0]), np.array([float(word) for word in words[1:]])
+    except ValueError:
+        raise ValueError(f"{source}: {' '.join(words)[:80]!r} are no numbers") from None
+    if class_id not in data.names:
+        raise ValueError(
+            f"{source}: class {words[0]}, but there are names for {len(data.names)} classes from "
+            "0 on; is this the right data.yaml?"
+        )
+    if not (np.abs(shares) <= _LARGEST_SHARE).all():
+        raise ValueError(f"{source}: {' '.join(words[1:])[:80]} are no shares of the picture")
+    is_outline = len(shares) >= 6 and len(shares) % 2 == 0 and not data.has_keypoints
+    if len(shares) == 5 and not data.has_keypoints:
+        raise ValueError(f"{source}: six numbers, as detections with their score have; no label")
+    if len(shares) < 4 or (len(shares) > 5 and not is_outline and not data.has_keypoints):
+        raise ValueError(f"{source}: {len(words)} numbers; expected class, x, y, width, height")
+    if is_outline:
+        points = shares.reshape(-1, 2)
+        box = [*points.min(axis=0), *points.max(axis=0)]
+    else:
+        x, y, width, height = shares[:4]
+        box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    return data.names[int(class_id)], [float(side) for side in box], is_outline
+
+
+def _read_extra(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    content = read_json(path, "remove it if the labels will do without")
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no table of label files; remove it")
+    return content
+
+
+def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes) -> KittiObjects:
+    """Returns objects with what `write_yolo` has kept beside them, if there are as many."""
+    lines = extra.get("lines") if isinstance(extra, dict) else None
+    regions = extra.get("dont_care") if isinstance(extra, dict) else None
+    if not isinstance(lines, list) or not isinstance(regions, list) or len(lines) != len(objects):
+        notes.add(
+            f"labels have changed since {ATTRIBUTES_FILE}, which was not read for them", where
+        )
+        return objects
+    attributes = [read_attributes(each, notes, where) for each in lines]
+    return make_objects(
+        [*objects.types.tolist(), *[DONT_CARE_TYPE] * len(regions)],
+        [*objects.boxes_xyxy.tolist(), *regions],
+        [*attributes, *[{}] * len(regions)],
+    )
+
+
+def yolo_lines(
+    objects: KittiObjects, size: tuple[int, int], names: Sequence[str]
+) -> tuple[str, dict[str, Any]]:
+    """Returns the label lines of a picture, and what has no place in them; see `ATTRIBUTES_FILE`.
+
+    DontCare regions are in the second alone: a detector would learn them as a class. Detections
+    have their score as the sixth number.
+
+    Args:
+        objects: of the picture.
+        size: its width and height.
+        names: of the classes, by their numbers from 0.
+    """
+    ids = {name: index for index, name in enumerate(names)}
+    shares = objects.boxes_xyxy / (size[0], size[1], size[0], size[1])
+    dont_care = np.array([same(name, DONT_CARE_TYPE) for name in objects.types.tolist()], bool)
+    lines = []
+    for index in np.flatnonzero(~dont_care):
+        left, top, right, bottom = shares[index].tolist()
+        numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        numbers += [] if objects.scores is None else [float(objects.scores[index])]
+        words = [str(ids[str(objects.types[index])]), *map(repr, numbers)]
+        lines.append(" ".join(words) + "\n")
+    extra = {
+        "lines": known_attributes(objects[~dont_care]),
+        "dont_care": shares[dont_care].tolist(),
+    }
+    return "".join(lines), extra
+
+
+def yolo_data(names: Sequence[str], folders: Mapping[str, str]) -> str:
+    """Returns the text of data.yaml.
+
+    Args:
+        names: of the classes, by their numbers from 0.
+        folders: of the pictures, by part of the data set.
+    """
+    content: dict[str, Any] = dict(folders)
+    return yaml.safe_dump(
+        content | {"names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True
+    )
