@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
 from mobilenetdet.drawing import draw_labels
 from mobilenetdet.evaluation.evaluate import spread_places
@@ -91,7 +92,12 @@ def summarize(frames: Iterable[RecordFrame]) -> RecordsSummary:
 
 
 def draw_sample(
-    frames: Iterable[RecordFrame], num_total: int, num_frames: int, *, prefix: str = ""
+    frames: Iterable[RecordFrame],
+    num_total: int,
+    num_frames: int,
+    *,
+    prefix: str = "",
+    classes: Sequence[str] = EVALUATED_CLASSES,
 ) -> list[np.ndarray]:
     """Draws the labels over some frames, evenly spaced, the first among them.
 
@@ -100,6 +106,7 @@ def draw_sample(
         num_total: how many they are.
         num_frames: how many to draw; all where there are fewer.
         prefix: stands before the frame's id on each picture.
+        classes: have colours of their own, as KITTI's types have.
 
     Returns:
         Pictures uint8 [H, W, 3].
@@ -110,7 +117,7 @@ def draw_sample(
         if index in chosen:
             image_rgb = decode_image(frame.encoded, f"frame {frame.frame_id}")
             title = f"{prefix}{frame.frame_id}"
-            pictures.append(draw_labels(image_rgb, frame.objects, title=title))
+            pictures.append(draw_labels(image_rgb, frame.objects, classes=classes, title=title))
     return pictures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from rich.table import Table
 
 from mobilenetdet.analysis.record_summary import RecordsSummary, draw_sample, summarize
 from mobilenetdet.cli.options import parse
+from mobilenetdet.config.classes import EVALUATED_CLASSES
+from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
@@ -69,24 +71,36 @@ def main(argv: list[str] | None = None) -> int:
     folder = OutputFolder(path.parent, overwrite=options.overwrite)
     folder.refuse_foreign([path.name] if options.num_frames > 0 else [])
     console = Console()
-    pictures: list[np.ndarray] = []
+    summaries = {}
     for split in options.split or list_splits(options.records_dir) or ("train",):
         paths = shard_paths(options.records_dir, split)
-        summary = summarize(read_frames(paths))
-        _print_summary(console, split, paths, summary)
-        if options.num_frames > 0:
-            pictures += draw_sample(
-                read_frames(paths), summary.num_frames, options.num_frames, prefix=f"{split} "
-            )
+        summaries[split] = summarize(read_frames(paths))
+        _print_summary(console, split, paths, summaries[split])
     if options.frames_seen is not None:
         _write_frames_seen(options.frames_seen, options)
-    if pictures:
+    if pictures := _draw(options, summaries):
         with folder.writing(path.name) as staged:
             write_image(staged, montage(pictures, columns=options.columns))
         console.print(
             f"montage of {counted(len(pictures), 'frame')}: {path}", highlight=False, soft_wrap=True
         )
     return 0
+
+
+def _draw(options: Options, summaries: Mapping[str, RecordsSummary]) -> list[np.ndarray]:
+    """Some frames of each split with their labels; types that KITTI has not get own colours."""
+    found = {name for summary in summaries.values() for name in summary.classes}
+    own = sorted(found - {*KITTI_TYPES, DONT_CARE_TYPE})
+    pictures: list[np.ndarray] = []
+    for split, summary in summaries.items() if options.num_frames > 0 else ():
+        pictures += draw_sample(
+            read_frames(shard_paths(options.records_dir, split)),
+            summary.num_frames,
+            options.num_frames,
+            prefix=f"{split} ",
+            classes=(*EVALUATED_CLASSES, *own),
+        )
+    return pictures
 
 
 def _check_frames_seen(options: Options) -> None:

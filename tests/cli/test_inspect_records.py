@@ -3,10 +3,12 @@
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 
 from mobilenetdet.cli import tf_convert_data
 from mobilenetdet.cli.inspect_records import main
+from mobilenetdet.drawing.class_colours import overlay_colours
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen
 from mobilenetdet.records.frame_hashes import hash_frames
 
@@ -24,6 +26,24 @@ def test_it_counts_and_draws(small_kitti, tmp_path, capsys):
     assert "frames without any object: 1 (000003)" in text
     assert f"montage of 4 frames: {picture}" in text
     assert cv2.imread(str(picture)).shape[1] == 1600
+
+
+def test_own_types_have_colours_of_their_own(tmp_path):
+    (tmp_path / "ImageSets").mkdir()
+    for folder in ("image_2", "label_2"):
+        (tmp_path / "training" / folder).mkdir(parents=True)
+    line = "{} 0 0 -10 {} 40 {} 160 -1 -1 -1 -1000 -1000 -1000 -10\n"
+    labels = line.format("Buggy", 20, 120) + line.format("Tug", 220, 320)
+    (tmp_path / "training/label_2/000000.txt").write_text(labels)
+    cv2.imwrite(str(tmp_path / "training/image_2/000000.png"), np.full((200, 400, 3), 120, "u1"))
+    (tmp_path / "ImageSets/train.txt").write_text("000000\n")
+    tf_convert_data.main(["--dataset_root", str(tmp_path), "--split", "train"])
+    picture = tmp_path / "m.png"
+    main(["--records_dir", str(tmp_path / "tfrecord"), "--montage", str(picture)])
+    drawn = cv2.imread(str(picture))[..., ::-1].reshape(-1, 3)
+    colours = overlay_colours(("Car", "Pedestrian", "Cyclist", "Buggy", "Tug"))
+    for name in ("Buggy", "Tug"):
+        assert (drawn == colours[name]).all(axis=1).sum() > 100, name
 
 
 def test_no_montage(small_kitti, tmp_path, capsys):
