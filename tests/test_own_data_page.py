@@ -18,7 +18,7 @@ from mobilenetdet.data.anchor_coverage import describe_fit
 from mobilenetdet.data.class_counts import check_training_classes
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/own_data.md"
-STEPS, DETAILS = PAGE.read_text().split("# The classes in detail")
+STEPS, DETAILS = PAGE.read_text().replace("\\\n", "").split("# The classes in detail")
 COMMANDS = [
     shlex.split(line)[1:] for line in re.findall(r"^    (mobilenetdet .+)", STEPS, re.MULTILINE)
 ]
