@@ -7,6 +7,7 @@ import time
 import pytest
 
 from mobilenetdet.atomic_write import (
+    atomic_folder,
     atomic_write,
     final_names,
     is_running,
@@ -127,3 +128,38 @@ def test_messages_name_the_file_that_a_temporary_one_becomes(tmp_path, name):
         final_names(f"'{temporary}' is full, {temporary}: too") == f"'{path}' is full, {path}: too"
     )
     assert final_names(f"{path} is no .tmp") == f"{path} is no .tmp"
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    target = tmp_path / "deep/new"
+    with pytest.raises(ZeroDivisionError), atomic_folder(target) as folder:
+        (folder / "a").write_text("a")
+        assert not target.exists()
+        raise ZeroDivisionError
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()  # an empty one is filled
+    with atomic_folder(target) as folder:
+        (folder / "a").write_text("a")
+        assert list(target.iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] == ["new"]
+    assert (target / "a").read_text() == "a"
+
+
+def test_a_folder_of_others_stays(tmp_path):
+    target = tmp_path / "new"
+    with pytest.raises(FileExistsError, match="is not empty"), atomic_folder(target) as folder:
+        (folder / "a").write_text("ours")
+        target.mkdir()
+        (target / "b").write_text("theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in target.iterdir()] == ["b"]
+    (tmp_path / "link").symlink_to(target)
+    for name, message in (("new", "not empty"), ("new/b", "is a file"), ("link", "is a link")):
+        with pytest.raises(FileExistsError, match=message), atomic_folder(tmp_path / name):
+            pass
+
+
+def test_errors_name_the_file_as_it_would_be_in_the_folder(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_folder(tmp_path / "new") as folder:
+        (folder / "absent/a").write_text("a")
+    assert caught.value.filename == str(tmp_path / "new/absent/a")

@@ -28,15 +28,18 @@ def frame_ids(names: Sequence[str]) -> list[str]:
     Args:
         names: paths of pictures with / between folders.
 
-    Example: ["a/1.jpg", "b/1.jpg", "b/my cat.png"] gives ["a_1", "b_1", "my_cat"].
+    Example: ["in/a/1.jpg", "in/b/1.jpg", "in/b/my cat.png"] gives ["a_1", "b_1", "my_cat"].
     """
     stems = [_safe(_without_suffix(name.rpartition("/")[2])) for name in names]
     counts = Counter(stem.lower() for stem in stems)
+    # Folders that all have say nothing.
+    num_common = len(os.path.commonprefix([name.split("/")[:-1] for name in names] or [[]]))
     taken: set[str] = set()
     result = []
     for name, stem in zip(names, stems, strict=True):
         alone = counts[stem.lower()] == 1
-        wanted = stem if alone else _safe(_without_suffix(name).replace("/", "_"))
+        own = name.split("/", num_common)[-1]
+        wanted = stem if alone else _safe(_without_suffix(own).replace("/", "_"))
         result.append(unique_name(wanted, taken))
         taken.add(result[-1].lower())
     return result

@@ -100,7 +100,7 @@ def _read_data(source: Path, notes: Notes) -> _DataSet:
     for part in _PARTS:
         entries = content.get(part) or []
         entries = entries if isinstance(entries, list) else [entries]
-        if entries and part in ("val", "valid", "test") and entries == content.get("train"):
+        if entries and part != "train" and content[part] == content.get("train"):
             notes.add("parts of data.yaml are those for training again", part)
         found = [each for entry in entries for each in _pictures_of(str(entry), root, path)]
         if found:

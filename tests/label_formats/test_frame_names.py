@@ -10,7 +10,9 @@ from mobilenetdet.label_formats.frame_names import frame_ids, split_names
     ("names", "expected"),
     [
         (["a/1.jpg", "b/1.jpg", "b/my cat.png"], ["a_1", "b_1", "my_cat"]),
-        (["a/x.jpg", "a/x.png"], ["a_x", "a_x_2"]),
+        (["in/a/1.jpg", "in/b/1.jpg"], ["a_1", "b_1"]),
+        (["a/x.jpg", "a/x.png"], ["x", "x_2"]),
+        ([], []),
         (["a/X.jpg", "b/x.png"], ["a_X", "b_x"]),  # some file systems do not tell case apart
         (["a/1.jpg", "b/1.jpg", "a_1.jpg"], ["a_1", "b_1", "a_1_2"]),
         (["..hidden.png", "photo.jpg.png"], ["_hidden", "photo_jpg"]),

@@ -1,0 +1,109 @@
+"""import and export_labels as a user gives them."""
+
+import json
+
+import pytest
+from fixtures.label_folders import draw_picture
+
+from mobilenetdet.cli import export_labels, import_labels, tf_convert_data
+from mobilenetdet.cli.import_labels import type_table
+from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.shards import shard_paths
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A COCO file of two pictures for training."""
+    images = [{"id": index, "file_name": f"{index}.jpg"} for index in (1, 2)]
+    for index in (1, 2):
+        draw_picture(tmp_path / f"in/train/{index}.jpg", seed=index)
+    boxes = [([10, 10, 50, 50], 1), ([20, 20, 50, 50], 2), ([150, 20, 100, 50], 1)]
+    annotations = [{"image_id": 1, "bbox": box, "category_id": key} for box, key in boxes]
+    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "fire hydrant"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = tmp_path / "in/instances_train.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_coco_file_becomes_records(coco, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--format", "coco", str(coco), str(out), "--class_map", "person", "Pedestrian"]
+    assert import_labels.main(words) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{out}: 2 frames (1 without object), 3 objects, in ")
+    assert lines == [
+        "  in the source  objects  in the folder  objects",
+        "  person               2  Pedestrian           2",
+        "  fire hydrant         1  fire_hydrant         1",
+        "note: names of classes were joined to one word: 1 ('fire hydrant' is fire_hydrant)",
+        "note: boxes were clipped at the border of their picture: 1 (train/1.jpg person 150 20 250 "
+        "70)",
+        "lists of frames: train 2",
+    ]
+    tf_convert_data.main(["--dataset_root", str(out), "--split", "train"])
+    one, two = read_frames(shard_paths(out / "tfrecord", "train"))
+    assert one.objects.types.tolist() == ["Pedestrian", "fire_hydrant", "Pedestrian"]
+    assert one.objects.boxes_xyxy[2].tolist() == [150, 20, 200, 70] and len(two.objects) == 0
+
+
+def test_the_next_step_is_said_where_the_source_has_no_parts(coco, tmp_path, capsys):
+    path = coco.rename(coco.with_name("labels.json"))
+    words = ["--format", "coco", str(path), str(tmp_path / "out"), "--copy"]
+    import_labels.main([*words, "--image_dir", str(tmp_path / "in/train")])
+    assert "mobilenetdet kitti_split --kitti_root" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [import_labels, export_labels])
+def test_pictures_are_copied_or_linked(command, tmp_path):
+    words = ["--format", "coco", str(tmp_path), str(tmp_path / "out"), "--copy", "--symlink"]
+    with pytest.raises(ValueError, match="choose one"):
+        command.main(words)
+
+
+def test_labels_go_out_and_results(labelled_kitti, tmp_path, capsys):
+    words = ["--format", "coco", str(labelled_kitti.root), str(tmp_path / "coco"), "--symlink"]
+    assert export_labels.main(words) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'coco'}: train 2 frames, val 2 frames; Car 1, Pedestrian 1, Cyclist 1, "
+        "Van 1, Person_sitting 1, DontCare 1\n"
+    )
+    assert (tmp_path / "coco/images/000000.png").is_symlink()
+    results = tmp_path / "results"
+    results.mkdir()
+    line = labelled_kitti.label_path("000002").read_text().strip()
+    (results / "000002.txt").write_text(f"{line} 0.75\n{line.replace('Pedestrian', 'Tree')} 0.5\n")
+    words = ["--format", "coco", str(results), str(tmp_path / "out")]
+    coco_file = tmp_path / "coco/annotations/instances_train.json"
+    assert export_labels.main([*words, "--coco_file", str(coco_file)]) == 0
+    (row,) = json.loads((tmp_path / "out/results.json").read_text())
+    assert row == {
+        "image_id": 1,
+        "category_id": 2,
+        "bbox": [0.0, 0.0, 33.33, 99.99],
+        "score": 0.75,
+    }
+    assert "were left out: 1 (Tree)" in capsys.readouterr().out
+
+
+def test_types_that_are_mapped_to_one_are_one(capsys):
+    table = type_table(
+        {"car": 1000, "van": 3, "crowd": 2},
+        {"Car": 1002, "DontCare": 2},
+        {"car": "Car", "van": "Car", "crowd": "DontCare"},
+    )
+    assert table == [
+        "  in the source  objects  in the folder  objects",
+        "  car              1,000  Car              1,002",
+        "  van                  3",
+        "  crowd                2  DontCare             2",
+    ]
+    assert type_table({}, {}, {}) == ["no object is labelled"]
+
+
+def test_the_result_is_a_kitti_folder(coco, tmp_path):
+    import_labels.main(["--format", "coco", str(coco.parent), str(tmp_path / "out")])
+    layout = KittiLayout(tmp_path / "out")
+    assert layout.check_frames().num_incomplete == 0
+    assert layout.read_image_set("train") == ["1", "2"]

@@ -1,0 +1,138 @@
+"""Records as the TensorFlow Object Detection API's scripts write them, by TensorFlow itself."""
+
+import numpy as np
+import pytest
+from fixtures.label_folders import draw_picture, lines_of, run_import
+
+from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.label_formats.tf_records import read_label_map
+from mobilenetdet.records.detection_record import read_frames
+from mobilenetdet.records.kitti_convert import convert_split
+from mobilenetdet.records.shards import shard_paths
+
+LABEL_MAP = """# of the tutorial
+item {
+  id: 1
+  name: 'car'
+}
+item { name: "/m/01g317", id: 2  display_name: "traffic light" }
+"""
+BOXES = {"xmin": [0.1, 0.5], "xmax": [0.30005, 1.0], "ymin": [0.25, 0.0], "ymax": [0.75, 0.5]}
+
+
+def write_records(path, tmp_path, **changes):
+    """Writes one record with the keys of create_pascal_tf_record.py; None leaves a key out."""
+    import tensorflow as tf
+
+    lists = {bytes: tf.train.BytesList, float: tf.train.FloatList, int: tf.train.Int64List}
+    kinds = {bytes: "bytes_list", float: "float_list", int: "int64_list"}
+    values = {
+        "height": [100],
+        "width": [200],
+        "filename": [b"2007_1.jpg"],
+        "source_id": [b"2007_1.jpg"],
+        "encoded": [draw_picture(tmp_path / "picture.jpg").read_bytes()],
+        "format": [b"jpeg"],
+        "object/class/text": [b"car", b"traffic light"],
+        "object/class/label": [1, 2],
+        "object/difficult": [0, 1],
+        "object/truncated": [1, 0],
+        "object/view": [b"Left", b"Unspecified"],
+        **{f"object/bbox/{side}": numbers for side, numbers in BOXES.items()},
+    } | changes
+    feature = {
+        f"image/{key}": tf.train.Feature(
+            **{kinds[type(value[0])]: lists[type(value[0])](value=value)}
+        )
+        for key, value in values.items()
+        if value is not None
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(example.SerializeToString())
+    return path
+
+
+def test_records_of_the_api_become_our_records(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_records(folder / "pascal_train.record-00000-of-00001", tmp_path)
+    write_records(folder / "pascal_val.record", tmp_path, filename=[b"a/2.jpg"])
+    report = run_import("tf_records", folder, tmp_path / "out", class_map={"car": "Car"})
+    assert report.splits == {"train": 1, "val": 1}
+    assert list(report.notes.names)[0] == "difficult objects do not count (occlusion 3)"
+    layout = KittiLayout(tmp_path / "out")
+    assert layout.image_path("2007_1").read_bytes() == (tmp_path / "picture.jpg").read_bytes()
+    convert_split(layout, "train", tmp_path / "records")
+    (frame,) = read_frames(shard_paths(tmp_path / "records", "train"))
+    assert frame.frame_id == "2007_1" and (frame.width, frame.height) == (200, 100)
+    assert frame.objects.types.tolist() == ["Car", "traffic_light"]
+    np.testing.assert_allclose(
+        frame.objects.boxes_xyxy, [[20, 25, 60.01, 75], [100, 0, 200, 50]], atol=1e-3
+    )
+    assert frame.objects.truncated.tolist() == [0.3, 0] and frame.objects.occluded.tolist() == [
+        -1,
+        3,
+    ]
+
+
+def test_numbers_of_classes_need_a_label_map(tmp_path):
+    path = write_records(tmp_path / "a.tfrecord", tmp_path, **{"object/class/text": None})
+    with pytest.raises(ValueError, match=r"a.tfrecord, record 0: .*--label_map FILE.pbtxt"):
+        run_import("tf_records", path, tmp_path / "out")
+    label_map = tmp_path / "map.pbtxt"
+    label_map.write_text(LABEL_MAP)
+    report = run_import("tf_records", path, tmp_path / "out", label_map=label_map)
+    assert report.read == {"car": 1, "traffic light": 1}
+    label_map.write_text("item { id: 1 name: 'car' }")
+    with pytest.raises(ValueError, match="class 2 is not in the label map"):
+        run_import("tf_records", path, tmp_path / "out_2", label_map=label_map)
+
+
+def test_crowds_are_dont_care(tmp_path):
+    path = write_records(
+        tmp_path / "coco_val.record",
+        tmp_path,
+        **{"object/is_crowd": [1, 0], "object/difficult": None, "object/truncated": None},
+    )
+    report = run_import("tf_records", path, tmp_path / "out")
+    assert lines_of(tmp_path / "out", "2007_1")[0] == "DontCare 20.00 25.00 60.01 75.00"
+    assert report.written == {"DontCare": 1, "traffic_light": 1}
+
+
+def test_our_own_records_come_back(labelled_kitti, tmp_path):
+    convert_split(labelled_kitti, "train", tmp_path / "records")
+    report = run_import("tf_records", tmp_path / "records", tmp_path / "out")
+    assert report.splits == {"train": 2}
+    for frame_id in labelled_kitti.read_image_set("train"):
+        text = KittiLayout(tmp_path / "out").label_path(frame_id).read_text()
+        assert text == labelled_kitti.label_path(frame_id).read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoded": None}, "no picture in image/encoded"),
+        ({"object/bbox/xmin": [0.1]}, "sides of boxes are of different numbers"),
+        ({"object/class/text": None, "object/class/label": None}, "2 boxes, 0 names and 0 numbers"),
+        ({"object/bbox/xmin": [float("nan"), 0.1]}, "it needs numbers"),
+    ],
+)
+def test_damaged_records_are_told(tmp_path, changes, message):
+    path = write_records(tmp_path / "a.record", tmp_path, **changes)
+    with pytest.raises(ValueError, match=message):
+        run_import("tf_records", path, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="holds no TFRecord files"):
+        run_import("tf_records", tmp_path / "absent", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "holds no item"), ("item { name: 'a' }", "without id or name")]
+)
+def test_damaged_label_maps_are_told(tmp_path, text, message):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(LABEL_MAP)
+    assert read_label_map(path) == {1: "car", 2: "traffic light"}
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_label_map(path)
