@@ -92,7 +92,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             (("--num_frames 800", "800 rendered frames with exact labels"),),
         ),
         "import": Command(
-            "make a KITTI folder of COCO, YOLO, VOC, CVAT labels or of records",
+            "make a KITTI folder of labels in another format",
             (
                 ("--format coco annotations.json data/mine", "pictures are found around the file"),
                 (
@@ -102,11 +102,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             ),
         ),
         "export_labels": Command(
-            "write KITTI labels or result files as COCO, YOLO or VOC",
+            "write KITTI labels or results as COCO, YOLO or VOC",
             (
                 ("--format coco data/KITTI coco", "annotations/instances_val.json and so on"),
                 (
-                    "--format coco results out --coco_file coco/annotations/instances_val.json",
+                    "--format coco results out --coco_file instances_val.json",
                     "out/results.json for pycocotools",
                 ),
             ),

@@ -157,7 +157,7 @@ def _read_annotation(
 ) -> tuple[str, list[float], dict[str, float]]:
     try:
         x, y, width, height = map(float, annotation["bbox"])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         text = repr(annotation["bbox"])[:80]
         raise ValueError(f"{where}: bbox is {text}; it must be x, y, width, height") from None
     attributes = annotation.get("attributes") or {}

@@ -165,13 +165,11 @@ def read_attributes(raw: Mapping[str, Any], notes: Notes, where: str) -> dict[st
     for key in filter(raw.__contains__, UNKNOWN):
         value = _number(raw[key], _FLAGS.get(key))
         low, high = _RANGES.get(key, (-_LARGEST, _LARGEST))
-        if value is not None and key == "occluded":
-            value = float(round(value))
         if value is None or not low <= value <= high:
             if value != UNKNOWN[key]:
                 notes.add(f"values of {key} are no such thing, taken for unknown", where)
         else:
-            found[key] = value
+            found[key] = float(round(value)) if key == "occluded" else value
     return found
 
 

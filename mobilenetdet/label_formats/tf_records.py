@@ -26,6 +26,7 @@ from mobilenetdet.label_formats.source_frame import (
     Notes,
     SourceFrame,
     make_objects,
+    read_attributes,
 )
 from mobilenetdet.records.tfrecord import Features, decode_example, read_records
 from mobilenetdet.text_file import read_text
@@ -171,7 +172,9 @@ def _read_objects(
             values = np.round(values.astype(np.float64), _DECIMALS)
             columns[key] = np.where(values > 0, flag, 0.0) if is_flag else values
     attributes = [
-        {column: float(values[index]) for column, values in columns.items()}
+        read_attributes(
+            {key: float(values[index]) for key, values in columns.items()}, notes, where
+        )
         for index in range(len(boxes))
     ]
     for index in np.flatnonzero(_flags(features, "difficult", len(boxes))):

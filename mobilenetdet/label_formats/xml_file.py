@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,6 +40,9 @@ def number_in(value: str | None, what: str, source: str) -> float:
         ValueError: it is absent or no number; names source, what it is and the value.
     """
     try:
-        return float(value or "")
+        number = float(value or "")
     except ValueError:
-        raise ValueError(f"{source}: {what} is {value!r}; it must be a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{source}: {what} is {value!r}; it must be a number")
+    return number

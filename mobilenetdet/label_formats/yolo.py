@@ -7,7 +7,7 @@ each part of the data set; `labels` stands in the paths where `images` does
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +109,7 @@ def _read_data(source: Path, notes: Notes) -> _DataSet:
         raise FileNotFoundError(f"{path} names no pictures: train: images/train")
     try:
         names = {int(number): str(name) for number, name in names.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{path}: names must be a list, or names by number") from None
     return _DataSet(path.parent, names, pictures, "kpt_shape" in content)
 
@@ -231,7 +231,10 @@ def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes
     """Returns objects with what `write_yolo` has kept beside them, if there are as many."""
     lines = extra.get("lines") if isinstance(extra, dict) else None
     regions = extra.get("dont_care") if isinstance(extra, dict) else None
-    if not isinstance(lines, list) or not isinstance(regions, list) or len(lines) != len(objects):
+    fits = _is_list_of(lines, lambda each: isinstance(each, dict)) and _is_list_of(
+        regions, lambda each: _is_list_of(each, _is_number) and len(each) == 4
+    )
+    if not fits or len(lines) != len(objects):
         notes.add(
             f"labels have changed since {ATTRIBUTES_FILE}, which was not read for them", where
         )
@@ -242,6 +245,14 @@ def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes
         [*objects.boxes_xyxy.tolist(), *regions],
         [*attributes, *[{}] * len(regions)],
     )
+
+
+def _is_list_of(value: Any, check: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(check, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _LARGEST_SHARE
 
 
 def yolo_lines(

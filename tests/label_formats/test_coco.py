@@ -135,6 +135,8 @@ def test_attributes_are_kittis_columns(tmp_path):
         ({"annotations": [annotation(1, [1, 1, 2, 2], 2)]}, "category_id 2 is none"),
         ({"annotations": [annotation(1, [1, 1, 2])]}, r"bbox is \[1, 1, 2\]; it must be x, y, wid"),
         ({"annotations": [annotation(1, "all")]}, "bbox is 'all'"),
+        ({"annotations": [annotation(1, [1, 1, 10**400, 2])]}, "it must be x, y, width, height"),
+        ({"annotations": [annotation(1, [None] * 4)]}, "it must be x, y, width, height"),
         ({"annotations": [annotation(1, [1, 1, float("nan"), 2])]}, "it needs numbers"),
         ({"annotations": [annotation([], [1, 1, 2, 2])]}, r"image_id is \[\]"),
         ({"images": [{"id": 1, "file_name": "../1.jpg"}]}, "outside of .*--image_dir"),

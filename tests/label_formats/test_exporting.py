@@ -178,10 +178,24 @@ def test_another_reader_finds_the_same(labelled_kitti, tmp_path, label_format, r
     assert len(report.notes.names) == (not dont_care)
 
 
-def test_labels_that_were_edited_lose_what_was_beside_them(labelled_kitti, tmp_path):
+@pytest.mark.parametrize(
+    "beside",
+    [
+        None,
+        {"lines": [{}, {}], "dont_care": []},
+        {"lines": [1], "dont_care": []},
+        {"lines": [{}], "dont_care": [[0, 0, 1]]},
+        {"lines": [{}], "dont_care": [[0, 0, 1, "1"]]},
+        [],
+    ],
+)
+def test_labels_that_were_edited_lose_what_was_beside_them(labelled_kitti, tmp_path, beside):
     export_labels("yolo", labelled_kitti, tmp_path / "there")
     path = tmp_path / "there/labels/train/000000.txt"
     path.write_text(path.read_text().splitlines()[0])
+    if beside is not None:
+        changed = {"labels/train/000000": beside}
+        (tmp_path / "there/kitti_attributes.json").write_text(json.dumps(changed))
     report = run_import("yolo", tmp_path / "there", tmp_path / "back")
     text = KittiLayout(tmp_path / "back").label_path("000000").read_text()
     assert text == "Car -1 -1 -10 10.17 20.33 60.41 70.29 -1 -1 -1 -1000 -1000 -1000 -10\n"

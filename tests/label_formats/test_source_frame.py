@@ -51,6 +51,7 @@ def test_what_is_known_comes_back(attributes):
         ({"truncated": "0.5", "occluded": "2", "colour": 3}, {"truncated": 0.5, "occluded": 2}, 0),
         ({"truncated": -1, "alpha": -10}, {"alpha": -10}, 0),
         ({"truncated": 50, "occluded": "half", "alpha": "nan"}, {}, 3),
+        ({"truncated": None, "occluded": "1e999", "alpha": [1]}, {}, 3),
     ],
 )
 def test_attributes_are_flags_or_numbers(raw, expected, num_notes):

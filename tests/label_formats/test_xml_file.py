@@ -30,7 +30,7 @@ def test_text_is_read_whatever_encoding_it_claims(tmp_path):
         read_xml(path, "a")
 
 
-@pytest.mark.parametrize("value", [None, "", "1,5", "a"])
+@pytest.mark.parametrize("value", [None, "", "1,5", "a", "nan", "1e999"])
 def test_numbers_are_numbers(value):
     assert number_in(" 1.5", "xmin", "a.xml") == 1.5
     with pytest.raises(ValueError, match=r"a.xml: xmin is .*; it must be a number"):

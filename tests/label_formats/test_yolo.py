@@ -119,7 +119,7 @@ def test_damaged_lines_are_named(tmp_path, line, message):
     ("data", "message"),
     [
         ("train: images\n", "has no names of classes"),
-        ("names: {a: b}\ntrain: images\n", "names must be a list, or names by number"),
+        ("names: {.inf: b}\ntrain: images\n", "names must be a list, or names by number"),
         ("names: [a\n", "is no YAML"),
         ("names: [a]\n", "names no pictures"),
         ("names: [a]\ntrain: absent\n", "names absent, which is not there"),
