@@ -140,7 +140,7 @@ class RunDir:
     @property
     def export_dir(self) -> Path:
         """Exported files; those of weights that ship lie in the user's cache."""
-        return _user_cache() / self.shipped_name if self.shipped_name else self.path / EXPORT_DIR
+        return user_cache() / self.shipped_name if self.shipped_name else self.path / EXPORT_DIR
 
     @property
     def output_dir(self) -> Path:
@@ -206,8 +206,8 @@ def hash_weights(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-def _user_cache() -> Path:
-    """The folder for what can be made again, by the XDG Base Directory specification."""
+def user_cache() -> Path:
+    """Returns the folder for what can be made again, by the XDG Base Directory specification."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     root = named if os.path.isabs(named) else os.path.expanduser("~/.cache")
     return Path(root) / "mobilenetdet"

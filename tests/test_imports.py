@@ -37,6 +37,7 @@ FLOORS = (
     "analysis",
     "training",
     "deploy",
+    "web",
     "classification",
     "front_door",
     "benchmark",

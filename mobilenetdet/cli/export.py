@@ -1,11 +1,12 @@
-"""Export a detector for other programs: SavedModel, frozen graph, LiteRT, ONNX, OpenVINO."""
+"""Export a detector: SavedModel, frozen graph, LiteRT, ONNX, OpenVINO, and a page to try it on."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import print_now
@@ -15,11 +16,14 @@ from mobilenetdet.deploy.export import export_detector, exported_megabytes
 from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan, Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.folder_lock import folder_lock
-from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
 from mobilenetdet.text_file import read_json
+from mobilenetdet.web.web_page import export_web_pages
+from mobilenetdet.web.web_runtime import find_web_runtime
 
+_WEB = "web"
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
@@ -31,15 +35,17 @@ class Options:
     scores and classes; a network ends at the raw predictions. What else has to be known (classes,
     letterbox, anchors, thresholds) is in each file, and in detector.json beside them. predict and
     eval take each of the files with --model. A run of train_classifier becomes
-    classifier_{precision}.SUFFIX: the same picture in, logits out.
+    classifier_{precision}.SUFFIX: the same picture in, logits out. web is a page to try the
+    detector on, OUTPUT_DIR/web_{precision}/index.html, which runs it in the browser.
     """
 
     # Run directory, or the name of weights that ship with the package.
     run_dir: Path = Path(DEFAULT_WEIGHTS)
     # Weights; by default the best of the run, or the last if none was measured.
     weights: Path | None = None
-    # Formats: saved_model, frozen_graph (.pb), litert (.tflite), onnx, openvino (.xml and .bin).
-    format: tuple[ExportFormat, ...] = ("litert",)
+    # Formats: saved_model, frozen_graph (.pb), litert (.tflite), onnx, openvino (.xml and .bin),
+    # web (a folder with a page that detects in the browser).
+    format: tuple[ExportFormat | Literal["web"], ...] = ("litert",)
     # float32, float16 (kernels alone) or int8 (litert, onnx and openvino).
     precision: tuple[Precision, ...] = ("float32",)
     # detector (boxes come out) or network (raw predictions do).
@@ -52,6 +58,8 @@ class Options:
     num_calibration_images: int = NUM_IMAGES
     # Folder of the records, where the run's is not the place.
     records_dir: Path | None = None
+    # onnxruntime-web for --format web: npm's .tgz or its folder; by default downloaded once.
+    web_runtime: Path | None = None
     # Where the files go; files of others there stay.
     output_dir: Path = Path("exported")
     # Replaces files of others of the same names.
@@ -67,8 +75,10 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a package is missing, or a size is none that the network can have.
     """
     options = parse(Options, argv)
+    _check_web(options)
     plan = ExportPlan(
-        formats=options.format,
+        # A page is made of an ONNX file.
+        formats=_files_of(options) or ("onnx",),
         precisions=options.precision,
         parts=options.parts,
         image_size=None if options.image_size is None else parse_size(options.image_size),
@@ -85,9 +95,43 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _check_web(options: Options) -> None:
+    if _WEB not in options.format:
+        if options.web_runtime is not None:
+            raise ValueError("--web_runtime has no effect without --format web")
+        return
+    if "detector" not in options.parts:
+        raise ValueError("--format web shows boxes, which a network ends before; drop --parts")
+    if _is_classifier(options.run_dir):
+        raise ValueError(f"{options.run_dir} is a classifier; --format web shows detectors")
+
+
+def _files_of(options: Options) -> tuple[ExportFormat, ...]:
+    """The formats that are files."""
+    return tuple(name for name in options.format if name != _WEB)
+
+
 def _export_detector(options: Options, plan: ExportPlan) -> list[Path]:
+    if _WEB not in options.format:
+        return _export_files(options, plan, _load_detector(options))
+    replace(plan, formats=("onnx",)).require_packages()
+    runtime = find_web_runtime(options.web_runtime, report=print_now)
+    model = _load_detector(options)
+    paths = _export_files(options, plan, model) if _files_of(options) else []
+    pages = export_web_pages(
+        model, options.output_dir, plan, runtime, overwrite=options.overwrite, report=print_now
+    )
+    for page in pages:
+        print(f"open {page / 'index.html'} in a browser")
+    return [*paths, *pages]
+
+
+def _load_detector(options: Options) -> LoadedDetector:
     records = {} if options.records_dir is None else {"data.records_dir": str(options.records_dir)}
-    model = load_detector(options.run_dir, weights=options.weights, overrides=records)
+    return load_detector(options.run_dir, weights=options.weights, overrides=records)
+
+
+def _export_files(options: Options, plan: ExportPlan, model: LoadedDetector) -> list[Path]:
     if plan.left_out():
         print(f"{', '.join(plan.left_out())}: left out in int8, which TensorFlow itself has not")
     return export_detector(

@@ -1,0 +1,1 @@
+"""A page that runs an exported detector in the browser."""
