@@ -74,6 +74,7 @@ GROUPS: dict[str, dict[str, Command]] = {
                     "exported/detector_int8.tflite",
                 ),
                 ("--format onnx openvino --image_size 384x1248", "the weights that ship"),
+                ("--format web", "a page that detects in the browser"),
             ),
         ),
         "pack_run": Command(

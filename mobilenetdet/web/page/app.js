@@ -12,6 +12,8 @@ let opened = 0;
 let oneScore = null; // for all classes; null is each class's own
 let worker = null, lastId = 0;
 const waiting = new Map();
+// Pictures shown narrower have tags without names, CSS pixels.
+const NARROW = 600;
 
 // --- the worker
 
@@ -209,7 +211,9 @@ function draw() {
     const scaled = box.map((value, side) =>
       (value * (side % 2 ? canvas.height : canvas.width)) / (side % 2 ? frame.height : frame.width),
     );
-    return { box: scaled, score, colour, ink, text: `${name} ${score.toFixed(2)}` };
+    // On a phone names would hide what they name; the colours and the list say them.
+    const text = width < NARROW ? score.toFixed(2) : `${name} ${score.toFixed(2)}`;
+    return { box: scaled, score, colour, ink, text };
   });
   drawMarks(context, marks, PAGE.line_width, ratio);
   listDetections();
