@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,7 +16,6 @@ from mobilenetdet.classification.batches import (
 from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.classification.evaluate import (
     ClassScores,
-    Predictor,
     make_predictor,
     score_classifier,
     write_class_scores,
@@ -30,6 +30,7 @@ from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
+from mobilenetdet.training.cluster import join_cluster
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
@@ -62,10 +63,13 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
             file is damaged, sizes do not fit, or the name of the directory is no UTF-8.
     """
     refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
-    with folder_lock(run_dir):
-        check_run_dir(config, run_dir)
-        with use_devices(config.train.devices, config.train.batch_size) as devices:
-            return _train(config, run_dir, devices, verbose)
+    with join_cluster(config.train) as cluster:
+        config = cluster.settle(config)
+        with (
+            cluster.run_dir(run_dir, lambda folder: check_run_dir(config, folder)) as own_dir,
+            use_devices(config.train.devices, config.train.batch_size, cluster) as devices,
+        ):
+            return _train(config, own_dir, devices, verbose)
 
 
 def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: int) -> ClassScores:
@@ -85,9 +89,9 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
     complete_log(RunDir(run_dir).events_dir, state.history)
     for line in config.train.notes():
         print(line)
-    predict = make_predictor(model)
+    measure = _make_measure(config, model, images, devices)
     measurement = Measurement(
-        measure=lambda: _measure(predict, images),
+        measure=measure,
         metrics=ClassScores.metrics,
         monitor=MONITOR,
     )
@@ -161,7 +165,26 @@ def _fit(
     fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
 
 
-def _measure(predict: Predictor, images: ClassImages) -> ClassScores:
-    scores = score_classifier(predict, images.test_batches().as_numpy_iterator())
-    print(f"\n{scores}")
-    return scores
+def _make_measure(
+    config: ClassifierConfig, model: keras.Model, images: ClassImages, devices: Devices
+) -> Callable[[], ClassScores]:
+    """Measures the weights of a classifier; several processes share each batch."""
+    measured = model
+    with devices.alone():
+        if not devices.cluster.is_alone:
+            measured = compiled_classifier(config, 1, load_weights=False)
+        predict = make_predictor(measured)
+
+    def measure() -> ClassScores:
+        """Predicts, and prints the scores."""
+        with devices.alone():
+            if measured is not model:
+                measured.set_weights(model.get_weights())
+            scores = score_classifier(
+                lambda batch: devices.cluster.predict(predict, batch),
+                images.test_batches().as_numpy_iterator(),
+            )
+        print(f"\n{scores}")
+        return scores
+
+    return measure

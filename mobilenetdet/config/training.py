@@ -7,6 +7,7 @@ from typing import Literal
 from mobilenetdet.config.validation import (
     VIRTUAL_DEVICES,
     BatchSize,
+    Coordinator,
     DeviceList,
     Fraction,
     NonNegative,
@@ -19,6 +20,7 @@ from mobilenetdet.config.validation import (
     section,
 )
 
+_ADDRESS = "HOST:PORT of process 0 beside train.num_processes and train.process_id"
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
@@ -56,6 +58,13 @@ class FitConfig:
     # Devices that share each batch: all visible GPUs, a number of them, or cpu:N, N virtual
     # devices on the CPU, to try it. Without a GPU it is the CPU.
     devices: DeviceList = "all"
+    # Several machines, with JAX: HOST:PORT of the first process, which all others can reach; auto
+    # where SLURM, Kubernetes or Open MPI has started the processes. Empty: this process alone.
+    coordinator: Coordinator = ""
+    # Processes of the training, one a machine or one a GPU; goes with HOST:PORT.
+    num_processes: PositiveInt = 1
+    # Number of this process, from 0; the first one writes the run directory.
+    process_id: NonNegativeInt = 0
     # Whether batch normalisation measures the batch of all devices together; False: each its own
     # part, which is faster. With JAX it is always of all.
     sync_batch_norm: bool = True
@@ -88,6 +97,16 @@ class FitConfig:
     precision: Precision = "float32"
     # Epochs between two measurements on the validation split; 0 = only after the last.
     eval_every: NonNegativeInt = 5
+
+    def __post_init__(self) -> None:
+        """Checks that what names the processes of a training goes together."""
+        named = self.num_processes > 1 or self.process_id > 0
+        has_address = self.coordinator not in ("", "auto")
+        require(has_address or not named, "train.coordinator", self.coordinator, _ADDRESS)
+        rule = "2 or more beside train.coordinator HOST:PORT"
+        require(not has_address or named, "train.num_processes", self.num_processes, rule)
+        rule = f"below train.num_processes, {self.num_processes}"
+        require(self.process_id < self.num_processes, "train.process_id", self.process_id, rule)
 
     @property
     def on_virtual_devices(self) -> bool:

@@ -31,6 +31,10 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 # Before a number of virtual devices on the CPU.
 VIRTUAL_DEVICES = "cpu:"
 DeviceList = Annotated[str, Field(pattern=r"^(all|(cpu:)?[1-9][0-9]*)$")]
+# Where the first of several processes is to be reached: nowhere, HOST:PORT, or as the scheduler of
+# a cluster says.
+_ADDRESS = r"([^\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4}"
+Coordinator = Annotated[str, Field(pattern=rf"^(|auto|{_ADDRESS})$")]
 ImageSide = Annotated[int, Field(gt=0, le=8192, multiple_of=32)]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.cores import num_cores
+from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
+from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.records.tfrecord import read_records
@@ -53,7 +55,11 @@ def steps_per_epoch(config: DetectionConfig) -> int:
 
 
 def train_batches(
-    config: DetectionConfig, *, first_epoch: int = 0, num_epochs: int | None = None
+    config: DetectionConfig,
+    *,
+    first_epoch: int = 0,
+    num_epochs: int | None = None,
+    share: BatchShare = WHOLE,
 ) -> tf.data.Dataset:
     """Returns augmented training batches, epoch after epoch.
 
@@ -66,6 +72,8 @@ def train_batches(
         config: the detection config; images have the size of `config.for_training()`.
         first_epoch: the epoch to begin with, 0 for a new run.
         num_epochs: how many; None goes on for ever.
+        share: the rows of each batch that this process prepares. It reads all records and decodes
+            the images of its own.
 
     Returns:
         Elements (images, targets): uint8 [B, H, W, 3] RGB, and a dict of boxes float32 [B, N, 4]
@@ -83,15 +91,22 @@ def train_batches(
     records = chain_epochs(
         lambda epoch: _epoch_records(paths, epoch, config), first_epoch, num_epochs
     )
-    batches = _prepare(records, config, training=True)
+    batches = _prepare(records, config, training=True, share=share)
     batches = batches.map(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
         _PREFETCH_BATCHES
     )
 
 
-def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
+def eval_batches(
+    config: DetectionConfig, split: str, *, share: BatchShare = WHOLE
+) -> tf.data.Dataset:
     """Returns every frame of a split once, in the order of the records, not augmented.
+
+    Args:
+        config: the detection config.
+        split: such as "val".
+        share: of the process: it gets the frames whose number is `share.index` modulo their count.
 
     Returns:
         Dicts of images uint8 [B, H, W, 3] RGB, image_info float32 [B, 5] (`Letterbox.from_array`),
@@ -102,8 +117,8 @@ def eval_batches(config: DetectionConfig, split: str) -> tf.data.Dataset:
         FileNotFoundError: the split is not converted.
     """
     paths = shard_paths(config.data.records_dir, split)
-    records = tf.data.TFRecordDataset([str(path) for path in paths])
-    records = records.enumerate().batch(config.eval.batch_size)
+    records = tf.data.TFRecordDataset([str(path) for path in paths]).enumerate()
+    records = records.shard(share.count, share.index).batch(config.eval.batch_size)
     records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
     batches = _prepare(records, config, training=False)
     # Labels and encoded images are still in the records, and so need no reading of their own.
@@ -146,7 +161,11 @@ def _epoch_records(
 
 
 def _prepare(
-    records: tf.data.Dataset, config: DetectionConfig, *, training: bool
+    records: tf.data.Dataset,
+    config: DetectionConfig,
+    *,
+    training: bool,
+    share: BatchShare = WHOLE,
 ) -> tf.data.Dataset:
     """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
@@ -155,8 +174,12 @@ def _prepare(
     base_seed = config.train.seed
 
     def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
-        seeds = [(base_seed, int(e), int(i)) for e, i in zip(epochs, indices, strict=True)]
-        batch = preparer.prepare_batch(payloads.tolist(), seeds)
+        places = share.places(len(payloads))
+        rows = places % len(payloads)
+        seeds = [(base_seed, int(epochs[row]), int(indices[row])) for row in rows]
+        room = 0 if share.count == 1 else _most_objects(payloads)
+        batch = preparer.prepare_batch(payloads[rows].tolist(), seeds, room_for=room)
+        batch["num_dropped"] *= places < len(payloads)  # repeated frames count once
         return [batch[key] for key in _OUTPUTS]
 
     def to_tensors(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -171,6 +194,14 @@ def _prepare(
 
     batches = records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
     return batches.with_options(untuned())
+
+
+def _most_objects(payloads: np.ndarray) -> int:
+    """Returns how many boxes a frame of a batch may have: the same in all processes.
+
+    What augmentation leaves of them is known to the process that decodes the frame alone.
+    """
+    return max(len(decode_record(payload).objects) for payload in payloads)
 
 
 def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:

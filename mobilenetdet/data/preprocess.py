@@ -98,13 +98,14 @@ class FramePreparer:
         return PreparedFrame(frame.frame_id, image, letterbox, targets)
 
     def prepare_batch(
-        self, payloads: Sequence[bytes], seeds: Sequence[Sequence[int]]
+        self, payloads: Sequence[bytes], seeds: Sequence[Sequence[int]], *, room_for: int = 0
     ) -> dict[str, np.ndarray]:
         """Prepares and stacks frames.
 
         Args:
             payloads: B records.
             seeds: B seeds, one a frame.
+            room_for: boxes a frame at least, padding included.
 
         Returns:
             images uint8 [B, H, W, 3]; image_info float32 [B, 5]; frame_ids bytes [B]; boxes
@@ -121,16 +122,20 @@ class FramePreparer:
             "images": images,
             "image_info": np.stack([frame.letterbox.to_array() for frame in frames]),
             "frame_ids": np.array([frame.frame_id.encode() for frame in frames], object),
-        } | pad_targets(targets)
+        } | pad_targets(targets, room_for=room_for)
 
 
-def pad_targets(targets: Sequence[Targets]) -> dict[str, np.ndarray]:
+def pad_targets(targets: Sequence[Targets], *, room_for: int = 0) -> dict[str, np.ndarray]:
     """Stacks the boxes of B frames, padded with zero boxes of class -1 and status PADDING.
+
+    Args:
+        targets: B.
+        room_for: boxes a frame at least, padding included.
 
     Returns:
         boxes, classes, box_status and num_dropped as `FramePreparer.prepare_batch` describes them.
     """
-    most = max((len(frame.box_status) for frame in targets), default=0)
+    most = max([room_for, *(len(frame.box_status) for frame in targets)])
     num_boxes = max(1, -(-most // BOX_MULTIPLE)) * BOX_MULTIPLE
     boxes = np.zeros((len(targets), num_boxes, 4), np.float32)
     classes = np.full((len(targets), num_boxes), -1, np.int32)

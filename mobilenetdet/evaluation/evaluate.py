@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,12 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.metrics_file import describe_measured
 from mobilenetdet.evaluation.score_calibration import Calibration, calibrate
-from mobilenetdet.inference.detect_records import FrameProgress, detect_records, with_records
+from mobilenetdet.inference.detect_records import (
+    DetectedFrame,
+    FrameProgress,
+    detect_records,
+    with_records,
+)
 from mobilenetdet.inference.exported import ExportedDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.ap_result import (
@@ -85,6 +90,7 @@ def evaluate_split(
     *,
     keep: int | Sequence[str] = 0,
     progress: FrameProgress | None = None,
+    detect: Callable[..., Iterator[DetectedFrame]] = detect_records,
 ) -> Evaluation:
     """Detects in a split and measures the official AP, in one pass over the records.
 
@@ -94,6 +100,7 @@ def evaluate_split(
         split: such as "val"; by default `data.val_split`.
         keep: frames whose images are kept for drawing: their ids, or how many, evenly spread.
         progress: called with the number of frames that are done.
+        detect: called as `detect_records`; several processes may do its work together.
 
     Raises:
         FileNotFoundError: the split is not converted.
@@ -104,7 +111,7 @@ def evaluate_split(
     kept = _FramesToKeep.of(keep, count_frames(config.data.records_dir, split))
     labels, detections, images, hashes = {}, {}, {}, {}
     for index, (frame, found) in enumerate(
-        detect_records(model, config.data.records_dir, split, progress=progress)
+        detect(model, config.data.records_dir, split, progress=progress)
     ):
         if frame.frame_id in labels:
             hash_frames(config.data.records_dir, split)  # raises, and names both files

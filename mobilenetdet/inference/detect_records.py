@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
@@ -30,6 +31,7 @@ def detect_records(
     split: str | None = None,
     *,
     progress: FrameProgress | None = None,
+    share: BatchShare = WHOLE,
 ) -> Iterator[DetectedFrame]:
     """Detects in every frame of a split, in the order of the records.
 
@@ -38,6 +40,7 @@ def detect_records(
         records_dir: folder of the records; by default `data.records_dir` of the model's config.
         split: such as "val"; by default `data.val_split`.
         progress: called after each batch with the frames done so far.
+        share: of the process, see `eval_batches`.
 
     Yields:
         Each frame with its detections, in pixels of its image.
@@ -53,7 +56,7 @@ def detect_records(
     split = split or config.data.val_split
     done, size = 0, 0
     with damage_named(config.data.records_dir, split):
-        for batch in eval_batches(config, split).as_numpy_iterator():
+        for batch in eval_batches(config, split, share=share).as_numpy_iterator():
             size = max(size, len(batch["images"]))
             found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)
             for payload, detections in zip(batch["payloads"], found, strict=True):

@@ -1,4 +1,7 @@
-"""Several devices for one training: TensorFlow's MirroredStrategy, Keras' DataParallel on JAX."""
+"""Several devices for one training: TensorFlow's MirroredStrategy, Keras' DataParallel on JAX.
+
+With JAX they may be those of several processes, see `cluster.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
+from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.models.layers import nested_layers
 from mobilenetdet.quiet import output_set_aside
+from mobilenetdet.training.cluster import ALONE, Cluster
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,17 +32,42 @@ class Devices:
     Attributes:
         names: one a device, as the backend calls it.
         strategy: TensorFlow's, where there are several.
+        cluster: the processes whose devices they are.
     """
 
     names: tuple[str, ...]
     strategy: Any = None
+    cluster: Cluster = ALONE
+
+    @property
+    def share(self) -> BatchShare:
+        """The part of each batch that this process prepares."""
+        return self.cluster.share(len(self.names))
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Scope in which to build the model that `fit` trains; what only measures stays outside."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Scope of what each process computes for itself, on its devices: none waits for another.
+
+        A model that is to be used there is built there.
+        """
+        if self.cluster.is_alone:
+            yield
+            return
+        together = keras.distribution.distribution()
+        own = _of_this_process(self.names)
+        parallel = keras.distribution.DataParallel(devices=list(own)) if len(own) > 1 else None
+        keras.distribution.set_distribution(parallel)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(together)
+
     def divisible(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Makes every batch one that the devices can divide.
+        """Makes every batch one that the devices can divide, and takes the rows of this process.
 
         The last batch of an epoch is filled up with its own first images: for JAX to a multiple of
         the devices, for TensorFlow so that none is without an image. Where it has half as many
@@ -54,6 +84,8 @@ class Devices:
             """Repeats the first images of a batch where there are too few."""
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
             places = tf.range(-(-size // count) * count if on_jax else tf.maximum(size, count))
+            if not self.cluster.is_alone:
+                places = tf.split(places, self.cluster.num_processes)[self.cluster.process_id]
             batch = tf.nest.map_structure(lambda values: tf.gather(values, places % size), batch)
             if isinstance(batch[-1], dict) and _DROPPED in batch[-1]:
                 batch[-1][_DROPPED] *= tf.cast(places < size, tf.int32)  # counted once
@@ -63,7 +95,7 @@ class Devices:
 
 
 @contextlib.contextmanager
-def use_devices(asked: str, batch_size: int) -> Iterator[Devices]:
+def use_devices(asked: str, batch_size: int, cluster: Cluster = ALONE) -> Iterator[Devices]:
     """Makes what is trained in the `with` block use several devices.
 
     Args:
@@ -71,6 +103,7 @@ def use_devices(asked: str, batch_size: int) -> Iterator[Devices]:
             have to be made before the backend has computed anything.
         batch_size: images a step, of all devices together. "all" takes as many devices as divide
             it, and says so where some are left out.
+        cluster: the processes that share each batch; `asked` is of each of them.
 
     Raises:
         ValueError: there are not so many devices, they cannot be made any more, or they do not
@@ -78,7 +111,11 @@ def use_devices(asked: str, batch_size: int) -> Iterator[Devices]:
     """
     names = _find_devices(asked)
     if asked == "all":
-        names = names[: _largest_divisor(batch_size, len(names))] or names
+        count = _largest_divisor(batch_size, len(names), processes=cluster.num_processes)
+        names = names[:count] or names
+    if not cluster.is_alone:
+        cluster.agree({"the number of devices": len(names)})
+        names = tuple(name for own in cluster.gather(names) for name in own)
     if batch_size % len(names):
         raise ValueError(
             f"train.batch_size is {batch_size}; it must be a multiple of the {len(names)} devices "
@@ -87,8 +124,10 @@ def use_devices(asked: str, batch_size: int) -> Iterator[Devices]:
     if len(names) == 1:
         yield Devices(names)
     elif keras.backend.backend() == "jax":
-        with keras.distribution.DataParallel(devices=list(names)).scope():
-            yield Devices(names)
+        # Each process brings its part of a batch already.
+        parallel = keras.distribution.DataParallel(devices=list(names), auto_shard_dataset=False)
+        with parallel.scope():
+            yield Devices(names, cluster=cluster)
     else:
         import tensorflow as tf
 
@@ -107,9 +146,9 @@ def synchronise_batch_norm(model: keras.Model) -> None:
             layer.synchronized = True
 
 
-def _largest_divisor(batch_size: int, most: int) -> int:
-    """Returns the largest number of devices, up to `most`, that divides a batch."""
-    count = max((n for n in range(1, most + 1) if batch_size % n == 0), default=1)
+def _largest_divisor(batch_size: int, most: int, *, processes: int = 1) -> int:
+    """Returns the largest number of devices of each process, up to `most`, that divides a batch."""
+    count = max((n for n in range(1, most + 1) if batch_size % (n * processes) == 0), default=1)
     if count < most:
         print(f"{count} of {most} devices take part, since train.batch_size is {batch_size}")
     return count
@@ -128,13 +167,29 @@ def _find_devices(asked: str) -> tuple[str, ...]:
         return tuple(there[:count])
     there = _jax_gpus() if on_jax else _tensorflow_gpus()
     if asked == "all":
-        return tuple(there) or ("cpu:0",)
+        return tuple(there) or _the_cpu(on_jax)
     if int(asked) > max(1, len(there)):
         raise ValueError(
             f"train.devices is {asked}, and {len(there)} GPU(s) are visible; take fewer, or try "
             f"it on the CPU with cpu:{asked}"
         )
-    return tuple(there[: int(asked)]) or ("cpu:0",)
+    return tuple(there[: int(asked)]) or _the_cpu(on_jax)
+
+
+def _the_cpu(on_jax: bool) -> tuple[str, ...]:
+    """Returns the CPU as one device, which has another name in each process."""
+    return _of_this_process(keras.distribution.list_devices("cpu"))[:1] if on_jax else ("cpu:0",)
+
+
+def _of_this_process(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns those of JAX's devices that this process computes with."""
+    import jax
+
+    if not names or jax.process_count() == 1:
+        return tuple(names)
+    kind = names[0].partition(":")[0]
+    own = {f"{device.platform}:{device.id}" for device in jax.local_devices(backend=kind)}
+    return tuple(name for name in names if name in own)
 
 
 def _tensorflow_gpus() -> Sequence[str]:
@@ -145,7 +200,7 @@ def _tensorflow_gpus() -> Sequence[str]:
 
 def _jax_gpus() -> Sequence[str]:
     try:
-        return keras.distribution.list_devices("gpu")
+        return _of_this_process(keras.distribution.list_devices("gpu"))
     except RuntimeError:  # JAX was installed without
         return ()
 
@@ -166,4 +221,4 @@ def _jax_cpus(count: int) -> Sequence[str]:
 
     with contextlib.suppress(RuntimeError):  # it computes already, perhaps with enough of them
         jax.config.update("jax_num_cpu_devices", count)
-    return keras.distribution.list_devices("cpu")
+    return _of_this_process(keras.distribution.list_devices("cpu"))

@@ -24,7 +24,6 @@ from mobilenetdet.evaluation.evaluate import (
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.file_names import refuse_other_than_utf8
 from mobilenetdet.findings import report_findings
-from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
@@ -37,6 +36,7 @@ from mobilenetdet.text_file import write_json
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
+from mobilenetdet.training.cluster import join_cluster
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
@@ -67,15 +67,19 @@ def train(
         FileExistsError: the run directory has files of the names that training writes, and is no
             run that can go on; or another process is writing there.
         FileNotFoundError: there are no records of a split, or no weights to begin with.
+        ConnectionError: one of several processes is gone.
         ValueError: the run directory holds a run with other settings that its state depends on, no
             object of the training records has one of the classes, the records are damaged, or the
             name of the directory is no UTF-8.
     """
     refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
-    with folder_lock(run_dir):
-        check_run_dir(config, run_dir)
-        with use_devices(config.train.devices, config.train.batch_size) as devices:
-            return _train(config, RunDir(run_dir), devices, verbose=verbose, strict=strict)
+    with join_cluster(config.train) as cluster:
+        config = cluster.settle(config)
+        with (
+            cluster.run_dir(run_dir, lambda folder: check_run_dir(config, folder)) as own_dir,
+            use_devices(config.train.devices, config.train.batch_size, cluster) as devices,
+        ):
+            return _train(config, RunDir(own_dir), devices, verbose=verbose, strict=strict)
 
 
 def _train(
@@ -93,10 +97,10 @@ def _train(
         report_findings(describe_fit(config), strict=False)
     evaluation = None
     if state.epoch < config.train.epochs:
-        measure = _make_measure(config, state.model, seen)
+        measure = _make_measure(config, state.model, seen, devices)
         evaluation = _fit(config, measure, state, devices, verbose)
     if evaluation is None:  # the best epoch was before the interruption
-        evaluation = _measure_best(config, run)
+        evaluation = _measure_best(config, run, devices)
     evaluation = measure_scores(_calibrate(evaluation, run), run)
     _write(evaluation, run)
     return evaluation
@@ -116,6 +120,8 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
         records=records_fingerprint(data.records_dir, data.train_split),
         measured_by=_measured_by(config),
     )
+    devices.cluster.agree({"what the training records hold": facts.records})
+    devices.cluster.agree({"what the AP depends on": facts.measured_by})
     state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
     if state.restore():
         print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
@@ -130,9 +136,11 @@ def _measured_by(config: DetectionConfig) -> str:
     return f"{zlib.crc32(repr(measured_by).encode()):08x}"
 
 
-def _measure_best(config: DetectionConfig, run: RunDir) -> Evaluation:
-    model = load_detector(run.path, weights=run.best_weights, config=config)
-    return evaluate_split(model, keep=_num_kept(config))
+def _measure_best(config: DetectionConfig, run: RunDir, devices: Devices) -> Evaluation:
+    with devices.alone():
+        model = load_detector(run.path, weights=run.best_weights, config=config)
+        detect = devices.cluster.detect_records
+        return evaluate_split(model, keep=_num_kept(config), detect=detect)
 
 
 def _write(evaluation: Evaluation, run: RunDir) -> None:
@@ -187,7 +195,7 @@ def _fit(
     epochs, run = config.train.epochs, RunDir(state.run_dir)
     if state.best_is_stale and run.best_weights.is_file():
         print("AP is measured in another way now; the best weights are measured again")
-        state.best = flat_metrics(_measure_best(config, run).ap)[MONITOR]
+        state.best = flat_metrics(_measure_best(config, run, devices).ap)[MONITOR]
     validation = Validation(
         state,
         Measurement(
@@ -199,27 +207,33 @@ def _fit(
         epochs=epochs,
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
-    batches = train_batches(config, first_epoch=state.epoch, num_epochs=epochs - state.epoch)
-    batches = devices.divisible(batches)
+    batches = train_batches(
+        config, first_epoch=state.epoch, num_epochs=epochs - state.epoch, share=devices.share
+    )
+    if devices.cluster.is_alone:  # else each process has made its rows alone
+        batches = devices.divisible(batches)
     with damage_named(config.data.records_dir, config.data.train_split):
         fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
     return validation.best
 
 
 def _make_measure(
-    config: DetectionConfig, detector: Detector, seen: FramesSeen
+    config: DetectionConfig, detector: Detector, seen: FramesSeen, devices: Devices
 ) -> Callable[[], Evaluation]:
     """Measures the weights of a detector at the size of `config`, which may not be its own."""
     measured = detector
-    if detector.image_size != config.image_size:
-        measured, _ = build_detector(config, load_weights=False)
-    model = LoadedDetector(KerasRuntime(measured), config, frames_seen=seen)
+    with devices.alone():
+        if detector.image_size != config.image_size or not devices.cluster.is_alone:
+            measured, _ = build_detector(config, load_weights=False)
+        model = LoadedDetector(KerasRuntime(measured), config, frames_seen=seen)
 
     def measure() -> Evaluation:
         """Detects, and prints AP."""
-        if measured is not detector:
-            measured.set_weights(detector.get_weights())
-        evaluation = evaluate_split(model, keep=_num_kept(config))
+        with devices.alone():
+            if measured is not detector:
+                measured.set_weights(detector.get_weights())
+            detect = devices.cluster.detect_records
+            evaluation = evaluate_split(model, keep=_num_kept(config), detect=detect)
         print(f"\n{evaluation.seen}\n{format_metrics(evaluation.ap)}")
         return evaluation
 

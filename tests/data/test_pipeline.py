@@ -16,6 +16,7 @@ from mobilenetdet.config.detection import (
     EvalConfig,
     TrainConfig,
 )
+from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.data.pipeline import (
     eval_batches,
     steps_per_epoch,
@@ -103,6 +104,44 @@ def flatten(batch):
 
 def run(config, **settings):
     return list(train_batches(config, **settings).as_numpy_iterator())
+
+
+def rows_of_parts(config, count, num_devices):
+    """The batches of processes, put together: frames, boxes that are any, and dropped boxes."""
+    shares = [BatchShare(index, count, num_devices) for index in range(count)]
+    for parts in zip(*(run(config, num_epochs=2, share=share) for share in shares), strict=True):
+        assert len({targets["boxes"].shape for _, targets in parts}) == 1
+        images = np.concatenate([images for images, _ in parts])
+        joined = {key: np.concatenate([y[key] for _, y in parts]) for key in parts[0][1]}
+        yield images, joined
+
+
+@pytest.mark.parametrize(("count", "num_devices"), [(2, 2), (2, 4), (3, 3)])
+def test_processes_together_make_the_batches_of_one(records_dir, count, num_devices):
+    config = make_config(records_dir, crop=1.0, flip=0.5, min_box_size=12)
+    whole = run(config, num_epochs=2)
+    together = list(rows_of_parts(config, count, num_devices))
+    assert len(whole) == len(together) == 12
+    for (images, one), (joined_images, joined) in zip(whole, together, strict=True):
+        rows = np.arange(len(joined_images)) % len(images)
+        np.testing.assert_array_equal(joined_images, images[rows])
+        for row, source in enumerate(rows):
+            for key in ("boxes", "classes"):
+                expected = one[key][source][one["box_status"][source] != PADDING]
+                found = joined[key][row][joined["box_status"][row] != PADDING]
+                np.testing.assert_array_equal(found, expected)
+        assert joined["num_dropped"].sum() == one["num_dropped"].sum()
+
+
+def test_processes_share_the_frames_of_a_split(records_dir):
+    config = make_config(records_dir, batch_size=3)
+    found = []
+    for index in range(3):
+        batches = eval_batches(config, "val", share=BatchShare(index, 3, 3)).as_numpy_iterator()
+        found.append([frame_id for batch in batches for frame_id in batch["frame_ids"]])
+    whole = [i for b in eval_batches(config, "val").as_numpy_iterator() for i in b["frame_ids"]]
+    assert [found[place % 3][place // 3] for place in range(len(whole))] == whole
+    assert sum(map(len, found)) == len(whole) == NUM_FRAMES
 
 
 def test_counts(records_dir):

@@ -1,0 +1,71 @@
+"""What to say when one of several processes of a training is gone.
+
+Where JAX finds that out itself, it writes a stack trace and aborts the process, and nothing in it
+could say another word. So standard error goes through a second process, which outlives the first,
+and puts a sentence in the place of the trace. That process runs this file; it imports nothing else
+of the package.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+LOST = (
+    "another process of this training is gone or cannot be reached, so this one ends, too; what "
+    "that one printed says why. Give the command again on every machine: the run goes on after "
+    "its last complete epoch"
+)
+# How the last words of JAX begin, and what of them says more.
+_FATAL = re.compile(rb"[^\n]*Terminating process because the JAX distributed service")
+_STATUS = re.compile(r"absl::Status: (.*?)(?:\n\n|\n\*\*\*|RPC:|$)", re.DOTALL)
+_MAX_STATUS = 300
+# Words of the libraries that processes talk through, in errors which Python sees.
+_OF_TALK = re.compile(r"gloo|nccl|coordination service|heartbeat|barrier", re.IGNORECASE)
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an error of JAX says that another process does not answer."""
+    return type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") and bool(
+        _OF_TALK.search(str(error))
+    )
+
+
+def watch_stderr() -> None:
+    """Sends standard error through a process of its own, as long as this one lives."""
+    # Isolated: the names of modules beside this file are those of the standard library.
+    command = [sys.executable, "-I", "-S", os.path.realpath(__file__)]
+    # In a session of its own Ctrl-C does not reach it.
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    sys.stderr.flush()
+    os.dup2(watcher.stdin.fileno(), 2)
+    watcher.stdin.close()
+
+
+def told(words: bytes) -> bytes:
+    """Returns what to print instead of JAX's last words."""
+    status = _STATUS.search(words.decode(errors="replace"))
+    said = " ".join(status[1].split())[:_MAX_STATUS] if status else ""
+    return f"error: {LOST}{f' (JAX says: {said})' if said else ''}\n".encode()
+
+
+def pass_on(source: int, target: int) -> None:
+    """Copies from one file descriptor to another until the end, with the last words replaced."""
+    last_words = b""
+    while chunk := os.read(source, 65536):
+        found = None if last_words else _FATAL.search(chunk)
+        if last_words:
+            last_words += chunk
+        elif found:
+            os.write(target, chunk[: found.start()])
+            last_words = chunk[found.start() :]
+        else:
+            os.write(target, chunk)
+    if last_words:
+        os.write(target, told(last_words))
+
+
+if __name__ == "__main__":
+    pass_on(0, 2)

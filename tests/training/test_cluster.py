@@ -1,0 +1,287 @@
+"""Several processes that train together: as one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mobilenetdet
+from mobilenetdet.config.presets import make_preset
+from mobilenetdet.config.storage import with_changes
+from mobilenetdet.config.training import TrainConfig
+from mobilenetdet.training import lost_process
+from mobilenetdet.training.cluster import ALONE, Cluster, join_cluster
+from mobilenetdet.training.distribute import Devices
+
+PROGRAM = Path(__file__).with_name("cluster_steps.py")
+START_SECONDS, END_SECONDS = 300, 120
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coordinator": "first"}, "train.coordinator"),
+        ({"coordinator": "first:0"}, "train.coordinator"),
+        ({"coordinator": "first:port"}, "train.coordinator"),
+        ({"coordinator": "first:1234"}, "train.num_processes is 1; it must be 2 or more"),
+        ({"num_processes": 2}, "train.coordinator is ''; it must be HOST:PORT of process 0"),
+        ({"coordinator": "auto", "num_processes": 2}, "train.coordinator is 'auto'"),
+        (
+            {"coordinator": "first:1234", "num_processes": 2, "process_id": 2},
+            "train.process_id is 2; it must be below train.num_processes, 2",
+        ),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(changes, message):
+    changes = {f"train.{key}": value for key, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        with_changes(make_preset("ssd_fpn"), changes)
+
+
+@pytest.mark.parametrize("address", ["auto", "10.0.0.1:1234", "node-1.local:65535", "[::1]:1234"])
+def test_addresses_of_the_first_process(address):
+    processes = {} if address == "auto" else {"num_processes": 2, "process_id": 1}
+    assert TrainConfig(coordinator=address, **processes).coordinator == address
+
+
+def test_a_process_that_is_alone_joins_nothing(tmp_path):
+    with join_cluster(TrainConfig()) as cluster:
+        assert cluster is ALONE and cluster.is_alone
+        config = make_preset("ssd_fpn")
+        assert cluster.settle(config) == config
+        checked = []
+        with cluster.run_dir(tmp_path / "run", checked.append) as folder:
+            assert folder == tmp_path / "run" and checked == [folder]
+        assert cluster.gather("value") == ["value"] and cluster.broadcast("value") == "value"
+        assert cluster.predict(np.sqrt, np.array([4.0])).tolist() == [2.0]
+
+
+def test_other_backends_are_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    train = TrainConfig(coordinator="auto")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"), join_cluster(train):
+        pass
+
+
+class Rehearsed(Cluster):
+    """A cluster whose other processes have said already what they are going to say."""
+
+    def gather(self, value):
+        parts = list(self.__dict__["others"])
+        parts.insert(self.process_id, value)
+        return parts
+
+    def broadcast(self, value):
+        return value if self.process_id == 0 else self.__dict__["others"][0]
+
+
+def rehearse(process_id, others):
+    cluster = Rehearsed(process_id, len(others) + 1)
+    cluster.__dict__["others"] = others
+    return cluster
+
+
+def test_other_settings_of_another_process_are_named():
+    config = make_preset("ssd_fpn")
+    values = {}
+    cluster = rehearse(0, [None])
+    cluster.__dict__["agree"] = values.update
+    own = replace(config.train, coordinator="a:1", num_processes=2)
+    assert cluster.settle(replace(config, train=own)) == config
+    assert "train.epochs" in values and "data.records_dir" not in values
+    other = rehearse(0, [{"train.epochs": 3}])
+    with pytest.raises(ValueError, match="train.epochs is 3 in process 1 and 2 in process 0; give"):
+        other.agree({"train.epochs": 2})
+    rehearse(0, [{"train.epochs": 2}]).agree({"train.epochs": 2})
+
+
+def test_the_other_processes_write_to_a_copy_of_the_run(tmp_path):
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "config.json").write_text("{}")
+    sent = []
+    first = rehearse(0, [None])
+    first.__dict__["broadcast"] = sent.append
+    with first.run_dir(run_dir, lambda folder: None):
+        assert sent == [{}]  # there is no checkpoint to go on from
+    (run_dir / "checkpoint.npz").write_bytes(b"state")
+    (run_dir / "notes.txt").write_text("of a user")
+    with first.run_dir(run_dir, lambda folder: None):
+        pass
+    assert sent[1] == {"config.json": b"{}", "checkpoint.npz": b"state"}
+    with rehearse(1, [sent[1]]).run_dir(run_dir, lambda folder: None) as folder:
+        assert folder != run_dir
+        assert (folder / "checkpoint.npz").read_bytes() == b"state"
+        (folder / "metrics.csv").write_text("epoch")
+    assert not folder.exists() and not (run_dir / "metrics.csv").exists()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_processes_share_the_images_of_a_batch(size):
+    images = np.arange(size * 2.0).reshape(size, 2)
+    parts = []
+    for process in range(3):
+        cluster = rehearse(process, [np.zeros((0, 2))] * 2)
+        found = cluster.predict(lambda batch: batch + 1, images)
+        assert len(found) <= -(-size // 3)
+        parts.append(found)
+    np.testing.assert_array_equal(np.concatenate(parts), images + 1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_batches_are_divided_among_processes(size, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    images = np.arange(size)
+    targets = {"num_dropped": np.ones(size, np.int32)}
+    parts, dropped = [], 0
+    for process in range(2):
+        devices = Devices(tuple("abcd"), cluster=Cluster(process, 2))
+        batches = devices.divisible(tf.data.Dataset.from_tensors((images, targets)))
+        ((part, its_targets),) = batches.as_numpy_iterator()
+        places = devices.share.places(size)
+        assert part.tolist() == (places % size).tolist()
+        assert its_targets["num_dropped"].tolist() == (places < size).tolist()
+        parts += part.tolist()
+        dropped += its_targets["num_dropped"].sum()
+    assert parts == [place % size for place in range(-(-size // 4) * 4)] and dropped == size
+
+
+WALL = b"""F1129 22:04:06.187475 client.h:80] Terminating process because the JAX distributed \
+service detected fatal errors. This most likely indicates that another task died. absl::Status: \
+UNAVAILABLE: The following tasks are unhealthy (stopped sending heartbeats):
+1
+The tasks have crashed.
+
+RPC: /xla.coordination.CoordinationService/PollForError
+*** Check failure stack trace: ***
+    @     0x7f44f6840634  absl::lts_20260107::log_internal::LogMessage::SendToLog()
+"""
+
+
+def test_the_last_words_of_jax_become_a_sentence():
+    program = [sys.executable, "-I", "-S", lost_process.__file__]
+    done = subprocess.run(program, input=b"a warning\n" + WALL, capture_output=True, timeout=60)
+    lines = done.stderr.decode().splitlines()
+    assert lines[0] == "a warning" and len(lines) == 2
+    assert lines[1].startswith("error: another process of this training is gone")
+    assert "the run goes on after its last complete epoch" in lines[1]
+    assert "stopped sending heartbeats): 1 The tasks have crashed.)" in lines[1]
+    assert "RPC" not in lines[1] and "0x7f" not in lines[1]
+
+
+def test_other_words_pass_as_they_are():
+    program = [sys.executable, "-I", "-S", lost_process.__file__]
+    words = b"\xff a line\n10 %\r20 %"
+    assert subprocess.run(program, input=words, capture_output=True, timeout=60).stderr == words
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("Gloo all-reduce failed: Connection closed by peer [127.0.0.1]:12345", True),
+        ("NCCL operation ncclAllReduce failed: remote process exited", True),
+        ("RESOURCE_EXHAUSTED: Out of memory", False),
+    ],
+)
+def test_a_lost_process_is_told_from_other_errors(words, lost):
+    error = type("JaxRuntimeError", (RuntimeError,), {})(words)
+    assert lost_process.is_lost_process(error) == lost
+    assert not lost_process.is_lost_process(ValueError(words))
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start(small_kitti, run_dir, epochs, *, num_processes):
+    """Starts the processes of a training; returns them."""
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1]),
+    }
+    command = [sys.executable, "-u", str(PROGRAM), str(small_kitti / "tfrecord"), str(run_dir)]
+    command.append(str(epochs))
+    address = f"127.0.0.1:{free_port()}"
+    named = [[address, str(num_processes), str(i)] for i in range(num_processes)]
+    return [
+        subprocess.Popen(
+            [*command, *(more if num_processes > 1 else [])],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for more in named
+    ]
+
+
+def finish(processes):
+    """Waits for the end of all; returns what they have printed."""
+    ended = [process.communicate(timeout=START_SECONDS) for process in processes]
+    for process, (_, errors) in zip(processes, ended, strict=True):
+        assert process.returncode == 0, errors
+    return [printed for printed, _ in ended]
+
+
+def difference(one, other):
+    """Largest difference of the states of two runs: weights, averages, optimizer."""
+    states = [np.load(run / "checkpoint.npz") for run in (one, other)]
+    assert set(states[0].files) == set(states[1].files)
+    names = [name for name in states[0].files if name != "progress"]
+    return max(float(np.abs(states[0][n] - states[1][n]).max()) for n in names)
+
+
+@pytest.fixture(scope="module")
+def trained(small_kitti, tmp_path_factory):
+    """Runs of twenty steps: by one process, and by two."""
+    folder = tmp_path_factory.mktemp("cluster")
+    finish(start(small_kitti, folder / "one", 10, num_processes=1))
+    printed = finish(start(small_kitti, folder / "two", 10, num_processes=2))
+    return folder, printed
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_weights_of_one(trained):
+    folder, (first, second) = trained
+    assert 0 < difference(folder / "one", folder / "two") < 1e-5
+    histories = [(folder / run / "metrics.csv").read_text().split() for run in ("one", "two")]
+    for one, two in zip(*(lines[1:] for lines in histories), strict=True):
+        numbers = [np.array(line.split(","), float) for line in (one, two)]
+        np.testing.assert_allclose(*numbers, atol=1e-5)
+    assert "2 processes train together" in first and "Epoch 10/10" in first
+    assert "Epoch" not in second
+    assert '"num_processes": 1' in (folder / "two/config.json").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_after_a_kill_all_end_and_a_restart_resumes_exactly(small_kitti, trained, tmp_path, victim):
+    folder, _ = trained
+    run_dir = tmp_path / "run"
+    processes = start(small_kitti, run_dir, 10, num_processes=2)
+    deadline = time.monotonic() + START_SECONDS
+    while not (run_dir / "checkpoint.npz").is_file():
+        assert time.monotonic() < deadline and processes[0].poll() is None
+        time.sleep(0.05)
+    processes[victim].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    _, errors = processes[1 - victim].communicate(timeout=END_SECONDS)
+    print(f"process {1 - victim} ended {time.monotonic() - killed:.1f} s after the other")
+    processes[victim].communicate()
+    assert processes[1 - victim].returncode != 0
+    assert "another process of this training is gone" in errors, errors
+    assert "Check failure stack trace" not in errors
+    first, _ = finish(start(small_kitti, run_dir, 10, num_processes=2))
+    assert "resumed" in first
+    assert difference(folder / "two", run_dir) == 0
