@@ -22,15 +22,16 @@ LOST = (
 _FATAL = re.compile(rb"[^\n]*Terminating process because the JAX distributed service")
 _STATUS = re.compile(r"absl::Status: (.*?)(?:\n\n|\n\*\*\*|RPC:|$)", re.DOTALL)
 _MAX_STATUS = 300
-# Words of the libraries that processes talk through, in errors which Python sees.
-_OF_TALK = re.compile(r"gloo|nccl|coordination service|heartbeat|barrier", re.IGNORECASE)
+# Errors which Python sees: a status of JAX, and a word of what processes talk through. Some come
+# as JaxRuntimeError, gloo's as ValueError.
+_OF_TALK = re.compile(
+    r"[A-Z_]{5,}: .*\b(?i:gloo|nccl|coordination ?service|heartbeat|barrier)", re.DOTALL
+)
 
 
 def is_lost_process(error: BaseException) -> bool:
     """Whether an error of JAX says that another process does not answer."""
-    return type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") and bool(
-        _OF_TALK.search(str(error))
-    )
+    return isinstance(error, RuntimeError | ValueError) and bool(_OF_TALK.match(str(error)))
 
 
 def watch_stderr() -> None:

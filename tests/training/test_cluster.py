@@ -187,15 +187,17 @@ def test_other_words_pass_as_they_are():
 @pytest.mark.parametrize(
     ("words", "lost"),
     [
-        ("Gloo all-reduce failed: Connection closed by peer [127.0.0.1]:12345", True),
-        ("NCCL operation ncclAllReduce failed: remote process exited", True),
+        ("UNKNOWN: Gloo AllGather failed: [pair.cc:538] Read error: Connection reset", True),
+        ("INTERNAL: NCCL operation ncclAllReduce failed: remote process exited", True),
+        ("DEADLINE_EXCEEDED: Barrier timed out. Id: shutdown", True),
         ("RESOURCE_EXHAUSTED: Out of memory", False),
+        ("gloo.png: no image", False),
     ],
 )
 def test_a_lost_process_is_told_from_other_errors(words, lost):
-    error = type("JaxRuntimeError", (RuntimeError,), {})(words)
-    assert lost_process.is_lost_process(error) == lost
-    assert not lost_process.is_lost_process(ValueError(words))
+    assert lost_process.is_lost_process(ValueError(words)) == lost
+    assert lost_process.is_lost_process(type("JaxRuntimeError", (RuntimeError,), {})(words)) == lost
+    assert not lost_process.is_lost_process(OSError(words))
 
 
 def free_port():
