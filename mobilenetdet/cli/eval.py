@@ -20,18 +20,20 @@ from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.run_options import Overrides, UseOverrides, run_defaults
 from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.deploy.engine_loading import load_for_engine
+from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
-from mobilenetdet.evaluation.evaluate import (
-    Evaluation,
-    check_split,
-    evaluate_split,
-    write_evaluation,
-)
-from mobilenetdet.findings import report_findings
-from mobilenetdet.inference.loaded_detector import load_detector
+from mobilenetdet.evaluation.evaluate import Evaluation, check_split, evaluate_split
+from mobilenetdet.evaluation.evaluation_files import write_evaluation
+from mobilenetdet.findings import counted, report_findings
+from mobilenetdet.inference.detect_records import Share
+from mobilenetdet.inference.exported import open_exported
+from mobilenetdet.inference.loaded_detector import LoadedDetector
+from mobilenetdet.inference.sources import share_of
 from mobilenetdet.kitti.changed_rules import changed_rules
+from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
@@ -41,6 +43,7 @@ from mobilenetdet.runs import (
     REPORT_FILE,
     RunDir,
     beside_exported,
+    hash_weights,
     open_run,
 )
 from mobilenetdet.text_file import write_json
@@ -59,6 +62,14 @@ class Options:
     weights: Path | None = None
     # Exported file instead of a run; results go beside it.
     model: Path | None = None
+    # What runs a run, as in predict; by default Keras.
+    engine: Engine | None = None
+    # Jobs that share the frames, each with a folder of its own: eval/0-of-4.
+    num_shards: int = 1
+    # Which of these jobs this is, from 0.
+    shard: int = 0
+    # Folders of all jobs: measures what they have detected.
+    merge: tuple[Path, ...] = ()
     # Split to measure; by default data.val_split.
     split: str | None = None
     # Lowest score in pictures and files; by default the best F1 in pictures.
@@ -79,39 +90,120 @@ class Options:
 def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
-    refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
+    _check(options)
     config = with_score(options.overrides.apply(config), options.score)
     run = open_run(options.run_dir) if options.model is None else beside_exported(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
-    in_run = options.output_dir is None and options.model is None
+    split = options.split or config.data.val_split
+    count_frames(config.data.records_dir, split)
+    if options.num_shards > 1:
+        print(_detect_share(options, config, output, split))
+        return 0
     folder, pictures = (
-        OutputFolder.of_run(place)
-        if in_run and not options.overwrite
-        else OutputFolder(place, overwrite=options.overwrite)
-        for place in (output.evaluation_dir, output.overlays_dir)
+        _folder(options, place) for place in (output.evaluation_dir, output.overlays_dir)
     )
     reports = [REPORT_FILE, ANALYSIS_FILE] if options.report else []
     folder.refuse_foreign([METRICS_FILE, *reports])
     pictures.refuse_foreign([MONTAGE_NAME] if config.eval.num_overlays else [])
-    split = options.split or config.data.val_split
-    num_frames = count_frames(config.data.records_dir, split)
     with folder.locked(), pictures.locked():
-        import_tensorflow_quietly()
-        model = load_detector(
-            options.model or options.run_dir, weights=options.weights, config=config
-        )
-        # Before the minutes that detecting takes.
-        report_findings(check_split(model, split=split).findings(), strict=options.strict)
-        with frame_progress(num_frames, "detecting") as progress:
-            evaluation = evaluate_split(
-                model, split=split, keep=config.eval.num_overlays, progress=progress
-            )
+        measure = _merge if options.merge else _measure
+        evaluation = measure(options, config, split)
         _report(evaluation, options, run.name, folder)
         if not config.eval.best_f1_scores and config.eval.drawing_score is None:
-            evaluation = measure_scores(evaluation, run if _is_of(run, options, config) else None)
+            own = evaluation.exported is None and _is_of(run, options, config)
+            evaluation = measure_scores(evaluation, run if own else None)
         if evaluation.images:
             print(write_overlays(evaluation, pictures))
     return 0
+
+
+def _check(options: Options) -> None:
+    """Refuses what cannot be done together, before the work."""
+    refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
+    if options.engine is not None:
+        check_engine(options.engine, options.model)
+    share_of((), options.num_shards, options.shard)
+    if options.num_shards > 1 and options.merge:
+        raise ValueError("--merge is one call after all jobs have ended; leave --num_shards out")
+    if options.num_shards > 1 and (options.report or options.coco or options.score is not None):
+        raise ValueError(
+            "a job of --num_shards only detects; give --report, --coco and --score to the call "
+            "with --merge"
+        )
+    if options.merge and options.engine is not None:
+        raise ValueError("--merge detects nothing; --engine belongs to the jobs")
+
+
+def _folder(options: Options, place: Path) -> OutputFolder:
+    in_run = options.output_dir is None and options.model is None
+    if in_run and not options.overwrite:
+        return OutputFolder.of_run(place)
+    return OutputFolder(place, overwrite=options.overwrite)
+
+
+def _load(
+    options: Options, config: DetectionConfig, split: str
+) -> tuple[LoadedDetector, SeenInSplit]:
+    """The detector, and the frames of the split that it was trained on."""
+    import_tensorflow_quietly()
+    engine: Engine = options.engine or ("keras" if options.model is None else "auto")
+    model = load_for_engine(
+        options.model or options.run_dir,
+        engine,
+        weights=options.weights,
+        config=config,
+        tell=print,
+    )
+    height, width = model.image_size
+    print(f"by {model.source} at {height}x{width}, {describe_engine(model, engine)}")
+    # Before the minutes that detecting takes.
+    seen = check_split(model, split=split)
+    report_findings(seen.findings(), strict=options.strict)
+    return model, seen
+
+
+def _measure(options: Options, config: DetectionConfig, split: str) -> Evaluation:
+    """Detects in the split and measures the AP."""
+    model, seen = _load(options, config, split)
+    with frame_progress(seen.num_frames, "detecting") as progress:
+        return evaluate_split(model, split=split, keep=config.eval.num_overlays, progress=progress)
+
+
+def _detect_share(options: Options, config: DetectionConfig, output: RunDir, split: str) -> str:
+    """Detects in the frames of one job; says where, and which call measures all."""
+    # Not at the top: most calls have no jobs.
+    from mobilenetdet.evaluation.eval_shares import SHARE_FILE, detect_share, write_share
+
+    share = Share(options.shard, options.num_shards)
+    if options.output_dir is None and options.model is None:
+        refuse_link(output.evaluation_dir)
+    folder = _folder(options, output.evaluation_dir / str(share))
+    folder.refuse_foreign([SHARE_FILE])
+    with folder.locked():
+        model, seen = _load(options, config, split)
+        with frame_progress(None, "detecting") as progress:
+            result = detect_share(model, share, seen, progress=progress)
+        path = write_share(result, folder)
+    frames = counted(len(result.detections), "frame")
+    together = output.evaluation_dir / f"*-of-{share.count}"
+    return f"{path}: {frames} of {seen.num_frames:,}; when all jobs have ended: --merge {together}"
+
+
+def _merge(options: Options, config: DetectionConfig, split: str) -> Evaluation:
+    """Measures the AP of what jobs have detected."""
+    from mobilenetdet.evaluation.eval_shares import merge_shares
+
+    exported, hashed = None, ""
+    if options.model is not None:
+        exported, hashed = options.model.name, open_exported(options.model).info.weights
+    else:
+        hashed = hash_weights(options.weights or open_run(options.run_dir).find_weights())
+    evaluation = merge_shares(
+        options.merge, config, split, hashed, exported=exported, keep=config.eval.num_overlays
+    )
+    report_findings(evaluation.seen.findings(), strict=options.strict)
+    print(f"by {options.model or options.run_dir}, {evaluation.engine}")
+    return evaluation
 
 
 def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:

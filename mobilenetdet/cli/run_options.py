@@ -99,20 +99,26 @@ def _values(section: Any, *, like: Any) -> dict[str, Any]:
     return {item.name: getattr(section, item.name) for item in fields(like)}
 
 
+# The names of these groups say enough; a page of help has two screens.
+_UNDESCRIBED = tyro.conf.arg(help="")
+
+
 @dataclass(frozen=True)
 class UseOverrides(_Overrides):
     """What eval may change of the config of a run."""
 
-    data: InputRecords = field(default_factory=InputRecords)
-    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
-    eval: EvalConfig = field(default_factory=EvalConfig)
+    data: Annotated[InputRecords, _UNDESCRIBED] = field(default_factory=InputRecords)
+    postprocess: Annotated[PostprocessConfig, _UNDESCRIBED] = field(
+        default_factory=PostprocessConfig
+    )
+    eval: Annotated[EvalConfig, _UNDESCRIBED] = field(default_factory=EvalConfig)
 
 
 @dataclass(frozen=True)
 class VisualizeOverrides(UseOverrides):
     """What visualize may change of the config of a run."""
 
-    data: InputSplits = field(default_factory=InputSplits)
+    data: Annotated[InputSplits, _UNDESCRIBED] = field(default_factory=InputSplits)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class SoftNms:
 
     # How duplicates are suppressed: greedy drops them, soft lowers scores.
     kind: Literal["soft"] = "soft"
-    # Width of the decay exp(-IoU^2 / sigma) of scores, above 0; 0.5 as published.
+    # Width of the decay exp(-IoU^2 / sigma) of scores, above 0; published: 0.5.
     sigma: Positive = 0.5
     # Rounds of lowering scores; more hardly change AP, 0 = until all are done.
     rounds: NonNegativeInt = 5

@@ -99,14 +99,14 @@ def train_batches(
 
 
 def eval_batches(
-    config: DetectionConfig, split: str, *, share: BatchShare = WHOLE
+    config: DetectionConfig, split: str, batches: range | None = None
 ) -> tf.data.Dataset:
     """Returns every frame of a split once, in the order of the records, not augmented.
 
     Args:
         config: the detection config.
         split: such as "val".
-        share: of the process: it gets the frames whose number is `share.index` modulo their count.
+        batches: the batches to return; by default all.
 
     Returns:
         Dicts of images uint8 [B, H, W, 3] RGB, image_info float32 [B, 5] (`Letterbox.from_array`),
@@ -117,13 +117,15 @@ def eval_batches(
         FileNotFoundError: the split is not converted.
     """
     paths = shard_paths(config.data.records_dir, split)
-    records = tf.data.TFRecordDataset([str(path) for path in paths]).enumerate()
-    records = records.shard(share.count, share.index).batch(config.eval.batch_size)
+    records = tf.data.TFRecordDataset([str(path) for path in paths])
+    records = records.enumerate().batch(config.eval.batch_size)
+    if batches is not None:
+        records = records.skip(batches.start).take(len(batches))
     records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
-    batches = _prepare(records, config, training=False)
+    prepared = _prepare(records, config, training=False)
     # Labels and encoded images are still in the records, and so need no reading of their own.
-    batches = batches.map(lambda batch: {key: batch[key] for key in _EVALUATION})
-    return batches.prefetch(_PREFETCH_BATCHES)
+    prepared = prepared.map(lambda batch: {key: batch[key] for key in _EVALUATION})
+    return prepared.prefetch(_PREFETCH_BATCHES)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
-"""From a detector and the records of a split to KITTI's AP and result files."""
+"""From a detector and the records of a split to KITTI's AP."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,14 +30,10 @@ from mobilenetdet.kitti.ap_result import (
 )
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.frames_seen import SeenInSplit, frame_hashes, seen_in_split
-from mobilenetdet.kitti.labels import KittiObjects, write_objects
-from mobilenetdet.kitti.layout import check_frame_id
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.records.detection_record import RecordFrame, read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import count_frames, shard_paths
-from mobilenetdet.runs import ANALYSIS_FILE, DETECTIONS_DIR, METRICS_FILE, REPORT_FILE
-from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +50,7 @@ class Evaluation:
         seen: the frames that the weights were trained on.
         weights_hash: of their file, see `runs.hash_weights`; "" where there is none.
         exported: name of the exported file that was measured; None for a run.
+        engine: what ran it, with its version; "" where that is not known.
     """
 
     config: DetectionConfig
@@ -66,6 +62,7 @@ class Evaluation:
     seen: SeenInSplit
     weights_hash: str = ""
     exported: str | None = None
+    engine: str = ""
 
     def context(self) -> dict[str, Any]:
         """Returns what the AP depends on, ready for JSON; see `AveragePrecision`."""
@@ -73,7 +70,9 @@ class Evaluation:
             SPLIT_KEY: self.split,
             SEEN_KEY: self.seen.count,
             **describe_scoring(self.config.eval_task(), list(self.labels)),
-            MEASURED_KEY: describe_measured(self.config, self.weights_hash, self.exported),
+            MEASURED_KEY: describe_measured(
+                self.config, self.weights_hash, self.exported, engine=self.engine
+            ),
         }
 
     def pairs(self) -> tuple[list[KittiObjects], list[KittiObjects]]:
@@ -108,37 +107,87 @@ def evaluate_split(
     """
     config = with_records(model.config, records_dir)
     split = split or config.data.val_split
-    kept = _FramesToKeep.of(keep, count_frames(config.data.records_dir, split))
-    labels, detections, images, hashes = {}, {}, {}, {}
-    for index, (frame, found) in enumerate(
-        detect(model, config.data.records_dir, split, progress=progress)
-    ):
-        if frame.frame_id in labels:
-            hash_frames(config.data.records_dir, split)  # raises, and names both files
-        labels[frame.frame_id], detections[frame.frame_id] = frame.objects, found
-        hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
-        if kept.holds(index, frame.frame_id):
-            images[frame.frame_id] = frame.encoded
-    refuse_unknown_frames(kept.frame_ids, labels)
-    ap = evaluate_detections(
-        list(labels.values()),
-        [found.to_kitti() for found in detections.values()],
-        task=config.eval_task(),
-        protocol=config.eval.protocol,
-    )
-    seen = seen_in_split(model.frames_seen, hashes, split)
-    evaluation = Evaluation(
-        config,
-        split,
-        ap,
-        labels,
-        detections,
-        images,
-        seen,
+    detected = detect(model, config.data.records_dir, split, progress=progress)
+    found = collect_frames(detected, config, split, keep=keep)
+    hashes = {name: frame_hashes(name, objects) for name, objects in found.labels.items()}
+    return found.evaluation(
+        seen_in_split(model.frames_seen, hashes, split),
         weights_hash=model.weights_hash,
-        exported=model.path.name if isinstance(model, ExportedDetector) else None,
+        exported=exported_name(model),
+        engine=model.engine,
     )
-    return replace(evaluation, ap=replace(ap, context=evaluation.context()))
+
+
+def exported_name(model: LoadedDetector) -> str | None:
+    """Returns the name of the exported file that a detector is in; None for a run in Keras."""
+    return model.path.name if isinstance(model, ExportedDetector) else None
+
+
+@dataclass(frozen=True, eq=False)
+class CollectedFrames:
+    """The frames of a split with what was found in them; see `Evaluation`."""
+
+    config: DetectionConfig
+    split: str
+    labels: dict[str, KittiObjects]
+    detections: dict[str, Detections]
+    images: dict[str, bytes]
+
+    def evaluation(self, seen: SeenInSplit, **origin: Any) -> Evaluation:
+        """Measures the AP.
+
+        Args:
+            seen: the frames that the weights were trained on.
+            origin: weights_hash, exported and engine, see `Evaluation`.
+        """
+        ap = evaluate_detections(
+            list(self.labels.values()),
+            [found.to_kitti() for found in self.detections.values()],
+            task=self.config.eval_task(),
+            protocol=self.config.eval.protocol,
+        )
+        evaluation = Evaluation(
+            self.config,
+            self.split,
+            ap,
+            self.labels,
+            self.detections,
+            self.images,
+            seen,
+            **origin,
+        )
+        return replace(evaluation, ap=replace(ap, context=evaluation.context()))
+
+
+def collect_frames(
+    detected: Iterable[DetectedFrame],
+    config: DetectionConfig,
+    split: str,
+    *,
+    keep: int | Sequence[str] = 0,
+) -> CollectedFrames:
+    """Takes labels, detections and the images to keep out of the frames of a whole split.
+
+    Args:
+        detected: in the order of the records.
+        config: says where these are.
+        split: such as "val".
+        keep: see `evaluate_split`.
+
+    Raises:
+        ValueError: a frame to keep is not in the split, or a frame is in the records twice.
+    """
+    records_dir = config.data.records_dir
+    kept = _FramesToKeep.of(keep, count_frames(records_dir, split))
+    found = CollectedFrames(config, split, {}, {}, {})
+    for index, (frame, detections) in enumerate(detected):
+        if frame.frame_id in found.labels:
+            hash_frames(records_dir, split)  # raises, and names both files
+        found.labels[frame.frame_id], found.detections[frame.frame_id] = frame.objects, detections
+        if kept.holds(index, frame.frame_id):
+            found.images[frame.frame_id] = frame.encoded
+    refuse_unknown_frames(kept.frame_ids, found.labels)
+    return found
 
 
 def check_split(
@@ -242,41 +291,3 @@ def calibrated(evaluation: Evaluation, by_class: Sequence[Calibration]) -> Evalu
         order = np.argsort(-scores, kind="stable")
         detections[frame_id] = replace(found, scores=scores)[order]
     return replace(evaluation, detections=detections)
-
-
-def write_evaluation(
-    evaluation: Evaluation,
-    folder: OutputFolder,
-    *,
-    min_score: float = 0.0,
-    more: Mapping[str, Any] | None = None,
-) -> Path:
-    """Writes detections/NNNNNN.txt and metrics.json; a report of an earlier evaluation goes.
-
-    Args:
-        evaluation: what to write.
-        folder: result files of an earlier evaluation in it are replaced when all are written;
-            files of others stay.
-        min_score: detections below it are not in the result files; AP is of all of them.
-        more: further entries of metrics.json, by name.
-
-    Returns:
-        The path of metrics.json.
-
-    Raises:
-        FileExistsError: a file of another is in the way; nothing has changed.
-    """
-    folder.refuse_foreign([METRICS_FILE])
-    with folder.replacing(f"{DETECTIONS_DIR}/*") as staging:
-        (staging / DETECTIONS_DIR).mkdir()
-        for frame_id, found in evaluation.detections.items():
-            check_frame_id(frame_id, "an evaluated frame")
-            write_objects(
-                staging / DETECTIONS_DIR / f"{frame_id}.txt", found.above(min_score).to_kitti()
-            )
-    ap = replace(evaluation.ap, context=evaluation.context())
-    metrics = ap.to_dict() | dict(more or {})
-    with folder.writing(METRICS_FILE) as path:
-        write_json(path, metrics)
-    folder.discard([REPORT_FILE, ANALYSIS_FILE])
-    return folder.path / METRICS_FILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +38,20 @@ class Metrics:
 
         Example: `["weights", "image_size"]`.
         """
-        # Through JSON's eyes, which knows no tuples.
-        wanted = _listed(describe_measured(config, weights_hash))
-        return [name for name, value in wanted.items() if value != self.measured.get(name)]
+        return differing(self.measured, describe_measured(config, weights_hash))
+
+
+def differing(measured: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Returns the names under which a file has not what is wanted; see `describe_measured`.
+
+    Example: `["weights", "image_size"]`.
+    """
+    # Through JSON's eyes, which knows no tuples.
+    return [name for name, value in _listed(wanted).items() if value != measured.get(name)]
 
 
 def describe_measured(
-    config: DetectionConfig, weights_hash: str, exported: str | None = None
+    config: DetectionConfig, weights_hash: str, exported: str | None = None, *, engine: str = ""
 ) -> dict[str, Any]:
     """Returns what decides an AP beside the records, ready for JSON.
 
@@ -51,6 +59,7 @@ def describe_measured(
         config: that it is measured with.
         weights_hash: see `runs.hash_weights`; "" where there is no weight file.
         exported: name of the exported file that was measured; None for a run.
+        engine: what ran it, with its version; "" leaves it out.
     """
     postprocess = dataclasses.asdict(config.postprocess)
     del postprocess["calibration"]  # it moves no AP
@@ -59,6 +68,7 @@ def describe_measured(
         "exported": exported,
         "image_size": list(config.image_size),
         "postprocess": postprocess,
+        **({"engine": engine} if engine else {}),
     }
 
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
+from mobilenetdet.inference.sources import share_of
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.shards import count_frames
 
 # Called with the number of frames that are done.
 FrameProgress = Callable[[int], None]
@@ -25,13 +26,30 @@ class DetectedFrame(NamedTuple):
     detections: Detections
 
 
+class Share(NamedTuple):
+    """What one job of an array takes: its place among the jobs, from 0, and their number."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        """Names it as predict names its folders.
+
+        Example: "0-of-4".
+        """
+        return f"{self.index}-of-{self.count}"
+
+
+WHOLE = Share(0, 1)
+
+
 def detect_records(
     model: LoadedDetector,
     records_dir: str | os.PathLike[str] | None = None,
     split: str | None = None,
     *,
+    share: Share = WHOLE,
     progress: FrameProgress | None = None,
-    share: BatchShare = WHOLE,
 ) -> Iterator[DetectedFrame]:
     """Detects in every frame of a split, in the order of the records.
 
@@ -39,25 +57,28 @@ def detect_records(
         model: the detector.
         records_dir: folder of the records; by default `data.records_dir` of the model's config.
         split: such as "val"; by default `data.val_split`.
+        share: of the split to detect in; by default all of it.
         progress: called after each batch with the frames done so far.
-        share: of the process, see `eval_batches`.
 
     Yields:
-        Each frame with its detections, in pixels of its image.
+        Each frame with its detections, in pixels of its image; the shares of a split together give
+        to the digit what one call gives.
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: a file of the records is damaged; names it.
+        ValueError: a file of the records is damaged; names it. Or there is no such share.
     """
     # Not at the top: it imports TensorFlow.
     from mobilenetdet.data.pipeline import damage_named, eval_batches
 
     config = with_records(model.config, records_dir)
     split = split or config.data.val_split
-    done, size = 0, 0
+    num_frames = count_frames(config.data.records_dir, split)
+    # Whole batches, each as large as in one call: what else is in a batch moves the last digits.
+    size, done = min(config.eval.batch_size, num_frames), 0
+    batches = share_of(range(-(-num_frames // config.eval.batch_size)), share.count, share.index)
     with damage_named(config.data.records_dir, split):
-        for batch in eval_batches(config, split, share=share).as_numpy_iterator():
-            size = max(size, len(batch["images"]))
+        for batch in eval_batches(config, split, batches).as_numpy_iterator():
             found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)
             for payload, detections in zip(batch["payloads"], found, strict=True):
                 yield DetectedFrame(decode_record(payload), detections)

@@ -26,7 +26,7 @@ from mobilenetdet.config.training import FitConfig
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.folder_lock import folder_lock
-from mobilenetdet.inference.detect_records import DetectedFrame, FrameProgress, detect_records
+from mobilenetdet.inference.detect_records import DetectedFrame, Share, detect_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
@@ -178,7 +178,7 @@ class Cluster:
         records_dir: str | os.PathLike[str],
         split: str,
         *,
-        progress: FrameProgress | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[DetectedFrame]:
         """Detects as `inference.detect_records` does, each process in its share of the frames.
 
@@ -187,11 +187,11 @@ class Cluster:
         if self.is_alone:
             yield from detect_records(model, records_dir, split, progress=progress)
             return
-        share = self.share(self.num_processes)
+        share = Share(self.process_id, self.num_processes)
         frames = detect_records(model, records_dir, split, progress=progress, share=share)
-        parts = self.gather([detections for _, detections in frames])
-        for place, frame in enumerate(read_frames(shard_paths(records_dir, split))):
-            yield DetectedFrame(frame, parts[place % len(parts)][place // len(parts)])
+        found = sum(self.gather([detections for _, detections in frames]), [])
+        whole = read_frames(shard_paths(records_dir, split))
+        yield from map(DetectedFrame._make, zip(whole, found, strict=True))
 
     def predict(
         self, predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray

@@ -19,8 +19,8 @@ from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     calibrated,
     evaluate_split,
-    write_evaluation,
 )
+from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.file_names import refuse_other_than_utf8
 from mobilenetdet.findings import report_findings

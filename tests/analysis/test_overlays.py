@@ -16,7 +16,8 @@ from mobilenetdet.analysis.overlays import (
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.detections import Detections
-from mobilenetdet.evaluation.evaluate import Evaluation, spread_places, write_evaluation
+from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
+from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder

@@ -9,13 +9,13 @@ import pytest
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
-from mobilenetdet.evaluation import evaluate as evaluating
+from mobilenetdet.evaluation import evaluation_files
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
     calibrated,
     evaluate_split,
-    write_evaluation,
 )
+from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.evaluation.score_calibration import Calibration
 from mobilenetdet.inference.detect_records import detect_records
 from mobilenetdet.inference.keras_runtime import KerasRuntime
@@ -250,7 +250,7 @@ def test_a_failure_keeps_the_old_evaluation(small_config, tmp_path: Path, monkey
         if path.stem == "000002":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluating, "write_objects", fail)
+    monkeypatch.setattr(evaluation_files, "write_objects", fail)
     with pytest.raises(KeyboardInterrupt):
         write_evaluation(evaluation, OutputFolder(tmp_path))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
