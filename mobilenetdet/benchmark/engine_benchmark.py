@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mobilenetdet.benchmark.engine_names import Engine, engine_names
 from mobilenetdet.benchmark.engine_process import EngineError, EngineProcess
 from mobilenetdet.benchmark.engine_server import SGEMM_SIDE, TOTAL, Times
 from mobilenetdet.benchmark.timed_files import EngineFile
@@ -50,8 +51,7 @@ class EngineResult:
     """What was measured of one engine.
 
     Attributes:
-        name: format, precision, parts where these are not the network, and the file where others
-            may be of the same.
+        name: see `engine_names`.
         format: see `EngineFile`.
         precision: of its network.
         parts: "network", "detector".
@@ -67,6 +67,7 @@ class EngineResult:
         ap: KITTI's AP, see `AveragePrecision.to_dict`; None where it was not measured.
         mean_ap: mean R40 over the classes, moderate, percent.
         seen: how many of the frames for AP were trained on.
+        foreign: whether it is a network of another program, timed up to its outputs.
     """
 
     name: str
@@ -84,6 +85,7 @@ class EngineResult:
     ap: dict[str, Any] | None = None
     mean_ap: float | None = None
     seen: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class _Running:
     file: EngineFile
     process: EngineProcess
     facts: dict[str, Any]
-    name: str
+    name: str = ""
     times: Times = field(default_factory=lambda: defaultdict(list))
 
 
@@ -150,14 +152,6 @@ def _by_size(files: Sequence[EngineFile]) -> list[list[EngineFile]]:
     for file in files:
         groups[file.image_size].append(file)
     return list(groups.values())
-
-
-def _name(file: EngineFile, facts: Mapping[str, Any], files: Sequence[EngineFile]) -> str:
-    """What an engine is called: format and precision, and its file where others may have both."""
-    parts = "" if facts["parts"] == "network" or file.format == "keras" else " whole"
-    same = [each for each in files if each.format == file.format and each.image_size is None]
-    source = f" {file.source}" if len(same) > 1 else ""
-    return f"{file.format} {facts['precision']}{parts}{source}"
 
 
 def _benchmark_group(
@@ -197,12 +191,16 @@ def _open_all(
             facts = process.ask(
                 "open",
                 source=file.source,
+                foreign=file.foreign,
                 weights=file.weights,
                 pictures=pictures,
                 size=file.image_size if file.format == "keras" else None,
             )
             process.ask("time", runs=1, warm_up=_FIRST_RUNS)
-            running.append(_Running(file, process, facts, _name(file, facts, files)))
+            running.append(_Running(file, process, facts))
+    named = [Engine(e.file.format, e.file.source, e.facts, e.file.foreign) for e in running]
+    for engine, name in zip(running, engine_names(named), strict=True):
+        engine.name = name
     return running
 
 
@@ -243,13 +241,13 @@ def _measure(
     """Finishes one engine: video, memory, and AP at the end, since that needs other libraries."""
     facts, process = engine.facts, engine.process
     rate, more = None, {}
-    if conditions.video is not None:
+    if conditions.video is not None and not engine.file.foreign:
         report(f"{engine.name}: {conditions.video}")
         limit = conditions.max_video_frames
         seen = process.ask("video", path=str(conditions.video), max_frames=limit)
         rate = seen["frames"] / seen["seconds"]
     peak = process.ask("memory")["peak_megabytes"]
-    if conditions.records_dir is not None:
+    if conditions.records_dir is not None and not engine.file.foreign:
         report(f"{engine.name}: AP on {conditions.records_dir}")
         found = process.ask("ap", records_dir=str(conditions.records_dir))
         more = {"ap": found["ap"], "mean_ap": found["mean"], "seen": found["seen"]}
@@ -267,6 +265,7 @@ def _measure(
         peak_megabytes=peak,
         sgemm_gigaflops=sgemm_gigaflops,
         frames_per_second=rate,
+        foreign=engine.file.foreign,
         **more,
     )
 

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from mobilenetdet.benchmark.engine_benchmark import EngineResult
 from mobilenetdet.benchmark.engine_server import STAGES, TOTAL
 from mobilenetdet.drawing.figure_style import write_figure
+from mobilenetdet.drawing.point_labels import label_points
 
 _ABSENT = "-"
 _COLOURS = {
@@ -24,6 +25,8 @@ _COLOURS = {
     "saved_model": "#7a5195",
     "frozen_graph": "#8c564b",
 }
+# With more engines only those of the front are named.
+_MOST_LABELS = 16
 _MARKERS = {"float32": "o", "float16": "s", "int8": "^"}
 _STAGE_COLOURS = dict(zip(STAGES, ("#9ecae1", "#c7c7c7", "#d6408a", "#c79a00"), strict=True))
 
@@ -94,8 +97,11 @@ def legend(results: Sequence[EngineResult]) -> str:
         "a whole video. MB: of the files. peak MB: largest resident memory of the process. sgemm: "
         "GFLOP/s of a float32 matrix product of the machine in the same turns."
     )
-    if any("suppression" not in each.milliseconds for each in results):
+    if any("suppression" not in each.milliseconds for each in results if not each.foreign):
         said += " Where suppression has no figure, network has it inside."
+    if any(each.foreign for each in results):
+        named = ", ".join(each.name for each in results if each.foreign)
+        said += f" Networks of other programs, timed up to their outputs, without boxes: {named}."
     seen = next((each.seen for each in results if each.seen), "")
     return f"{said} Frames of AP: {seen}." if seen else said
 
@@ -127,34 +133,60 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def draw_benchmark(results: Sequence[EngineResult], png_path: Path) -> None:
-    """Draws AP over milliseconds with the front of the best; without AP, bars of milliseconds."""
-    if all(result.mean_ap is not None for result in results):
+    """Draws AP over milliseconds with the front of the best; without AP, bars of milliseconds.
+
+    Networks of other programs, which have no AP here, are lines at their milliseconds.
+    """
+    own = [result for result in results if not result.foreign]
+    if own and all(result.mean_ap is not None for result in own):
         figure = Figure(figsize=(8.5, 5.5), layout="constrained")
-        _draw_points(figure.subplots(), results)
+        _draw_points(figure.subplots(), own, [result for result in results if result.foreign])
     else:
         figure = Figure(figsize=(8.5, 1.2 + 0.32 * len(results)), layout="constrained")
         _draw_bars(figure.subplots(), results)
     write_figure(figure, png_path)
 
 
-def _draw_points(axes: Axes, results: Sequence[EngineResult]) -> None:
+def _draw_points(
+    axes: Axes, results: Sequence[EngineResult], foreign: Sequence[EngineResult]
+) -> None:
     points = [(each.milliseconds[TOTAL].median, each.mean_ap) for each in results]
     front = pareto_front(points)
     axes.plot(*zip(*(points[each] for each in front), strict=True), color="#999999", zorder=1)
-    several = len({result.image_size for result in results}) > 1
-    for index, (result, point) in enumerate(zip(results, points, strict=True)):
-        colour = _COLOURS.get(result.format, "black")
+    for result, point in zip(results, points, strict=True):
         marker = _MARKERS.get(result.precision, "D")
-        axes.scatter(*point, color=colour, marker=marker, zorder=2)
-        if index in front or len(results) <= len(_COLOURS):
-            name = f"{result.name} {result.image_size[1]}" if several else result.name
-            axes.annotate(name, point, (4, 4), textcoords="offset points", fontsize=7, color=colour)
+        axes.scatter(*point, color=_colour(result), marker=marker, zorder=2)
+    for result in foreign:
+        place = result.milliseconds[TOTAL].median
+        axes.axvline(place, color=_colour(result), linestyle=":", linewidth=1, zorder=0)
     axes.set(xlabel="ms a picture, from its file to boxes (median)", xscale="log")
     axes.set(ylabel="mean AP, moderate, R40 (%)")
     for formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers of ten would be formulas
-    _explain(axes, results)
+    axes.margins(x=0.12, y=0.12)
     axes.grid(alpha=0.3)
+    _explain(axes, results)
+    few = len(results) <= _MOST_LABELS
+    named = [index for index in range(len(results)) if few or index in front]
+    several = len({result.image_size for result in results}) > 1
+    bottom = axes.get_ylim()[0]
+    label_points(
+        axes,
+        [points[index] for index in named]
+        + [(result.milliseconds[TOTAL].median, bottom) for result in foreign],
+        [_label(results[index], several) for index in named]
+        + [f"{result.name}, to its outputs" for result in foreign],
+        [_colour(each) for each in (*(results[index] for index in named), *foreign)],
+    )
+
+
+def _colour(result: EngineResult) -> str:
+    return _COLOURS.get(result.format, "black")
+
+
+def _label(result: EngineResult, with_size: bool) -> str:
+    height, width = result.image_size
+    return f"{result.name} {height}x{width}" if with_size else result.name
 
 
 def _explain(axes: Axes, results: Sequence[EngineResult]) -> None:

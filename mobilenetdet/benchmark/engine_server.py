@@ -77,13 +77,14 @@ class DetectorEngine:
         self._infer, self._find = _parts_of(self.model)
 
     def describe(self) -> dict[str, Any]:
-        """Returns engine, parts, precision, size of the input and the parts told apart."""
+        """Returns engine, parts, precision, run, size of the input and the parts told apart."""
         runtime = self.model.runtime
         of_file = isinstance(runtime, ExportedRuntime)
         return {
             "engine": self.model.engine,
             "parts": runtime.info.parts if of_file else "detector",
             "precision": runtime.info.precision if of_file else self.model.config.train.precision,
+            "run": runtime.info.source if of_file else Path(self.model.source).name,
             "image_size": list(self.model.image_size),
             "stages": [*STAGES[:3], *([STAGES[3]] if self._find is not None else [])],
         }
@@ -166,9 +167,15 @@ class Server:
             raise ValueError(f"request {what!r}; there are {', '.join(known)}")
         return known[what](**values)
 
-    def open(self, source: str | None, **options: Any) -> dict[str, Any]:
-        """Loads a detector, or sgemm where the source is None."""
-        self._engine = SgemmEngine() if source is None else DetectorEngine(source, **options)
+    def open(self, source: str | None, *, foreign: bool = False, **options: Any) -> dict[str, Any]:
+        """Loads a detector, a network of another program, or sgemm where the source is None."""
+        if foreign:
+            # Not at the top: few ask for it.
+            from mobilenetdet.benchmark.foreign_engine import ForeignEngine
+
+            self._engine = ForeignEngine(source, options["pictures"])
+        else:
+            self._engine = SgemmEngine() if source is None else DetectorEngine(source, **options)
         return self._engine.describe()
 
     def time(self, runs: int, warm_up: int) -> dict[str, Times]:

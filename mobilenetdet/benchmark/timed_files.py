@@ -10,6 +10,7 @@ from typing import Literal
 
 import cv2
 
+from mobilenetdet.benchmark.foreign_engine import FOREIGN_SUFFIXES
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import export_detector, exported_megabytes
@@ -32,6 +33,7 @@ from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import open_run
 from mobilenetdet.synthetic.render import render_frame
+from mobilenetdet.text_file import why_no_file
 
 # "keras" is the run itself, as predict and eval run it.
 EngineFormat = Literal["keras", "litert", "onnx", "openvino", "saved_model", "frozen_graph"]
@@ -55,6 +57,7 @@ class EngineFile:
         megabytes: of its file or files, millions of bytes.
         weights: of a run; None for its best, and for exported files.
         image_size: height and width of the input, pixels; None where that is not known yet.
+        foreign: whether it is a network of another program, of which only the time is measured.
     """
 
     source: str
@@ -62,6 +65,7 @@ class EngineFile:
     megabytes: float
     weights: str | None = None
     image_size: tuple[int, int] | None = None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,35 @@ def exported_files(paths: Sequence[Path] | Iterator[Path]) -> Iterator[EngineFil
         if not path.exists():
             raise FileNotFoundError(f"exported file {path} does not exist; see mobilenetdet export")
         yield EngineFile(str(path), _FORMAT_OF[path.suffix.lower()], exported_megabytes(path))
+
+
+def foreign_files(paths: Sequence[Path], beside: tuple[int, int] | None = None) -> list[EngineFile]:
+    """Returns networks of other programs, to be timed by turns with ours.
+
+    Args:
+        paths: OpenVINO's .xml files or .onnx files.
+        beside: size of the input of the files that they are timed with, if that is known.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: another suffix.
+    """
+    for path in paths:
+        if path.suffix.lower() not in FOREIGN_SUFFIXES:
+            known = " and ".join(FOREIGN_SUFFIXES)
+            raise ValueError(f"{path} cannot be timed beside ours; {known} files can")
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} {why_no_file(path)}")
+    return [
+        EngineFile(
+            str(path),
+            _FORMAT_OF[path.suffix.lower()],
+            exported_megabytes(path),
+            image_size=beside,
+            foreign=True,
+        )
+        for path in paths
+    ]
 
 
 def open_model(

@@ -19,6 +19,7 @@ from mobilenetdet.benchmark.timed_files import (
     ExportChoice,
     export_files,
     exported_files,
+    foreign_files,
     open_model,
     write_pictures,
 )
@@ -63,6 +64,8 @@ class Options:
     weights: Path | None = None
     # Files that are exported already, instead of a run.
     models: tuple[Path, ...] = ()
+    # Networks of other programs to time by turns with ours: .xml (OpenVINO) or .onnx, one image in.
+    beside: tuple[Path, ...] = ()
     # keras (the run itself), litert, onnx, openvino, saved_model, frozen_graph.
     formats: tuple[EngineFormat, ...] = ENGINE_FORMATS
     # float32, float16 (kernels alone) or int8 (litert, onnx and openvino).
@@ -154,8 +157,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _files(options: Options) -> tuple[list[EngineFile], list[str], str]:
     """What is timed, what is left out and why, and the split that AP is measured on."""
+    foreign_files(options.beside)  # before the minutes that exporting takes
     if options.models:
-        return list(exported_files(options.models)), [], _split_of(options.models)
+        files = [*exported_files(options.models), *foreign_files(options.beside)]
+        return files, [], _split_of(options.models)
     import_tensorflow_quietly()
     model = open_model(options.run_dir, options.weights, options.records_dir)
     print(f"exporting {model.source} to {options.output_dir / _MODELS_DIR}", flush=True)
@@ -167,6 +172,7 @@ def _files(options: Options) -> tuple[list[EngineFile], list[str], str]:
         overwrite=options.overwrite,
         report=print_now,
     )
+    files += foreign_files(options.beside, beside=files[0].image_size if files else None)
     return files, left_out, model.config.data.val_split
 
 

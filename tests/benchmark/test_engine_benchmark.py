@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,19 @@ def test_video_and_ap_come_after_memory_of_what_came_before(fake):
     assert [what for name, what in fake.log if name == "a.tflite"][-3:] == ["video", "memory", "ap"]
     assert results[0].frames_per_second == 5.0
     assert (results[0].mean_ap, results[0].seen) == (42.0, "none was seen")
+
+
+def test_a_network_of_another_program_takes_turns_and_is_only_timed(fake):
+    foreign = replace(FILES[1], foreign=True)
+    results, _ = benchmark_engines(
+        [FILES[0], foreign], conditions(video=Path("v.mp4"), records_dir=Path("records"))
+    )
+    assert [(each.name, each.foreign) for each in results] == [
+        ("litert float32", False), ("onnx b", True),
+    ]  # fmt: skip
+    assert {what for name, what in fake.log if name == "b.onnx"} == {"open", "time", "memory"}
+    assert results[1].mean_ap is results[1].frames_per_second is None
+    assert results[1].milliseconds["network"] == Spread(100.0, 100.0, 100.0)
 
 
 @pytest.mark.parametrize(("what", "count"), [("open", 1), ("time", 1), ("time", 3), ("memory", 1)])

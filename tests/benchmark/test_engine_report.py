@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mobilenetdet.benchmark.engine_benchmark import EngineResult, Spread
 from mobilenetdet.benchmark.engine_report import (
     draw_benchmark,
+    legend,
     pareto_front,
     to_json,
     to_markdown,
@@ -92,6 +93,20 @@ def test_the_picture_is_of_points_or_of_bars(tmp_path, mean_ap):
     draw_benchmark(results, tmp_path / "benchmark.png")
     image = cv2.imread(str(tmp_path / "benchmark.png"))
     assert image.shape[1] == 850 and image.std() > 5
+
+
+def test_networks_of_other_programs_are_lines_without_ap(tmp_path):
+    foreign = replace(
+        WHOLE, name="onnx theirs", foreign=True, milliseconds={"total": Spread(70.0, 71.0, 69.0)}
+    )
+    assert "up to their outputs, without boxes: onnx theirs." in legend([RESULT, foreign])
+    assert "has no figure" not in legend([RESULT, foreign])
+    pictures = []
+    for results in ([RESULT], [RESULT, foreign]):
+        draw_benchmark(results, tmp_path / "benchmark.png")
+        pictures.append(cv2.imread(str(tmp_path / "benchmark.png")))
+    assert pictures[0].shape == pictures[1].shape == (550, 850, 3)
+    assert (pictures[0] != pictures[1]).any()
 
 
 POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=12)

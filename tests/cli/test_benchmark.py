@@ -89,6 +89,19 @@ def test_a_run_is_exported_first(calls, tmp_path, monkeypatch):
     assert left_out == ["litert int8: no pictures", "onnx int8: it is broken"]
 
 
+def test_a_network_of_another_program_is_timed_beside(calls, tmp_path, capsys):
+    model, theirs = tmp_path / "a.tflite", tmp_path / "theirs.onnx"
+    for path in (model, theirs):
+        path.write_bytes(b"x" * 1_000_000)
+    asked = ["--output_dir", str(tmp_path / "out"), "--beside", str(theirs)]
+    assert benchmark.main([*asked, "--models", str(model)]) == 0
+    beside = EngineFile(str(theirs), "onnx", 1.0, foreign=True)
+    assert calls["files"] == [EngineFile(str(model), "litert", 1.0), beside]
+    theirs.unlink()
+    with pytest.raises(FileNotFoundError, match="theirs.onnx does not exist"):
+        benchmark.main(asked)  # before the run is exported
+
+
 @pytest.mark.parametrize("name", ["benchmark.json", "benchmark.md", "benchmark.png"])
 def test_files_of_others_are_refused_before_the_work(calls, tmp_path, name):
     (tmp_path / name).write_text("of a user")
