@@ -97,7 +97,7 @@ def draw(
     """
     from mobilenetdet.detections import Detections
     from mobilenetdet.drawing.overlays import draw_detections
-    from mobilenetdet.inference.sources import read_photo
+    from mobilenetdet.media.sources import read_photo
 
     if not isinstance(found, Detections):
         raise ValueError(

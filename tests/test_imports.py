@@ -30,6 +30,7 @@ FLOORS = (
     "synthetic",
     "records",
     "label_formats",
+    "media",
     "models",
     "data",
     "inference",

@@ -19,10 +19,10 @@ from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
 from mobilenetdet.findings import counted
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.picture_names import name_pictures
 from mobilenetdet.inference.predict import PredictionFormat, PredictionWriter, predict_files
-from mobilenetdet.inference.sources import find_files, share_of
-from mobilenetdet.inference.video import is_video
+from mobilenetdet.media.picture_names import name_pictures
+from mobilenetdet.media.sources import find_files, share_of
+from mobilenetdet.media.video import is_video
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS

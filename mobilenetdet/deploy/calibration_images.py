@@ -10,8 +10,8 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.letterbox_image import letterbox_image
-from mobilenetdet.inference.sources import Photo, find_files, read_photo
-from mobilenetdet.inference.video import is_video
+from mobilenetdet.media.sources import Photo, find_files, read_photo
+from mobilenetdet.media.video import is_video
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import count_frames, shard_paths

@@ -1,1 +1,1 @@
-"""Running a detector: the detection model, picture sources, prediction."""
+"""Running a detector: the detection model, the runtimes, prediction."""

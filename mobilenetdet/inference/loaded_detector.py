@@ -15,7 +15,7 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.runtimes import RawDetections, Runtime
-from mobilenetdet.inference.sources import Photo, read_photo
+from mobilenetdet.media.sources import Photo, read_photo
 from mobilenetdet.text_file import why_no_file
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import draw_detections, write_image
 from mobilenetdet.file_names import utf8_text
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.sources import Picture, read_pictures
 from mobilenetdet.kitti.labels import write_objects
+from mobilenetdet.media.sources import Picture, read_pictures
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.overlap import call_behind, read_ahead
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS

@@ -25,12 +25,12 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import read_changes, read_config, to_json, with_changes
 from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.folder_lock import folder_lock
-from mobilenetdet.inference.video import read_frames
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import read_frames_seen
 from mobilenetdet.kitti.labels import format_objects, read_objects
 from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.splits import read_drive_mapping
+from mobilenetdet.media.video import read_frames
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import decode_record

@@ -33,7 +33,7 @@ from mobilenetdet.classification.array_pickle import load_array_pickle
 from mobilenetdet.classification.image_folders import find_images
 from mobilenetdet.cli.errors import tell
 from mobilenetdet.file_names import check_file_name
-from mobilenetdet.inference.picture_names import name_pictures
+from mobilenetdet.media.picture_names import name_pictures
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.terminal_text import printable

@@ -12,8 +12,8 @@ from fixtures.red_finder import red_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference import predict
 from mobilenetdet.inference.predict import PredictionWriter, detect_pictures, predict_files
-from mobilenetdet.inference.sources import Picture
 from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.media.sources import Picture
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])

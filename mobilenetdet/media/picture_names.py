@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobilenetdet.file_names import unique_name, utf8_text
-from mobilenetdet.inference.video import is_video
+from mobilenetdet.media.video import is_video
 from mobilenetdet.terminal_text import is_control
 
 # Of a frame of a video: its number follows the name of the video.

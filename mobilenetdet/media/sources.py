@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from mobilenetdet.inference.picture_names import name_pictures
-from mobilenetdet.inference.video import VIDEO_SUFFIXES, is_video, read_frames
+from mobilenetdet.media.picture_names import name_pictures
+from mobilenetdet.media.video import VIDEO_SUFFIXES, is_video, read_frames
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
 Item = TypeVar("Item")

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.inference.sources import find_files, read_pictures
+from mobilenetdet.media.sources import find_files, read_pictures
 
 
 @pytest.fixture()

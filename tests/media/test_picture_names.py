@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet.inference.picture_names import name_pictures
+from mobilenetdet.media.picture_names import name_pictures
 
 
 @pytest.mark.parametrize(

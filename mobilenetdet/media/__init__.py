@@ -1,0 +1,1 @@
+"""Where pictures come from (files, videos, cameras, servers), and videos that are written."""
