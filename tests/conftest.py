@@ -28,6 +28,7 @@ pytest_plugins = (
     "fixtures.own_classes",
     "fixtures.red_finder",
     "fixtures.scenes",
+    "fixtures.servers",
     "fixtures.small_layout",
     "fixtures.training",
     "fixtures.weight_files",

@@ -31,6 +31,7 @@ FLOORS = (
     "records",
     "label_formats",
     "media",
+    "predictions",
     "models",
     "data",
     "inference",

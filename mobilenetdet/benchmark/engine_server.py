@@ -24,7 +24,8 @@ from mobilenetdet.inference.exported_runtime import ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector, to_detections
 from mobilenetdet.inference.predict import detect_pictures
 from mobilenetdet.inference.runtimes import RawDetections
-from mobilenetdet.media.sources import find_files, read_photo, read_pictures
+from mobilenetdet.media.find import find_files
+from mobilenetdet.media.sources import read_photo, read_pictures
 from mobilenetdet.quiet import import_tensorflow_quietly
 
 # Parts of a detection, in their order. A file that ends at boxes suppresses inside of its network.

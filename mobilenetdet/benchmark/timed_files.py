@@ -27,7 +27,7 @@ from mobilenetdet.findings import counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
-from mobilenetdet.media.sources import IMAGE_SUFFIXES
+from mobilenetdet.media.address import IMAGE_SUFFIXES
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.records.tfrecord import read_records

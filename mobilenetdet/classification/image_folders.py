@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mobilenetdet.file_names import check_file_name, check_split_name
-from mobilenetdet.media.sources import IMAGE_SUFFIXES
+from mobilenetdet.media.address import IMAGE_SUFFIXES
 from mobilenetdet.text_file import read_text
 
 _MAX_LISTED = 20

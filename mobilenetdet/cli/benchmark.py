@@ -33,7 +33,7 @@ from mobilenetdet.deploy.calibration_images import NUM_IMAGES
 from mobilenetdet.deploy.export_plan import Precision
 from mobilenetdet.exported_info import Parts
 from mobilenetdet.inference.exported import read_exported_config
-from mobilenetdet.media.sources import find_files
+from mobilenetdet.media.find import find_files
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames

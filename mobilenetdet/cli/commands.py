@@ -25,16 +25,15 @@ class Command:
 GROUPS: dict[str, dict[str, Command]] = {
     "use a detector": {
         "predict": Command(
-            "detect in images, folders and videos",
+            "detect in images, videos, cameras and streams",
             (
                 ("photo.jpg", "draws predictions/overlays/photo.jpg"),
-                (
-                    "clips/*.mp4 --run_dir runs/ssd_fpn --format overlay json",
-                    "by your own run",
-                ),
+                ("clips/*.mp4 --format video json", "draws the videos, lists the boxes"),
+                ("0 --show", "the first camera, in a window"),
+                ("photo.jpg --image_size auto", "for portraits and squares"),
                 ("photo.jpg --postprocess.mirror True", "more AP for twice the time"),
-                ("clips --engine litert", "by LiteRT: exported once, then faster"),
-                ("photo.jpg --model exported/detector_int8.tflite", "by an exported file"),
+                ("clips --engine litert", "exported once, then faster"),
+                ("photo.jpg --model detector.tflite", "by an exported file"),
             ),
         ),
         "eval": Command(

@@ -11,7 +11,7 @@ _CONFIDENCE = ("--score", "--postprocess.score_threshold")
 _OVERLAP = ("--postprocess.suppression.max_iou",)
 # The setting that soft suppression has instead; it is no IoU.
 _DECAY = "postprocess.suppression.sigma"
-_SIZE = ("--data.image_height and --data.image_width",)
+_SIZE = ("--image_size", "--data.image_height and --data.image_width")
 _OUTPUT = ("--output_dir", "--run_dir")
 _DATA = ("--data.records_dir", "--records_dir", "--dataset_root", "--kitti_root")
 # Fields of options whose own fields are options without a prefix.

@@ -6,7 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 
 def print_now(line: str) -> None:
@@ -48,5 +56,14 @@ def counting_progress(what: str) -> Iterator[tuple[Callable[[int], None], Callab
 def _terminal_bar(what: str) -> Progress:
     # Standard error: what is piped on from standard output stays readable.
     console = Console(stderr=True)
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (what, BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+class _RateColumn(ProgressColumn):
+    """How many a second, over the last half minute."""
+
+    def render(self, task: Task) -> Text:
+        """Formats it, as "12.3/s"."""
+        rate = task.finished_speed or task.speed
+        return Text("" if rate is None else f"{rate:.1f}/s")

@@ -10,7 +10,8 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.letterbox_image import letterbox_image
-from mobilenetdet.media.sources import Photo, find_files, read_photo
+from mobilenetdet.media.find import find_files
+from mobilenetdet.media.sources import Photo, read_photo
 from mobilenetdet.media.video import is_video
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobilenetdet.file_names import unique_name, utf8_text
+from mobilenetdet.media.address import Address
 from mobilenetdet.media.video import is_video
 from mobilenetdet.terminal_text import is_control
 
@@ -21,20 +22,22 @@ _MAX_BYTES = 120
 _NUM_FORMS = 3
 
 
-def name_pictures(files: Sequence[Path]) -> list[str]:
-    """Returns a name for each file; no two pictures and frames of videos get the same.
+def name_pictures(sources: Sequence[Path | Address]) -> list[str]:
+    """Returns a name for each source; no two pictures and frames of videos get the same.
 
     The stem, where no other file has it; else the path below the folder that all files have in
     common, its folders joined by _, without and then with suffix; else that with a counter. Case is
     not told apart, since some file systems do not.
 
     Args:
-        files: images, and videos whose frames are NAME_000000 and so on.
+        sources: images, and videos whose frames are NAME_000000 and so on; those of addresses as
+            `Address.as_path` has them.
 
     Example: a/pic.jpg, b/pic.jpg, b/r.jpg and b/r.png are a_pic, b_pic, b_r_jpg and b_r_png.
     """
-    if not files:
+    if not sources:
         return []
+    files = [each.as_path() if isinstance(each, Address) else each for each in sources]
     forms = _forms(files)
     names = [own[0] for own in forms]
     for _ in range(_NUM_FORMS - 1):

@@ -1,24 +1,43 @@
-"""Pictures from images, folders, globs and videos, one after the other."""
+"""Pictures from images, videos, cameras and servers, one after the other."""
 
 from __future__ import annotations
 
-import glob
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from mobilenetdet.media.address import Address
+from mobilenetdet.media.download import DownloadedVideo, fetch_picture, fetch_video
+from mobilenetdet.media.live import RECONNECT_S, LiveSource
 from mobilenetdet.media.picture_names import name_pictures
-from mobilenetdet.media.video import VIDEO_SUFFIXES, is_video, read_frames
+from mobilenetdet.media.video import VideoFrame, is_video, read_frames
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
 Item = TypeVar("Item")
 # A path, or RGB uint8 [H, W, 3].
 Photo = str | os.PathLike[str] | np.ndarray
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+
+
+Media = Path | Address
+
+
+class FrameOf(NamedTuple):
+    """What video a picture is a frame of.
+
+    Attributes:
+        video: name of the video, unique among those of a call.
+        frame: the frame, as it was read.
+        file: the video where it is a file, also of a server; None of a live source.
+    """
+
+    video: str
+    frame: VideoFrame
+    file: Path | DownloadedVideo | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +46,31 @@ class Picture:
 
     Attributes:
         name: unique among the pictures of a call, usable as a file name without suffix.
-        source: the file it comes from.
+        source: the file, camera or URL that it comes from.
         image: uint8 [H, W, 3], RGB.
+        frame_of: its video, if it is a frame of one.
     """
 
     name: str
-    source: Path
+    source: Media
     image: np.ndarray
+    frame_of: FrameOf | None = None
+
+
+class ReadOptions(NamedTuple):
+    """How pictures are read.
+
+    Attributes:
+        max_megapixels: larger images and frames are refused before they are decoded.
+        reconnect_s: seconds without a frame, or a byte, after which a server is given up.
+        stop: ends the reading, from any thread.
+        on_live: called with a camera or stream before it is read.
+    """
+
+    max_megapixels: float = MAX_MEGAPIXELS
+    reconnect_s: float = RECONNECT_S
+    stop: threading.Event | None = None
+    on_live: Callable[[LiveSource], None] = lambda source: None
 
 
 def read_photo(photo: Photo) -> np.ndarray:
@@ -60,19 +97,6 @@ def read_photo(photo: Photo) -> np.ndarray:
     return photo
 
 
-def find_files(inputs: Sequence[str]) -> list[Path]:
-    """Resolves what a user names to files.
-
-    Args:
-        inputs: images, videos, folders (their images and videos, not recursive) and globs.
-
-    Raises:
-        FileNotFoundError: an input leads to no file.
-        ValueError: a named file is neither image nor video.
-    """
-    return list(dict.fromkeys(path for name in inputs for path in _resolve(name)))
-
-
 def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]:
     """Returns the part of a list that one job of a job array takes.
 
@@ -95,66 +119,90 @@ def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Ite
 
 
 def read_pictures(
-    files: Sequence[Path],
-    on_fault: Callable[[Path, Exception], None] | None = None,
+    sources: Sequence[Media],
+    on_fault: Callable[[Media, Exception], None] | None = None,
     *,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    options: ReadOptions | None = None,
     names: Sequence[str] | None = None,
 ) -> Iterator[Picture]:
     """Reads images, and videos frame by frame as VIDEO_000000 and so on; see `name_pictures`.
 
     Args:
-        files: images and videos.
-        on_fault: called with a file that cannot be read and the reason, before the next one is
+        sources: images, videos, cameras, streams.
+        on_fault: called with a source that cannot be read and the reason, before the next one is
             read; by default the reason is raised.
-        max_megapixels: larger images and frames are refused before they are decoded.
-        names: of the files; by default those of `name_pictures`.
+        options: limits.
+        names: of the sources; by default those of `name_pictures`.
 
     Raises:
         OSError: a file cannot be opened.
-        ValueError: a file cannot be decoded, or not all of a video.
+        ValueError: a source cannot be read or decoded, or not all of a video.
     """
-    for path, name in zip(files, names or name_pictures(files), strict=True):
+    options = ReadOptions() if options is None else options
+    stop = options.stop or threading.Event()
+    for source, name in zip(sources, names or name_pictures(sources), strict=True):
         try:
-            yield from _read_file(path, name, max_megapixels)
+            for picture in _read(source, name, options, stop):
+                yield picture
+                del picture
+                if stop.is_set():
+                    return
         except (OSError, ValueError) as error:
             if on_fault is None:
                 raise
-            on_fault(path, error)
+            on_fault(source, error)
+        if stop.is_set():
+            return
+
+
+def _read(
+    source: Media, name: str, options: ReadOptions, stop: threading.Event
+) -> Iterator[Picture]:
+    if isinstance(source, Path):
+        if is_video(source):
+            yield from _read_video(source, name, source, options)
+        else:
+            yield Picture(name, source, _decode_file(source, options.max_megapixels))
+    elif source.kind == "picture":
+        image = _decode(fetch_picture(source), str(source), options.max_megapixels)
+        yield Picture(name, source, image)
+    elif source.kind == "video":
+        video = fetch_video(source, patience_s=options.reconnect_s, stop=stop)
+        if not stop.is_set():
+            yield from _read_video(source, name, video, options)
+    else:
+        live = LiveSource(
+            source,
+            reconnect_s=options.reconnect_s,
+            max_megapixels=options.max_megapixels,
+            stop=stop,
+        )
+        options.on_live(live)
+        for frame in live:
+            yield _frame(source, name, frame, None)
+            del frame
+
+
+def _read_video(
+    source: Media, name: str, file: Path | DownloadedVideo, options: ReadOptions
+) -> Iterator[Picture]:
+    path = file if isinstance(file, Path) else file.path
+    for frame in read_frames(path, options.max_megapixels, source=str(source)):
+        yield _frame(source, name, frame, file)
+        del frame
+
+
+def _frame(
+    source: Media, name: str, frame: VideoFrame, file: Path | DownloadedVideo | None
+) -> Picture:
+    own_name = f"{name}_{frame.index:06d}"
+    return Picture(own_name, source, frame.image, FrameOf(name, frame, file))
 
 
 def _decode_file(path: Path, max_megapixels: float) -> np.ndarray:
-    encoded = path.read_bytes()
-    check_whole(encoded, str(path))  # what is cut off may decode in part
-    return decode_image(encoded, str(path), max_megapixels=max_megapixels)
+    return _decode(path.read_bytes(), str(path), max_megapixels)
 
 
-def _read_file(path: Path, name: str, max_megapixels: float) -> Iterator[Picture]:
-    if not is_video(path):
-        yield Picture(name, path, _decode_file(path, max_megapixels))
-        return
-    for index, frame in enumerate(read_frames(path, max_megapixels)):
-        yield Picture(f"{name}_{index:06d}", path, frame)
-
-
-def _resolve(name: str) -> list[Path]:
-    path = Path(name)
-    if path.is_dir():
-        # A name that starts with a dot is a file of the system: macOS' ._road.jpg.
-        found = sorted(p for p in path.iterdir() if _is_known(p) and not p.name.startswith("."))
-        wanted = f"no image or video in the folder {path}"
-    elif path.is_file():
-        if not _is_known(path):
-            known = " ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)
-            raise ValueError(f"{path} is neither an image nor a video; known are {known}")
-        return [path]
-    else:
-        found = sorted(Path(p) for p in glob.glob(name, recursive=True) if _is_known(Path(p)))
-        wanted = f"{name} is no file, no folder and no glob that matches an image or video"
-    if not found:
-        raise FileNotFoundError(wanted)
-    return found
-
-
-def _is_known(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES
+def _decode(encoded: bytes, source: str, max_megapixels: float) -> np.ndarray:
+    check_whole(encoded, source)  # what is cut off may decode in part
+    return decode_image(encoded, source, max_megapixels=max_megapixels)

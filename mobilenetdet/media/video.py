@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +20,24 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # Files of these kinds do not say how many frames they have; it is estimated from their length.
 _ESTIMATED = (".mkv", ".webm", ".mpg", ".mpeg")
 _TOLERANCE = 0.02
+# Frames a second where a video does not say, or says what cannot be.
+_USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
+
+
+class VideoFrame(NamedTuple):
+    """A frame of a video.
+
+    Attributes:
+        image: uint8 [H, W, 3], RGB.
+        time_s: when it is shown, seconds from the beginning.
+        rate: frames a second that the video says it has.
+        index: of the frame, from 0.
+    """
+
+    image: np.ndarray
+    time_s: float
+    rate: float
+    index: int
 
 
 def is_video(path: Path) -> bool:
@@ -25,12 +45,32 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[np.ndarray]:
-    """Yields the frames of a video, RGB uint8 [H, W, 3].
+def frame_rate(capture: cv2.VideoCapture) -> float:
+    """Returns the frames a second of an open video; 25 where it says none that can be."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if math.isfinite(rate) and 0 < rate <= _HIGHEST_RATE else _USUAL_RATE
+
+
+def count_frames(path: Path) -> int:
+    """Returns how many frames a video says that it has, or 0; not all may be in it."""
+    if utf8_text(path) != str(path):
+        return 0
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        capture.release()
+
+
+def read_frames(
+    path: Path, max_megapixels: float = MAX_MEGAPIXELS, *, source: str = ""
+) -> Iterator[VideoFrame]:
+    """Yields the frames of a video.
 
     Args:
         path: of the video.
         max_megapixels: larger frames are refused before one is decoded.
+        source: what to call it in errors; by default its path.
 
     Raises:
         ValueError: the name is no UTF-8, or the frames are too large; or, after the last frame that
@@ -38,25 +78,36 @@ def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[
     """
     if utf8_text(path) != str(path):  # OpenCV would end the program without a word
         raise ValueError(f"{path}: the name of a video must be UTF-8 text; give it another")
+    source = source or str(path)
     capture = cv2.VideoCapture(str(path))
-    count = 0
+    count, time_s = 0, -math.inf
     try:
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        check_pixels(*(int(capture.get(side)) for side in sides), str(path), max_megapixels)
+        check_pixels(*(int(capture.get(side)) for side in sides), source, max_megapixels)
+        rate = frame_rate(capture)
         while True:
             read, frame = capture.read()
             if not read:
                 break
+            time_s = _time_of(capture, time_s, count, rate)
+            yield VideoFrame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), time_s, rate, count)
             count += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
     if count == 0:
-        raise ValueError(f"{path}: no frame of this video can be decoded; re-encode it as H.264")
+        raise ValueError(f"{source}: no frame of this video can be decoded; re-encode it as H.264")
     tolerance = max(1, _TOLERANCE * expected) if path.suffix.lower() in _ESTIMATED else 0
     if expected - count > tolerance:
         raise ValueError(
-            f"{path}: {count:,} of {expected:,} frames could be decoded; the video is damaged or "
+            f"{source}: {count:,} of {expected:,} frames could be decoded; the video is damaged or "
             "cut off, copy or re-encode it"
         )
+
+
+def _time_of(capture: cv2.VideoCapture, before: float, index: int, rate: float) -> float:
+    """When the frame that was just read is shown; files without times go by their rate."""
+    time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+    if math.isfinite(time_s) and time_s > before and (time_s > 0 or index == 0):
+        return time_s
+    return 0.0 if index == 0 else before + 1 / rate

@@ -20,7 +20,7 @@ from mobilenetdet.cli.train import Options
         ),
         (predict, "--source photo.jpg", "the files, without any option"),
         (predict, "--project out", "--output_dir"),
-        (predict, "--imgsz 640", "--data.image_height and --data.image_width"),
+        (predict, "--imgsz 640", "--image_size"),
         (train, "--img 640", "--data.image_height and --data.image_width"),
         (train, "--epochs 3", "--train.epochs"),
         (train, "--batch-size 3", "--train.batch_size"),

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import pytest
 from fixtures.red_finder import red_image
+from fixtures.servers import Camera, Server, numbers_of
 
 from mobilenetdet.cli import predict
-from mobilenetdet.cli.predict import describe_faults
+from mobilenetdet.cli.predict_call import PredictCall, describe_faults
 from mobilenetdet.kitti.labels import read_objects
+from mobilenetdet.media.video import read_frames
 
 
 @pytest.fixture
@@ -151,3 +153,126 @@ def test_many_faults_are_counted():
     assert describe_faults(video, list(video)) == (
         "1 of 1 files could not be read to the end: a.mp4 (10 of 24 frames could be decoded)"
     )
+
+
+def write_clip(path: Path, count: int = 3) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    for _ in range(count):
+        writer.write(np.full((32, 64, 3), 120, np.uint8))
+    writer.release()
+
+
+def test_by_default_pictures_are_drawn_as_pictures_and_videos_as_videos(
+    tmp_path: Path, red_predict, capsys
+):
+    write_picture(tmp_path / "in/a.png")
+    (tmp_path / "in/deep").mkdir()
+    write_clip(tmp_path / "in/deep/clip.avi")
+    out = tmp_path / "out"
+    assert red_predict([str(tmp_path / "in"), "--recursive", "--output_dir", str(out)]) == 0
+    assert "in 4 pictures" in (told := capsys.readouterr().out)
+    assert "1 video written as " in told
+    assert [path.name for path in (out / "overlays").iterdir()] == ["a.jpg"]
+    frames = list(read_frames(out / "videos/clip.mp4"))
+    assert len(frames) == 3 and frames[0].image.shape == (32, 64, 3)
+    assert frames[0].rate == pytest.approx(10)
+
+
+def test_all_formats_at_once(tmp_path: Path, red_predict):
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), red_image((64, 192), np.array([40, 20, 80, 50]))[..., ::-1])
+    formats = ["overlay", "kitti", "json", "csv", "coco", "yolo", "crops"]
+    out = tmp_path / "out"
+    assert red_predict([str(path), "--output_dir", str(out), "--format", *formats]) == 0
+    written = {each.relative_to(out).as_posix() for each in out.rglob("*") if each.is_file()}
+    assert {each for each in written if not each.startswith(".")} == {
+        *("overlays/photo.jpg", "kitti/photo.txt", "yolo/photo.txt", "yolo_classes.txt"),
+        *("detections.json", "detections.csv", "coco.json", "crops/Car/photo_0.jpg"),
+    }
+
+
+def test_a_picture_of_a_server(tmp_path: Path, red_predict, server: Server):
+    write_picture(tmp_path / "a.png")
+    url = server.add("/x/road.png", (tmp_path / "a.png").read_bytes())
+    arguments = [url, f"{server.url}/gone.png", "--output_dir", str(tmp_path / "out")]
+    assert red_predict([*arguments, "--format", "json"]) == 1
+    (entry,) = json.loads((tmp_path / "out/detections.json").read_text())
+    assert (entry["name"], entry["source"]) == ("road", url)
+
+
+def test_a_stream_ends_with_an_interruption_and_everything_is_whole(
+    tmp_path: Path, red_predict, server: Server, monkeypatch, capsys
+):
+    camera, out = Camera(rate=20), tmp_path / "out"
+    server.answers["/stream"] = camera.serve
+    run, interrupted_at = PredictCall.run, []
+
+    def interrupted(call, model):
+        detect, seen = type(model).detect_batch, []
+
+        def counted(self, *args, **more):
+            seen.append(1)
+            if len(seen) == 12:
+                camera.break_off()
+            if len(seen) > 20 and call.live[0].counts.breaks:
+                interrupted_at.append(len(seen))
+                raise KeyboardInterrupt
+            return detect(self, *args, **more)
+
+        monkeypatch.setattr(type(model), "detect_batch", counted)
+        run(call, model)
+
+    monkeypatch.setattr(PredictCall, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        red_predict([f"{server.url}/stream", "--format", "video", "json", "--output_dir", str(out)])
+    (video,) = (out / "videos").iterdir()
+    entries = json.loads((out / "detections.json").read_text())
+    # The first call has compiled the network, and the last was interrupted.
+    assert len(numbers_of(video)) == len(entries) == interrupted_at[0] - 2
+    told = capsys.readouterr().out
+    assert f"in {len(entries)} pictures" in told and "1 reconnection" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.png", "--format", "video"], "no input is a video"),
+        (["a.png", "--image_size", "large"], "--image_size is 'large'"),
+        (["a.png", "--reconnect_s", "0"], "--reconnect_s is 0; it must be above 0"),
+        (["ftp://server/a.png"], "scheme ftp are not read"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch, arguments, words
+):
+    monkeypatch.setattr(predict, "load_for_engine", lambda *_, **__: pytest.fail("loads"))
+    monkeypatch.chdir(tmp_path)
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=words):
+        predict.main(arguments)
+
+
+def test_the_size_of_an_exported_file_is_fixed():
+    options = predict.Options(inputs=("a.png",), image_size="auto", model=Path("m.tflite"))
+    with pytest.raises(ValueError, match="auto needs a run: the size of m.tflite is built into it"):
+        predict._check(options)
+
+
+def test_an_input_size_for_each_picture(tmp_path: Path, monkeypatch, red_finder, capsys):
+    sizes = []
+
+    def load(*_, config, **__):
+        sizes.append(config.image_size)
+        model = red_finder(batch_size=1)
+        model.runtime.image_size = config.image_size
+        return model
+
+    monkeypatch.setattr(predict, "load_for_engine", load)
+    for name, shape in (("a", (375, 1242)), ("b", (400, 300)), ("c", (375, 1242))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), red_image(shape, np.array([40, 20, 80, 50])))
+    arguments = [str(tmp_path), "--output_dir", str(tmp_path / "out"), "--image_size"]
+    assert predict.main([*arguments, "auto"]) == 0
+    assert sizes == [(480, 1568), (992, 736)]
+    assert "by red at 480x1568 (2), 992x736 (1), red finder" in capsys.readouterr().out
+    assert predict.main([*arguments, "64x96"]) == 0
+    assert sizes[2:] == [(64, 96)]

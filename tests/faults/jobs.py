@@ -66,7 +66,9 @@ JOBS = {
         ("out",),
         grows=True,
     ),
-    "predict a video": Job(f"predict clip.avi {RUN} --output_dir out --score 0.01", ("out",)),
+    "predict a video": Job(
+        f"predict clip.avi {RUN} --output_dir out --score 0.01 --format overlay", ("out",)
+    ),
     "visualize": Job(f"visualize {RUN} --output_dir out --score 0.01", ("out",)),
     "visualize labels": Job(f"visualize {RUN} --what labels --output_dir out", ("out",)),
     "kitti_eval figures": Job(f"{KITTI_EVAL} --json out/ap.json", ("out",)),

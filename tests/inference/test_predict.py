@@ -11,10 +11,11 @@ from fixtures.red_finder import red_image
 
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference import predict
-from mobilenetdet.inference.predict import PredictionWriter, detect_pictures, predict_files
+from mobilenetdet.inference.predict import detect_pictures, predict_files
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.media.sources import Picture
 from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
+from mobilenetdet.predictions.writer import PredictionWriter
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])
 
@@ -171,7 +172,9 @@ def test_files_are_written_in_their_order(red_finder, tmp_path: Path, batch_size
     folder = OutputFolder(tmp_path / "out")
     with PredictionWriter(folder, ["json", "overlay"], draw_score=0.5) as writer:
         model = red_finder(batch_size=batch_size)
-        counts = predict_files(model, files, writer, on_fault=refuse, progress=done.append)
+        counts = predict_files(
+            model, files, writer, on_fault=refuse, progress=lambda n, _: done.append(n)
+        )
     assert counts == (9, 9) and done == list(range(1, 10))
     entries = json.loads((tmp_path / "out/detections.json").read_text())
     assert [entry["name"] for entry in entries] == [path.stem for path in files]

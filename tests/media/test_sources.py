@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mobilenetdet.media.sources import find_files, read_pictures
+from mobilenetdet.media.find import find_files
+from mobilenetdet.media.sources import read_pictures
 
 
 @pytest.fixture()

@@ -1,0 +1,1 @@
+"""What predict writes: pictures, videos, result files and lists of detections."""

@@ -1,0 +1,100 @@
+"""Pictures and videos of servers that break off, say no or send too much."""
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures.servers import BreakingFile, Server
+
+from mobilenetdet.media import download
+from mobilenetdet.media.address import Address
+from mobilenetdet.media.download import fetch_picture, fetch_video
+from mobilenetdet.media.sources import read_pictures
+
+CONTENT = np.random.default_rng(0).integers(0, 255, 50_000).astype(np.uint8).tobytes()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr(download, "FIRST_WAIT", 0.01)
+
+
+def test_a_picture_of_a_server(server: Server):
+    image = np.full((20, 30, 3), (0, 0, 250), np.uint8)
+    url = server.add("/a/road.png", cv2.imencode(".png", image)[1].tobytes())
+    (picture,) = read_pictures([Address(f"{url}?size=1", "picture")])
+    assert picture.name == "road" and str(picture.source) == f"{url}?size=1"
+    assert tuple(picture.image[0, 0]) == (250, 0, 0)
+
+
+def test_name_and_password_are_sent_and_not_told(server: Server):
+    asked = []
+
+    def answer(request):
+        asked.append(request.headers["Authorization"])
+        request.send_error(403)
+
+    server.answers["/a.jpg"] = answer
+    url = server.url.replace("://", "://me:pass%20word@") + "/a.jpg"
+    with pytest.raises(ValueError, match=r"me:\*\*\*@.*answers 403 Forbidden"):
+        fetch_picture(Address(url, "picture"))
+    assert asked == ["Basic bWU6cGFzcyB3b3Jk"]
+
+
+def test_a_picture_that_is_too_large_is_not_fetched(server: Server, monkeypatch):
+    monkeypatch.setattr(download, "MAX_PICTURE_BYTES", 10_000)
+    with pytest.raises(ValueError, match="more than 0 MB are not fetched"):
+        fetch_picture(Address(server.add("/a.jpg", CONTENT), "picture"))
+
+
+def test_a_picture_that_breaks_off_is_named(server: Server):
+    server.answers["/a.jpg"] = BreakingFile(CONTENT, 20_000).serve
+    with pytest.raises(ValueError, match="broke off after 20,000 of 50,000 bytes"):
+        fetch_picture(Address(f"{server.url}/a.jpg", "picture"))
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_video_goes_on_after_breaks(server: Server, ranges: bool):
+    file = BreakingFile(CONTENT, 20_000, ranges=ranges)
+    server.answers["/a.mp4"] = file.serve
+    address = Address(f"{server.url}/a.mp4", "video")
+    video = fetch_video(address, patience_s=10, stop=threading.Event())
+    assert video.path.read_bytes() == CONTENT
+    assert file.requests == ["", "bytes=20000-", "bytes=40000-"]
+    path = video.path
+    del video
+    assert not path.parent.exists()
+
+
+def test_a_server_that_gives_no_more_is_given_up(server: Server):
+    server.answers["/a.mp4"] = BreakingFile(CONTENT[:100], 100).serve
+    file = BreakingFile(CONTENT, 0)
+    server.answers["/a.mp4"] = file.serve
+    with pytest.raises(ValueError, match=r"gave none for 0\.05 s \(--reconnect_s\)"):
+        fetch_video(
+            Address(f"{server.url}/a.mp4", "video"), patience_s=0.05, stop=threading.Event()
+        )
+
+
+def test_no_server_is_no_wait():
+    with pytest.raises(ValueError, match="cannot be reached"):
+        fetch_video(
+            Address("http://127.0.0.1:1/a.mp4", "video"), patience_s=60, stop=threading.Event()
+        )
+
+
+def test_every_frame_of_a_video_of_a_server_that_breaks(server: Server, tmp_path: Path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    for value in range(0, 250, 25):
+        writer.write(np.full((32, 64, 3), value, np.uint8))
+    writer.release()
+    content = path.read_bytes()
+    server.answers["/clip.avi"] = BreakingFile(content, len(content) // 3 + 1).serve
+    address = Address(f"{server.url}/clip.avi", "video")
+    pictures = list(read_pictures([address]))
+    assert [p.name for p in pictures] == [f"clip_{index:06d}" for index in range(10)]
+    means = [float(p.image.mean()) for p in pictures]
+    np.testing.assert_allclose(means, range(0, 250, 25), atol=3)

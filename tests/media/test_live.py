@@ -1,0 +1,117 @@
+"""Cameras and streams that break, end, or are faster than the detector."""
+
+import gc
+import threading
+import time
+
+import numpy as np
+import pytest
+from fixtures.servers import Camera, Server, number_of
+
+from mobilenetdet.media import live
+from mobilenetdet.media.address import Address
+from mobilenetdet.media.live import MAX_FRAMES, LiveSource
+from mobilenetdet.media.video import VideoFrame
+
+
+def source_of(server: Server, camera: Camera, **more) -> LiveSource:
+    server.answers["/stream"] = camera.serve
+    return LiveSource(Address(f"{server.url}/stream", "live"), **more)
+
+
+def test_no_frame_is_lost_outside_two_breaks(server: Server, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.05)
+    camera, seen, times, broken = Camera(rate=20), [], [], 0
+    source = source_of(server, camera)
+    for frame in source:
+        seen.append(number_of(frame.image))
+        times.append(frame.time_s)
+        of_connection = camera.sent[-1]
+        if len(of_connection) < 10 or seen[-1] < of_connection[0]:
+            continue
+        if len(camera.sent) == 3:
+            break
+        if broken < len(camera.sent):
+            broken = len(camera.sent)
+            camera.break_off()
+    sent = [number for numbers in camera.sent for number in numbers]
+    assert source.counts.dropped == 0 and source.counts.breaks == 2
+    assert seen == sent[: len(seen)] and len(camera.sent) == 3
+    assert times == sorted(times)
+
+
+def test_of_a_source_that_is_faster_the_newest_frames_are_kept(server: Server):
+    source = source_of(server, Camera(rate=200))
+    frames = iter(source)
+    first = next(frames)
+    while source.counts.received < 4 * MAX_FRAMES:
+        time.sleep(0.01)
+    following = [next(frames) for _ in range(3)]
+    frames.close()
+    assert first.index == 0 and following[0].index >= 2 * MAX_FRAMES
+    assert source.counts.dropped >= 2 * MAX_FRAMES
+    assert "of them dropped, since detecting was slower" in str(source.counts)
+
+
+def test_few_frames_are_alive(server: Server):
+    """However long the source goes on."""
+
+    def alive() -> int:
+        return sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+
+    gc.collect()
+    before, most = alive(), 0
+    for frame in source_of(server, Camera(rate=300)):
+        if frame.index > 200:
+            break
+        if frame.index % 20 == 0:
+            time.sleep(0.05)
+            most = max(most, alive() - before)
+    assert 0 < most <= MAX_FRAMES + 3
+
+
+def test_large_frames_wait_in_smaller_numbers(monkeypatch):
+    monkeypatch.setattr(live, "MAX_BYTES", 2_500)
+    source = LiveSource(Address("0", "live"))
+    for index in range(5):
+        source._put(VideoFrame(np.zeros((10, 100, 1), np.uint8), 0.0, 25.0, index))
+    assert [frame.index for frame in source._frames] == [3, 4]
+    assert source.counts.dropped == 3
+
+
+def test_what_does_not_come_back_is_given_up(server: Server, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.05)
+    camera = Camera(rate=50)
+    source = source_of(server, camera, reconnect_s=0.3)
+    with pytest.raises(ValueError, match=r"frames none came for 0\.3 s \(--reconnect_s\)"):
+        for frame in source:
+            if frame.index == 5:
+                server.answers.clear()
+                camera.break_off()
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:1/stream", "97"])
+def test_what_cannot_be_opened_is_named_at_once(text: str, capfd):
+    with pytest.raises(ValueError, match="cannot be opened, or gives no frame; is it on?"):
+        list(LiveSource(Address(text, "live")))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_silent_source_can_be_stopped(server: Server):
+    stop, silent = threading.Event(), threading.Event()
+
+    def answer(request):
+        silent.wait(20)
+
+    server.answers["/stream"] = answer
+    source = LiveSource(Address(f"{server.url}/stream", "live"), stop=stop)
+    threading.Timer(0.3, stop.set).start()
+    begun = time.monotonic()
+    assert list(source) == []
+    assert time.monotonic() - begun < 5
+    silent.set()
+
+
+def test_frames_that_are_too_large_are_refused(server: Server):
+    with pytest.raises(ValueError, match="are more than 0.01 megapixels"):
+        list(source_of(server, Camera(rate=20), max_megapixels=0.01))
