@@ -24,8 +24,6 @@ _PYAV, EXTRA = "av", "video"
 _TICKS = 90_000
 # Quality of x264, 0 (lossless) to 51, and how hard it tries: detecting needs the cores, too.
 _QUALITY, _PRESET = "21", "veryfast"
-# The file can be played from its first seconds on, and is an ordinary one once it is closed.
-_FLAGS = "hybrid_fragmented"
 # Sound that an MP4 file may hold, which is copied as it is.
 _COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})
 
@@ -111,9 +109,7 @@ class _PyAvVideo:
         self.note = ""
         # FFmpeg would take what stands before a colon for a protocol: paths are absolute here.
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._file = av.open(
-            os.path.abspath(path), "w", format="mp4", container_options={"movflags": _FLAGS}
-        )
+        self._file = av.open(os.path.abspath(path), "w", format="mp4")
         self._held = sound  # a temporary file lives as long as somebody holds it
         self._sound = _Sound(sound if isinstance(sound, Path) or sound is None else sound.path)
         self._stream: av.VideoStream | None = None

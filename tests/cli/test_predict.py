@@ -201,8 +201,12 @@ def test_a_picture_of_a_server(tmp_path: Path, red_predict, server: Server):
 
 
 def test_a_stream_ends_with_an_interruption_and_everything_is_whole(
-    tmp_path: Path, red_predict, server: Server, monkeypatch, capsys
+    tmp_path: Path, red_finder, server: Server, monkeypatch, capsys
 ):
+    def load(*_, config, **__):
+        return red_finder(batch_size=config.eval.batch_size)  # 1: frames wait for no others
+
+    monkeypatch.setattr(predict, "load_for_engine", load)
     camera, out = Camera(rate=20), tmp_path / "out"
     server.answers["/stream"] = camera.serve
     run, interrupted_at = PredictCall.run, []
@@ -224,7 +228,9 @@ def test_a_stream_ends_with_an_interruption_and_everything_is_whole(
 
     monkeypatch.setattr(PredictCall, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        red_predict([f"{server.url}/stream", "--format", "video", "json", "--output_dir", str(out)])
+        predict.main(
+            [f"{server.url}/stream", "--format", "video", "json", "--output_dir", str(out)]
+        )
     (video,) = (out / "videos").iterdir()
     entries = json.loads((out / "detections.json").read_text())
     # The first call has compiled the network, and the last was interrupted.

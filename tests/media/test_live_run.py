@@ -25,6 +25,9 @@ MAX_GROWTH_MB = 40
 # The command itself, with a detector that finds what is red: TensorFlow's own memory is not the
 # question here.
 PROGRAM = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from fixtures.red_finder import RedRuntime
 from mobilenetdet.cli import predict
 from mobilenetdet.cli.main import run
