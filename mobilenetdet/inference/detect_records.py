@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.sources import share_of
+from mobilenetdet.media.sources import share_of
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import count_frames
