@@ -25,7 +25,7 @@ from mobilenetdet.atomic_write import MAX_PID, is_running
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = ".mobilenetdet.lock"
 _POLL_SECONDS = 0.5
@@ -138,7 +138,7 @@ def _enter(folder: Path, key: str, wait: bool) -> bool:
 def _held_by_us(key: str) -> Owner | None:
     """Returns this process where another of its threads has locked the folder."""
     held = _held.get(key)
-    return held and Owner(os.getpid(), socket.gethostname(), _boot(), held.since)
+    return Owner(os.getpid(), socket.gethostname(), _boot(), held.since) if held else None
 
 
 def _leave(folder: Path, key: str) -> None:

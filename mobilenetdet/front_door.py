@@ -205,7 +205,8 @@ def train(
     from mobilenetdet.quiet import ensure_tensorflow
 
     if isinstance(config, str):
-        config, run_dir = make_preset(config), run_dir or Path("runs") / config
+        run_dir = run_dir or Path("runs") / config
+        config = make_preset(config)
     if not isinstance(config, DetectionConfig):
         raise ValueError(f"config is {config!r}; it must be the name of a preset or a whole config")
     if run_dir is None:

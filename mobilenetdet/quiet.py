@@ -153,7 +153,7 @@ def output_set_aside(
                     os.dup2(former, number)
                     os.close(former)
                 aside.seek(0)
-                lines = b"".join(filter(told, aside.read().splitlines(keepends=True)))
+                lines = b"".join(line for line in aside.read().splitlines(True) if told(line))
                 if lines and _is_open(2):
                     os.write(2, lines)
 

@@ -58,7 +58,7 @@ LIBRARIES = {
     "output_folder": set(),
     "findings": set(),
     "exported_info": set(),
-    "config": {"pydantic", "yaml"},
+    "config": {"pydantic", "typing_extensions", "yaml"},
     "runs": set(),
     "kitti": {"numpy", "pandas"},
     "detections": {"numpy"},

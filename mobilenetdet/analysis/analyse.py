@@ -110,7 +110,7 @@ def analyse(
         name: best_threshold(of_class[EXPLAINED]) if of_class else 0.0
         for name, of_class in curves.items()
     }
-    scored = {"labels": labels, "detections": detections, "task": task}
+    scored: dict[str, Any] = {"labels": labels, "detections": detections, "task": task}
     rules = {**scored, "protocol": protocol}
     by_difficulty = {
         difficulty: find_errors(difficulty=difficulty, score_thresholds=thresholds, **rules)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def error_costs(
     """
     packed = _pack_near(labels, detections, task)
     errors = _errors_of(packed, difficulty, dict.fromkeys(task.names, -np.inf), protocol)
-    rules = {"task": task, "difficulty": difficulty, "protocol": protocol}
+    rules: dict[str, Any] = {"task": task, "difficulty": difficulty, "protocol": protocol}
     before = _r40(labels, detections, **rules)
     gains: dict[str, dict[str, float]] = {name: {} for name in task.names}
     for kind in ERROR_KINDS:

@@ -69,7 +69,7 @@ def measure_classifiers(
     # Not at the top: detectors can be measured without the classifier.
     from mobilenetdet.classification.model import build_classifier
 
-    costs = {}
+    costs: dict[tuple[float, int], ModelCost] = {}
     for alpha in alphas:
         model = build_classifier((None, None, 3), num_classes=num_classes, alpha=alpha)
         costs |= {(alpha, size): measure_cost(model, (size, size)) for size in sizes}

@@ -46,7 +46,7 @@ def top_k_anchors(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         The values [B, N, k], falling, and their int32 indices.
     """
-    batch, rows, length = *ops.shape(values)[:2], values.shape[-1]
+    (batch, rows), length = ops.shape(values)[:2], values.shape[-1]
     size = next((size for size in _GROUPS if length % size == 0), _GROUPS[0])
     padding = -length % size
     if padding:

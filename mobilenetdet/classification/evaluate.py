@@ -96,7 +96,7 @@ def score_classifier(
         top1=100 * float(np.mean(rank < 1)),
         top5=100 * float(np.mean(rank < _TOP)),
         loss=float(np.concatenate(losses).mean()),
-        confusion=confusion,
+        confusion=np.asarray(confusion),
     )
 
 

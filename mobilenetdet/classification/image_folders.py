@@ -139,7 +139,8 @@ def _file_source(entry: os.DirEntry[str], class_name: str) -> ImageSource:
 
 def _walk_archive(path: Path, class_name: str | None = None) -> Iterator[ImageSource]:
     """Yields the images of an archive, and of the class archives in it."""
-    folders, used = set(), set()
+    folders: set[PurePosixPath] = set()
+    used: set[PurePosixPath] = set()
     try:
         with path.open("rb") as file, path.open("rb") as inner_file:
             for member, source in _read_members(path, file, class_name):
@@ -172,7 +173,7 @@ def _read_members(
     changed_ns = os.fstat(file.fileno()).st_mtime_ns
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
-            archive.members = []  # a million of them would fill the memory
+            archive.members = []  # type: ignore[attr-defined]  # a million of them would fill the memory
             place = PurePosixPath(member.name)
             source = None
             if member.isfile():

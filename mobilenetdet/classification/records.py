@@ -183,4 +183,5 @@ def _reencode(encoded: bytes, source: str, kind: str) -> ClassImage:
     image_bgr = cv2.cvtColor(decode_image(encoded, source), cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     jpeg = cv2.imencode(".jpg", image_bgr, quality)[1].tobytes()
-    return ClassImage(jpeg, *image_bgr.shape[:2], converted_from=kind)
+    height, width = image_bgr.shape[:2]
+    return ClassImage(jpeg, height, width, converted_from=kind)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mobilenetdet.config.type_names import (
     DONT_CARE_TYPE,
@@ -228,7 +228,10 @@ class EvalTask:
         ]
 
 
-def _known(name: str, table: Mapping[str, object]) -> object | None:
+Known = TypeVar("Known")
+
+
+def _known(name: str, table: Mapping[str, Known]) -> Known | None:
     return next((value for key, value in table.items() if same(key, name)), None)
 
 

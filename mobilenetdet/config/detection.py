@@ -91,7 +91,10 @@ class DetectionConfig:
     # 1 had the settings of the heads in the sections model and loss.
     FORMAT: ClassVar[int] = 2
 
-    upgrade = staticmethod(upgrade_detection)
+    @staticmethod
+    def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
+        """Makes today's layout of an earlier one; see `upgrade_detection`."""
+        return upgrade_detection(tree, whole=whole)
 
     def __post_init__(self) -> None:
         """Checks what two sections have to agree on."""
@@ -216,7 +219,7 @@ def _by_key(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """Makes a value such as JSON and YAML have it: lists and mappings."""
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}

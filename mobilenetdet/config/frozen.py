@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class FrozenMapping(dict[Key, Value]):
     """A dict that refuses changes; JSON and `dataclasses.asdict` take it as the dict that it is."""
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         """Returns the same for equal mappings, whatever the order of their keys."""
         return hash(frozenset(self.items()))
 

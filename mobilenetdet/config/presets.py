@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import cast
 
 from mobilenetdet.config.anchor_shapes import (
     KITTI_ANCHORS,
@@ -32,6 +33,7 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
+from mobilenetdet.config.model import Stride
 from mobilenetdet.config.type_names import choose_preset
 
 # Sides of SSD's square default boxes on its four maps, and one more; pixels of the input.
@@ -289,4 +291,4 @@ def make_preset(name: str) -> DetectionConfig:
 
 
 def _levels(levels: Iterable[tuple[int, Shapes]]) -> tuple[LevelConfig, ...]:
-    return tuple(LevelConfig(stride, shapes) for stride, shapes in levels)
+    return tuple(LevelConfig(cast(Stride, stride), shapes) for stride, shapes in levels)

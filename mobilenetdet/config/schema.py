@@ -7,7 +7,7 @@ import functools
 import typing
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, TypeGuard, Union
 
 # The field that says which class of a union a section is of.
 TAG = "kind"
@@ -39,7 +39,7 @@ def section_keys(config_class: type) -> set[str]:
 
 def kinds_of(annotation: Any) -> dict[str, type]:
     """Returns the classes of a union by their tag; of what is no tagged union nothing."""
-    classes = [kind for kind in _options(annotation) if dataclasses.is_dataclass(kind)]
+    classes = [kind for kind in _options(annotation) if _is_section(kind)]
     return {_tag(kind): kind for kind in classes} if len(classes) > 1 else {}
 
 
@@ -52,11 +52,11 @@ def without_tags(config_class: type, location: tuple[int | str, ...]) -> tuple[i
     current: Any = config_class
     for part in location:
         kinds = kinds_of(current)
-        if part in kinds:
+        if isinstance(part, str) and part in kinds:
             current = kinds[part]
             continue
         kept.append(part)
-        current = field_types(current).get(part) if dataclasses.is_dataclass(current) else None
+        current = field_types(current).get(str(part)) if _is_section(current) else None
     return tuple(kept)
 
 
@@ -71,7 +71,7 @@ def field_types(config_class: type) -> Mapping[str, Any]:
 
 def _keys(config_class: type, prefix: str) -> Iterator[str]:
     for name, annotation in field_types(config_class).items():
-        sections = [kind for kind in _options(annotation) if dataclasses.is_dataclass(kind)]
+        sections = [kind for kind in _options(annotation) if _is_section(kind)]
         if not sections:
             yield prefix + name
         for section in sections:
@@ -80,11 +80,15 @@ def _keys(config_class: type, prefix: str) -> Iterator[str]:
 
 def _sections(config_class: type, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, annotation in field_types(config_class).items():
-        sections = [kind for kind in _options(annotation) if dataclasses.is_dataclass(kind)]
+        sections = [kind for kind in _options(annotation) if _is_section(kind)]
         if sections:
             yield prefix + name, annotation
         for section in sections:
             yield from _sections(section, f"{prefix}{name}.")
+
+
+def _is_section(kind: Any) -> TypeGuard[type]:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:

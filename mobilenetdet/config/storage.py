@@ -6,9 +6,9 @@ import dataclasses
 import difflib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -28,9 +28,21 @@ from mobilenetdet.text_file import read_text, why_no_file
 # The entry of a config file that says which version of the layout it has.
 _FORMAT = "format"
 
-# A section with the class attributes KIND, COMMAND, FORMAT and `upgrade`, as `DetectionConfig` has
-# them.
-Config = TypeVar("Config")
+
+class _WholeConfig(Protocol):
+    """What a dataclass has that is a whole config, as `DetectionConfig` has it."""
+
+    KIND: ClassVar[str]
+    COMMAND: ClassVar[str]
+    FORMAT: ClassVar[int]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @staticmethod
+    def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
+        """Makes today's layout of an earlier one."""
+
+
+Config = TypeVar("Config", bound=_WholeConfig)
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -46,13 +58,13 @@ class _PlainLoader(yaml.SafeLoader):
             ComposerError: there is one.
         """
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
                 None, None, "aliases (*NAME) are not read here; write the value out", mark
             )
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Refuses a key that comes twice; YAML would let the last one win.
 
         Raises:
@@ -88,7 +100,11 @@ def to_json(config: Config) -> str:
     return json.dumps({_FORMAT: config.FORMAT, **dataclasses.asdict(config)}, indent=2) + "\n"
 
 
-def from_json(text: str, source: str, kind: type[Config] = DetectionConfig) -> Config:
+def from_json(
+    text: str,
+    source: str,
+    kind: type[Config] = DetectionConfig,  # type: ignore[assignment]
+) -> Config:
     """Reads a config, of today's layout or an earlier one.
 
     Args:
@@ -103,7 +119,10 @@ def from_json(text: str, source: str, kind: type[Config] = DetectionConfig) -> C
     return _validated(_upgraded(_parsed(text, source, kind), source, kind), source, kind)
 
 
-def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Config:
+def read_config(
+    path: str | Path,
+    kind: type[Config] = DetectionConfig,  # type: ignore[assignment]
+) -> Config:
     """Reads a config file; `runs.RunDir.read_config` reads that of a run directory.
 
     Raises:
@@ -118,7 +137,10 @@ def read_config(path: str | Path, kind: type[Config] = DetectionConfig) -> Confi
     return from_json(read_text(path), str(path), kind)
 
 
-def read_changes(path: str | Path, kind: type[Config] = DetectionConfig) -> dict[str, Any]:
+def read_changes(
+    path: str | Path,
+    kind: type[Config] = DetectionConfig,  # type: ignore[assignment]
+) -> dict[str, Any]:
     """Reads a file with some settings of a config, for `with_changes`.
 
     Args:
@@ -223,7 +245,7 @@ def _nested(changes: Mapping[str, Any], source: str) -> dict[str, Any]:
                 raise ValueError(
                     f"{source}: {whole} is {inner!r}, and {key} sets a part of it; give one of them"
                 )
-        old = inner.get(leaf)
+        old: Any = inner.get(leaf)
         both = isinstance(value, Mapping) and isinstance(old, dict)
         if leaf in inner and not (both and old.keys().isdisjoint(value)):
             raise ValueError(f"{source}: {key} comes twice; leave one of them out")
@@ -254,9 +276,9 @@ def _merged(
     return merged
 
 
-def _describe(fault: dict[str, Any], kind: type[Config]) -> str:
+def _describe(fault: Mapping[str, Any], kind: type[Config]) -> str:
     location = without_tags(kind, fault["loc"])
-    text = fault_text(fault | {"loc": location})
+    text = fault_text({**fault, "loc": location})
     if fault["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
         return text
     key = ".".join(str(part) for part in location)

@@ -99,7 +99,8 @@ def replaced_text(key: str) -> str:
 
 def _divide(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Takes the former keys out; returns a copy of the rest, and their values by dotted key."""
-    rest, former = {}, {}
+    rest: dict[str, Any] = {}
+    former: dict[str, Any] = {}
     for name, settings in tree.items():
         if not isinstance(settings, Mapping):
             rest[name] = settings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
 
 Section = TypeVar("Section")
 
@@ -50,6 +51,7 @@ _RULES = {
 _MAX_SHOWN = 100
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def section(key: str) -> Callable[[type[Section]], type[Section]]:
     """Decorates a class: a frozen dataclass whose fields pydantic checks on construction.
 
@@ -65,7 +67,7 @@ def section(key: str) -> Callable[[type[Section]], type[Section]]:
 
     def make(cls: type[Section]) -> type[Section]:
         """Makes the dataclass."""
-        made = dataclass(cls, frozen=True, config=_STRICT)
+        made: Any = dataclass(cls, frozen=True, config=_STRICT)
         validate = made.__init__
 
         @functools.wraps(validate)
@@ -94,7 +96,7 @@ def require(holds: bool, key: str, value: Any, rule: str) -> None:
         raise ValueError(f"{key} is {value!r}; it must be {rule}")
 
 
-def fault_text(fault: dict[str, Any], key: str = "", names: list[str] | None = None) -> str:
+def fault_text(fault: Mapping[str, Any], key: str = "", names: list[str] | None = None) -> str:
     """Says in one line what is wrong: key, value and rule.
 
     Args:

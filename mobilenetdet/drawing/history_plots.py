@@ -129,7 +129,7 @@ def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[fl
 
 def _plot_losses(axes: Axes, rows: list[dict[str, str]]) -> None:
     parts = [name for name in rows[0] if name.endswith("_loss")]
-    dots = {"marker": ".", "markersize": 4}  # a run of one epoch has no line
+    dots: dict[str, Any] = {"marker": ".", "markersize": 4}  # a run of one epoch has no line
     axes.plot(*_series(rows, "loss"), color="black", linewidth=2, label="loss", **dots)
     for name in parts:
         label = name.removesuffix("_loss").replace("_", " ")

@@ -81,7 +81,7 @@ def coco_truth(labels: Sequence[KittiObjects], task: EvalTask = KITTI_TASK) -> d
     Returns:
         `{"images": [..], "categories": [..], "annotations": [..]}`.
     """
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     categories = _Categories(task)
     for image_id, frame in enumerate(labels, 1):
         for name, box in zip(frame.types.tolist(), frame.boxes_xyxy, strict=True):

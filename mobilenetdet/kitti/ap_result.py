@@ -250,4 +250,5 @@ def _class_names(values: Mapping[str, Any]) -> list[str]:
 
 
 def _class_ap(of_class: Mapping[str, Any]) -> ClassAp:
-    return ClassAp(**{key: DifficultyAp.from_dict(of_class[key]) for key in DIFFICULTY_NAMES})
+    easy, moderate, hard = (DifficultyAp.from_dict(of_class[key]) for key in DIFFICULTY_NAMES)
+    return ClassAp(easy, moderate, hard)

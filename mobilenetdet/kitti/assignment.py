@@ -195,9 +195,10 @@ def _count_boxes(frames: Sequence[KittiObjects]) -> np.ndarray:
 
 
 def _join_scores(detections: Sequence[KittiObjects]) -> np.ndarray:
-    scores = _concatenate([frame.scores for frame in detections if len(frame)])
+    scores = _concatenate([frame.scores for frame in detections if frame.scores is not None])
     if not np.isfinite(scores).all():
-        bad = [i for i, f in enumerate(detections) if len(f) and not np.isfinite(f.scores).all()]
+        known = ((i, f.scores) for i, f in enumerate(detections) if f.scores is not None)
+        bad = [index for index, of_frame in known if not np.isfinite(of_frame).all()]
         raise ValueError(
             f"frame {bad[0]} has a score that is not finite: {detections[bad[0]].scores}"
         )

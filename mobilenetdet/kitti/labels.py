@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,8 @@ class KittiObjects:
         if isinstance(index, int | np.integer):
             index = [index]
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        return KittiObjects(**{k: None if v is None else v[index] for k, v in arrays.items()})
+        chosen: dict[str, Any] = {k: v if v is None else v[index] for k, v in arrays.items()}
+        return KittiObjects(**chosen)
 
     @classmethod
     def empty(cls, *, with_scores: bool = False) -> KittiObjects:

@@ -154,7 +154,8 @@ def drive_split(
     if len(sizes) < 2:
         raise ValueError(f"all {len(frame_ids)} frames are of one drive; split them at random")
     drives = sorted(sizes, key=lambda drive: _rank(drive, seed))
-    target, taken, val_drives = val_fraction * len(frame_ids), 0, set()
+    target, taken = val_fraction * len(frame_ids), 0
+    val_drives: set[str] = set()
     for drive in drives:
         nearer = abs(taken + sizes[drive] - target) < abs(taken - target)
         if nearer and len(val_drives) < len(sizes) - 1:  # one drive stays for training

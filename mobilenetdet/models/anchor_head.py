@@ -60,7 +60,7 @@ class AnchorHead(keras.layers.Layer):
         raise NotImplementedError
 
     def score_losses(
-        self, predictions: Predictions, targets: ClassificationTargets, config: HeadConfig
+        self, predictions: Predictions, targets: ClassificationTargets, config: Any
     ) -> dict[str, Tensor]:
         """The parts of the loss beside the box loss, weighted and normalised, scalars."""
         raise NotImplementedError

@@ -99,8 +99,8 @@ class Detector(keras.Model):
     def compute_loss(
         self,
         x: Tensor = None,
-        y: dict[str, Tensor] | None = None,
-        y_pred: Predictions | None = None,
+        y: Any = None,
+        y_pred: Any = None,
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:

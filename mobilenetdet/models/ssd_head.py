@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import keras
 from keras import ops
@@ -91,7 +92,7 @@ class SsdHead(AnchorHead):
     @classmethod
     def from_detection_config(cls, config: DetectionConfig, **options: object) -> SsdHead:
         """Makes the head of a detector with one or more levels."""
-        head = config.head
+        head = cast(SsdHeadConfig, config.head)
         return cls(
             config.num_classes,
             [len(level.anchors) for level in config.model.levels],
@@ -114,7 +115,8 @@ class SsdHead(AnchorHead):
             float32 "class_logits" [B, A, C], or C + 1 with background first, and "deltas"
             [B, A, 4]; the anchors of the first map come first, each map's as in `grid_anchors`.
         """
-        logits, deltas = [], []
+        logits: list[Tensor] = []
+        deltas: list[Tensor] = []
         for index, x in enumerate(maps):
             x = self.dropout(self.towers[index](x, training=training), training=training)
             for found, predictor, width in (
@@ -143,7 +145,7 @@ class SsdHead(AnchorHead):
         self, predictions: Predictions, targets: ClassificationTargets, config: SsdHeadConfig
     ) -> dict[str, Tensor]:
         """The class loss, divided by the number of anchors with an object."""
-        class_losses = {
+        class_losses: dict[type, Callable[..., Tensor]] = {
             FocalLoss: _focal_loss,
             AddonsFocalLoss: _focal_loss,
             QualityFocalLoss: _quality_focal_loss,

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import read_config
 from mobilenetdet.findings import counted
 from mobilenetdet.models.anchor_head import PREDICTION_LAYER
@@ -99,7 +100,7 @@ def load_detector_weights(detector: keras.Model, path: str | Path) -> LoadReport
 def _means_something_else(prediction: str, detector: keras.Model, path: Path) -> bool:
     """Whether a prediction layer of a file is about other classes or anchors than a detector's."""
     try:
-        trained = read_config(path.with_name(CONFIG_FILE))
+        trained: DetectionConfig = read_config(path.with_name(CONFIG_FILE))
     except (FileNotFoundError, ValueError):  # not from a run; shapes have to do
         return False
     config = detector.config

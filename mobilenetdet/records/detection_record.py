@@ -198,7 +198,7 @@ def _real_columns(objects: KittiObjects, height: int, width: int) -> np.ndarray:
 def _decode_objects(features: dict, height: int, width: int) -> KittiObjects:
     reals = [numbers_of(features, key, "f") for key in _REAL_KEYS]
     names, occluded = texts_of(features, _TEXT), numbers_of(features, _OCCLUDED, "i")
-    if len({len(values) for values in (*reals, names, occluded)}) > 1:
+    if len({*map(len, reals), len(names), len(occluded)}) > 1:
         raise ValueError("a record whose features are not of the same objects; convert again")
     columns = np.stack(reals).astype(np.float64)  # [13, N]
     boxes = columns[:4].T * (width, height, width, height)

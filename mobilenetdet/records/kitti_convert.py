@@ -64,7 +64,8 @@ class ConversionOptions(ShardOptions):
     @property
     def record_options(self) -> dict[str, int | bool | str | None]:
         """The options that change the records themselves."""
-        options = {"jpeg_quality": self.jpeg_quality, "sha256": self.sha256}
+        options: dict[str, int | bool | str | None] = {}
+        options |= {"jpeg_quality": self.jpeg_quality, "sha256": self.sha256}
         # Left out where it says nothing, so that earlier records are still known as complete.
         if self.exif_orientation is not None:
             options["exif_orientation"] = self.exif_orientation

@@ -87,8 +87,13 @@ class ShardOptions:
 class RecordSource(Protocol):
     """A source of one record: its size in bytes, and everything that the record depends on."""
 
-    num_bytes: int
-    identity: tuple[Any, ...]
+    @property
+    def num_bytes(self) -> int:
+        """Size of the source."""
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Everything that the record depends on."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +221,9 @@ def _plan_shards(records: SplitRecords, num_shards: int | None) -> dict[str, _Pa
 def _is_whole(output_dir: Path, own: Shard | None, planned: Shard) -> bool:
     """Whether an earlier call has written all of a planned shard from the same sources."""
     path = output_dir / planned.name
-    same = own is not None and own.source == planned.source
-    return same and path.is_file() and path.stat().st_size == own.num_bytes
+    if own is None or own.source != planned.source:
+        return False
+    return path.is_file() and path.stat().st_size == own.num_bytes
 
 
 def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Shard]) -> Manifest:
@@ -279,5 +285,11 @@ def _write_shard(
                 num_frames += 1
                 num_objects += record.num_objects
             progress.on_record()
-        counts = {"num_frames": num_frames, "num_objects": num_objects, "num_bytes": file.tell()}
-    return replace(planned, fingerprint=fingerprint % 2**64, **counts)
+        num_bytes = file.tell()
+    return replace(
+        planned,
+        fingerprint=fingerprint % 2**64,
+        num_frames=num_frames,
+        num_objects=num_objects,
+        num_bytes=num_bytes,
+    )

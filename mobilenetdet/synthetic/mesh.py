@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 Colour = tuple[float, float, float]
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def limb(
 ) -> Part:
     """Builds a tapered rod from start to end (x, up, z) with the radius at either end."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
-    axis = end - start
+    axis: np.ndarray = end - start
     x, y, z = axis / np.sqrt((axis**2).sum())
     # Two unit vectors square to the axis; the first avoids the axis' longest component.
     first = np.array([0.0, -z, y] if abs(x) < 0.6 else [-y, x, 0.0])

@@ -5,6 +5,7 @@ All of them come from fixed random numbers, once per process, so that they depen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from functools import cache
 
@@ -36,7 +37,8 @@ def _periodic_noise(rng: np.random.Generator, size: int, cell: int) -> np.ndarra
 def _fractal(
     rng: np.random.Generator, size: int, octaves: tuple[tuple[int, float], ...]
 ) -> np.ndarray:
-    return sum(weight * _periodic_noise(rng, size, cell) for cell, weight in octaves)
+    layers = (weight * _periodic_noise(rng, size, cell) for cell, weight in octaves)
+    return functools.reduce(np.add, layers)
 
 
 @cache
