@@ -16,10 +16,9 @@ from tyro.constructors import PrimitiveConstructorSpec, PrimitiveTypeInfo
 from mobilenetdet.cli.options import Rule, command_line, divided, option_values, parse
 from mobilenetdet.config.detection import DetectionConfig, LevelConfig
 from mobilenetdet.config.schema import TAG, tagged_unions
-from mobilenetdet.config.storage import read_changes, with_changes
+from mobilenetdet.config.storage import Config, read_changes, with_changes
 from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED, replaced_text
 
-Config = TypeVar("Config")
 Options = TypeVar("Options")
 _LEVELS = "model.levels"
 # Begins the last line of a preset's docstring.
@@ -54,7 +53,7 @@ def default_config(config: Config, argv: Sequence[str] | None) -> Config:
 
 def expected_result(preset: Callable[[], object]) -> str:
     """Returns what the docstring of a preset expects of it: AP and time."""
-    lines = inspect.getdoc(preset).splitlines()
+    lines = (inspect.getdoc(preset) or "").splitlines()
     return next(line for line in lines if line.startswith(_EXPECTED)).removeprefix(_EXPECTED)
 
 

@@ -139,11 +139,11 @@ def _message_of_system(error: OSError) -> str:
         code = code or int(hdf5.group(1))
         named = re.search(r"name = '([^']*)'", text)
         file = file or (named.group(1) if named else None)
-    named = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
-    where = f"{one_line(named)}: " if named else ""
-    if code == errno.ENOENT and not os.path.isabs(named) and _no_working_directory():
+    path = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
+    where = f"{one_line(path)}: " if path else ""
+    if code == errno.ENOENT and not os.path.isabs(path) and _no_working_directory():
         return "the working directory is gone; change to one that is there (cd), and try again"
-    if code in (errno.EEXIST, errno.ENOTDIR) and (in_the_way := _file_on_the_way(named)):
+    if code in (errno.EEXIST, errno.ENOTDIR) and (in_the_way := _file_on_the_way(path)):
         return f"{one_line(in_the_way)} is a file, not a folder; name another"
     if code in _REFUSALS and not (code == errno.EAGAIN and where):  # of a file, it means a pipe
         return f"{where}{_REFUSALS[code]}"

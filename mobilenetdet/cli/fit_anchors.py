@@ -184,7 +184,8 @@ def _read_boxes(
     task = EvalTask.of(options.classes, class_map=options.class_map)
     class_of_type = task.class_of_type
     network = (options.image_height, options.image_width)
-    boxes, names, counts = [np.empty((0, 4))], [np.empty(0, str)], Counter()
+    boxes, names = [np.empty((0, 4))], [np.empty(0, str)]
+    counts: Counter[str] = Counter()
     for size, objects in frames:
         counts.update(objects.types.tolist())
         classes = np.array([class_of_type.get(t.lower(), "") for t in objects.types], str)

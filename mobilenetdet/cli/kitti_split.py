@@ -189,7 +189,7 @@ def _find_mapping(options: Options) -> DriveMapping | None:
 def _make_split(
     frame_ids: Collection[str], options: Options, mapping: DriveMapping | None
 ) -> Split:
-    draw = {"val_fraction": options.val_fraction, "seed": options.seed}
+    draw: dict[str, Any] = {"val_fraction": options.val_fraction, "seed": options.seed}
     if options.method == "random":
         return random_split(frame_ids, **draw)
     if options.method == "drive":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -93,7 +93,7 @@ def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
         "batch_size": options.batch_size,
         "epochs": options.epochs,
     }
-    given = {key: value for key, value in short.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in short.items() if value is not None}
     config = replace(options.config, train=replace(options.config.train, **given))
     path = options.pretrain_path
     if not options.load_pretrain:

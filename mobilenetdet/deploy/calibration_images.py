@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ class CalibrationImages:
             frame = decode_record(payload)
             yield decode_image(frame.encoded, frame.frame_id)
 
-    def _wanted(self, items: object) -> Iterator:
+    def _wanted(self, items: Iterable[Any]) -> Iterator[Any]:
         return (item for place, item in enumerate(items) if place in self.places)
 
 

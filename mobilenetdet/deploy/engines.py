@@ -90,7 +90,7 @@ def require_engine(engine: str) -> None:
         ValueError: names the package and the extra.
     """
     _, *package = ENGINES[engine]
-    import_runtime(*package, f"the engine {engine}")
+    import_runtime(*package, f"the engine {engine}")  # type: ignore[call-arg]
 
 
 def find_for_engines(

@@ -22,7 +22,7 @@ from mobilenetdet.findings import count_named, counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.predict import detect_fitted, fit_pictures
-from mobilenetdet.inference.sources import read_pictures
+from mobilenetdet.media.sources import read_pictures
 from mobilenetdet.kitti.labels import KittiObjects, read_objects, write_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.output_folder import OutputFolder

@@ -39,6 +39,9 @@ class ExportedDetector(LoadedDetector):
     Its config is read when it is first asked for: only that needs pydantic.
     """
 
+    runtime: ExportedRuntime
+    path: Path
+
     def __init__(
         self,
         runtime: ExportedRuntime,
@@ -71,7 +74,9 @@ class ExportedDetector(LoadedDetector):
         from mobilenetdet.kitti.frames_seen import FramesSeen
 
         seen = self.runtime.info.frames_seen
-        return seen and FramesSeen(frozenset(seen["hashes"]), bool(seen["complete"]))
+        if seen is None:
+            return None
+        return FramesSeen(frozenset(seen["hashes"]), bool(seen["complete"]))
 
     @property
     def weights_hash(self) -> str:

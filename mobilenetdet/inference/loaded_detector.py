@@ -82,7 +82,7 @@ class LoadedDetector:
         return f"LoadedDetector({self.source!r}, {', '.join(self.classes)}, {height}x{width})"
 
     @overload
-    def detect(self, photos: Photo) -> Detections: ...
+    def detect(self, photos: Photo) -> Detections: ...  # type: ignore[overload-overlap]
 
     @overload
     def detect(self, photos: Sequence[Photo]) -> list[Detections]: ...

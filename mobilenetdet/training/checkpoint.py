@@ -189,7 +189,7 @@ def _optimizer_aside(model: keras.Model) -> Iterator[None]:
         model.optimizer = optimizer
 
 
-def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int, object]]:
+def _numbered(owner: keras.Model | keras.optimizers.Optimizer) -> list[tuple[int, Any]]:
     if not isinstance(owner, keras.Model):
         return list(enumerate(owner.variables))
     # The states of random generators (dropout) are variables, but no weights.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.config.storage import read_config, to_json
+from mobilenetdet.config.storage import Config, read_config, to_json
 from mobilenetdet.output_folder import refuse_link
 from mobilenetdet.runs import (
     BEST_F1_FILE,
@@ -21,8 +21,6 @@ from mobilenetdet.runs import (
     RunDir,
     shipped_weights,
 )
-
-Config = TypeVar("Config")
 
 # Files that training writes; a folder that holds one and no config is none of its runs.
 _WRITTEN_BY_TRAINING = (

@@ -7,6 +7,7 @@ trains another network from the same seed, and its warm-up begins with a step of
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -47,7 +48,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps, self.warmup_steps = total_steps, warmup_steps
         self.decay_rate, self.decay_steps = decay_rate, decay_steps
 
-    def __call__(self, step: object) -> object:
+    def __call__(self, step: Any) -> Any:
         """Learning rate at a step, counted from 0."""
         step = ops.cast(step, "float32")
         after = ops.maximum(step - self.warmup_steps, 0.0)
@@ -59,7 +60,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         names = ("peak", "kind", "total_steps", "warmup_steps", "decay_rate", "decay_steps")
         return {name: getattr(self, name) for name in names}
 
-    def _course(self, after: object) -> object:
+    def _course(self, after: Any) -> Any:
         if self.kind == "cosine":
             share = after / max(1, self.total_steps - self.warmup_steps)
             return 0.5 * (1.0 + ops.cos(math.pi * ops.minimum(share, 1.0)))
