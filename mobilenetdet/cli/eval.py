@@ -29,10 +29,10 @@ from mobilenetdet.findings import counted, report_findings
 from mobilenetdet.inference.detect_records import Share
 from mobilenetdet.inference.exported import open_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.media.sources import share_of
 from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.kitti.metric_table import format_metrics
+from mobilenetdet.media.sources import share_of
 from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames

@@ -22,9 +22,9 @@ from mobilenetdet.findings import count_named, counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.predict import detect_fitted, fit_pictures
-from mobilenetdet.media.sources import read_pictures
 from mobilenetdet.kitti.labels import KittiObjects, read_objects, write_objects
 from mobilenetdet.kitti.layout import KittiLayout
+from mobilenetdet.media.sources import read_pictures
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.overlap import read_ahead
 from mobilenetdet.text_file import read_json, write_json
