@@ -9,6 +9,7 @@ what the first writes for the user, and removes it at its end.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import dataclasses
 import os
 import pickle
@@ -191,7 +192,7 @@ class Cluster:
         frames = detect_records(model, records_dir, split, progress=progress, share=share)
         found = sum(self.gather([detections for _, detections in frames]), [])
         whole = read_frames(shard_paths(records_dir, split))
-        yield from map(DetectedFrame._make, zip(whole, found, strict=True))
+        yield from itertools.starmap(DetectedFrame, zip(whole, found, strict=True))
 
     def predict(
         self, predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray
