@@ -20,7 +20,9 @@ from mobilenetdet.config.detection import (
 pytest_plugins = (
     "faults.summary",
     "fixtures.backend",
+    "fixtures.chromium",
     "fixtures.class_images",
+    "fixtures.crowded_frames",
     "fixtures.exportable",
     "fixtures.faults",
     "fixtures.label_folders",

@@ -106,10 +106,7 @@ def analyse(
         protocol: "current" or "pre2017".
     """
     curves = precision_recall(labels, detections, task=task, protocol=protocol)
-    thresholds = {
-        name: best_threshold(of_class[EXPLAINED]) if of_class else 0.0
-        for name, of_class in curves.items()
-    }
+    thresholds = best_thresholds(curves)
     scored: dict[str, Any] = {"labels": labels, "detections": detections, "task": task}
     rules = {**scored, "protocol": protocol}
     by_difficulty = {
@@ -134,6 +131,14 @@ def analyse(
         scores=_scores_by_kind(unthresholded, detections),
         frame_errors=_count_by_frame(by_difficulty[EXPLAINED], labels, detections),
     )
+
+
+def best_thresholds(curves: Curves) -> dict[str, float]:
+    """Returns the score of the best F1 at difficulty moderate by class; 0 where nothing is hit."""
+    return {
+        name: best_threshold(of_class[EXPLAINED]) if of_class else 0.0
+        for name, of_class in curves.items()
+    }
 
 
 def best_threshold(curve: PrecisionRecall) -> float:

@@ -24,6 +24,8 @@ from mobilenetdet.kitti.average_precision import summarise_curves
 from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 
 NUM_WORST_FRAMES = 20
+# In the template; names in the page cannot hold it, since they are escaped.
+_BROWSER_PLACE = "<!-- every frame -->\n"
 
 _CAPTIONS = {
     "precision_recall": "Dots are the recalls of R40, circles those of R11.",
@@ -52,6 +54,7 @@ def write_report(
     title: str,
     facts: Mapping[str, str],
     pictures: Iterable[tuple[str, np.ndarray]] = (),
+    browser: Iterable[str] = (),
 ) -> None:
     """Writes a report with tables, plots and pictures inside.
 
@@ -61,25 +64,32 @@ def write_report(
         title: of the page.
         facts: what was measured and how, by name: data, split, weights.
         pictures: (caption, uint8 [H, W, 3] RGB) of the worst frames.
+        browser: pieces of HTML that show every frame, see `frame_browser.browser_parts`; they are
+            written as they come.
     """
     figures = {
         name: _figure(to_png(figure), "png", _CAPTIONS[name])
         for name, figure in draw_plots(analysis).items()
     }
     frames = "\n".join(_figure(encode_jpeg(image), "jpeg", text) for text, image in pictures)
+    contents = '<p><a href="#browser">Every frame</a></p>' if browser else ""
     template = resources.files("mobilenetdet.analysis") / "report_template.html"
     page = string.Template(template.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
-        facts=_facts(facts, analysis),
+        facts=_facts(facts, analysis) + contents,
         average_precision=_average_precision(analysis),
         advice=_list(advise(analysis)),
         errors=_errors(analysis),
         frames=frames or '<p class="dim">No frame has an error, or no image was given.</p>',
         **figures,
     )
-    with atomic_write(path) as temporary:
-        # Names of folders may hold bytes that are no UTF-8; they are spelled.
-        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+    # Names of folders may hold bytes that are no UTF-8; they are spelled.
+    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
+    before, _, after = page.partition(_BROWSER_PLACE)
+    with atomic_write(path) as temporary, temporary.open("w", **text) as file:
+        file.write(before)
+        file.writelines(browser)
+        file.write(after)
 
 
 def _facts(facts: Mapping[str, str], analysis: Analysis) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.analysis.compared_run import find_result_files, read_compared
+from mobilenetdet.analysis.frame_browser import BrowsedRun, browser_parts, pictured_frames
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.analysis.overlays import (
     MONTAGE_NAME,
@@ -78,8 +80,10 @@ class Options:
     output_dir: Path | None = None
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # Explains the AP in eval/report.html.
+    # Explains the AP in eval/report.html, with every frame to look at.
     report: bool = False
+    # Measured run, or folder of result files, that the report shows beside.
+    compare: Path | None = None
     # Measures COCO's AP, too.
     coco: bool = False
     # Refuses to measure on frames that were trained on.
@@ -91,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, writes and prints AP; returns 0."""
     config, options = run_defaults(Options, argv)
     _check(options)
+    _check_compare(options)
     config = with_score(options.overrides.apply(config), options.score)
     run = open_run(options.run_dir) if options.model is None else beside_exported(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
@@ -206,9 +211,20 @@ def _merge(options: Options, config: DetectionConfig, split: str) -> Evaluation:
     return evaluation
 
 
+def _check_compare(options: Options) -> None:
+    """Refuses before the minutes that detecting takes what would fail behind it."""
+    if options.compare is None:
+        return
+    if not options.report:
+        raise ValueError("--compare shows another run in the report; give --report, too")
+    find_result_files(options.compare)
+
+
 def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputFolder) -> None:
     """Prints AP, and writes all metrics that were asked for."""
     config = evaluation.config
+    # First, since it may be what was found by other weights of this run and is written anew below.
+    others = _read_others(evaluation, options)
     task = config.eval_task()
     for line in (*task.guesses(), *changed_rules(task.to_dict())):
         print(line)
@@ -223,7 +239,7 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     lowest = f" (from score {options.score:g} on; AP is of all)" if options.score else ""
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}{lowest}")
     if options.report:
-        print(_write_report(evaluation, folder, name))
+        print(_write_report(evaluation, folder, name, others))
 
 
 def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
@@ -242,16 +258,40 @@ def _coco(evaluation: Evaluation) -> dict[str, Any]:
     return {"coco": metrics}
 
 
-def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Path:
-    """Explains the AP; the images of the worst frames are read again, by their ids."""
+def _read_others(evaluation: Evaluation, options: Options) -> list[BrowsedRun]:
+    """Reads what is shown beside, if anything is."""
+    if options.compare is None:
+        return []
+    config = evaluation.config
+    compared, findings = read_compared(
+        options.compare,
+        list(evaluation.labels),
+        list(evaluation.labels.values()),
+        task=config.eval_task(),
+        protocol=config.eval.protocol,
+    )
+    report_findings(findings, strict=options.strict)
+    return [compared]
+
+
+def _write_report(
+    evaluation: Evaluation, folder: OutputFolder, name: str, others: list[BrowsedRun]
+) -> Path:
+    """Explains the AP; images are read again, by the ids of their frames."""
     # Not at the top: matplotlib takes a second to import.
     from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
     config, frame_ids = evaluation.config, list(evaluation.labels)
     labels, detections = evaluation.pairs()
-    analysis = analyse(labels, detections, task=config.eval_task(), protocol=config.eval.protocol)
+    scoring = {"task": config.eval_task(), "protocol": config.eval.protocol}
+    analysis = analyse(labels, detections, **scoring)
     worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
-    images = dict(read_images(config.data.records_dir, evaluation.split, worst))
+    pictured = pictured_frames(frame_ids, analysis.frame_errors)
+    images, pictures = (
+        read_images(config.data.records_dir, evaluation.split, ids) for ids in (worst, pictured)
+    )
+    images = dict(images)
+    runs = [BrowsedRun(name, detections, analysis.thresholds), *others]
     with folder.writing(REPORT_FILE) as path:
         write_report(
             path,
@@ -266,6 +306,7 @@ def _write_report(evaluation: Evaluation, folder: OutputFolder, name: str) -> Pa
             pictures=draw_worst_frames(
                 analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
             ),
+            browser=browser_parts(frame_ids, labels, runs, pictures=pictures, **scoring),
         )
     with folder.writing(ANALYSIS_FILE) as path:
         write_json(path, analysis.to_json(frame_ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 
 from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import Analysis, analyse, format_analysis
+from mobilenetdet.analysis.compared_run import find_result_files, read_compared
+from mobilenetdet.analysis.frame_browser import BrowsedRun, browser_parts, pictured_frames
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
-from mobilenetdet.findings import report_findings
+from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.layout import find_image
 from mobilenetdet.kitti.metric_table import format_metrics
@@ -79,10 +82,12 @@ class Options:
     # Prints the kinds of errors, what each costs in AP, and the AP by height, occlusion,
     # truncation and distance.
     errors: bool = False
-    # File for all of that in one HTML page.
+    # File for all of that in one HTML page, with every frame to look at.
     report: Path | None = None
-    # Folder of the images NNNNNN.png or .jpg, for the worst frames in the report.
+    # Folder of the images NNNNNN.png or .jpg, for the frames in the report.
     image_dir: Path | None = None
+    # Measured run, or folder of result files, that the report shows beside.
+    compare: Path | None = None
     # Prints COCO's AP, too.
     coco: bool = False
     # Replaces files of others that have the names of --json, --plots and --report.
@@ -143,6 +148,10 @@ def _check_places(options: Options) -> None:
             check_output_file(path, overwrite=options.overwrite)
     if options.image_dir is not None and not options.image_dir.is_dir():
         raise FileNotFoundError(f"the folder of --image_dir, {options.image_dir}, does not exist")
+    if options.compare is not None and options.report is None:
+        raise ValueError("--compare shows other results in the report; give --report, too")
+    if options.compare is not None:
+        find_result_files(options.compare)
 
 
 def _read(
@@ -183,17 +192,46 @@ def _explain(results: ResultSet, task: EvalTask, options: Options) -> None:
             names = [path.name for path in write_plots(analysis, new)]
         print("\n".join(str(options.plots / name) for name in names))
     if options.report is not None:
-        from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
-
-        with output_file(options.report, overwrite=options.overwrite) as path:
-            write_report(
-                path,
-                analysis,
-                title=f"AP of {options.result_dir.resolve().name}",
-                facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
-                pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
-            )
+        _write_report(analysis, results, options)
         print(options.report)
+
+
+def _write_report(analysis: Analysis, results: ResultSet, options: Options) -> None:
+    from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
+
+    frame_ids, scoring = results.frame_ids, {"task": analysis.task, "protocol": analysis.protocol}
+    runs = [BrowsedRun(str(options.result_dir), results.detections, analysis.thresholds)]
+    if options.compare is not None:
+        compared, findings = read_compared(options.compare, frame_ids, results.labels, **scoring)
+        report_findings(findings, strict=options.strict)
+        runs.append(compared)
+    pictures = _pictures(pictured_frames(frame_ids, analysis.frame_errors), options.image_dir)
+    with output_file(options.report, overwrite=options.overwrite) as path:
+        write_report(
+            path,
+            analysis,
+            title=f"AP of {options.result_dir.resolve().name}",
+            facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
+            pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
+            browser=browser_parts(frame_ids, results.labels, runs, pictures=pictures, **scoring),
+        )
+
+
+def _pictures(frame_ids: list[str], image_dir: Path | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Reads the images of frames; says of how many there is none."""
+    missing = []
+    for frame_id in frame_ids if image_dir is not None else ():
+        try:
+            yield frame_id, _read_frame(image_dir, frame_id)
+        except FileNotFoundError:
+            missing.append(frame_id)
+    if missing:
+        print(count_named(missing, len(frame_ids), f"frames have no image in {image_dir}"))
+
+
+def _read_frame(image_dir: Path, frame_id: str) -> np.ndarray:
+    path = find_image(image_dir, frame_id)
+    return decode_image(path.read_bytes(), str(path))
 
 
 def _worst_frames(
@@ -202,15 +240,10 @@ def _worst_frames(
     if image_dir is None:
         return iter(())
 
-    def read_frame(frame_id: str) -> np.ndarray:
-        """Reads the image of a frame."""
-        path = find_image(image_dir, frame_id)
-        return decode_image(path.read_bytes(), str(path))
-
     return draw_worst_frames(
         analysis,
         results.frame_ids,
-        read_frame,
+        functools.partial(_read_frame, image_dir),
         results.labels,
         results.detections,
         count=count,

@@ -16,10 +16,11 @@ _BACKGROUND, _CAPTION_INK = (14, 16, 20), (200, 206, 214)
 _GAP = 6
 _CAPTION_SCALE = 1.0
 _CAPTION_HEIGHT = 20
+_JPEG_QUALITY = 92
 _ENCODINGS = {
     ".png": [cv2.IMWRITE_PNG_COMPRESSION, 4],
-    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
-    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 92],
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
+    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
 }
 
 
@@ -91,18 +92,23 @@ def write_image(path: str | os.PathLike[str], image_rgb: np.ndarray) -> None:
     if suffix not in _ENCODINGS:
         raise ValueError(f"{path.name}: cannot write {path.suffix!r}; use .png or .jpg")
     with atomic_write(path, durable=False) as temporary:  # pictures can be drawn again
-        temporary.write_bytes(_encode(image_rgb, suffix))
+        temporary.write_bytes(_encode(image_rgb, suffix, _ENCODINGS[suffix]))
 
 
-def encode_jpeg(image_rgb: np.ndarray) -> bytes:
-    """Encodes uint8 [H, W, 3] as a JPEG file, to be embedded."""
-    return _encode(image_rgb, ".jpg")
+def encode_jpeg(image_rgb: np.ndarray, *, quality: int = _JPEG_QUALITY) -> bytes:
+    """Encodes uint8 [H, W, 3] as a JPEG file, to be embedded.
+
+    Args:
+        image_rgb: the picture.
+        quality: 1 to 100.
+    """
+    return _encode(image_rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def _encode(image_rgb: np.ndarray, suffix: str) -> bytes:
+def _encode(image_rgb: np.ndarray, suffix: str, encoding: Sequence[int]) -> bytes:
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     try:
-        encoded = cv2.imencode(suffix, image_bgr, _ENCODINGS[suffix])[1]
+        encoded = cv2.imencode(suffix, image_bgr, encoding)[1]
     except cv2.error:
         encoded = np.zeros(0, np.uint8)
     if not len(encoded):

@@ -155,8 +155,43 @@ def read_result_set(
         _refuse_unlabelled(sorted(with_result), labelled, label_dir)
         frame_ids = sorted(labelled)
     frame_ids = list(frame_ids)
-    labels = read_label_files(label_dir, frame_ids)
-    detections = [
+    return ResultSet(
+        frame_ids,
+        read_label_files(label_dir, frame_ids),
+        _read_results(result_dir, frame_ids, with_result, allow_inverted),
+        without_result=[frame_id for frame_id in frame_ids if frame_id not in with_result],
+        not_scored=sorted(with_result - set(frame_ids)),
+    )
+
+
+def read_result_files(
+    result_dir: Path, frame_ids: Sequence[str]
+) -> tuple[list[KittiObjects], list[str]]:
+    """Reads results NNNNNN.txt of some frames without their labels.
+
+    Args:
+        result_dir: folder of the results.
+        frame_ids: the frames.
+
+    Returns:
+        What was detected in each frame, and the frames that have no result file.
+
+    Raises:
+        FileNotFoundError: the folder does not exist or is empty.
+        ValueError: a file is damaged; names file, line and field.
+    """
+    with_result = _frame_files(result_dir, "results")
+    missing = [frame_id for frame_id in frame_ids if frame_id not in with_result]
+    return _read_results(result_dir, frame_ids, with_result), missing
+
+
+def _read_results(
+    result_dir: Path,
+    frame_ids: Sequence[str],
+    with_result: set[str],
+    allow_inverted: bool = False,
+) -> list[KittiObjects]:
+    return [
         read_objects(
             result_dir / f"{frame_id}.txt", with_scores=True, allow_inverted=allow_inverted
         )
@@ -164,14 +199,6 @@ def read_result_set(
         else KittiObjects.empty(with_scores=True)
         for frame_id in frame_ids
     ]
-    scored = set(frame_ids)
-    return ResultSet(
-        frame_ids,
-        labels,
-        detections,
-        without_result=[frame_id for frame_id in frame_ids if frame_id not in with_result],
-        not_scored=sorted(with_result - scored),
-    )
 
 
 def read_label_files(label_dir: Path, frame_ids: Sequence[str] | None = None) -> list[KittiObjects]:

@@ -86,6 +86,7 @@ def test_eval_explains_the_ap(run_dir: Path, tmp_path: Path, capsys):
     report = (tmp_path / "eval/report.html").read_text(encoding="utf-8")
     assert report.count("<figure>") >= 4 and "split: val" in report
     assert "errors at difficulty moderate" in report  # a frame; after one epoch all have some
+    assert report.count('data-size="192 64"') == 4  # every frame of the split can be looked at
     assert "COCO AP in percent" in capsys.readouterr().out
     assert "coco" in json.loads((tmp_path / "eval/metrics.json").read_text())
     analysis = json.loads((tmp_path / "eval/analysis.json").read_text())

@@ -81,6 +81,40 @@ def test_report_holds_the_worst_frames(folders, tmp_path, capsys):
         main(arguments(folders, "--report", report, "--image_dir", images))
 
 
+def test_other_results_are_shown_beside(folders, tmp_path, capsys):
+    _, result_dir = folders
+    other = tmp_path / "run/eval/detections"
+    other.mkdir(parents=True)
+    (other / "000004.txt").write_text(RESULT.format("Car", 14, 204, 50))
+    report = tmp_path / "report.html"
+    asked = ["--report", report, "--compare", tmp_path / "run"]
+    assert main(arguments(folders, *asked)) == 0
+    assert "44 of 45 frames have no result file in" in capsys.readouterr().out
+    page = report.read_text(encoding="utf-8")
+    assert f'"name":"{tmp_path / "run"}"' in page and "found by A, missed by B" in page
+    with pytest.raises(ValueError, match="nothing is done while there are warnings"):
+        main(arguments(folders, *asked, "--strict"))
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        ({"--compare": "nope"}, "nope: no result files NNNNNN.txt to compare with"),
+        ({"--compare": "others"}, "others holds no result of these 45 frames, such as 000000.txt"),
+        ({"--compare": "others", "--report": None}, "give --report, too"),
+    ],
+)
+def test_results_that_cannot_be_compared_are_refused(folders, tmp_path, monkeypatch, change, told):
+    monkeypatch.chdir(tmp_path)
+    Path("others").mkdir()
+    Path("others/999999.txt").write_text("")
+    asked = {"--report": "report.html", **change}
+    words = [word for pair in asked.items() if pair[1] for word in pair]
+    with pytest.raises((ValueError, FileNotFoundError), match=told):
+        main(arguments(folders, *words))
+    assert not Path("report.html").exists()
+
+
 def test_a_report_spells_names_that_are_no_utf8(folders, tmp_path):
     odd = tmp_path / os.fsdecode(b"labels\xff")
     folders[0].rename(odd)
