@@ -128,8 +128,8 @@ def test_what_one_run_finds_and_the_other_misses(chromium, pages):
         "A: <i>A</i>"  # a name is a text
     )
     chromium.run("document.getElementById('browser').scrollIntoView()")
-    chromium.run("new Promise((done) => setTimeout(done, 300))")
-    assert chromium.run(views) > 2 and not chromium.errors
+    chromium.wait_for(f"{views} > 2")
+    assert not chromium.errors
 
 
 def test_frames_are_opened_and_left_by_keys(chromium, pages):
@@ -159,8 +159,7 @@ def test_controls_filter_and_the_address_keeps_it(chromium, pages):
         "(() => { const s = document.getElementById('score'); s.value = 900;"
         " s.dispatchEvent(new Event('input')); })()"
     )
-    chromium.run("new Promise((done) => setTimeout(done, 100))")
-    assert "score=0.9" in chromium.run("location.hash")
+    chromium.wait_for("location.hash.includes('score=0.9')")
     assert chromium.run(STATUS) != before
     chromium.run("document.getElementById('best').click()")
     assert chromium.run(STATUS) == before
@@ -173,12 +172,10 @@ def test_page_fits_and_loads_few_pictures_and_nothing_else(chromium, pages, tmp_
     chromium.open(pages["two"] + "#kinds=correct+missed+background+ignored&score=0", width=width)
     assert chromium.run("document.documentElement.scrollWidth") <= width
     count = "document.querySelectorAll('.frame-card img').length"
-    chromium.run("new Promise((done) => setTimeout(done, 200))")
     assert chromium.run("document.getElementById('frame-grid').childElementCount") >= 24
-    assert chromium.run(count) < 80 / 2  # of twice 40 frames
     chromium.run("document.getElementById('browser').scrollIntoView()")
-    chromium.run("new Promise((done) => setTimeout(done, 200))")
-    assert chromium.run(count) >= 2
+    chromium.wait_for(f"{count} >= 2")
+    assert chromium.run(count) < 80 / 2  # of twice 40 frames
     chromium.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 5000
     outside = [url for url in chromium.requests if not url.startswith(("data:", "file:", "about:"))]
