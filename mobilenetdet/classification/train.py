@@ -34,6 +34,7 @@ from mobilenetdet.training.cluster import join_cluster
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
+from mobilenetdet.training.loggers import check_loggers
 from mobilenetdet.training.optimizers import make_optimizer
 from mobilenetdet.training.schedules import make_schedule
 
@@ -62,6 +63,7 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         ValueError: the run directory holds a run with other settings that its state depends on, a
             file is damaged, sizes do not fit, or the name of the directory is no UTF-8.
     """
+    check_loggers(config.train)
     refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
     with join_cluster(config.train) as cluster:
         config = cluster.settle(config)
@@ -86,7 +88,8 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
         print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run_dir)
-    complete_log(RunDir(run_dir).events_dir, state.history)
+    if "tensorboard" in config.train.logger:
+        complete_log(RunDir(run_dir).events_dir, state.history)
     for line in config.train.notes():
         print(line)
     measure = _make_measure(config, model, images, devices)
@@ -162,7 +165,7 @@ def _fit(
     epochs = config.train.epochs
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
     batches = devices.divisible(images.train_batches(state.epoch, epochs - state.epoch))
-    fit_epochs(batches, state, validation, steps=steps, verbose=verbose)
+    fit_epochs(batches, state, validation, config=config, steps=steps, verbose=verbose)
 
 
 def _make_measure(

@@ -22,6 +22,7 @@ from mobilenetdet.config.validation import (
 
 _ADDRESS = "HOST:PORT of process 0 beside train.num_processes and train.process_id"
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Logger = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @section("matching")
@@ -97,6 +98,9 @@ class FitConfig:
     precision: Precision = "float32"
     # Epochs between two measurements on the validation split; 0 = only after the last.
     eval_every: NonNegativeInt = 5
+    # Where the training is logged beside metrics.csv: tensorboard (in the run directory), wandb,
+    # mlflow, which are extras of their own. An empty list logs nowhere else.
+    logger: tuple[Logger, ...] = ("tensorboard",)
 
     def __post_init__(self) -> None:
         """Checks that what names the processes of a training goes together."""

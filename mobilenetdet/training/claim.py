@@ -43,6 +43,7 @@ _MAY_CHANGE = (
     "train.epochs",
     "train.eval_every",
     "train.learning_rate",
+    "train.logger",
     "train.precision",
     "train.tensorboard_images",
 )

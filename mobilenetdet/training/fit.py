@@ -13,6 +13,7 @@ from mobilenetdet.training.callbacks import (
     Validation,
 )
 from mobilenetdet.training.checkpoint import RunState
+from mobilenetdet.training.loggers import make_loggers
 
 
 def fit_epochs(
@@ -20,6 +21,7 @@ def fit_epochs(
     state: RunState,
     validation: Validation,
     *,
+    config: Any,
     steps: int,
     draw: Drawing | None = None,
     verbose: int = 1,
@@ -32,17 +34,21 @@ def fit_epochs(
         batches: `steps` for each of these epochs.
         state: of the run, with the compiled model.
         validation: measures between the epochs; knows how many there are.
+        config: the whole config; `train.logger` says where the run is logged.
         steps: of an epoch.
         draw: makes pictures of a measurement for TensorBoard.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
     """
     run = RunDir(state.run_dir)
+    is_drawn = "tensorboard" in config.train.logger
+    tensorboard = TensorBoardLog(run.events_dir, validation, draw) if is_drawn else None
     callbacks = [
         StopOnNaN(),
         state.ema,
         validation,
         Checkpoint(state, validation, run.history_file),
-        TensorBoardLog(run.events_dir, validation, draw),
+        *([tensorboard] if tensorboard else []),
+        *make_loggers(config, run, validation, tensorboard=tensorboard, resuming=state.epoch > 0),
     ]
     state.model.fit(
         batches,

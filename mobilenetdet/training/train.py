@@ -40,6 +40,7 @@ from mobilenetdet.training.cluster import join_cluster
 from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
+from mobilenetdet.training.loggers import check_loggers
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
 from mobilenetdet.training.training_frames import frames_of_training
@@ -72,6 +73,7 @@ def train(
             object of the training records has one of the classes, the records are damaged, or the
             name of the directory is no UTF-8.
     """
+    check_loggers(config.train)
     refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
     with join_cluster(config.train) as cluster:
         config = cluster.settle(config)
@@ -90,7 +92,8 @@ def _train(
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run.path)
     write_frames_seen(run.frames_seen_file, seen)
-    complete_log(run.events_dir, state.history)
+    if "tensorboard" in config.train.logger:
+        complete_log(run.events_dir, state.history)
     for line in [*config.eval_task().guesses(), *config.train.notes()]:
         print(line)
     if state.epoch == 0:  # later it would be too late to change them
@@ -213,7 +216,15 @@ def _fit(
     if devices.cluster.is_alone:  # else each process has made its rows alone
         batches = devices.divisible(batches)
     with damage_named(config.data.records_dir, config.data.train_split):
-        fit_epochs(batches, state, validation, steps=state.facts.steps, draw=draw, verbose=verbose)
+        fit_epochs(
+            batches,
+            state,
+            validation,
+            config=config,
+            steps=state.facts.steps,
+            draw=draw,
+            verbose=verbose,
+        )
     return validation.best
 
 

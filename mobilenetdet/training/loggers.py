@@ -1,0 +1,230 @@
+"""Where else a training is logged: TensorBoard by step, with the settings; wandb; MLflow."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from mobilenetdet.config.training import FitConfig
+from mobilenetdet.runs import RunDir
+from mobilenetdet.training.callbacks import TensorBoardLog, Validation
+
+# Of wandb's project and MLflow's experiment.
+PROJECT = "mobilenetdet"
+# Steps whose mean is one point of a curve by step.
+STEPS_A_POINT = 10
+STEP_LOSS = "step/loss"
+# MLflow's tag of the run directory.
+_PLACE_TAG = "mobilenetdet.run_dir"
+# What MLflow takes at a time, and in one value.
+_MAX_PARAMS, _MAX_VALUE = 100, 500
+
+
+def check_loggers(config: FitConfig) -> None:
+    """Refuses before a training starts what would fail when it logs.
+
+    Raises:
+        ValueError: a library is not installed; names the extra.
+    """
+    for name in config.logger:
+        if name != "tensorboard" and importlib.util.find_spec(name) is None:
+            raise ValueError(
+                f"train.logger {name}: {name} is not installed; "
+                f"pip install 'mobilenetdet[{name}]', or leave it out"
+            )
+
+
+def make_loggers(
+    config: Any,
+    run: RunDir,
+    validation: Validation,
+    *,
+    tensorboard: TensorBoardLog | None,
+    resuming: bool,
+) -> list[keras.callbacks.Callback]:
+    """Returns what logs a run beside its metrics.csv, as its config asks.
+
+    Args:
+        config: the whole config, with `train.logger`.
+        run: that is logged.
+        validation: whose latest metrics are logged.
+        tensorboard: what logs by epoch, or None where TensorBoard is not asked for.
+        resuming: goes on where the run was logged before.
+    """
+    settings = flat_settings(config)
+    made: list[keras.callbacks.Callback] = []
+    if tensorboard is not None:
+        made.append(StepLog(tensorboard, settings))
+    if "wandb" in config.train.logger:
+        made.append(WandbLog(run, validation, settings, resuming=resuming))
+    if "mlflow" in config.train.logger:
+        made.append(MlflowLog(run, validation, settings, resuming=resuming))
+    return made
+
+
+def flat_settings(config: Any) -> dict[str, Any]:
+    """Returns the settings of a config by their dotted keys; lists are texts.
+
+    Example: `{"train.epochs": 30, "data.classes": "Car, Pedestrian, Cyclist", ..}`.
+    """
+    return dict(_flatten(dataclasses.asdict(config), ""))
+
+
+def _flatten(values: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, bool | int | float | str):
+            rows.append((f"{prefix}{key}", value))
+        elif isinstance(value, Sequence):
+            rows.append((f"{prefix}{key}", ", ".join(map(str, value))))
+        else:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows
+
+
+class StepLog(keras.callbacks.Callback):
+    """Adds to TensorBoard the settings of the run and the loss by step."""
+
+    def __init__(self, log: TensorBoardLog, settings: Mapping[str, Any]) -> None:
+        """Writes where a log by epoch writes.
+
+        Args:
+            log: by epoch; where it has no writer, nothing is written.
+            settings: by dotted key, columns of the page HPARAMS.
+        """
+        super().__init__()
+        self.writer, self.settings = log.writer, settings
+        # Steps and summed loss up to the last point of this epoch, whose mean Keras gives.
+        self._done, self._sum, self._epoch, self._last_loss = 0, 0.0, 0, 0.0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Writes the settings."""
+        if self.writer is None:
+            return
+        from tensorboard.plugins.hparams import api
+
+        with self.writer.as_default(step=0):
+            api.hparams(dict(self.settings))
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Starts the means again, as Keras does."""
+        self._done, self._sum, self._epoch = 0, 0.0, epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Writes the mean loss of the last steps, every `STEPS_A_POINT` steps."""
+        if self.writer is None or (batch + 1) % STEPS_A_POINT:
+            return
+        import tensorflow as tf
+
+        total = float(logs["loss"]) * (batch + 1)
+        loss = (total - self._sum) / (batch + 1 - self._done)
+        self._done, self._sum = batch + 1, total
+        step = self._epoch * self.params["steps"] + batch + 1
+        with self.writer.as_default(step=step):
+            tf.summary.scalar(STEP_LOSS, loss)
+
+
+class WandbLog(keras.callbacks.Callback):
+    """Logs each epoch with wandb."""
+
+    def __init__(
+        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, resuming: bool
+    ) -> None:
+        """Logs a run; `WANDB_MODE=offline` and the like are obeyed.
+
+        Args:
+            run: that is logged; wandb's own files go to its folder wandb/.
+            validation: whose latest metrics are logged.
+            settings: of the run, by dotted key.
+            resuming: goes on in the run that was logged last from there.
+        """
+        super().__init__()
+        self.run, self.validation, self.settings = run, validation, settings
+        self.resuming, self._log = resuming, None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Begins the run, or goes on with it."""
+        import wandb
+
+        self._log = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
+            name=self.run.name,
+            dir=str(self.run.path),
+            config=dict(self.settings),
+            id=self._last_id() if self.resuming else None,
+            resume="allow",
+            allow_val_change=True,
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Logs the epoch and what was measured after it."""
+        self._log.log({**_numbers(logs), **self.validation.metrics}, step=epoch + 1)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Ends the run."""
+        self._log.finish()
+
+    def _last_id(self) -> str | None:
+        """Returns wandb's id of the run, which its link to the last folder ends with."""
+        link = self.run.path / "wandb/latest-run"
+        return link.resolve().name.rpartition("-")[2] if link.exists() else None
+
+
+class MlflowLog(keras.callbacks.Callback):
+    """Logs each epoch with MLflow."""
+
+    def __init__(
+        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, resuming: bool
+    ) -> None:
+        """Logs a run where `MLFLOW_TRACKING_URI` says, or MLflow's default.
+
+        Args:
+            run: that is logged.
+            validation: whose latest metrics are logged.
+            settings: of the run, by dotted key.
+            resuming: goes on in the run that was logged last from that directory.
+        """
+        super().__init__()
+        self.run, self.validation, self.settings = run, validation, settings
+        self.resuming = resuming
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Begins the run, or goes on with it."""
+        import mlflow
+
+        if "MLFLOW_EXPERIMENT_NAME" not in os.environ and "MLFLOW_EXPERIMENT_ID" not in os.environ:
+            mlflow.set_experiment(PROJECT)
+        place = str(self.run.path.resolve())
+        if self.resuming:
+            # The last first.
+            for begun in mlflow.search_runs(output_format="list"):
+                if begun.data.tags.get(_PLACE_TAG) == place:
+                    mlflow.start_run(run_id=begun.info.run_id)
+                    return
+        mlflow.start_run(run_name=self.run.name, tags={_PLACE_TAG: place})
+        rows = [(key, str(value)[:_MAX_VALUE]) for key, value in self.settings.items()]
+        for first in range(0, len(rows), _MAX_PARAMS):
+            mlflow.log_params(dict(rows[first : first + _MAX_PARAMS]))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Logs the epoch and what was measured after it."""
+        import mlflow
+
+        mlflow.log_metrics({**_numbers(logs), **self.validation.metrics}, step=epoch + 1)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Ends the run."""
+        import mlflow
+
+        mlflow.end_run()
+
+
+def _numbers(logs: Mapping[str, Any] | None) -> dict[str, float]:
+    return {name: float(value) for name, value in (logs or {}).items()}
