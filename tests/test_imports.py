@@ -43,6 +43,7 @@ FLOORS = (
     "classification",
     "front_door",
     "benchmark",
+    "annotation",
     "cli",
     "__main__",
 )

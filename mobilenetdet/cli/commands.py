@@ -77,6 +77,13 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("--format web", "a page that detects in the browser"),
             ),
         ),
+        "export_annotations": Command(
+            "write predictions as a draft for Label Studio or CVAT",
+            (
+                ("predictions tasks.json --format label_studio", "tasks to import"),
+                ("predictions cvat.xml --format cvat --score 0.5", "annotations to upload"),
+            ),
+        ),
         "pack_run": Command(
             "pack a run to give it away: small weights, config, card",
             (

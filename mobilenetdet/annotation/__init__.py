@@ -1,0 +1,1 @@
+"""What was predicted, as a first draft for people who label by hand."""
