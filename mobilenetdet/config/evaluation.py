@@ -28,7 +28,7 @@ class EvalConfig:
     num_overlays: NonNegativeInt = 24
     # Lowest score drawn and counted; None = that of the best F1, else 0.5.
     drawing_score: Share | None = None
-    # Score of the best F1, by class; training measures it.
+    # Scores of best F1, measured by training.
     best_f1_scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
