@@ -14,13 +14,14 @@ from mobilenetdet.config.validation import BatchSize, NonNegativeInt, Share, req
 class EvalConfig:
     """How AP is measured, and what is drawn."""
 
-    # Official rules since April 2017, or before (as SqueezeDet's paper).
+    # Official rules: since April 2017 (current) or before, as in SqueezeDet's paper (pre2017). They
+    # differ by up to 1.4 points of R40 and 3.0 of R11.
     protocol: Literal["current", "pre2017"] = "current"
     # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
     # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
     min_overlaps: dict[str, float] = field(default_factory=dict)
-    # Limits of easy, moderate, hard, by class: its name and, three times, lowest height, highest
-    # occlusion (0 to 3), truncation. KITTI's: 40 0 0.15 25 1 0.3 25 2 0.5.
+    # Limits of easy, moderate, hard, by class: its name and, three times, lowest height (px),
+    # most occlusion (0-3), truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
     difficulties: dict[str, AllLimits] = field(default_factory=dict)
     # Images a step, 1 or more; 1 takes the least memory.
     batch_size: BatchSize = 4
@@ -28,7 +29,7 @@ class EvalConfig:
     num_overlays: NonNegativeInt = 24
     # Lowest score drawn and counted; None = that of the best F1, else 0.5.
     drawing_score: Share | None = None
-    # Scores of best F1, measured by training.
+    # Score of the best F1, by class; training measures it.
     best_f1_scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
