@@ -9,8 +9,8 @@ what the first writes for the user, and removes it at its end.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import dataclasses
+import itertools
 import os
 import pickle
 import sys

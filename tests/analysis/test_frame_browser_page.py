@@ -94,12 +94,12 @@ def test_filters_count_what_python_counts(chromium, pages, page, query, asked):
     wanted = expected_counts(
         labels, found, difficulty=difficulty, scores=scores, protocol=protocol, **asked
     )
-    chromium.open(f"{pages[page]}#{urlencode(query)}")
-    counts = chromium.run(COUNTS)
+    chromium.load(f"{pages[page]}#{urlencode(query)}")
+    counts = chromium.evaluate(COUNTS)
     counts.pop("ignored")
     assert counts == wanted and sum(wanted.values()) > 20
     total = sum(wanted[kind] for kind in ERROR_KINDS)
-    assert chromium.run(STATUS).endswith(f" of 40 frames, {total} boxes")
+    assert chromium.evaluate(STATUS).endswith(f" of 40 frames, {total} boxes")
 
 
 def test_what_one_run_finds_and_the_other_misses(chromium, pages):
@@ -121,65 +121,65 @@ def test_what_one_run_finds_and_the_other_misses(chromium, pages):
     for query, wanted in (("10", (HIT, MISS)), ("01", (MISS, HIT)), ("00", (MISS, MISS))):
         number = int(((a == wanted[0]) & (b == wanted[1])).sum())
         assert number > 1
-        chromium.open(f"{pages['two']}#of={query}")
-        assert f", {number} objects" in chromium.run(STATUS)
+        chromium.load(f"{pages['two']}#of={query}")
+        assert f", {number} objects" in chromium.evaluate(STATUS)
     views = "document.querySelector('.frame-card').querySelectorAll('.frame-view rect').length"
-    assert chromium.run("document.querySelector('.frame-card .run-name').textContent") == (
+    assert chromium.evaluate("document.querySelector('.frame-card .run-name').textContent") == (
         "A: <i>A</i>"  # a name is a text
     )
-    chromium.run("document.getElementById('browser').scrollIntoView()")
+    chromium.evaluate("document.getElementById('browser').scrollIntoView()")
     chromium.wait_for(f"{views} > 2")
-    assert not chromium.errors
+    assert not chromium.messages
 
 
 def test_frames_are_opened_and_left_by_keys(chromium, pages):
-    chromium.open(pages["one"])
+    chromium.load(pages["one"])
     chromium.press("j")
-    first = chromium.run("document.activeElement.querySelector('b').textContent")
+    first = chromium.evaluate("document.activeElement.querySelector('b').textContent")
     chromium.press("Enter")
     title = "document.getElementById('frame-title').textContent"
-    assert chromium.run(title).startswith(f"{first} (1 of ")
+    assert chromium.evaluate(title).startswith(f"{first} (1 of ")
     chromium.press("ArrowRight")
-    assert "(2 of " in chromium.run(title)
-    second = chromium.run("location.hash")
-    assert chromium.run("document.querySelectorAll('#frame-large text').length") > 0
+    assert "(2 of " in chromium.evaluate(title)
+    second = chromium.evaluate("location.hash")
+    assert chromium.evaluate("document.querySelectorAll('#frame-large text').length") > 0
     chromium.press("n")
-    assert chromium.run("document.querySelectorAll('#frame-large text').length") == 0
+    assert chromium.evaluate("document.querySelectorAll('#frame-large text').length") == 0
     chromium.press("Escape")
-    assert chromium.run("document.getElementById('frame-dialog').open") is False
-    chromium.open(pages["one"] + second)  # an address leads to the frame again
-    assert "(2 of " in chromium.run(title) and not chromium.errors
+    assert chromium.evaluate("document.getElementById('frame-dialog').open") is False
+    chromium.load(pages["one"] + second)  # an address leads to the frame again
+    assert "(2 of " in chromium.evaluate(title) and not chromium.messages
 
 
 def test_controls_filter_and_the_address_keeps_it(chromium, pages):
-    chromium.open(pages["one"])
-    chromium.run("document.querySelector('#kinds input[value=missed]').click()")
-    before = chromium.run(STATUS)
-    chromium.run(
+    chromium.load(pages["one"])
+    chromium.evaluate("document.querySelector('#kinds input[value=missed]').click()")
+    before = chromium.evaluate(STATUS)
+    chromium.evaluate(
         "(() => { const s = document.getElementById('score'); s.value = 900;"
         " s.dispatchEvent(new Event('input')); })()"
     )
     chromium.wait_for("location.hash.includes('score=0.9')")
-    assert chromium.run(STATUS) != before
-    chromium.run("document.getElementById('best').click()")
-    assert chromium.run(STATUS) == before
-    assert "missed" not in chromium.run("decodeURIComponent(location.hash)")
+    assert chromium.evaluate(STATUS) != before
+    chromium.evaluate("document.getElementById('best').click()")
+    assert chromium.evaluate(STATUS) == before
+    assert "missed" not in chromium.evaluate("decodeURIComponent(location.hash)")
 
 
 @pytest.mark.parametrize("width, dark", [(1300, False), (390, True)])
 def test_page_fits_and_loads_few_pictures_and_nothing_else(chromium, pages, tmp_path, width, dark):
     chromium.set_dark(dark)
-    chromium.open(pages["two"] + "#kinds=correct+missed+background+ignored&score=0", width=width)
-    assert chromium.run("document.documentElement.scrollWidth") <= width
+    chromium.load(pages["two"] + "#kinds=correct+missed+background+ignored&score=0", width=width)
+    assert chromium.evaluate("document.documentElement.scrollWidth") <= width
     count = "document.querySelectorAll('.frame-card img').length"
-    assert chromium.run("document.getElementById('frame-grid').childElementCount") >= 24
-    chromium.run("document.getElementById('browser').scrollIntoView()")
+    assert chromium.evaluate("document.getElementById('frame-grid').childElementCount") >= 24
+    chromium.evaluate("document.getElementById('browser').scrollIntoView()")
     chromium.wait_for(f"{count} >= 2")
-    assert chromium.run(count) < 80 / 2  # of twice 40 frames
+    assert chromium.evaluate(count) < 80 / 2  # of twice 40 frames
     chromium.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 5000
     outside = [url for url in chromium.requests if not url.startswith(("data:", "file:", "about:"))]
-    assert not outside and not chromium.errors
+    assert not outside and not chromium.messages
 
 
 def test_real_detections_at_any_score(chromium, shared_dir, tmp_path):
@@ -199,8 +199,8 @@ def test_real_detections_at_any_score(chromium, shared_dir, tmp_path):
     url = write_page(tmp_path / "real.html", labels, found)
     for difficulty, score in (("moderate", 0.5), ("hard", 0.05), ("easy", 0.9)):
         scores = dict.fromkeys(CLASSES, score)
-        chromium.open(f"{url}#difficulty={difficulty}&score={score}")
-        counts = chromium.run(COUNTS)
-        assert re.match(r"\d+ of 200 frames", chromium.run(STATUS))
+        chromium.load(f"{url}#difficulty={difficulty}&score={score}")
+        counts = chromium.evaluate(COUNTS)
+        assert re.match(r"\d+ of 200 frames", chromium.evaluate(STATUS))
         counts.pop("ignored")
         assert counts == expected_counts(labels, found, difficulty=difficulty, scores=scores)
