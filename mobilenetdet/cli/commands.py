@@ -41,7 +41,6 @@ GROUPS: dict[str, dict[str, Command]] = {
             (
                 ("--run_dir runs/ssd_fpn", "AP on the validation split"),
                 ("--run_dir runs/ssd_fpn --report", "and a page that says what it is made of"),
-                ("--num_shards 4 --shard 0", "the first of four jobs; then --merge"),
             ),
         ),
         "visualize": Command(

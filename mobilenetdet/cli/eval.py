@@ -6,16 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mobilenetdet.analysis.analyse import analyse
-from mobilenetdet.analysis.compared_run import find_result_files, read_compared
-from mobilenetdet.analysis.frame_browser import BrowsedRun, browser_parts, pictured_frames
-from mobilenetdet.analysis.match_overlays import draw_worst_frames
-from mobilenetdet.analysis.overlays import (
-    MONTAGE_NAME,
-    measure_scores,
-    read_images,
-    write_overlays,
-)
+from mobilenetdet.analysis.compared_run import find_result_files
+from mobilenetdet.analysis.overlays import MONTAGE_NAME, measure_scores, write_overlays
+from mobilenetdet.cli.eval_report import read_other_run, write_eval_report
 from mobilenetdet.cli.model_option import refuse_two_detectors
 from mobilenetdet.cli.options import DEFAULT_RUN
 from mobilenetdet.cli.progress import frame_progress
@@ -48,7 +41,6 @@ from mobilenetdet.runs import (
     hash_weights,
     open_run,
 )
-from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True)
@@ -224,7 +216,9 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     """Prints AP, and writes all metrics that were asked for."""
     config = evaluation.config
     # First, since it may be what was found by other weights of this run and is written anew below.
-    others = _read_others(evaluation, options)
+    others = []
+    if options.compare is not None:
+        others = [read_other_run(evaluation, options.compare, strict=options.strict)]
     task = config.eval_task()
     for line in (*task.guesses(), *changed_rules(task.to_dict())):
         print(line)
@@ -239,7 +233,7 @@ def _report(evaluation: Evaluation, options: Options, name: str, folder: OutputF
     lowest = f" (from score {options.score:g} on; AP is of all)" if options.score else ""
     print(f"{metrics} and {folder.path / DETECTIONS_DIR}{lowest}")
     if options.report:
-        print(_write_report(evaluation, folder, name, others))
+        print(write_eval_report(evaluation, folder, name, others))
 
 
 def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
@@ -256,58 +250,3 @@ def _coco(evaluation: Evaluation) -> dict[str, Any]:
     metrics = coco_metrics(*evaluation.pairs(), evaluation.config.eval_task())
     print("\n" + format_coco(metrics))
     return {"coco": metrics}
-
-
-def _read_others(evaluation: Evaluation, options: Options) -> list[BrowsedRun]:
-    """Reads what is shown beside, if anything is."""
-    if options.compare is None:
-        return []
-    config = evaluation.config
-    compared, findings = read_compared(
-        options.compare,
-        list(evaluation.labels),
-        list(evaluation.labels.values()),
-        task=config.eval_task(),
-        protocol=config.eval.protocol,
-    )
-    report_findings(findings, strict=options.strict)
-    return [compared]
-
-
-def _write_report(
-    evaluation: Evaluation, folder: OutputFolder, name: str, others: list[BrowsedRun]
-) -> Path:
-    """Explains the AP; images are read again, by the ids of their frames."""
-    # Not at the top: matplotlib takes a second to import.
-    from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
-
-    config, frame_ids = evaluation.config, list(evaluation.labels)
-    labels, detections = evaluation.pairs()
-    scoring = {"task": config.eval_task(), "protocol": config.eval.protocol}
-    analysis = analyse(labels, detections, **scoring)
-    worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
-    pictured = pictured_frames(frame_ids, analysis.frame_errors)
-    images, pictures = (
-        read_images(config.data.records_dir, evaluation.split, ids) for ids in (worst, pictured)
-    )
-    images = dict(images)
-    runs = [BrowsedRun(name, detections, analysis.thresholds), *others]
-    with folder.writing(REPORT_FILE) as path:
-        write_report(
-            path,
-            analysis,
-            title=f"AP of {name}",
-            facts={
-                "split": evaluation.split,
-                "training": str(evaluation.seen),
-                "records": config.data.records_dir,
-                "network input": "{}x{} (height x width)".format(*config.image_size),
-            },
-            pictures=draw_worst_frames(
-                analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
-            ),
-            browser=browser_parts(frame_ids, labels, runs, pictures=pictures, **scoring),
-        )
-    with folder.writing(ANALYSIS_FILE) as path:
-        write_json(path, analysis.to_json(frame_ids))
-    return folder.path / REPORT_FILE

@@ -17,8 +17,7 @@ class EvalConfig:
     # Official rules: since April 2017 (current) or before, as in SqueezeDet's paper (pre2017). They
     # differ by up to 1.4 points of R40 and 3.0 of R11.
     protocol: Literal["current", "pre2017"] = "current"
-    # Intersection over union that a hit must exceed, by class: Scooter 0.5 Bus 0.7. A class that is
-    # not named has KITTI's, or else 0.7 for vehicles and 0.5 for the rest.
+    # IoU that a hit must exceed: Scooter 0.5. Else KITTI's or 0.7 (vehicles), 0.5.
     min_overlaps: dict[str, float] = field(default_factory=dict)
     # Limits of easy, moderate, hard, by class: its name and, three times, lowest height (px),
     # most occlusion (0-3), truncation. Default: 40 0 0.15 25 1 0.3 25 2 0.5.
@@ -29,7 +28,7 @@ class EvalConfig:
     num_overlays: NonNegativeInt = 24
     # Lowest score drawn and counted; None = that of the best F1, else 0.5.
     drawing_score: Share | None = None
-    # Score of the best F1, by class; training measures it.
+    # Score of the best F1, by class.
     best_f1_scores: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
