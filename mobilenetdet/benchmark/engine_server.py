@@ -170,13 +170,15 @@ class Server:
 
     def open(self, source: str | None, *, foreign: bool = False, **options: Any) -> dict[str, Any]:
         """Loads a detector, a network of another program, or sgemm where the source is None."""
-        if foreign:
+        if source is None:
+            self._engine = SgemmEngine()
+        elif foreign:
             # Not at the top: few ask for it.
             from mobilenetdet.benchmark.foreign_engine import ForeignEngine
 
             self._engine = ForeignEngine(source, options["pictures"])
         else:
-            self._engine = SgemmEngine() if source is None else DetectorEngine(source, **options)
+            self._engine = DetectorEngine(source, **options)
         return self._engine.describe()
 
     def time(self, runs: int, warm_up: int) -> dict[str, Times]:

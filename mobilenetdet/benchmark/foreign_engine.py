@@ -53,7 +53,8 @@ class ForeignEngine:
                 f"{path} takes {shape}; a network is timed on one image of a fixed size, "
                 "[1, 3, H, W] or [1, H, W, 3]"
             )
-        self._size = tuple(shape[2:] if self._channels_first else shape[1:3])
+        height, width = map(int, shape[2:] if self._channels_first else shape[1:3])
+        self._size = (height, width)
         self._pictures = cycle(pictures)
 
     def describe(self) -> dict[str, Any]:
@@ -87,7 +88,8 @@ class ForeignEngine:
         return np.ascontiguousarray(canvas[None])
 
 
-Opened = tuple[Callable[[np.ndarray], object], list[int], Any, str]
+# What runs the network, sides of its input (names where they are open), their type, the engine.
+Opened = tuple[Callable[[np.ndarray], object], list[int] | list[str], Any, str]
 
 
 def _open_openvino(path: Path) -> Opened:

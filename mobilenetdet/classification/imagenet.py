@@ -7,6 +7,7 @@ TF-Slim's inception_preprocessing). Evaluation: the middle 87.5 %, resized.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,6 +21,7 @@ from mobilenetdet.data.epoch_order import (
     shuffled_records,
     untuned,
 )
+from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import (
     count_frames,
     manifest_path,
@@ -208,7 +210,7 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
         ) from None
 
 
-def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[list[Path], int]:
+def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[Sequence[RecordsPath], int]:
     """Returns files and number of records of the first of these splits that is there."""
     for split in splits:
         if paths := _tutorial_shards(folder, split):

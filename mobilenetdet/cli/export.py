@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import print_now
@@ -23,7 +23,7 @@ from mobilenetdet.text_file import read_json
 from mobilenetdet.web.web_page import export_web_pages
 from mobilenetdet.web.web_runtime import find_web_runtime
 
-_WEB = "web"
+_WEB: Final = "web"
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 

@@ -39,6 +39,10 @@ class Options:
     copy: bool = False
     # Makes symbolic links of the pictures, which end with the source.
     symlink: bool = False
+    # What the labels of pictures with an EXIF orientation are meant for: the picture as viewers
+    # show it (obey), or the pixels as they are stored (ignore). Such pictures are written upright,
+    # as PNG. By default the first stops the export.
+    exif_orientation: Literal["obey", "ignore"] | None = None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
                 else "symlink"
                 if options.symlink
                 else "hardlink",
+                exif_orientation=options.exif_orientation,
                 on_frame=on_frame,
             )
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -119,7 +118,9 @@ def type_table(read: dict[str, int], written: dict[str, int], types: dict[str, s
         sources.setdefault(target, []).append(name)
     rows = [("in the source", "objects", "in the folder", "objects")]
     for target in sorted(sources, key=lambda t: (t == DONT_CARE_TYPE, -written.get(t, 0), t)):
-        for index, name in enumerate(sorted(sources[target], key=Counter(read).get, reverse=True)):
+        # Labels that were left out for want of a picture may have been all of their type.
+        by_count = sorted(sources[target], key=lambda name: read.get(name, 0), reverse=True)
+        for index, name in enumerate(by_count):
             after = (target, f"{written.get(target, 0):,}") if not index else ("", "")
             rows.append((one_line(name), f"{read.get(name, 0):,}", *after))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]

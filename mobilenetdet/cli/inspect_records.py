@@ -21,6 +21,7 @@ from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
+from mobilenetdet.records.remote_path import RecordsPath, num_bytes
 from mobilenetdet.records.shards import list_splits, shard_paths
 
 _MAX_LISTED = 10
@@ -120,10 +121,10 @@ def _write_frames_seen(path: Path, options: Options) -> None:
 
 
 def _print_summary(
-    console: Console, split: str, paths: Sequence[Path], summary: RecordsSummary
+    console: Console, split: str, paths: Sequence[RecordsPath], summary: RecordsSummary
 ) -> None:
-    num_bytes = sum(path.stat().st_size for path in paths)
-    title = f"{split}: {counted(summary.num_frames, 'frame')}, {num_bytes / 1e6:,.1f} MB"
+    megabytes = sum(map(num_bytes, paths)) / 1e6
+    title = f"{split}: {counted(summary.num_frames, 'frame')}, {megabytes:,.1f} MB"
     console.print(f"{title} in {counted(len(paths), 'shard')}", style="bold", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class", no_wrap=True)

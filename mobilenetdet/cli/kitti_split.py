@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     report_findings(_left_out(report), strict=options.strict)
     labelled = [frame_id for frame_id in split.val if layout.label_path(frame_id).is_file()]
     seen = seen_by_shipped_weights(layout, "val", labelled)  # before: it reads all labels
-    with folder_lock(layout.split_dir):
+    with folder_lock(layout.image_set_dir):
         _write_lists(layout, split, overwrite=options.overwrite)
     for line in seen:
         print(line)

@@ -116,7 +116,8 @@ class PredictCall:
         for each in self.live:
             print(f"{each.address}: {each.counts}")
         if isinstance(model, FittingDetector):
-            model, size = model.first, model.describe_sizes()
+            size = model.describe_sizes()
+            model = model.first
         else:
             size = "{}x{}".format(*model.image_size)
         print(f"by {model.source} at {size}, {describe_engine(model, engine)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from mobilenetdet.config.validation import (
     VIRTUAL_DEVICES,
@@ -143,3 +143,14 @@ class TrainConfig(FitConfig):
     image_scale: PositiveShare = 1.0
     # Validation frames drawn in TensorBoard after each measurement; 0 = none.
     tensorboard_images: NonNegativeInt = 4
+
+
+class TrainedConfig(Protocol):
+    """What the config of any training has, of a detector or of a classifier."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def train(self) -> FitConfig:
+        """How it is trained."""
+        ...

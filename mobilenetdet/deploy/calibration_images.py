@@ -16,6 +16,7 @@ from mobilenetdet.media.sources import Photo, read_photo
 from mobilenetdet.media.video import is_video
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image
+from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.records.tfrecord import read_records
 
@@ -36,7 +37,7 @@ class CalibrationImages:
 
     image_size: tuple[int, int]
     files: Sequence[Photo] = ()
-    shards: Sequence[Path] = ()
+    shards: Sequence[RecordsPath] = ()
     places: frozenset[int] = field(default_factory=frozenset)
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -33,9 +33,10 @@ def label_points(
     Returns:
         The labels, in the order of the points.
     """
-    figure = axes.figure
-    if not isinstance(figure.canvas, FigureCanvasAgg):
-        FigureCanvasAgg(figure)
+    figure = axes.figure.figure  # also of axes in a subfigure
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
     figure.draw_without_rendering()  # the layout moves the axes
     scale = figure.dpi / 72
     taken = [
@@ -43,40 +44,39 @@ def label_points(
         for x, y in axes.transData.transform(points)
     ]
     return [
-        _placed(axes, point, name, colour, taken)
+        _placed(axes, point, name, colour, taken, renderer=canvas.get_renderer())
         for point, name, colour in zip(points, names, colours, strict=True)
     ]
 
 
 def _placed(
-    axes: Axes, point: tuple[float, float], name: str, colour: str, taken: list[Bbox]
+    axes: Axes,
+    point: tuple[float, float],
+    name: str,
+    colour: str,
+    taken: list[Bbox],
+    *,
+    renderer: RendererAgg,
 ) -> Annotation:
     """Writes one label, and adds its place to those that are taken."""
-    inside, renderer = axes.get_window_extent(), axes.figure.canvas.get_renderer()
+    inside = axes.get_window_extent()
     label = axes.annotate(
         name, point, (0, 0), textcoords="offset points", fontsize=_SIZE, color=colour, va="center"
     )
     label.set_path_effects([withStroke(linewidth=2, foreground="white")])  # lines run behind it
-    first = None
-    for offset, side in _places():
+    places = list(_places())
+    for offset, side in [*places, places[0]]:  # the nearest, where all are taken
         label.set_position(offset)
         label.set(ha=side)
         box = label.get_window_extent(renderer)
-        first = first or (offset, side, box)
         fits = inside.x0 <= box.x0 and box.x1 <= inside.x1
         fits = fits and inside.y0 <= box.y0 and box.y1 <= inside.y1
         if fits and not any(box.overlaps(other) for other in taken):
             break
-    else:
-        offset, side, box = first
-        label.set_position(offset)
-        label.set(ha=side)
     taken.append(box)
     if abs(offset[1]) > _NEAR:
-        tie = axes.annotate(
-            "", point, offset, textcoords="offset points", arrowprops={"arrowstyle": "-"}
-        )
-        tie.arrow_patch.set(color=colour, linewidth=0.5, alpha=0.6)
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6}
+        axes.annotate("", point, offset, textcoords="offset points", arrowprops=line)
     return label
 
 

@@ -109,7 +109,7 @@ def write_share(result: EvalShare, folder: OutputFolder) -> Path:
         "complete": result.seen.complete,
     }
     values = {
-        "share": list(result.share),
+        "share": [result.share.index, result.share.count],
         "split": result.split,
         "records": result.records,
         "measured": result.measured,

@@ -228,7 +228,7 @@ def _to_results(found: Detections) -> KittiObjects:
     return dataclasses.replace(
         objects,
         boxes_xyxy=objects.boxes_xyxy.round(_BOX_DECIMALS),
-        scores=objects.scores.round(_SCORE_DECIMALS),
+        scores=objects.detection_scores.round(_SCORE_DECIMALS),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mobilenetdet.config.detection import DetectionConfig
@@ -26,7 +26,8 @@ class DetectedFrame(NamedTuple):
     detections: Detections
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Share:
     """What one job of an array takes: its place among the jobs, from 0, and their number."""
 
     index: int

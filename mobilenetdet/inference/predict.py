@@ -23,13 +23,12 @@ Fitted = tuple[np.ndarray, Letterbox]
 
 
 class PictureDetector(Protocol):
-    """What of a `LoadedDetector` is needed here.
+    """What of a `LoadedDetector` is needed here."""
 
-    Attributes:
-        batch_size: images that go through the network at once.
-    """
-
-    batch_size: int
+    @property
+    def batch_size(self) -> int:
+        """Images that go through the network at once."""
+        ...
 
     def letterbox(self, image: np.ndarray) -> Fitted:
         """Fits uint8 [H, W, 3] into a network input."""

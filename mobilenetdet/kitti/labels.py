@@ -80,6 +80,17 @@ class KittiObjects:
         chosen: dict[str, Any] = {k: v if v is None else v[index] for k, v in arrays.items()}
         return KittiObjects(**chosen)
 
+    @property
+    def detection_scores(self) -> np.ndarray:
+        """The scores of detections, [N].
+
+        Raises:
+            ValueError: these are labels, which have none.
+        """
+        if self.scores is None:
+            raise ValueError("these are labels, without scores; read them with with_scores=True")
+        return self.scores
+
     @classmethod
     def empty(cls, *, with_scores: bool = False) -> KittiObjects:
         """Returns a frame without objects; `with_scores` makes it a result."""

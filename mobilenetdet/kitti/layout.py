@@ -79,7 +79,7 @@ class KittiLayout:
     Attributes:
         root: the folder that holds `training/` and `ImageSets/`.
         subset: `training` or `testing`.
-        split_dir: the folder of the lists of frames; by default `ImageSets` in the root.
+        split_dir: the folder of the lists of frames; None is `ImageSets` in the root.
     """
 
     root: Path
@@ -89,7 +89,13 @@ class KittiLayout:
     def __post_init__(self) -> None:
         """Takes folders given as text, too."""
         object.__setattr__(self, "root", Path(self.root))
-        object.__setattr__(self, "split_dir", Path(self.split_dir or self.root / "ImageSets"))
+        if self.split_dir is not None:
+            object.__setattr__(self, "split_dir", Path(self.split_dir))
+
+    @property
+    def image_set_dir(self) -> Path:
+        """The folder of the lists of frames."""
+        return self.split_dir or self.root / "ImageSets"
 
     @property
     def image_dir(self) -> Path:
@@ -123,7 +129,7 @@ class KittiLayout:
         Raises:
             ValueError: the name would be a path; see `check_split_name`.
         """
-        return self.split_dir / f"{check_split_name(name, str(self.split_dir))}.txt"
+        return self.image_set_dir / f"{check_split_name(name, str(self.image_set_dir))}.txt"
 
     def frame_ids(self) -> list[str]:
         """Returns the sorted ids of the frames that have an image.
@@ -155,8 +161,7 @@ class KittiLayout:
         """
         path = self.image_set_path(name)
         if not path.is_file():
-            outside = self.split_dir != self.root / "ImageSets"
-            place = f" --output_dir {self.split_dir}" if outside else ""
+            place = f" --output_dir {self.split_dir}" if self.split_dir is not None else ""
             raise FileNotFoundError(
                 f"{path} does not exist; write it with "
                 f"`python tools/kitti_split.py --kitti_root {self.root}{place}`"

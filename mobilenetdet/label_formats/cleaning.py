@@ -68,10 +68,10 @@ def clean_objects(
     scale = (width, height, width, height) if frame.normalised else (1, 1, 1, 1)
     boxes = np.round(objects.boxes_xyxy * scale, frame.decimals)
     if not np.isfinite(boxes).all():
-        index = int(np.argmin(np.isfinite(boxes).all(axis=1)))
+        first = int(np.argmin(np.isfinite(boxes).all(axis=1)))
         raise ValueError(
-            f"{frame.name}: the box of object {index + 1} is "
-            f"{' '.join(f'{side:g}' for side in boxes[index])}; it needs numbers"
+            f"{frame.name}: the box of object {first + 1} is "
+            f"{' '.join(f'{side:g}' for side in boxes[first])}; it needs numbers"
         )
     has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     clipped = np.clip(boxes, 0, (width, height, width, height))

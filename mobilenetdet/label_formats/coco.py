@@ -19,6 +19,7 @@ from mobilenetdet.label_formats.image_search import find_image_dir
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
+    PictureSource,
     SourceFrame,
     inside,
     join_objects,
@@ -51,7 +52,7 @@ def read_coco(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     """
     files = _annotation_files(source, notes)
     splits = _splits_of(files)
-    frames: dict[Path, SourceFrame] = {}
+    frames: dict[PictureSource, SourceFrame] = {}
     root = source if source.is_dir() else source.parent
     for path in files:
         for frame in _read_file(path, splits.get(path, ()), root, options, notes):
@@ -85,7 +86,9 @@ def _splits_of(files: Sequence[Path]) -> dict[Path, tuple[str, ...]]:
         for path in files
     }
     usual = split_names(names.values())
-    found = {path: (usual[name].removeprefix("instances_"),) for path, name in names.items()}
+    found: dict[Path, tuple[str, ...]] = {
+        path: (usual[name].removeprefix("instances_"),) for path, name in names.items()
+    }
     if len(files) == 1 and found[files[0]][0] not in ("train", "val", "test"):
         return {}
     return found
@@ -111,15 +114,15 @@ def _read_file(
     frames = []
     for key, image in images.items():
         file = inside(folder, names[key])
-        size = (image.get("width"), image.get("height"))
-        known = all(isinstance(side, int) for side in size)
+        width, height = image.get("width"), image.get("height")
+        size = (width, height) if isinstance(width, int) and isinstance(height, int) else None
         frames.append(
             SourceFrame(
                 path_name(file, root if file.is_relative_to(root) else folder),
                 file,
                 objects[key],
                 splits,
-                size if known else None,
+                size,
             )
         )
     return frames
@@ -264,7 +267,7 @@ def coco_results(
         }
         for image_id, objects in frames
         for name, box, score in zip(
-            objects.types.tolist(), objects.boxes_xyxy, objects.scores, strict=True
+            objects.types.tolist(), objects.boxes_xyxy, objects.detection_scores, strict=True
         )
     ]
 

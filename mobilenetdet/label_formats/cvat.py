@@ -65,13 +65,16 @@ def read_cvat(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     frames = []
     for image, name, subset in zip(images, names, subsets, strict=True):
         file = inside(folder_of.get(name, folder), name)
+        width, height = (
+            int(number_in(image.get(side), side, str(path))) for side in ("width", "height")
+        )
         frames.append(
             SourceFrame(
                 path_name(file, path.parent if file.is_relative_to(path.parent) else folder),
                 file,
                 _read_objects(image, f"{path.name}, {name}", notes),
                 (usual[subset],) if subset in usual else (),
-                tuple(int(number_in(image.get(s), s, str(path))) for s in ("width", "height")),
+                (width, height),
             )
         )
     return frames
@@ -107,7 +110,7 @@ def _read_objects(image: Element, where: str, notes: Notes):
             notes.add(f"shapes ({shape.tag}) became their boxes", where)
         elif _angle(shape, where):
             notes.add("turned boxes became the upright ones around them", where)
-        raw = {each.get("name"): each.text or "" for each in shape.iterfind("attribute")}
+        raw = {each.get("name", ""): each.text or "" for each in shape.iterfind("attribute")}
         # What CVAT itself knows is a flag.
         flag = {"1": "true", "0": "false"}.get(shape.get("occluded", ""))
         raw = ({"occluded": flag} if flag else {}) | raw

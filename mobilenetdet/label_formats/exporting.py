@@ -60,6 +60,7 @@ def export_labels(
     *,
     splits: Sequence[str] | None = None,
     image_files: Literal["hardlink", "symlink", "copy"] = "hardlink",
+    exif_orientation: Literal["obey", "ignore"] | None = None,
     on_frame: Callable[[int], None] = lambda done: None,
 ) -> ExportReport:
     """Writes the frames of a KITTI folder, with their pictures, in another format.
@@ -74,12 +75,13 @@ def export_labels(
         splits: lists of ImageSets; by default all but trainval, where train and val are there.
             Without lists, all frames are one part.
         image_files: hard links (copies where there are none), symbolic links, or copies.
+        exif_orientation: what labels of turned pictures are meant for; see `ImportOptions`.
         on_frame: called with the number of frames that are done.
 
     Raises:
         FileExistsError: the destination holds something.
         FileNotFoundError: a list, a label or a picture is missing.
-        ValueError: a label or a picture is damaged.
+        ValueError: a label or a picture is damaged, or a picture is turned.
     """
     refuse_filled(destination)
     notes = Notes()
@@ -95,7 +97,7 @@ def export_labels(
             target = folder / _IMAGE_DIRS[label_format].format(part=part) / frame.frame_id
             target.parent.mkdir(parents=True, exist_ok=True)
             placed = place_picture(
-                image, str(image), target, how=image_files, exif_orientation=None
+                image, str(image), target, how=image_files, exif_orientation=exif_orientation
             )
             if placed.note:
                 notes.add(placed.note, image.name)
@@ -281,19 +283,14 @@ def _coco_rows(
         frames.append((image_ids[frame_id], objects[known] if len(objects) else objects))
     if not frames:
         raise ValueError(f"no result file is of an image of {coco_file}; is it of other frames?")
-    spelled = {str(n): by_lower.get(str(n).lower()) for _, o in frames for n in o.types}
+    spelled = {str(n): by_lower[str(n).lower()] for _, o in frames for n in o.types}
     return coco_results(frames, spelled)
 
 
 def _size_of(kitti_root: Path, frame_id: str) -> tuple[int, int]:
-    subsets = [KittiLayout(kitti_root, subset) for subset in ("training", "testing")]
-    for layout in subsets[:-1]:
-        try:
-            path = layout.image_path(frame_id)
-            break
-        except FileNotFoundError:
-            continue
-    else:
-        path = subsets[-1].image_path(frame_id)
+    try:
+        path = KittiLayout(kitti_root).image_path(frame_id)
+    except FileNotFoundError:
+        path = KittiLayout(kitti_root, "testing").image_path(frame_id)
     header = image_header(path.read_bytes(), str(path))
     return header.width, header.height

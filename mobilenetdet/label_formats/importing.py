@@ -143,7 +143,8 @@ def _fill(
     layout.image_dir.mkdir(parents=True)
     layout.label_dir.mkdir()
     ids = [check_frame_id(each, "frame") for each in frame_ids([frame.name for frame in frames])]
-    written, num_empty = Counter(), 0
+    written: Counter[str] = Counter()
+    num_empty = 0
     for index, placed in enumerate(_place_all(layout, ids, frames, options)):
         frame = frames[index]
         _note_picture(frame, placed, notes)
@@ -152,8 +153,8 @@ def _fill(
         written.update(objects.types.tolist())
         num_empty += not len(objects)
         on_frame(index + 1)
-    splits = dict.fromkeys(split for frame in frames for split in frame.splits)
-    for split in splits:
+    splits: dict[str, int] = {}
+    for split in dict.fromkeys(split for frame in frames for split in frame.splits):
         chosen = [each for each, f in zip(ids, frames, strict=True) if split in f.splits]
         layout.write_image_set(split, chosen)
         splits[split] = len(chosen)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import cv2
 
+from mobilenetdet.label_formats.source_frame import PictureSource
 from mobilenetdet.records.encoded_image import UPRIGHT, decode_image, image_header
 
 _ENDINGS = {"png": ".png", "jpeg": ".jpg"}
@@ -32,7 +32,7 @@ class Placed(NamedTuple):
 
 
 def place_picture(
-    image: Path | Callable[[], bytes],
+    image: PictureSource,
     name: str,
     target: Path,
     *,
@@ -77,7 +77,7 @@ def place_picture(
     return Placed(path, (width, height), note or "pictures of other formats were written as PNG")
 
 
-def _put(image: Path | Callable[[], bytes], encoded: bytes, path: Path, how: str) -> str:
+def _put(image: PictureSource, encoded: bytes, path: Path, how: str) -> str:
     """Makes the file; returns what is to be told."""
     if not isinstance(image, Path):
         path.write_bytes(encoded)

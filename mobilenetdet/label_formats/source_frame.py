@@ -17,6 +17,8 @@ from mobilenetdet.kitti.labels import (
     KittiObjects,
 )
 
+# A picture's file, or what reads its bytes out of a larger file.
+PictureSource = Path | Callable[[], bytes]
 # What other formats have for KITTI's columns beside the box, and what is unknown in them.
 UNKNOWN = {
     **{"truncated": -1.0, "occluded": -1.0, "alpha": UNKNOWN_ALPHA},
@@ -50,7 +52,7 @@ class SourceFrame:
     """
 
     name: str
-    image: Path | Callable[[], bytes]
+    image: PictureSource
     objects: KittiObjects
     splits: tuple[str, ...] = ()
     size: tuple[int, int] | None = None

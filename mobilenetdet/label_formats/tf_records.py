@@ -166,10 +166,10 @@ def _read_objects(
     # Whole numbers are flags, real ones KITTI's shares; our own records have `occluded` of KITTI.
     is_own = f"{_OBJECT}/alpha" in features
     for key, flag in (("truncated", TRUNCATED_FLAG), ("occluded", OCCLUDED_FLAG)):
-        values = features.get(f"{_OBJECT}/{key}")
-        if isinstance(values, np.ndarray) and len(values) == len(boxes):
-            is_flag = values.dtype.kind == "i" and not is_own
-            values = np.round(values.astype(np.float64), _DECIMALS)
+        raw = features.get(f"{_OBJECT}/{key}")
+        if isinstance(raw, np.ndarray) and len(raw) == len(boxes):
+            is_flag = raw.dtype.kind == "i" and not is_own
+            values = np.round(raw.astype(np.float64), _DECIMALS)
             columns[key] = np.where(values > 0, flag, 0.0) if is_flag else values
     attributes = [
         read_attributes(

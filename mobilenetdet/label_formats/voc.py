@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
@@ -65,7 +66,7 @@ def read_voc(source: Path, options: ImportOptions, notes: Notes) -> list[SourceF
         if splits and not own:
             notes.add("pictures are in no list of ImageSets/Main", path.stem)
         frames.append(_read_file(path, source, own, options, notes))
-    _note_unlabelled({f.image.parent for f in frames}, {f.image for f in frames}, notes)
+    _note_unlabelled({f.image for f in frames if isinstance(f.image, Path)}, notes)
     return frames
 
 
@@ -93,13 +94,13 @@ def _read_file(
     rows = [_read_object(each, where, notes) for each in root.iter("object")]
     sides = [root.findtext(f"size/{side}") for side in ("width", "height")]
     # Tools that do not know the size write 0.
-    size = tuple(int(number_in(side, "size", where)) for side in sides) if all(sides) else (0, 0)
+    width, height = (int(number_in(side or "0", "size", where)) for side in sides)
     return SourceFrame(
         path_name(image, source),
         image,
         make_objects([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]),
         splits,
-        size if all(size) else None,
+        (width, height) if width and height else None,
     )
 
 
@@ -128,9 +129,9 @@ def _read_object(
         notes.add(_PARTS, where)
     sides = [number_in(box.findtext(side), side, where) for side in _SIDES]
     flags = {key: _flag(element.findtext(key)) for key in ("truncated", "occluded")}
-    raw = {key: value for key, value in flags.items() if value is not None}
+    raw: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     raw |= {
-        each.findtext("name"): each.findtext("value")
+        each.findtext("name", ""): each.findtext("value")
         for each in element.iterfind("attributes/attribute")
     }
     attributes = read_attributes(raw, notes, where)
@@ -143,12 +144,12 @@ def _read_object(
 
 def _flag(text: str | None) -> str | None:
     """Returns "true" and "false" for 1 and 0, and anything else as it is."""
-    text = text.strip() if text else None
-    return {"1": "true", "0": "false"}.get(text, text)
+    text = (text or "").strip()
+    return {"1": "true", "0": "false"}.get(text, text) or None
 
 
-def _note_unlabelled(folders: set[Path], labelled: set[Path], notes: Notes) -> None:
-    for folder in sorted(folders):
+def _note_unlabelled(labelled: set[Path], notes: Notes) -> None:
+    for folder in sorted({path.parent for path in labelled}):
         for path in sorted(folder.iterdir() if folder.is_dir() else ()):
             if path.suffix in IMAGE_SUFFIXES and path not in labelled:
                 notes.add("pictures without labels were left out", path.name)
@@ -190,7 +191,7 @@ def voc_results(results: Mapping[str, KittiObjects], name: str) -> str:
     for frame_id, objects in results.items():
         of_class = objects[objects.types == name]
         for (left, top, right, bottom), score in zip(
-            of_class.boxes_xyxy.tolist(), of_class.scores.tolist(), strict=True
+            of_class.boxes_xyxy.tolist(), of_class.detection_scores.tolist(), strict=True
         ):
             sides = " ".join(_text(side) for side in (left + 1, top + 1, right, bottom))
             lines.append(f"{frame_id} {score!r} {sides}\n")
@@ -205,7 +206,9 @@ def _add_object(
     element: ElementTree.Element, name: str, box: Sequence[float], attributes: dict[str, float]
 ) -> None:
     too_hard = attributes.get("occluded") == TOO_HARD or same(name, DONT_CARE_TYPE)
-    flags = {k: int(attributes[k] > 0) for k in ("truncated", "occluded") if k in attributes}
+    flags: dict[str, object] = {
+        k: int(attributes[k] > 0) for k in ("truncated", "occluded") if k in attributes
+    }
     _add(element, {"name": name, "pose": "Unspecified", **flags, "difficult": int(too_hard)})
     left, top, right, bottom = box
     sides = zip(_SIDES, (left + 1, top + 1, right, bottom), strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import yaml
@@ -231,10 +231,11 @@ def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes
     """Returns objects with what `write_yolo` has kept beside them, if there are as many."""
     lines = extra.get("lines") if isinstance(extra, dict) else None
     regions = extra.get("dont_care") if isinstance(extra, dict) else None
-    fits = _is_list_of(lines, lambda each: isinstance(each, dict)) and _is_list_of(
-        regions, lambda each: _is_list_of(each, _is_number) and len(each) == 4
-    )
-    if not fits or len(lines) != len(objects):
+    if (
+        not _is_list_of(lines, lambda each: isinstance(each, dict))
+        or not _is_list_of(regions, lambda each: _is_list_of(each, _is_number) and len(each) == 4)
+        or len(lines) != len(objects)
+    ):
         notes.add(
             f"labels have changed since {ATTRIBUTES_FILE}, which was not read for them", where
         )
@@ -247,7 +248,7 @@ def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes
     )
 
 
-def _is_list_of(value: Any, check: Callable[[Any], bool]) -> bool:
+def _is_list_of(value: Any, check: Callable[[Any], bool]) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and all(map(check, value))
 
 

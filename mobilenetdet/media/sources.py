@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -95,6 +95,14 @@ def read_photo(photo: Photo) -> np.ndarray:
             "[H, W, 3], and several are a list"
         )
     return photo
+
+
+@overload
+def share_of(items: range, num_shards: int, shard: int) -> range: ...
+
+
+@overload
+def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]: ...
 
 
 def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]:

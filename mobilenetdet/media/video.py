@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +24,8 @@ _TOLERANCE = 0.02
 _USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
 
 
-class VideoFrame(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
     """A frame of a video.
 
     Attributes:
@@ -83,8 +84,9 @@ def read_frames(
     count, time_s = 0, -math.inf
     try:
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        check_pixels(*(int(capture.get(side)) for side in sides), source, max_megapixels)
+        width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        check_pixels(width, height, source, max_megapixels)
         rate = frame_rate(capture)
         while True:
             read, frame = capture.read()

@@ -88,7 +88,7 @@ class _OpenCvVideo:
         """Adds a frame; frames follow each other at the rate of the video."""
         if self._writer is None:
             height, width = image.shape[:2]
-            code, self._size = cv2.VideoWriter_fourcc(*"mp4v"), (width, height)
+            code, self._size = cv2.VideoWriter.fourcc(*"mp4v"), (width, height)
             self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
             if not self._writer.isOpened():
                 raise ValueError(f"{self._path}: OpenCV cannot write a video of {width}x{height}")
@@ -121,13 +121,12 @@ class _PyAvVideo:
         """Adds a frame, and the sound until then."""
         import av
 
-        if self._stream is None:
-            self._begin(image)
+        stream = self._stream or self._begin(image)
         frame = av.VideoFrame.from_ndarray(_resized(_even(image), self._size), format="rgb24")
         # Times that do not grow, as damaged files have them, would be refused.
         frame.pts = self._last = max(self._last + 1, round(time_s * _TICKS))
         frame.time_base = Fraction(1, _TICKS)
-        self._file.mux(self._stream.encode(frame))
+        self._file.mux(stream.encode(frame))
         self._copy_sound(time_s)
 
     def close(self) -> None:
@@ -140,18 +139,20 @@ class _PyAvVideo:
             self._file.close()
             self._sound.close()
 
-    def _begin(self, image: np.ndarray) -> None:
+    def _begin(self, image: np.ndarray) -> av.VideoStream:
         height, width = _even(image).shape[:2]
         options = {"crf": _QUALITY, "preset": _PRESET}
-        self._stream = self._file.add_stream("libx264", rate=self._rate, options=options)
-        self._stream.width, self._stream.height = self._size = width, height
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        stream = self._file.add_stream("libx264", rate=self._rate, options=options)
+        stream.width, stream.height = self._size = width, height
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, _TICKS)
         original = self._sound.stream
         if original is not None and original.codec_context.name in _COPIED:
             self._copied = self._file.add_stream_from_template(original)
         elif original is not None:
             self.note = f"its sound is {original.codec_context.name}, which MP4 cannot hold"
+        self._stream = stream
+        return stream
 
     def _copy_sound(self, until_s: float) -> None:
         if self._copied is None:

@@ -101,7 +101,7 @@ def open_binary(
     """
     if is_url(path):
         return RemotePath(os.fspath(path)).open()
-    return cast(BinaryIO, open(path, "rb", buffering=buffering))  # noqa: SIM115 the caller closes
+    return open(path, "rb", buffering=buffering)  # noqa: SIM115 the caller closes
 
 
 def num_bytes(path: str | os.PathLike[str]) -> int:

@@ -17,13 +17,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
-from mobilenetdet.config.training import FitConfig
+from mobilenetdet.config.training import FitConfig, TrainedConfig
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.folder_lock import folder_lock
@@ -43,7 +44,7 @@ from mobilenetdet.runs import (
 )
 from mobilenetdet.training.lost_process import LOST, is_lost_process, watch_stderr
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound=TrainedConfig)
 
 # Of a process that does not answer, seconds. JAX's own is 100; the sign of life comes from a
 # thread of its own, which no computation holds up.
@@ -190,7 +191,7 @@ class Cluster:
             return
         share = Share(self.process_id, self.num_processes)
         frames = detect_records(model, records_dir, split, progress=progress, share=share)
-        found = sum(self.gather([detections for _, detections in frames]), [])
+        found = chain.from_iterable(self.gather([detections for _, detections in frames]))
         whole = read_frames(shard_paths(records_dir, split))
         yield from itertools.starmap(DetectedFrame, zip(whole, found, strict=True))
 
@@ -244,7 +245,7 @@ def _initialise(train: FitConfig) -> Cluster:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if train.on_virtual_devices:  # before anything is computed
         jax.config.update("jax_num_cpu_devices", int(train.devices.removeprefix(VIRTUAL_DEVICES)))
-    named = {}
+    named: dict[str, Any] = {}
     if train.coordinator != "auto":
         named = {
             "coordinator_address": train.coordinator,

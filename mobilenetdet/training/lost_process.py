@@ -39,10 +39,12 @@ def watch_stderr() -> None:
     # Isolated: the names of modules beside this file are those of the standard library.
     command = [sys.executable, "-I", "-S", os.path.realpath(__file__)]
     # In a session of its own Ctrl-C does not reach it.
-    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    source, target = os.pipe()
+    subprocess.Popen(command, stdin=source, start_new_session=True)
+    os.close(source)
     sys.stderr.flush()
-    os.dup2(watcher.stdin.fileno(), 2)
-    watcher.stdin.close()
+    os.dup2(target, 2)
+    os.close(target)
 
 
 def told(words: bytes) -> bytes:

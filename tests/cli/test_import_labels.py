@@ -55,6 +55,19 @@ def test_the_next_step_is_said_where_the_source_has_no_parts(coco, tmp_path, cap
     assert "mobilenetdet kitti_split --kitti_root" in capsys.readouterr().out
 
 
+def test_a_type_whose_pictures_are_all_missing_has_no_object(coco, tmp_path, capsys):
+    (tmp_path / "in/train/1.jpg").rename(tmp_path / "in/train/2.jpg")
+    content = json.loads(coco.read_text())
+    content["annotations"].append({"image_id": 2, "bbox": [1, 1, 50, 50], "category_id": 1})
+    coco.write_text(json.dumps(content))
+    words = ["--format", "coco", str(coco), str(tmp_path / "out"), "--skip_missing"]
+    import_labels.main([*words, "--class_map", "person", "Car", "fire_hydrant", "Car"])
+    assert capsys.readouterr().out.splitlines()[2:4] == [
+        "  person               1  Car                  1",
+        "  fire hydrant         0",
+    ]
+
+
 @pytest.mark.parametrize("command", [import_labels, export_labels])
 def test_pictures_are_copied_or_linked(command, tmp_path):
     words = ["--format", "coco", str(tmp_path), str(tmp_path / "out"), "--copy", "--symlink"]

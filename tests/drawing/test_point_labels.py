@@ -14,9 +14,10 @@ from mobilenetdet.drawing.point_labels import label_points
         [(10.0, 50.0), (100.0, 60.0)],  # in the corners
     ],
 )
-def test_labels_cover_neither_each_other_nor_a_point_and_stay_inside(points):
+@pytest.mark.parametrize("in_subfigure", [False, True])
+def test_labels_cover_neither_each_other_nor_a_point_and_stay_inside(points, in_subfigure):
     figure = Figure(figsize=(8.5, 5.5), layout="constrained")
-    axes = figure.subplots()
+    axes = (figure.subfigures() if in_subfigure else figure).subplots()
     axes.set(xscale="log")
     axes.scatter(*zip(*points, strict=True))
     names = [f"openvino int8 a_run_of_mine_{index}" for index in range(len(points))]
@@ -30,3 +31,20 @@ def test_labels_cover_neither_each_other_nor_a_point_and_stay_inside(points):
     frame = axes.get_window_extent()
     assert all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
     assert all(frame.containsy(box.y0) and frame.containsy(box.y1) for box in boxes)
+
+
+def test_where_every_place_is_taken_a_label_has_the_nearest():
+    figure = Figure(figsize=(1.5, 1), layout="constrained")
+    axes = figure.subplots()
+    labels = label_points(axes, [(1.0, 1.0)], ["a name that is wider than the plot"], ["black"])
+    assert labels[0].get_position() == (6.0, 0.0) and labels[0].get_ha() == "left"
+    assert [text.get_text() for text in axes.texts] == ["a name that is wider than the plot"]
+
+
+def test_a_far_label_has_a_line_of_its_colour():
+    figure = Figure(figsize=(8.5, 5.5), layout="constrained")
+    axes = figure.subplots()
+    label_points(axes, [(1.0, 1.0)] * 6, list("abcdef"), ["red"] * 6)
+    lines = [text.arrow_patch for text in axes.texts if text.arrow_patch is not None]
+    assert lines and {line.get_edgecolor()[:3] for line in lines} == {(1.0, 0.0, 0.0)}
+    assert {line.get_linewidth() for line in lines} == {0.5}

@@ -49,6 +49,12 @@ def test_parse_puts_every_column_in_its_field():
 
 def test_parse_reads_scores_of_results():
     assert parse_objects(RESULT, "r.txt").scores.tolist() == [0.9]
+    assert parse_objects(RESULT, "r.txt").detection_scores.tolist() == [0.9]
+
+
+def test_labels_are_no_detections():
+    with pytest.raises(ValueError, match="without scores; read them with with_scores=True"):
+        _ = parse_objects(CAR, "r.txt").detection_scores
 
 
 @pytest.mark.parametrize(
