@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
 import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -193,7 +192,7 @@ class Cluster:
         frames = detect_records(model, records_dir, split, progress=progress, share=share)
         found = chain.from_iterable(self.gather([detections for _, detections in frames]))
         whole = read_frames(shard_paths(records_dir, split))
-        yield from itertools.starmap(DetectedFrame, zip(whole, found, strict=True))
+        yield from starmap(DetectedFrame, zip(whole, found, strict=True))
 
     def predict(
         self, predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray

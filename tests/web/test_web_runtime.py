@@ -107,6 +107,7 @@ def test_an_archive_or_a_folder_may_be_given(pinned: Path, tmp_path: Path):
         (archive_of(PARTS)[:60], True, "given.tgz is no archive of onnxruntime-web"),
         (archive_of({"package.json": b"{}"}), True, "no archive of .*ort.wasm.min.js"),
     ],
+    ids=["empty", "cut off", "pinned and cut off", "without the runtime"],
 )
 def test_damaged_archives_are_refused(tmp_path: Path, content, pinned_too, words):
     path = tmp_path / "given.tgz"
