@@ -47,11 +47,14 @@ def columns_hint(words: Sequence[str], source: str) -> str:
     if Path(source).stem in CLASS_LISTS:
         return "; it is a list of class names, no label: move it out of the folder"
     if count == 5 and all(map(_is_number, words)):
-        return "; it looks like YOLO's format: convert the labels to KITTI's first"
+        return (
+            "; it looks like YOLO's format: make a KITTI folder of the data set first with "
+            "mobilenetdet import --format yolo"
+        )
     if count >= 17 and words[0].isdecimal() and words[1].lstrip("-").isdecimal():
         return (
-            "; it begins with frame and track as in KITTI's tracking labels: write a file a frame "
-            "without these two columns"
+            "; it begins with frame and track as in KITTI's tracking labels: make a KITTI folder "
+            "of the data set first with mobilenetdet import --format kitti_tracking"
         )
     if count > 2 and not _is_number(words[1]) and all(map(_is_number, words[2:])):
         return f"; a type is one word: write {words[0]}_{words[1]}"

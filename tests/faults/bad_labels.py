@@ -79,7 +79,7 @@ LABELS = [
         bad_label("0 2 " + CAR.format(10)),
         "000002.txt:1: 17 columns",
         "tracking labels",
-        "without these two",
+        "mobilenetdet import --format kitti_tracking",
     ),
     bad(
         "a type of two words",
@@ -91,7 +91,7 @@ LABELS = [
         "YOLO's labels",
         bad_label("0 0.5 0.5 0.1 0.2\n"),
         "000002.txt:1: 5 columns",
-        "YOLO's format: convert",
+        "YOLO's format: .*mobilenetdet import --format yolo",
     ),
     bad(
         "UTF-16 with a mark",
