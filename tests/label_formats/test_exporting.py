@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import yaml
 from fixtures.label_folders import LISTS, SIZE, run_import
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mobilenetdet.cli.export_labels import main
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, read_objects, write_objects
 from mobilenetdet.kitti.layout import KittiLayout
@@ -210,6 +212,24 @@ def test_a_folder_without_lists_is_one_part(labelled_kitti, label_format, tmp_pa
     report = run_import(label_format, tmp_path / "there", tmp_path / "back")
     assert report.num_frames == 4
     assert report.splits == ({"train": 4} if label_format == "yolo" else {})
+
+
+@pytest.mark.parametrize(("meant", "size"), [("obey", (100, 200)), ("ignore", (200, 100))])
+def test_turned_pictures_go_out_upright(labelled_kitti, tmp_path, capsys, meant, size):
+    path = labelled_kitti.image_path("000003")
+    picture = Image.open(path)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(path, exif=exif)
+    words = ["--format", "coco", str(labelled_kitti.root), str(tmp_path / "there")]
+    with pytest.raises(ValueError, match="000003.jpg is turned by its EXIF.*--exif_orientation"):
+        main(words)
+    assert not (tmp_path / "there").exists()
+    main([*words, "--exif_orientation", meant])
+    assert "written upright, as PNG: 1 (000003.jpg)" in capsys.readouterr().out
+    assert Image.open(tmp_path / "there/images/000003.png").size == size
+    images = json.loads((tmp_path / "there/annotations/instances_val.json").read_text())["images"]
+    assert (images[1]["width"], images[1]["height"]) == size
 
 
 def test_frames_of_no_list_are_told(labelled_kitti, tmp_path):
