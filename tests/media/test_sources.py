@@ -1,4 +1,3 @@
-import contextlib
 from pathlib import Path
 
 import cv2
@@ -56,29 +55,13 @@ def test_damaged_picture_is_named(folder: Path):
 
 def test_video_frame_by_frame(tmp_path: Path):
     path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 32))
     for value in (0, 120, 250):
         writer.write(np.full((32, 64, 3), value, np.uint8))
     writer.release()
     pictures = list(read_pictures([path]))
     assert [p.name for p in pictures] == ["clip_000000", "clip_000001", "clip_000002"]
     assert [round(float(p.image.mean()), -1) for p in pictures] == [0, 120, 250]
-
-
-def test_of_a_damaged_video_its_decoder_says_nothing(tmp_path: Path, capfd):
-    path = tmp_path / "clip.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 32))
-    rng = np.random.default_rng(0)
-    for _ in range(12):
-        writer.write(rng.integers(0, 255, (32, 64, 3), np.uint8))
-    writer.release()
-    content = bytearray(path.read_bytes())
-    content[600:15000:7] = rng.integers(0, 255, len(content[600:15000:7]), np.uint8).tobytes()
-    path.write_bytes(content)
-    capfd.readouterr()
-    with contextlib.suppress(ValueError):
-        list(read_pictures([path]))
-    assert capfd.readouterr() == ("", "")
 
 
 def test_a_bad_file_does_not_end_a_folder(folder: Path):
@@ -98,7 +81,7 @@ def test_files_of_the_system_are_no_pictures(folder: Path):
 
 def test_a_video_that_is_cut_off_gives_the_frames_that_it_has(tmp_path: Path):
     path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 32))
     for seed in range(24):
         noise = np.random.default_rng(seed).integers(0, 255, (32, 64, 3))
         writer.write(noise.astype(np.uint8))
@@ -110,9 +93,3 @@ def test_a_video_that_is_cut_off_gives_the_frames_that_it_has(tmp_path: Path):
     assert 5 <= len(pictures) < 24
     (fault,) = faults
     assert f"{len(pictures)} of 24 frames could be decoded" in fault
-
-
-def test_video_without_frames_is_named(tmp_path: Path):
-    (tmp_path / "clip.mp4").write_bytes(b"no video")
-    with pytest.raises(ValueError, match="clip.mp4"):
-        list(read_pictures([tmp_path / "clip.mp4"]))
