@@ -84,9 +84,9 @@ def write_report(
         **figures,
     )
     # Names of folders may hold bytes that are no UTF-8; they are spelled.
-    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
+    spelled: dict[str, Any] = {"errors": "backslashreplace", "newline": "\n"}
     before, _, after = page.partition(_BROWSER_PLACE)
-    with atomic_write(path) as temporary, temporary.open("w", **text) as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", **spelled) as file:
         file.write(before)
         file.writelines(browser)
         file.write(after)

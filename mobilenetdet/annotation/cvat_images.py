@@ -28,12 +28,13 @@ def write_cvat(frames: list[PredictedFrame], output_path: Path) -> None:
     ElementTree.SubElement(root, "version").text = "1.1"
     for number, frame in enumerate(frames):
         size = {"width": str(frame.width), "height": str(frame.height)}
-        image = ElementTree.SubElement(root, "image", id=str(number), name=frame.name, **size)
+        about = {"id": str(number), "name": frame.name, **size}
+        image = ElementTree.SubElement(root, "image", about)
         for name, _, *box in frame.detections:
             sides = zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)
             places = {side: f"{value:.{_DECIMALS}f}" for side, value in sides}
             about = {"label": name, "source": "auto", "occluded": "0", "z_order": "0"}
-            ElementTree.SubElement(image, "box", **about, **places)
+            ElementTree.SubElement(image, "box", {**about, **places})
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     with atomic_write(output_path) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.compared_run import read_compared
@@ -59,14 +60,12 @@ def write_eval_report(
 
     config, frame_ids = evaluation.config, list(evaluation.labels)
     labels, detections = evaluation.pairs()
-    scoring = {"task": config.eval_task(), "protocol": config.eval.protocol}
+    scoring: dict[str, Any] = {"task": config.eval_task(), "protocol": config.eval.protocol}
     analysis = analyse(labels, detections, **scoring)
     worst = [frame_ids[index] for index in analysis.worst_frames(NUM_WORST_FRAMES)]
     pictured = pictured_frames(frame_ids, analysis.frame_errors)
-    images, pictures = (
-        read_images(config.data.records_dir, evaluation.split, ids) for ids in (worst, pictured)
-    )
-    images = dict(images)
+    images = dict(read_images(config.data.records_dir, evaluation.split, worst))
+    pictures = read_images(config.data.records_dir, evaluation.split, pictured)
     runs = [BrowsedRun(name, detections, analysis.thresholds), *others]
     with folder.writing(REPORT_FILE) as path:
         write_report(

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -192,21 +192,22 @@ def _explain(results: ResultSet, task: EvalTask, options: Options) -> None:
             names = [path.name for path in write_plots(analysis, new)]
         print("\n".join(str(options.plots / name) for name in names))
     if options.report is not None:
-        _write_report(analysis, results, options)
+        _write_report(analysis, results, options, options.report)
         print(options.report)
 
 
-def _write_report(analysis: Analysis, results: ResultSet, options: Options) -> None:
+def _write_report(analysis: Analysis, results: ResultSet, options: Options, report: Path) -> None:
     from mobilenetdet.analysis.report import NUM_WORST_FRAMES, write_report
 
-    frame_ids, scoring = results.frame_ids, {"task": analysis.task, "protocol": analysis.protocol}
+    frame_ids = results.frame_ids
+    scoring: dict[str, Any] = {"task": analysis.task, "protocol": analysis.protocol}
     runs = [BrowsedRun(str(options.result_dir), results.detections, analysis.thresholds)]
     if options.compare is not None:
         compared, findings = read_compared(options.compare, frame_ids, results.labels, **scoring)
         report_findings(findings, strict=options.strict)
         runs.append(compared)
     pictures = _pictures(pictured_frames(frame_ids, analysis.frame_errors), options.image_dir)
-    with output_file(options.report, overwrite=options.overwrite) as path:
+    with output_file(report, overwrite=options.overwrite) as path:
         write_report(
             path,
             analysis,
@@ -219,8 +220,10 @@ def _write_report(analysis: Analysis, results: ResultSet, options: Options) -> N
 
 def _pictures(frame_ids: list[str], image_dir: Path | None) -> Iterator[tuple[str, np.ndarray]]:
     """Reads the images of frames; says of how many there is none."""
+    if image_dir is None:
+        return
     missing = []
-    for frame_id in frame_ids if image_dir is not None else ():
+    for frame_id in frame_ids:
         try:
             yield frame_id, _read_frame(image_dir, frame_id)
         except FileNotFoundError:

@@ -119,7 +119,7 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Writes the mean loss of the last steps, every `STEPS_A_POINT` steps."""
-        if self.writer is None or (batch + 1) % STEPS_A_POINT:
+        if self.writer is None or not logs or (batch + 1) % STEPS_A_POINT:
             return
         import tensorflow as tf
 
@@ -147,7 +147,8 @@ class WandbLog(keras.callbacks.Callback):
         """
         super().__init__()
         self.run, self.validation, self.settings = run, validation, settings
-        self.resuming, self._log = resuming, None
+        self.resuming = resuming
+        self._log: Any = None  # wandb's run, from the beginning of training on
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Begins the run, or goes on with it."""
