@@ -33,6 +33,7 @@ FLOORS = (
     "media",
     "predictions",
     "models",
+    "weight_average",
     "data",
     "inference",
     "evaluation",

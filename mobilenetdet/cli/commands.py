@@ -83,6 +83,15 @@ GROUPS: dict[str, dict[str, Command]] = {
                 ("predictions cvat.xml --format cvat --score 0.5", "annotations to upload"),
             ),
         ),
+        "average_runs": Command(
+            "the mean of the weights of runs, measured",
+            (
+                (
+                    "--run_dir ssd_fpn runs/mine --output_dir runs/averaged",
+                    "of a detector and of one fine-tuned from it",
+                ),
+            ),
+        ),
         "pack_run": Command(
             "pack a run to give it away: small weights, config, card",
             (

@@ -104,9 +104,22 @@ def _train(
         evaluation = _fit(config, measure, state, devices, verbose)
     if evaluation is None:  # the best epoch was before the interruption
         evaluation = _measure_best(config, run, devices)
-    evaluation = measure_scores(_calibrate(evaluation, run), run)
-    _write(evaluation, run)
+    evaluation = _write(measure_scores(_calibrate(evaluation, run), run), run)
+    plot_history(run.history_file, run.history_plot)
     return evaluation
+
+
+def finish_run(run: RunDir) -> Evaluation:
+    """Measures the best weights of a run, calibrates their scores and writes what training writes.
+
+    Raises:
+        FileNotFoundError: it has no weights, or there are no records of its validation split.
+        ValueError: weights or records are damaged.
+    """
+    config = run.read_config()
+    model = load_detector(run.path, weights=run.best_weights, config=config)
+    evaluation = evaluate_split(model, keep=config.eval.num_overlays)
+    return _write(measure_scores(_calibrate(evaluation, run), run), run)
 
 
 def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunState:
@@ -146,7 +159,7 @@ def _measure_best(config: DetectionConfig, run: RunDir, devices: Devices) -> Eva
         return evaluate_split(model, keep=_num_kept(config), detect=detect)
 
 
-def _write(evaluation: Evaluation, run: RunDir) -> None:
+def _write(evaluation: Evaluation, run: RunDir) -> Evaluation:
     """Writes what was measured; the places are the run's own, so it may replace what is there.
 
     Where `mobilenetdet eval` is writing there, the end of a long training waits for it.
@@ -154,10 +167,10 @@ def _write(evaluation: Evaluation, run: RunDir) -> None:
     evaluation = dataclasses.replace(evaluation, weights_hash=hash_weights(run.best_weights))
     with OutputFolder.of_run(run.evaluation_dir).locked(wait=True) as folder:
         write_evaluation(evaluation, folder)
-    plot_history(run.history_file, run.history_plot)
     if count := evaluation.config.eval.num_overlays:
         with OutputFolder.of_run(run.overlays_dir).locked(wait=True) as folder:
             write_overlays(evaluation, folder, count=count)
+    return evaluation
 
 
 def _calibrate(evaluation: Evaluation, run: RunDir) -> Evaluation:

@@ -1,0 +1,153 @@
+"""The mean of the weights of several runs that go back to one: a model soup (arXiv 2203.05482)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.storage import to_json
+from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
+from mobilenetdet.models.weight_file import check_weight_file
+from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
+
+# Keras stores what the optimizer knows beside the weights.
+_OPTIMIZER = "optimizer"
+
+
+def average_runs(
+    runs: Sequence[RunDir],
+    output_dir: Path,
+    *,
+    shares: Sequence[float] = (),
+    overwrite: bool = False,
+) -> RunDir:
+    """Writes a run whose weights are the mean of those of others.
+
+    The weights have to lie on one slope, as those do that were trained on from one another or from
+    a common beginning; the mean of networks that began at random detects nothing.
+
+    Args:
+        runs: two or more, of one network and the same classes; of each its best weights.
+        output_dir: gets config.json (that of the last run), best.weights.h5 and, where each run
+            has its list of frames, frames_seen.json.
+        shares: of each run in the mean, above 0; divided by their sum. By default equal ones.
+        overwrite: replaces such files of others that are there already.
+
+    Returns:
+        The run, not yet measured or calibrated.
+
+    Raises:
+        FileExistsError: one of these files is there, or another process is writing there.
+        FileNotFoundError: a run has no config or no weights.
+        ValueError: the runs are of other networks or classes, or a weight file is damaged.
+    """
+    if len(runs) < 2:
+        raise ValueError("the mean of one run is that run; name two or more")
+    if shares and (len(shares) != len(runs) or not min(shares) > 0):
+        named = " ".join(f"{share:g}" for share in shares)
+        raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
+    configs = [run.read_config() for run in runs]
+    for run, config in zip(runs, configs, strict=True):
+        _refuse_other_network(run, config, runs[-1], configs[-1])
+    averaged = _average([run.find_weights() for run in runs], shares or [1.0] * len(runs))
+    lists = [read_frames_seen(run.frames_seen_file) for run in runs]
+    seen = lists[-1] or FramesSeen(complete=False)
+    for other in lists[:-1]:
+        seen |= other or FramesSeen(complete=False)
+    config = _without_scores(configs[-1])
+    with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
+        folder.refuse_foreign([CONFIG_FILE, BEST_WEIGHTS, FRAMES_SEEN_FILE])
+        with folder.writing(FRAMES_SEEN_FILE) as path:
+            write_frames_seen(path, seen)
+        with folder.writing(BEST_WEIGHTS) as path:
+            path.write_bytes(averaged)
+        with folder.writing(CONFIG_FILE) as path:
+            path.write_text(to_json(config), encoding="utf-8")
+        # The next mean is not to replace this one without being asked to.
+        folder.disown([FRAMES_SEEN_FILE, BEST_WEIGHTS, CONFIG_FILE])
+    return RunDir(output_dir)
+
+
+def _refuse_other_network(
+    run: RunDir, config: DetectionConfig, last: RunDir, expected: DetectionConfig
+) -> None:
+    """Refuses a run whose weights mean something else than those of the last one."""
+    for name, own, wanted in (
+        ("data.classes", config.data.classes, expected.data.classes),
+        ("model.levels", config.model.levels, expected.model.levels),
+        ("model.alpha", config.model.alpha, expected.model.alpha),
+        ("head.kind", config.head.kind, expected.head.kind),
+    ):
+        if own != wanted:
+            raise ValueError(
+                f"{run.path} has {name} {own} and {last.path} {wanted}; only runs of one network "
+                "and the same classes have a mean"
+            )
+
+
+def _without_scores(config: DetectionConfig) -> DetectionConfig:
+    """Leaves out what was measured of the scores of other weights."""
+    return replace(
+        config,
+        postprocess=replace(config.postprocess, calibration=()),
+        eval=replace(config.eval, best_f1_scores={}),
+    )
+
+
+def _average(paths: Sequence[Path], shares: Sequence[float]) -> bytes:
+    """Returns a Keras weight file of the mean, in float32, laid out as the last file is."""
+    for path in paths:
+        check_weight_file(path)
+    means = _mean_arrays(paths, shares)
+    file = io.BytesIO()
+    with h5py.File(paths[-1]) as old, h5py.File(file, "w") as new:
+        new.attrs.update(old.attrs)
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            """Copies one group, or writes the mean of an array."""
+            if name.split("/")[0] == _OPTIMIZER:
+                return
+            if isinstance(item, h5py.Group):
+                copied = new.require_group(name)
+            else:
+                copied = new.create_dataset(name, data=means.get(name, item[()]))
+            copied.attrs.update(item.attrs)
+
+        old.visititems(copy)
+    return file.getvalue()
+
+
+def _mean_arrays(paths: Sequence[Path], shares: Sequence[float]) -> dict[str, np.ndarray]:
+    """Returns the mean of each array of real numbers by its place in the files."""
+    sums: dict[str, np.ndarray] = {}
+    for path, share in zip(paths, np.divide(shares, np.sum(shares)), strict=True):
+        arrays = _real_arrays(path)
+        if sums and {name: array.shape for name, array in arrays.items()} != {
+            name: array.shape for name, array in sums.items()
+        }:
+            raise ValueError(f"{path} holds other weights than {paths[0]}: they have no mean")
+        for name, array in arrays.items():
+            sums[name] = sums.get(name, 0.0) + share * array
+    return {name: array.astype(np.float32) for name, array in sums.items()}
+
+
+def _real_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of real numbers of a weight file, in float64, by their places."""
+    arrays: dict[str, np.ndarray] = {}
+    with h5py.File(path) as file:
+
+        def read(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            """Keeps an array."""
+            is_array = isinstance(item, h5py.Dataset) and item.dtype.kind == "f"
+            if is_array and name.split("/")[0] != _OPTIMIZER:
+                arrays[name] = item[()].astype(np.float64)
+
+        file.visititems(read)
+    return arrays

@@ -1,0 +1,102 @@
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mobilenetdet.cli import average_runs as command
+from mobilenetdet.kitti.frames_seen import read_frames_seen
+from mobilenetdet.models.weight_file import read_weight_file
+from mobilenetdet.runs import RunDir, hash_weights
+from mobilenetdet.weight_average import average_runs
+
+
+@pytest.fixture
+def runs(small_run, tmp_path) -> list[RunDir]:
+    """A run, and one whose weights are all larger by one."""
+    first, second = (Path(shutil.copytree(small_run, tmp_path / name)) for name in "ab")
+    with h5py.File(RunDir(second).find_weights(), "r+") as file:
+
+        def add_one(_, item):
+            if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+                item[...] = item[()] + 1
+
+        file.visititems(add_one)
+    return [RunDir(first), RunDir(second)]
+
+
+@pytest.mark.parametrize(("shares", "more"), [((), 0.5), ((1.0, 3.0), 0.75), ((30, 10), 0.25)])
+def test_the_mean_lies_between(runs, tmp_path, shares, more):
+    run = average_runs(runs, tmp_path / "mean", shares=shares)
+    stored, first = (read_weight_file(each.find_weights()) for each in (run, runs[0]))
+    assert stored.keys() == first.keys() and len(stored) > 10
+    for name, arrays in first.items():
+        for array, found in zip(arrays, stored[name], strict=True):
+            assert found.dtype == array.dtype
+            np.testing.assert_allclose(found, array + more, rtol=1e-6, atol=1e-6)
+
+
+def test_what_was_measured_of_other_weights_is_left_out(runs, tmp_path):
+    (runs[1].calibration_file).write_text(json.dumps([[2.0, 0.5]] * 3))
+    assert runs[1].read_config().postprocess.calibration
+    run = average_runs(runs, tmp_path / "mean")
+    config = run.read_config()
+    assert not config.postprocess.calibration and not config.eval.best_f1_scores
+    assert config.data == runs[1].read_config().data
+
+
+def test_frames_of_all_runs_were_trained_on(runs, tmp_path):
+    run = average_runs(runs, tmp_path / "mean")
+    assert read_frames_seen(run.frames_seen_file) == read_frames_seen(runs[0].frames_seen_file)
+    assert read_frames_seen(run.frames_seen_file).complete
+    runs[0].frames_seen_file.unlink()
+    run = average_runs(runs, tmp_path / "unknown")
+    assert not read_frames_seen(run.frames_seen_file).complete
+
+
+def test_runs_without_a_mean_are_refused(runs, tmp_path):
+    output = tmp_path / "mean"
+    with pytest.raises(ValueError, match="name two or more"):
+        average_runs(runs[:1], output)
+    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="each of the 2 runs needs one above 0"):
+            average_runs(runs, output, shares=shares)
+    config = json.loads(runs[0].config_file.read_text())
+    config["data"]["classes"] = ["Cyclist", "Pedestrian", "Car"]
+    runs[0].config_file.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"a has data.classes .*Cyclist.* and .*b .*one network"):
+        average_runs(runs, output)
+    assert not output.exists()
+
+
+def test_damaged_and_other_weights_are_named(runs, tmp_path):
+    weights = runs[0].find_weights()
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=str(weights)):
+        average_runs(runs, tmp_path / "mean")
+    weights.write_bytes(whole)
+    with h5py.File(weights, "r+") as file:
+        names = []
+        file.visititems(lambda name, item: names.append((name, item)))
+        name = next(name for name, item in names if isinstance(item, h5py.Dataset) and item.ndim)
+        del file[name]
+    with pytest.raises(ValueError, match="holds other weights than .*: they have no mean"):
+        average_runs(runs, tmp_path / "mean")
+
+
+def test_the_command_measures_the_mean_and_leaves_a_run(runs, tmp_path, capsys):
+    output = tmp_path / "mean"
+    arguments = ["--run_dir", *(str(run.path) for run in runs), "--shares", "1000", "1e-9"]
+    assert command.main([*arguments, "--output_dir", str(output)]) == 0
+    assert f"{output}: the mean of" in capsys.readouterr().out
+    run = RunDir(output)
+    metrics = json.loads(run.metrics_file.read_text())
+    assert metrics["measured"]["weights"] == hash_weights(run.best_weights)
+    assert len(run.read_config().postprocess.calibration) == 3
+    with pytest.raises(FileExistsError, match="mean"):
+        command.main([*arguments, "--output_dir", str(output)])
+    with pytest.raises(ValueError, match="--run_dir is missing"):
+        command.main([])
