@@ -13,17 +13,19 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.data.letterbox_image import BORDER_GREY, letterbox_image
 
 NETWORK = (64, 96)
-# Height and width of pictures.
+# Height and width of pictures, and the share of bytes that may be a grey level from OpenCV's.
 SIZES = [
-    (64, 96),  # as the input is
-    (75, 248),  # narrowed by little
-    (40, 30),  # enlarged, grey at the sides
-    (5, 7),  # enlarged a lot
-    (129, 200),  # just below half: averaged
-    (256, 384),  # a quarter, whole pixels
-    (301, 457),  # averaged over parts of pixels
-    (1, 300),  # a line: less than a row of the input
-    (1, 1),
+    ((64, 96), 0),  # as the input is
+    ((63, 95), 0),  # enlarged by little, as KITTI's frames are
+    ((75, 248), 0),  # narrowed by little
+    ((40, 30), 0),  # enlarged, grey at the sides
+    ((5, 7), 0),  # enlarged a lot
+    ((128, 192), 0),  # exactly half
+    ((129, 200), 1e-3),  # just below half: averaged, in floats of another order
+    ((256, 384), 0),  # a quarter, whole pixels
+    ((301, 457), 1e-3),  # averaged over parts of pixels
+    ((1, 300), 1e-3),  # a line: less than a row of the input
+    ((1, 1), 0),
 ]
 
 
@@ -37,8 +39,8 @@ def page(browser: Chromium) -> Chromium:
     return browser
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_pixels_are_those_of_opencv(page: Chromium, size):
+@pytest.mark.parametrize(("size", "share"), SIZES)
+def test_pixels_are_those_of_opencv(page: Chromium, size, share):
     image = picture(sum(size), size)
     expected, letterbox = letterbox_image(image, NETWORK)
     rgba = np.dstack([image, np.full(size, 255, np.uint8)])
@@ -54,8 +56,10 @@ def test_pixels_are_those_of_opencv(page: Chromium, size):
     assert place["scale"] == letterbox.scale
     assert (place["left"], place["top"]) == (letterbox.offset_x, letterbox.offset_y)
     assert (place["drawnHeight"], place["drawnWidth"]) == letterbox.drawn_size
-    # OpenCV rounds weights to 11 bits.
-    assert np.abs(ours.astype(int) - expected).max() <= 1
+    # Boxes of an int8 network move by pixels where a tenth of the bytes is a grey level off.
+    differences = np.abs(ours.astype(int) - expected)
+    assert differences.max() <= 1
+    assert (differences > 0).mean() <= share
 
 
 def test_places_are_those_of_python_for_all_sizes(page: Chromium):
