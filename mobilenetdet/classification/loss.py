@@ -1,4 +1,4 @@
-"""The loss of a classifier."""
+"""The loss of a classifier, and its mean over a batch that devices share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.replicas import count_over_replicas
 
 
 @keras.saving.register_keras_serializable("mobilenetdet")
@@ -33,3 +34,35 @@ class SmoothedCrossEntropy(keras.losses.Loss):
     def get_config(self) -> dict[str, object]:
         """Everything that `__init__` needs."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable("mobilenetdet")
+class TrainableClassifier(keras.Model):
+    """A classifier whose loss is the mean over the images of the whole batch.
+
+    Made of inputs and outputs, as any functional model. Keras takes the mean of each device and
+    then that of the devices, which is another where one has fewer images, or images of weight 0.
+    """
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Sums the losses of the images of this device, over the number of all images.
+
+        Args:
+            x: images, unused.
+            y: labels [B].
+            y_pred: logits [B, C].
+            sample_weight: [B], 0 for an image that only fills up the batch; by default 1.
+            training: unused.
+        """
+        losses = self.loss(y, y_pred)  # [B], `compile` was given a loss that does not reduce
+        weights = ops.ones_like(losses)
+        if sample_weight is not None:
+            weights = ops.cast(sample_weight, losses.dtype)
+        return ops.sum(losses * weights) / count_over_replicas(weights)

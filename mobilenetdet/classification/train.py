@@ -20,7 +20,7 @@ from mobilenetdet.classification.evaluate import (
     score_classifier,
     write_class_scores,
 )
-from mobilenetdet.classification.loss import SmoothedCrossEntropy
+from mobilenetdet.classification.loss import SmoothedCrossEntropy, TrainableClassifier
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
 from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.file_names import refuse_other_than_utf8
@@ -132,14 +132,20 @@ def compiled_classifier(
             small_images=model_config.small_images,
             batch_norm_momentum=model_config.batch_norm_momentum,
         )
+        model = TrainableClassifier(model.input, model.output, name=model.name)
     if load_weights:
         report = load_classifier_weights(model, model_config.weights, alpha=model_config.alpha)
         if report is not None:
             print(report)
+    loss = SmoothedCrossEntropy(train.label_smoothing, reduction="none")
     model.compile(
         optimizer=make_optimizer(train, make_schedule(train, steps)),
-        loss=SmoothedCrossEntropy(train.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=loss,
+        weighted_metrics=[
+            keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            # In the place of Keras' own, which counts images of weight 0 as well.
+            keras.metrics.MeanMetricWrapper(loss.call, name="loss"),
+        ],
         # XLA is the way of JAX, and many times slower than without on TensorFlow's CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
@@ -164,7 +170,8 @@ def _fit(
 ) -> None:
     epochs = config.train.epochs
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
-    batches = devices.divisible(images.train_batches(state.epoch, epochs - state.epoch))
+    batches = images.train_batches(state.epoch, epochs - state.epoch)
+    batches = devices.divisible(batches, weigh=True)
     fit_epochs(batches, state, validation, config=config, steps=steps, verbose=verbose)
 
 

@@ -66,12 +66,16 @@ class Devices:
         finally:
             keras.distribution.set_distribution(together)
 
-    def divisible(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+    def divisible(self, batches: tf.data.Dataset, *, weigh: bool = False) -> tf.data.Dataset:
         """Makes every batch one that the devices can divide, and takes the rows of this process.
 
         The last batch of an epoch is filled up with its own first images: for JAX to a multiple of
         the devices, for TensorFlow so that none is without an image. Where it has half as many
         images as there are devices, or a third, it has the loss of the batch as it was.
+
+        Args:
+            batches: of (images, targets).
+            weigh: adds weights float32 [B]: 0 for the images that fill up, 1 for the others.
         """
         count = len(self.names)
         if count == 1:
@@ -89,7 +93,7 @@ class Devices:
             batch = tf.nest.map_structure(lambda values: tf.gather(values, places % size), batch)
             if isinstance(batch[-1], dict) and _DROPPED in batch[-1]:
                 batch[-1][_DROPPED] *= tf.cast(places < size, tf.int32)  # counted once
-            return batch
+            return (*batch, tf.cast(places < size, tf.float32)) if weigh else batch
 
         return batches.map(fill)
 

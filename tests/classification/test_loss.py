@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mobilenetdet.classification.loss import SmoothedCrossEntropy
+from mobilenetdet.classification.loss import SmoothedCrossEntropy, TrainableClassifier
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -32,6 +32,22 @@ def test_coarse_logits_are_summed_in_float32():
     logits = ops.cast(np.linspace(-2, 2, 1000)[None], "bfloat16")
     loss = SmoothedCrossEntropy(0.1)(np.array([3]), logits)
     assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("weights", "own"), [(None, 5), ([1, 1, 1, 0, 0], 3), ([0, 0, 0, 0, 0], 0)]
+)
+def test_images_of_weight_0_are_in_no_mean(weights, own):
+    rng = np.random.default_rng(2)
+    images, labels = rng.normal(0, 3, (5, 7)).astype(np.float32), rng.integers(0, 3, 5)
+    inputs = keras.Input((7,))
+    model = TrainableClassifier(inputs, keras.layers.Dense(3)(inputs))
+    loss = SmoothedCrossEntropy(0.1, reduction="none")
+    model.compile(keras.optimizers.SGD(0.0), loss)
+    logits = model(images)
+    expected = float(ops.mean(loss(labels[:own], logits[:own]))) if own else 0.0
+    found = model.compute_loss(None, labels, logits, weights and np.array(weights))
+    assert float(found) == pytest.approx(expected, rel=1e-6)
 
 
 def test_it_comes_back_from_its_config():

@@ -121,8 +121,9 @@ def fit(kind, devices):
         if len(chosen.names) > 1:
             synchronise_batch_norm(model)
         ema = EmaWeights(model, 0.9, every=1)
+        batches = chosen.divisible(batches, weigh=kind == "classifier")
         history = model.fit(
-            chosen.divisible(batches), epochs=EPOCHS, steps_per_epoch=STEPS, verbose=0,
+            batches, epochs=EPOCHS, steps_per_epoch=STEPS, verbose=0,
             shuffle=False, callbacks=[ema],
         ).history  # fmt: skip
         weights = [np.array(keras.ops.convert_to_numpy(v)) for v in model.weights]

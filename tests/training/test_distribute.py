@@ -35,6 +35,7 @@ def test_twenty_steps_are_those_of_one_device(kind, count):
     assert found["last loss"] != found["first loss"]
     assert found["weights"] < 1e-5 and found["averages"] < 1e-5, found
     assert found["loss"] < 1e-5 * found["first loss"], found
+    assert found.get("accuracy", 0.0) < 1e-5, found
     assert found.get("dropped_boxes", 0.0) == 0.0
 
 
@@ -82,6 +83,15 @@ def test_batches_are_filled_up_for_the_devices(size):
     assert images.tolist() == [place % size for place in range(count)]
     assert targets["boxes"].tolist() == [[place] for place in images]
     assert targets["num_dropped"].tolist() == [2] * size + [0] * (count - size)
+
+
+@pytest.mark.parametrize(("size", "weights"), [(2, [1, 1, 0, 0]), (4, [1] * 4)])
+def test_images_that_fill_up_a_batch_have_no_weight(size, weights):
+    batches = tf.data.Dataset.from_tensors((np.zeros((size, 3)), np.arange(size)))
+    devices = Devices(("a", "b", "c", "d"))
+    ((_, labels, found),) = devices.divisible(batches, weigh=True).as_numpy_iterator()
+    assert labels.tolist() == [place % size for place in range(4)]
+    assert found.tolist() == weights
 
 
 def test_jax_without_a_gpu_takes_the_cpu(monkeypatch):
