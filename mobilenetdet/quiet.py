@@ -32,6 +32,7 @@ def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
     Args:
         find_devices: False leaves time to make virtual ones.
     """
+    os.getcwd()  # where it is gone, imports fail in their middle, after many messages
     _choose_backend()
     _start_some_threads()
     # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.

@@ -175,10 +175,13 @@ def test_targets_are_words(tmp_path, target):
 
 
 KILLED = """
+import signal
 import sys
 from pathlib import Path
 from mobilenetdet.label_formats import importing
 from mobilenetdet.label_formats.source_frame import ImportOptions
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def wait(done):
     print(done, flush=True)
@@ -197,7 +200,7 @@ def test_a_killed_import_leaves_nothing_that_looks_whole(tmp_path, number):
     with subprocess.Popen(command, text=True, **pipes) as process:
         assert process.stdout.readline() == "1\n"
         process.send_signal(number)
-        process.wait()
+        process.wait(60)
     assert not out.exists()
     left = [name for name in os.listdir(tmp_path) if name != "in"]
     assert len(left) == (number == signal.SIGKILL)

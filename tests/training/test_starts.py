@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.config.storage import read_config, with_changes
+from mobilenetdet.training import cluster
 from mobilenetdet.training import train as module
 from mobilenetdet.training.train import train
 
@@ -57,7 +58,7 @@ def test_a_second_training_is_refused_before_any_work(config, tmp_path, monkeypa
         raise FileExistsError(f"process 4711 is writing in {folder}")
         yield
 
-    monkeypatch.setattr(module, "folder_lock", refuse)
+    monkeypatch.setattr(cluster, "folder_lock", refuse)
     monkeypatch.setattr(module, "check_training_classes", lambda config: pytest.fail("too late"))
     with pytest.raises(FileExistsError, match=f"4711 is writing in {tmp_path}"):
         train(config, tmp_path, verbose=0)
