@@ -146,7 +146,12 @@ class OutputFolder:
             with self._staging() as staging:
                 staged = staging / name
                 staged.parent.mkdir(parents=True, exist_ok=True)
-                yield staged
+                try:
+                    yield staged
+                except OSError as error:
+                    if error.errno and not error.filename:  # a full disk names no file
+                        error.filename = str(staged)
+                    raise
                 self._record({name: staged}, durable=durable)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged, target)
@@ -231,10 +236,14 @@ class OutputFolder:
             content = _content_of(path)
             self._contents.setdefault(name, []).append(content)
             lines.append(json.dumps([name, *content]) + "\n")
-        with (self.path / MANIFEST_FILE).open("ab+") as file:
-            if file.tell() and not _ends_a_line(file):  # a full disk has cut it off
-                lines.insert(0, "\n")
-            file.write("".join(lines).encode())
+        try:
+            with (self.path / MANIFEST_FILE).open("ab+") as file:
+                if file.tell() and not _ends_a_line(file):  # a full disk has cut it off
+                    lines.insert(0, "\n")
+                file.write("".join(lines).encode())
+        except OSError as error:
+            error.filename = str(self.path / MANIFEST_FILE)  # a full disk names no file
+            raise
         if durable:
             sync(self.path / MANIFEST_FILE)
 
