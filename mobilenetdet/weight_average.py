@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,9 @@ import numpy as np
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
-from mobilenetdet.models.weight_file import check_weight_file
+from mobilenetdet.models.weight_file import OPTIMIZER, check_weight_file, rewrite_weights
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
-
-# Keras stores what the optimizer knows beside the weights.
-_OPTIMIZER = "optimizer"
 
 
 def average_runs(
@@ -106,22 +102,7 @@ def _average(paths: Sequence[Path], shares: Sequence[float]) -> bytes:
     for path in paths:
         check_weight_file(path)
     means = _mean_arrays(paths, shares)
-    file = io.BytesIO()
-    with h5py.File(paths[-1]) as old, h5py.File(file, "w") as new:
-        new.attrs.update(old.attrs)
-
-        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            """Copies one group, or writes the mean of an array."""
-            if name.split("/")[0] == _OPTIMIZER:
-                return
-            if isinstance(item, h5py.Group):
-                copied = new.require_group(name)
-            else:
-                copied = new.create_dataset(name, data=means.get(name, item[()]))
-            copied.attrs.update(item.attrs)
-
-        old.visititems(copy)
-    return file.getvalue()
+    return rewrite_weights(paths[-1], lambda name, values: means.get(name, values))
 
 
 def _mean_arrays(paths: Sequence[Path], shares: Sequence[float]) -> dict[str, np.ndarray]:
@@ -146,7 +127,7 @@ def _real_arrays(path: Path) -> dict[str, np.ndarray]:
         def read(name: str, item: h5py.Group | h5py.Dataset) -> None:
             """Keeps an array."""
             is_array = isinstance(item, h5py.Dataset) and item.dtype.kind == "f"
-            if is_array and name.split("/")[0] != _OPTIMIZER:
+            if is_array and name.split("/")[0] != OPTIMIZER:
                 arrays[name] = item[()].astype(np.float64)
 
         file.visititems(read)

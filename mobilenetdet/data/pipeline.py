@@ -176,6 +176,7 @@ def _prepare(
     base_seed = config.train.seed
 
     def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
+        """Prepares the rows of the process, as arrays in the order of `_OUTPUTS`."""
         places = share.places(len(payloads))
         rows = places % len(payloads)
         seeds = [(base_seed, int(epochs[row]), int(indices[row])) for row in rows]

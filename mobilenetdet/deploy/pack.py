@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from mobilenetdet.atomic_write import atomic_write
@@ -16,7 +14,7 @@ from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.models.weight_file import check_weight_file
+from mobilenetdet.models.weight_file import check_weight_file, rewrite_weights
 from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.runs import (
     BEST_WEIGHTS,
@@ -28,8 +26,6 @@ from mobilenetdet.runs import (
 )
 
 _NAMES = (BEST_WEIGHTS, CONFIG_FILE, CARD_FILE, FRAMES_SEEN_FILE)
-# Keras stores what the optimizer knows beside the weights; only resuming needs it.
-_OPTIMIZER = "optimizer"
 
 
 def pack_run(
@@ -133,22 +129,7 @@ def halve_weights(source: Path) -> bytes:
             damaged.
     """
     check_weight_file(source)
-    file = io.BytesIO()  # not the disk, see `weights_to_bytes`
-    with h5py.File(source) as old, h5py.File(file, "w") as new:
-        new.attrs.update(old.attrs)
-
-        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            """Copies one group or array with its attributes."""
-            if name.split("/")[0] == _OPTIMIZER:
-                return
-            if isinstance(item, h5py.Group):
-                copied = new.require_group(name)
-            else:
-                copied = new.create_dataset(name, data=_halved(name, item[()]))
-            copied.attrs.update(item.attrs)
-
-        old.visititems(copy)
-    return file.getvalue()
+    return rewrite_weights(source, _halved)
 
 
 def _halved(name: str, values: np.ndarray) -> np.ndarray:

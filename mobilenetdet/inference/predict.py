@@ -123,6 +123,7 @@ class _Tally:
         self.pictures = self.objects = 0
 
     def write(self, picture: Picture, found: Detections) -> None:
+        """Writes what was found in a picture, and counts it; a fault of the picture is told."""
         try:
             self.writer.add(picture, found)
         except ValueError as error:

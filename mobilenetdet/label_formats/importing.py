@@ -169,6 +169,7 @@ def _place_all(
     """Yields the pictures in their order; reading and checking them uses every core."""
 
     def place(index: int) -> Placed:
+        """Puts one picture where the layout has it."""
         frame = frames[index]
         return place_picture(
             frame.image,

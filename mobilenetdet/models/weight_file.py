@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 # Arrays of each layer, in the order of its variables.
 StoredLayers = dict[str, list[np.ndarray]]
+# Group of what the optimizer knows beside the weights; only resuming needs it.
+OPTIMIZER = "optimizer"
 # Groups of Keras 3 files that hold no weights: optimizer slots, states of random generators.
-_NO_WEIGHTS = ("optimizer", "seed_generator")
+_NO_WEIGHTS = (OPTIMIZER, "seed_generator")
 # Arrays may take this many times the size of their file, and this much anyway.
 _MAX_GROWTH, _MIN_BYTES = 20, 2**26
 # Where a whole model of Keras 3 has them.
@@ -98,6 +100,31 @@ def weights_to_bytes(model: keras.Model) -> bytes:
     """
     file = _MemoryFile()
     model.save_weights(file)
+    return file.getvalue()
+
+
+def rewrite_weights(source: Path, change: Callable[[str, np.ndarray], np.ndarray]) -> bytes:
+    """Returns a Keras weight file with other arrays, and without the state of the optimizer.
+
+    Args:
+        source: a weight file of Keras 3, which was checked.
+        change: from the place of an array in the file and its values to what is written there.
+    """
+    file = io.BytesIO()  # not the disk, see `weights_to_bytes`
+    with h5py.File(source) as old, h5py.File(file, "w") as new:
+        new.attrs.update(old.attrs)
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            """Copies one group or array with its attributes."""
+            if name.split("/")[0] == OPTIMIZER:
+                return
+            if isinstance(item, h5py.Group):
+                copied = new.require_group(name)
+            else:
+                copied = new.create_dataset(name, data=change(name, item[()]))
+            copied.attrs.update(item.attrs)
+
+        old.visititems(copy)
     return file.getvalue()
 
 
