@@ -17,6 +17,13 @@ _MAX_COORDINATE = 100_000
 # Metres and radians: no camera sees further.
 _MAX_NUMBER = 1_000_000
 
+# Lowest and highest value of each column of a label but the type; the next functions say the rest.
+_LABEL_BOUNDS = np.array(
+    [(-1, 1), (-1, 3), (-_MAX_NUMBER, _MAX_NUMBER)]
+    + 4 * [(-_MAX_COORDINATE, _MAX_COORDINATE)]
+    + 7 * [(-_MAX_NUMBER, _MAX_NUMBER)]
+).T  # [2, 14]
+
 Rows = Sequence[tuple[int, Sequence[str]]]
 
 
@@ -37,6 +44,8 @@ def check_values(numbers: np.ndarray, rows: Rows, source: str, *, allow_inverted
         InvertedBoxError: a box has a negative side.
         ValueError: another value is out of range; names source:line, the field and the value.
     """
+    if _is_usual_label(numbers):
+        return
     if numbers.shape[1] == _NUM_RESULT_NUMBERS:
         _check_result_fields(numbers, rows, source)
     else:
@@ -74,6 +83,20 @@ def check_boxes(boxes_xyxy: np.ndarray, source: str) -> None:
     if bad.any():
         box = " ".join(f"{side:g}" for side in boxes_xyxy[np.argmax(bad)])
         raise ValueError(f"{source}: box {box} lies far outside of any image; convert again")
+
+
+def _is_usual_label(numbers: np.ndarray) -> bool:
+    """Whether nothing is wrong with the numbers of labels: thousands of files are read by this."""
+    if numbers.shape[1] == _NUM_RESULT_NUMBERS:
+        return False
+    low, high = _LABEL_BOUNDS
+    truncated, occluded = numbers[:, 0], numbers[:, 1]
+    return bool(
+        ((numbers >= low) & (numbers <= high)).all()
+        and ((truncated >= 0) | (truncated == -1)).all()
+        and (occluded == np.rint(occluded)).all()
+        and (numbers[:, 3:5] <= numbers[:, 5:7]).all()
+    )
 
 
 def _check_result_fields(numbers: np.ndarray, rows: Rows, source: str) -> None:

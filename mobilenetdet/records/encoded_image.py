@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -200,6 +199,9 @@ def decode_image(
     check_pixels(*_stored_size(encoded, source), source, max_megapixels)
     if encoded.startswith(_PNG_START):
         _check_chunks(encoded, source)
+    # Not at the top: conversion to records reads headers alone, and this takes long to import.
+    import cv2
+
     flags = 0 if obey_orientation else cv2.IMREAD_IGNORE_ORIENTATION
     buffer = np.frombuffer(encoded, np.uint8)
     deep_png = encoded.startswith(_PNG_START) and encoded[_PNG_DEPTH : _PNG_DEPTH + 1] > b"\x08"
@@ -237,6 +239,8 @@ def _check_chunks(encoded: bytes, source: str) -> None:
 
 def _decode_deep(buffer: np.ndarray, source: str, flags: int) -> np.ndarray | None:
     """Decodes a picture of any depth; as BGR, since OpenCV 5 garbles deep TIFF as RGB."""
+    import cv2
+
     image = cv2.imdecode(buffer, flags | cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
         image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)  # real numbers are read this way alone

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from mobilenetdet.folder_lock import folder_lock
@@ -169,6 +168,8 @@ def _obeys_orientation(orientation: int, asked: ExifOrientation | None, source: 
 
 
 def _encode(image_rgb: np.ndarray, jpeg_quality: int | None) -> bytes:
+    import cv2  # not at the top, as in `decode_image`
+
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     if jpeg_quality is None:
         return cv2.imencode(".png", image_bgr)[1].tobytes()
