@@ -172,7 +172,15 @@ def _fit(
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
     batches = images.train_batches(state.epoch, epochs - state.epoch)
     batches = devices.divisible(batches, weigh=True)
-    fit_epochs(batches, state, validation, config=config, steps=steps, verbose=verbose)
+    fit_epochs(
+        batches,
+        state,
+        validation,
+        config=config,
+        steps=steps,
+        verbose=verbose,
+        is_first=devices.cluster.process_id == 0,
+    )
 
 
 def _make_measure(

@@ -25,6 +25,7 @@ def fit_epochs(
     steps: int,
     draw: Drawing | None = None,
     verbose: int = 1,
+    is_first: bool = True,
 ) -> None:
     """Trains from the first epoch that is not complete to the last.
 
@@ -38,6 +39,8 @@ def fit_epochs(
         steps: of an epoch.
         draw: makes pictures of a measurement for TensorBoard.
         verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        is_first: of the processes that train together; the others log into their own temporary
+            run directory and nowhere else.
     """
     run = RunDir(state.run_dir)
     is_drawn = "tensorboard" in config.train.logger
@@ -48,7 +51,14 @@ def fit_epochs(
         validation,
         Checkpoint(state, validation, run.history_file),
         *([tensorboard] if tensorboard else []),
-        *make_loggers(config, run, validation, tensorboard=tensorboard, resuming=state.epoch > 0),
+        *make_loggers(
+            config,
+            run,
+            validation,
+            tensorboard=tensorboard,
+            history=state.history,
+            is_first=is_first,
+        ),
     ]
     state.model.fit(
         batches,

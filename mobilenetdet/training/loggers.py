@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +14,8 @@ from mobilenetdet.config.training import FitConfig
 from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import TensorBoardLog, Validation
 
+# The epochs of a run that are done, as metrics.csv has them.
+History = Sequence[Mapping[str, float]]
 # Of wandb's project and MLflow's experiment.
 PROJECT = "mobilenetdet"
 # Steps whose mean is one point of a curve by step.
@@ -21,6 +23,8 @@ STEPS_A_POINT = 10
 STEP_LOSS = "step/loss"
 # MLflow's tag of the run directory.
 _PLACE_TAG = "mobilenetdet.run_dir"
+# Of a row of a run's history, and what every such row has.
+_EPOCH, _LOSS = "epoch", "loss"
 # What MLflow takes at a time, and in one value.
 _MAX_PARAMS, _MAX_VALUE = 100, 500
 
@@ -45,7 +49,8 @@ def make_loggers(
     validation: Validation,
     *,
     tensorboard: TensorBoardLog | None,
-    resuming: bool,
+    history: History = (),
+    is_first: bool = True,
 ) -> list[keras.callbacks.Callback]:
     """Returns what logs a run beside its metrics.csv, as its config asks.
 
@@ -54,16 +59,19 @@ def make_loggers(
         run: that is logged.
         validation: whose latest metrics are logged.
         tensorboard: what logs by epoch, or None where TensorBoard is not asked for.
-        resuming: goes on where the run was logged before.
+        history: the epochs that are done; where there are any, the run goes on where it was logged
+            before.
+        is_first: of the processes that train together, each with a run directory: one training is
+            one run of wandb and of MLflow.
     """
     settings = flat_settings(config)
     made: list[keras.callbacks.Callback] = []
     if tensorboard is not None:
         made.append(StepLog(tensorboard, settings))
-    if "wandb" in config.train.logger:
-        made.append(WandbLog(run, validation, settings, resuming=resuming))
-    if "mlflow" in config.train.logger:
-        made.append(MlflowLog(run, validation, settings, resuming=resuming))
+    if "wandb" in config.train.logger and is_first:
+        made.append(WandbLog(run, validation, settings, history=history))
+    if "mlflow" in config.train.logger and is_first:
+        made.append(MlflowLog(run, validation, settings, history=history))
     return made
 
 
@@ -135,7 +143,7 @@ class WandbLog(keras.callbacks.Callback):
     """Logs each epoch with wandb."""
 
     def __init__(
-        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, resuming: bool
+        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
     ) -> None:
         """Logs a run; `WANDB_MODE=offline` and the like are obeyed.
 
@@ -143,26 +151,31 @@ class WandbLog(keras.callbacks.Callback):
             run: that is logged; wandb's own files go to its folder wandb/.
             validation: whose latest metrics are logged.
             settings: of the run, by dotted key.
-            resuming: goes on in the run that was logged last from there.
+            history: the epochs that are done; see `make_loggers`.
         """
         super().__init__()
         self.run, self.validation, self.settings = run, validation, settings
-        self.resuming = resuming
+        self.history = tuple(history)
         self._log: Any = None  # wandb's run, from the beginning of training on
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Begins the run, or goes on with it."""
         import wandb
 
+        last_id = self._last_id() if self.history else None
         self._log = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=self.run.name,
             dir=str(self.run.path),
             config=dict(self.settings),
-            id=self._last_id() if self.resuming else None,
+            id=last_id,
             resume="allow",
             allow_val_change=True,
         )
+        # Offline, wandb does not know how far a run was logged.
+        if last_id is None or self._log.resumed:
+            for epoch, metrics in _missing(self.history, range(1, self._log.step)):
+                self._log.log(metrics, step=epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Logs the epoch and what was measured after it."""
@@ -182,7 +195,7 @@ class MlflowLog(keras.callbacks.Callback):
     """Logs each epoch with MLflow."""
 
     def __init__(
-        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, resuming: bool
+        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
     ) -> None:
         """Logs a run where `MLFLOW_TRACKING_URI` says, or MLflow's default.
 
@@ -190,11 +203,11 @@ class MlflowLog(keras.callbacks.Callback):
             run: that is logged.
             validation: whose latest metrics are logged.
             settings: of the run, by dotted key.
-            resuming: goes on in the run that was logged last from that directory.
+            history: the epochs that are done; see `make_loggers`.
         """
         super().__init__()
         self.run, self.validation, self.settings = run, validation, settings
-        self.resuming = resuming
+        self.history = tuple(history)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Begins the run, or goes on with it."""
@@ -203,16 +216,19 @@ class MlflowLog(keras.callbacks.Callback):
         if "MLFLOW_EXPERIMENT_NAME" not in os.environ and "MLFLOW_EXPERIMENT_ID" not in os.environ:
             mlflow.set_experiment(PROJECT)
         place = str(self.run.path.resolve())
-        if self.resuming:
-            # The last first.
-            for begun in mlflow.search_runs(output_format="list"):
-                if begun.data.tags.get(_PLACE_TAG) == place:
-                    mlflow.start_run(run_id=begun.info.run_id)
-                    return
-        mlflow.start_run(run_name=self.run.name, tags={_PLACE_TAG: place})
-        rows = [(key, str(value)[:_MAX_VALUE]) for key, value in self.settings.items()]
-        for first in range(0, len(rows), _MAX_PARAMS):
-            mlflow.log_params(dict(rows[first : first + _MAX_PARAMS]))
+        last_id = self._last_id(place) if self.history else None
+        logged: list[int] = []
+        if last_id is not None:
+            mlflow.start_run(run_id=last_id)
+            losses = mlflow.MlflowClient().get_metric_history(last_id, _LOSS)
+            logged = [row.step for row in losses]
+        else:
+            mlflow.start_run(run_name=self.run.name, tags={_PLACE_TAG: place})
+            rows = [(key, str(value)[:_MAX_VALUE]) for key, value in self.settings.items()]
+            for first in range(0, len(rows), _MAX_PARAMS):
+                mlflow.log_params(dict(rows[first : first + _MAX_PARAMS]))
+        for epoch, metrics in _missing(self.history, logged):
+            mlflow.log_metrics(metrics, step=epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Logs the epoch and what was measured after it."""
@@ -225,6 +241,25 @@ class MlflowLog(keras.callbacks.Callback):
         import mlflow
 
         mlflow.end_run()
+
+    @staticmethod
+    def _last_id(place: str) -> str | None:
+        """Returns MLflow's id of the run that was logged last from a directory."""
+        import mlflow
+
+        for begun in mlflow.search_runs(output_format="list"):  # the last first
+            if begun.data.tags.get(_PLACE_TAG) == place:
+                return str(begun.info.run_id)
+        return None
+
+
+def _missing(history: History, logged: Collection[int]) -> list[tuple[int, dict[str, float]]]:
+    """Returns the epochs that a kill has kept from a log, or that were before it, with metrics."""
+    return [
+        (int(row[_EPOCH]), {name: value for name, value in row.items() if name != _EPOCH})
+        for row in history
+        if int(row[_EPOCH]) not in logged
+    ]
 
 
 def _numbers(logs: Mapping[str, Any] | None) -> dict[str, float]:

@@ -237,6 +237,7 @@ def _fit(
             steps=state.facts.steps,
             draw=draw,
             verbose=verbose,
+            is_first=devices.cluster.process_id == 0,
         )
     return validation.best
 

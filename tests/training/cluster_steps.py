@@ -100,7 +100,15 @@ def fit(config, run_dir, devices):
     )
     batches = batches.map(sum_of_boxes)
     validation = Validation(state, make_measure(config, model, devices), every=1, epochs=epochs)
-    fit_epochs(batches, state, validation, steps=facts.steps, verbose=2)
+    fit_epochs(
+        batches,
+        state,
+        validation,
+        config=config,
+        steps=facts.steps,
+        verbose=2,
+        is_first=devices.cluster.process_id == 0,
+    )
 
 
 def main(records_dir, run_dir, epochs, coordinator="", num_processes=1, process_id=0):

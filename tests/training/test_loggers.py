@@ -1,5 +1,6 @@
 """What TensorBoard, wandb and MLflow get of a training."""
 
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -15,6 +16,9 @@ from mobilenetdet.training.callbacks import TensorBoardLog
 from mobilenetdet.training.loggers import (
     STEP_LOSS,
     STEPS_A_POINT,
+    MlflowLog,
+    StepLog,
+    WandbLog,
     check_loggers,
     flat_settings,
     make_loggers,
@@ -43,6 +47,11 @@ class Seen(keras.callbacks.Callback):
         self.means.append(float(logs["loss"]))
 
 
+def done(epochs):
+    """The history of a run of so many epochs."""
+    return [{"epoch": epoch, "loss": 0.5 / epoch, **METRICS} for epoch in range(1, epochs + 1)]
+
+
 def fit(run_dir, *loggers, epochs=2, initial_epoch=0):
     """Trains a line through points with these loggers; returns the mean losses by step."""
     run_dir.mkdir(exist_ok=True)
@@ -52,7 +61,7 @@ def fit(run_dir, *loggers, epochs=2, initial_epoch=0):
     if "tensorboard" in loggers:
         by_epoch = TensorBoardLog(run.events_dir, validation, None)
     more = make_loggers(
-        config, run, validation, tensorboard=by_epoch, resuming=initial_epoch > 0
+        config, run, validation, tensorboard=by_epoch, history=done(initial_epoch)
     )  # fmt: skip
     seen = Seen()
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -137,13 +146,20 @@ def test_wandb_gets_epochs_and_goes_on_in_the_same_run(tmp_path, monkeypatch):
     assert b"val/mean/moderate/R40" in content and b"learning_rate" in content
 
 
-def test_mlflow_gets_epochs_and_goes_on_in_the_same_run(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip(
+@pytest.fixture
+def mlflow(tmp_path, monkeypatch):
+    """MLflow, which logs into the folder of the test."""
+    module = pytest.importorskip(
         "mlflow", reason="mlflow is not installed: pip install -e '.[mlflow]'"
     )
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    for name in ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):  # it sets the latter itself
+        monkeypatch.delenv(name, raising=False)
+    return module
+
+
+def test_mlflow_gets_epochs_and_goes_on_in_the_same_run(tmp_path, mlflow):
     fit(tmp_path / "run", "mlflow", epochs=1)
     fit(tmp_path / "run", "mlflow", epochs=2, initial_epoch=1)
     fit(tmp_path / "run", "mlflow", epochs=1)  # begun again
@@ -154,3 +170,57 @@ def test_mlflow_gets_epochs_and_goes_on_in_the_same_run(tmp_path, monkeypatch):
     history = mlflow.MlflowClient().get_metric_history(resumed.info.run_id, "loss")
     assert [row.step for row in history] == [1, 2]
     assert resumed.data.metrics["val/mean/moderate/R40"] == 61.5
+
+
+def test_mlflow_gets_the_epochs_that_a_kill_or_another_logger_has_kept_from_it(tmp_path, mlflow):
+    fit(tmp_path / "run", "mlflow", epochs=1)
+    fit(tmp_path / "run", "mlflow", epochs=4, initial_epoch=3)  # killed behind its checkpoints
+    fit(tmp_path / "other", "mlflow", epochs=3, initial_epoch=2)  # logged elsewhere until now
+    other, run = mlflow.search_runs(experiment_names=["mobilenetdet"], output_format="list")
+    for each, steps in ((run, [1, 2, 3, 4]), (other, [1, 2, 3])):
+        history = mlflow.MlflowClient().get_metric_history(each.info.run_id, "loss")
+        assert [row.step for row in history] == steps
+        assert history[1].value == 0.25
+
+
+@pytest.mark.parametrize(
+    ("step", "resumed", "history", "logged"),
+    [
+        (0, False, 0, []),
+        (0, False, 2, [1, 2]),  # logged elsewhere until now
+        (3, True, 3, [3]),  # killed between the checkpoint and the log
+        (4, True, 3, []),
+    ],
+)
+def test_wandb_gets_the_epochs_that_it_has_not(
+    tmp_path, monkeypatch, step, resumed, history, logged
+):
+    """With a stand-in for wandb: only its server knows how far a run was logged."""
+    rows = []
+    begun = SimpleNamespace(
+        step=step, resumed=resumed, log=lambda metrics, step: rows.append((step, metrics))
+    )
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **_: begun))
+    run = RunDir(tmp_path)
+    if resumed:
+        (tmp_path / "wandb/run-20260101-abc").mkdir(parents=True)
+        (tmp_path / "wandb/latest-run").symlink_to("run-20260101-abc")
+    WandbLog(run, SimpleNamespace(metrics={}), {}, history=done(history)).on_train_begin()
+    assert [each for each, _ in rows] == logged
+    assert all(metrics == {"loss": 0.5 / each, **METRICS} for each, metrics in rows)
+
+
+def test_of_processes_that_train_together_the_first_alone_logs_elsewhere(tmp_path):
+    config, run = Config(FitConfig(logger=("tensorboard", "wandb", "mlflow"))), RunDir(tmp_path)
+    validation = SimpleNamespace(metrics=METRICS, latest=None)
+    by_epoch = TensorBoardLog(run.events_dir, validation, None)
+    made = [
+        {
+            type(each)
+            for each in make_loggers(
+                config, run, validation, tensorboard=by_epoch, is_first=is_first
+            )
+        }
+        for is_first in (True, False)
+    ]
+    assert made == [{StepLog, WandbLog, MlflowLog}, {StepLog}]
