@@ -41,7 +41,7 @@ class EvalShare:
         share: which of the jobs, and how many there are.
         split: such as "val".
         records: fingerprint of the split, see `shards.Manifest`.
-        measured: of which detector, see `describe_measured`.
+        measured: of which detector, see `describe_measured`, and with which `_settings_of_jobs`.
         seen: the frames of the whole split that the weights were trained on.
         detections: by frame id, in the order of the records.
     """
@@ -81,10 +81,22 @@ def detect_share(
         share,
         seen.split,
         records_fingerprint(model.config.data.records_dir, seen.split),
-        measured,
+        measured | _settings_of_jobs(model.config),
         seen,
         {frame.frame_id: found for frame, found in detected},
     )
+
+
+def _settings_of_jobs(config: DetectionConfig) -> dict[str, Any]:
+    """Returns what jobs have to share beside what decides an AP, ready for JSON.
+
+    A calibration moves no AP where all frames have it, and does where some have. Frames are divided
+    by batches.
+    """
+    return {
+        "calibration": config.postprocess.calibration,
+        "eval.batch_size": config.eval.batch_size,
+    }
 
 
 def write_share(result: EvalShare, folder: OutputFolder) -> Path:
@@ -199,7 +211,7 @@ def merge_shares(
         weights_hash,
         measured.get("exported") if exported is None else exported,
         engine=str(measured.get("engine", "")),
-    )
+    ) | _settings_of_jobs(config)
     for folder, each in shares.items():
         others = differing(each.measured, wanted)
         if others or each.split != split:

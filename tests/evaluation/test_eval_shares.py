@@ -146,6 +146,25 @@ def test_another_detector_split_or_input_is_refused(jobs, small_config):
         merge(jobs, larger)
 
 
+def test_jobs_of_other_scores_or_other_batches_are_refused(
+    jobs, small_config, detector, tmp_path: Path
+):
+    """Calibrated in some frames alone, scores have another order; batches divide the frames."""
+    model = load(small_config, 2, detector)
+    calibration = ((0.5, 3.0),) * len(model.classes)
+    post = replace(model.config.postprocess, calibration=calibration)
+    evaluation = replace(model.config.eval, batch_size=1)
+    for name, config in (
+        ("calibration", replace(model.config, postprocess=post)),
+        ("eval.batch_size", replace(model.config, eval=evaluation)),
+    ):
+        other = LoadedDetector(model.runtime, config, "mine", FramesSeen(), HASH)
+        places = write_jobs(other, "val", 2, tmp_path / name)
+        with pytest.raises(ValueError, match=rf"1-of-2/share.json .*differs: {name}\)"):
+            merge([jobs[0], places[1]], small_config)
+        assert merge_shares(places, config, "val", HASH).ap.num_frames == 4
+
+
 def test_jobs_of_two_engines_are_refused(jobs, small_config):
     path = jobs[1] / SHARE_FILE
     values = json.loads(path.read_text())
