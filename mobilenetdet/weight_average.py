@@ -14,7 +14,7 @@ from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.models.weight_file import OPTIMIZER, check_weight_file, rewrite_weights
 from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, RunDir
+from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
 
 
 def average_runs(
@@ -27,28 +27,32 @@ def average_runs(
     """Writes a run whose weights are the mean of those of others.
 
     The weights have to lie on one slope, as those do that were trained on from one another or from
-    a common beginning; the mean of networks that began at random detects nothing.
+    a common beginning; the mean of networks that began at random detects nothing. The statistics of
+    batch normalisation are averaged like the weights, not measured anew.
 
     Args:
         runs: two or more, of one network and the same classes; of each its best weights.
-        output_dir: gets config.json (that of the last run), best.weights.h5 and, where each run
-            has its list of frames, frames_seen.json.
+        output_dir: gets config.json (that of the last run), best.weights.h5 and frames_seen.json
+            with the frames of all runs, which says whether these are surely all.
         shares: of each run in the mean, above 0; divided by their sum. By default equal ones.
-        overwrite: replaces such files of others that are there already.
+        overwrite: replaces such files of others that are there already; never one of the runs, nor
+            a training.
 
     Returns:
         The run, not yet measured or calibrated.
 
     Raises:
-        FileExistsError: one of these files is there, or another process is writing there.
+        FileExistsError: one of these files is there, the output is one of the runs or a training,
+            or another process is writing there.
         FileNotFoundError: a run has no config or no weights.
         ValueError: the runs are of other networks or classes, or a weight file is damaged.
     """
     if len(runs) < 2:
         raise ValueError("the mean of one run is that run; name two or more")
-    if shares and (len(shares) != len(runs) or not min(shares) > 0):
+    if shares and not (len(shares) == len(runs) and all(0 < share < np.inf for share in shares)):
         named = " ".join(f"{share:g}" for share in shares)
         raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
+    _refuse_output(output_dir, runs)
     configs = [run.read_config() for run in runs]
     for run, config in zip(runs, configs, strict=True):
         _refuse_other_network(run, config, runs[-1], configs[-1])
@@ -69,6 +73,20 @@ def average_runs(
         # The next mean is not to replace this one without being asked to.
         folder.disown([FRAMES_SEEN_FILE, BEST_WEIGHTS, CONFIG_FILE])
     return RunDir(output_dir)
+
+
+def _refuse_output(output_dir: Path, runs: Sequence[RunDir]) -> None:
+    """Refuses a folder whose weights would be lost, or whose checkpoint is of other weights."""
+    if output_dir.resolve() in [run.path.resolve() for run in runs]:
+        raise FileExistsError(
+            f"{output_dir} is one of the runs, whose weights would be lost; name another folder "
+            "with --output_dir"
+        )
+    if (output_dir / STATE_FILE).exists():
+        raise FileExistsError(
+            f"{output_dir} holds a training, which would go on from other weights than those of "
+            "its config; name another folder with --output_dir"
+        )
 
 
 def _refuse_other_network(

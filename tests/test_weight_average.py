@@ -60,7 +60,8 @@ def test_runs_without_a_mean_are_refused(runs, tmp_path):
     output = tmp_path / "mean"
     with pytest.raises(ValueError, match="name two or more"):
         average_runs(runs[:1], output)
-    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (float("nan"), 1.0)):
+    nan, infinite = float("nan"), float("inf")
+    for shares in ((1.0,), (1.0, 0.0), (1.0, -1.0), (nan, 1.0), (1.0, nan), (1.0, infinite)):
         with pytest.raises(ValueError, match="each of the 2 runs needs one above 0"):
             average_runs(runs, output, shares=shares)
     config = json.loads(runs[0].config_file.read_text())
@@ -69,6 +70,21 @@ def test_runs_without_a_mean_are_refused(runs, tmp_path):
     with pytest.raises(ValueError, match=r"a has data.classes .*Cyclist.* and .*b .*one network"):
         average_runs(runs, output)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("of", [lambda path: path, lambda path: path.parent / "x/.." / path.name])
+def test_no_run_and_no_training_is_replaced(runs, tmp_path, of):
+    (tmp_path / "x").mkdir()
+    before = runs[0].find_weights().read_bytes()
+    with pytest.raises(FileExistsError, match=r"is one of the runs, .*--output_dir"):
+        average_runs(runs, of(runs[0].path), overwrite=True)
+    assert runs[0].find_weights().read_bytes() == before
+    training = tmp_path / "training"
+    training.mkdir()
+    (training / "checkpoint.npz").write_bytes(b"of other weights")
+    with pytest.raises(FileExistsError, match="training holds a training"):
+        average_runs(runs, training, overwrite=True)
+    assert [path.name for path in training.iterdir()] == ["checkpoint.npz"]
 
 
 def test_damaged_and_other_weights_are_named(runs, tmp_path):
@@ -100,3 +116,13 @@ def test_the_command_measures_the_mean_and_leaves_a_run(runs, tmp_path, capsys):
         command.main([*arguments, "--output_dir", str(output)])
     with pytest.raises(ValueError, match="--run_dir is missing"):
         command.main([])
+
+
+def test_nothing_is_written_where_the_mean_could_not_be_measured(runs, tmp_path):
+    config = json.loads(runs[1].config_file.read_text())
+    config["data"]["records_dir"] = str(tmp_path / "gone")
+    runs[1].config_file.write_text(json.dumps(config))
+    output = tmp_path / "mean"
+    with pytest.raises(FileNotFoundError, match="gone"):
+        command.main(["--run_dir", *(str(run.path) for run in runs), "--output_dir", str(output)])
+    assert not output.exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from mobilenetdet.cli.options import parse
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import open_run
 
 
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     """Averages, measures and says where; returns 0.
 
     Raises:
-        FileExistsError: there is a run in the output directory.
+        FileExistsError: there is a run in the output directory, or it is one of those to average.
         FileNotFoundError: a run is not there, or has no weights; or there are no records.
         ValueError: the runs have no mean.
     """
@@ -42,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     if not options.run_dir:
         raise ValueError("--run_dir is missing: the runs to average; --help has an example")
     runs = [open_run(path) for path in options.run_dir]
+    data = runs[-1].read_config().data
+    count_frames(data.records_dir, data.val_split)  # else a mean without AP would be left
     import_tensorflow_quietly()
     from mobilenetdet.training.train import finish_run
     from mobilenetdet.weight_average import average_runs
