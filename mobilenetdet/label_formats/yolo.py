@@ -72,12 +72,11 @@ def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     frames = []
     for picture, of_picture in splits.items():
         label = _label_path(picture)
-        name = path_name(picture, data.root)
         objects = _read_labels(label, data, notes)
         key = path_name(label.with_suffix(""), data.root)
         if key in attributes:
             objects = _with_attributes(objects, attributes[key], key, notes)
-        parts = tuple(dict.fromkeys(of_picture))
+        name, parts = path_name(picture, data.root), tuple(dict.fromkeys(of_picture))
         frames.append(SourceFrame(name, picture, objects, parts, normalised=True))
     return frames
 
@@ -97,7 +96,7 @@ def _read_data(source: Path, notes: Notes) -> _DataSet:
     root = path.parent / str(content.get("path") or "")
     root = root if root.is_dir() else path.parent
     pictures = {}
-    for part in _PARTS:
+    for part in [*_PARTS, *_other_parts(content, root)]:
         entries = content.get(part) or []
         entries = entries if isinstance(entries, list) else [entries]
         if entries and part != "train" and content[part] == content.get("train"):
@@ -112,6 +111,13 @@ def _read_data(source: Path, notes: Notes) -> _DataSet:
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{path}: names must be a list, or names by number") from None
     return _DataSet(path.parent, names, pictures, "kpt_shape" in content)
+
+
+def _other_parts(content: dict[Any, Any], root: Path) -> list[str]:
+    """Returns the parts of other names than YOLO's, as `yolo_data` writes them: folders."""
+    others = [name for name in content if name not in (*_PARTS, "path")]
+    named = [name for name in others if isinstance(name, str) and isinstance(content[name], str)]
+    return [name for name in named if content[name] and (root / content[name]).is_dir()]
 
 
 def _find_yaml(source: Path) -> Path | None:
@@ -158,11 +164,8 @@ def _listed(line: str, folder: Path, root: Path) -> Path:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _label_path(picture: Path) -> Path:
@@ -293,7 +296,5 @@ def yolo_data(names: Sequence[str], folders: Mapping[str, str]) -> str:
         names: of the classes, by their numbers from 0.
         folders: of the pictures, by part of the data set.
     """
-    content: dict[str, Any] = dict(folders)
-    return yaml.safe_dump(
-        content | {"names": dict(enumerate(names))}, sort_keys=False, allow_unicode=True
-    )
+    content = {**folders, "names": dict(enumerate(names))}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -214,6 +214,24 @@ def test_a_folder_without_lists_is_one_part(labelled_kitti, label_format, tmp_pa
     assert report.splits == ({"train": 4} if label_format == "yolo" else {})
 
 
+@pytest.mark.parametrize("lists", [("trainval",), ("train", "drive 7"), ("day", "night")])
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_frames_of_lists_of_any_name_come_back(labelled_kitti, label_format, lists, tmp_path):
+    for path in (labelled_kitti.root / "ImageSets").iterdir():
+        path.unlink()
+    frame_ids = labelled_kitti.frame_ids()
+    for place, name in enumerate(lists):
+        labelled_kitti.write_image_set(name, frame_ids[place :: len(lists)])
+    export_labels(label_format, labelled_kitti, tmp_path / "there")
+    run_import(label_format, tmp_path / "there", tmp_path / "back")
+    back = KittiLayout(tmp_path / "back")
+    assert back.frame_ids() == frame_ids
+    if label_format == "yolo":
+        for place, name in enumerate(lists):
+            found = back.read_image_set(name.replace(" ", "_"))
+            assert found == frame_ids[place :: len(lists)]
+
+
 @pytest.mark.parametrize(("meant", "size"), [("obey", (100, 200)), ("ignore", (200, 100))])
 def test_turned_pictures_go_out_upright(labelled_kitti, tmp_path, capsys, meant, size):
     path = labelled_kitti.image_path("000003")
