@@ -3,7 +3,8 @@
 A frame goes by a hash of its id and its labels, and where two objects or more are in it by one of
 its labels alone, too: frames are renumbered, and hardly two have the same boxes. Ids alone are the
 same in all data sets in KITTI's format, and a hash of the image would change when records are
-written as JPEG, and cost reading all.
+written as JPEG, and cost reading all. So a frame without labels counts only beside others that were
+trained on, and what changes labels (cropping, scaling, other types) makes another frame.
 """
 
 from __future__ import annotations
@@ -137,6 +138,8 @@ def seen_in_split(
     """
     known = seen or FramesSeen(complete=False)
     frame_ids = tuple(i for i, own in hashes.items() if not known.hashes.isdisjoint(own))
+    if all(hashes[i] == frame_hashes(i, KittiObjects.empty()) for i in frame_ids):
+        frame_ids = ()
     return SeenInSplit(split, len(hashes), frame_ids, known.complete)
 
 

@@ -55,6 +55,15 @@ def test_renumbered_frames_are_known_and_counted_once():
     assert seen_in_split(former, renamed, "val").count == 0
 
 
+def test_the_id_of_a_frame_without_labels_says_nothing_alone():
+    """Pictures without objects of two data sets have the same ids."""
+    car, empty = objects(("Car", "10.00")), KittiObjects.empty()
+    seen = FramesSeen.of([frame_hashes("000001", empty), frame_hashes("000002", car)])
+    for other, expected in ((objects(("Car", "11.00")), ()), (car, ("000001", "000002"))):
+        hashes = {"000001": frame_hashes("000001", empty), "000002": frame_hashes("000002", other)}
+        assert seen_in_split(seen, hashes, "val").frame_ids == expected
+
+
 @pytest.mark.parametrize("left", [20.0, 20.004, 1 / 3, 100.0 / 7])
 def test_what_records_round_off_does_not_count(left):
     exact = objects(("Car", "10.00"))
