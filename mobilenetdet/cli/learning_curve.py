@@ -7,9 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.analysis.learning_curve import draw_learning_curve, fit_power_law, read_point
+from mobilenetdet.analysis.learning_curve import (
+    PowerLaw,
+    draw_learning_curve,
+    fit_power_law,
+    read_point,
+    refuse_other_scoring,
+)
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import output_file
+from mobilenetdet.findings import counted
 from mobilenetdet.runs import LEARNING_CURVE_PLOT
 
 
@@ -20,13 +27,16 @@ class Options:
     Takes evaluated runs of one recipe on different numbers of frames (tools/kitti_split.py
     --num_train) and fits 100 - AP = a * frames ** -b for each class, R40 at difficulty moderate.
     Such a forecast far beyond the data is a guess: the validation frames and the recipe stay the
-    same.
+    same. Between which AP one more run is expected follows from how far the runs lie off the law,
+    from three runs on; of three it is wide. It says nothing of whether the law holds so far.
     """
 
     # Runs on at least two different numbers of training frames.
     run_dir: tuple[Path, ...]
     # Number of frames to say the AP for; 3,712 is the published split.
     num_frames: int = 3712
+    # How likely the AP of one more run lies between the two that are named, above 0 and below 1.
+    confidence: float = 0.68
     # The picture; by default learning_curve.png in the first run directory.
     output: Path | None = None
     # Replaces a file of others that has the name of --output.
@@ -44,32 +54,46 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     if len(options.run_dir) < 2:
         raise ValueError("name two runs or more that were trained on different numbers of frames")
-    points = sorted((read_point(run) for run in options.run_dir), key=lambda point: point[0])
-    frames = [num_frames for num_frames, _ in points]
-    aps = {name: [ap[name] for _, ap in points] for name in _classes(points)}
+    if not 0 < options.confidence < 1:
+        raise ValueError(f"--confidence is {options.confidence:g}; it must be above 0 and below 1")
+    points = sorted(map(read_point, options.run_dir), key=lambda point: point.num_frames)
+    refuse_other_scoring(points)
+    frames = [point.num_frames for point in points]
+    aps = {name: [point.aps[name] for point in points] for name in points[0].aps}
     laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
     output = options.output or options.run_dir[0] / LEARNING_CURVE_PLOT
+    until = max(options.num_frames, *frames)
     with output_file(output, overwrite=options.overwrite) as path:
-        draw_learning_curve(path, frames, aps, laws, until=max(options.num_frames, *frames))
+        draw_learning_curve(path, frames, aps, laws, until=until, confidence=options.confidence)
     print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
-    for num_frames, of_run in points:
-        print(_row(f"{num_frames:,}", [of_run[name] for name in aps]))
-    forecast = [law.ap(options.num_frames) for law in laws.values()]
-    print(_row(f"{options.num_frames:,} (fit)", forecast))
-    print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws.values()))
+    for point in points:
+        print(_row(f"{point.num_frames:,}", list(point.aps.values())))
+    _print_forecast(laws, options)
+    for point in points:
+        if point.others:
+            others = counted(point.others, "other frame")
+            print(
+                f"{point.run_dir} began from weights that were trained on {others}, "
+                "which the curve does not count"
+            )
     print(output)
     return 0
 
 
-def _classes(points: list[tuple[int, dict[str, float]]]) -> list[str]:
-    """The classes of the runs, which have to be the same."""
-    first, *others = (list(ap) for _, ap in points)
-    for other in others:
-        if other != first:
-            raise ValueError(
-                f"runs of {', '.join(first)} and of {', '.join(other)}; compare runs of one task"
-            )
-    return first
+def _print_forecast(laws: dict[str, PowerLaw], options: Options) -> None:
+    """Prints what the laws say of more frames; between which AP a mean lies if all classes do."""
+    print(
+        _row(
+            f"{options.num_frames:,} (fit)", [each.ap(options.num_frames) for each in laws.values()]
+        )
+    )
+    intervals = [each.interval(options.num_frames, options.confidence) for each in laws.values()]
+    known = [each for each in intervals if each is not None]
+    for place, side in enumerate(("from", "to") if known else ()):
+        print(_row(f"{options.confidence:.0%} {side}", [each[place] for each in known]))
+    if not known:
+        print("two runs fit exactly: how far off the forecast may be is not known")
+    print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws.values()))
 
 
 def _row(name: str, aps: list[float]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.learning_curve import fit_power_law, read_point
+from mobilenetdet.analysis.learning_curve import fit_power_law, read_point, student_t
 from mobilenetdet.cli import learning_curve as command
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
@@ -30,6 +30,33 @@ def test_a_power_law_is_found_again():
 def test_what_cannot_be_fitted(frames, aps, message):
     with pytest.raises(ValueError, match=message):
         fit_power_law(frames, aps)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "freedom", "expected"),  # of a printed table
+    [(0.95, 1, 12.706), (0.5, 1, 1.0), (0.95, 2, 4.303), (0.9, 4, 2.132), (0.95, 10, 2.228)],
+)
+def test_the_values_of_student_are_those_of_the_tables(confidence, freedom, expected):
+    assert student_t(confidence, freedom) == pytest.approx(expected, abs=6e-4)
+
+
+@pytest.mark.parametrize("num_runs", [3, 4, 6])
+def test_another_run_lies_in_the_interval_as_often_as_it_says(num_runs):
+    rng = np.random.default_rng(0)
+    frames = np.geomspace(100, 600, num_runs).astype(int)
+    inside = []
+    for _ in range(400):
+        noise = np.exp(rng.normal(0, 0.05, num_runs + 1))
+        errors = 400 * np.array([*frames, 3712]) ** -0.4 * noise
+        low, high = fit_power_law(frames, 100 - errors[:-1]).interval(3712, 0.8)
+        inside.append(low <= 100 - errors[-1] <= high)
+    assert np.mean(inside) == pytest.approx(0.8, abs=0.06)
+
+
+def test_two_runs_have_no_interval_and_one_ends_at_0():
+    assert fit_power_law((100, 200), (30, 40)).interval(400, 0.68) is None
+    low, high = fit_power_law((130, 260, 525), (64.3, 63.8, 78.0)).interval(3712, 0.95)
+    assert low == 0.0 and 99 < high < 100
 
 
 @pytest.fixture
@@ -64,7 +91,9 @@ def test_runs_are_read_fitted_and_drawn(runs, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:5]] == ["frames", "100", "200", "400", "1,600"]
     assert lines[3].split()[1:] == ["70.0"] * 4 and lines[4].split()[2:] == ["85.0"] * 4
-    assert lines[5].split()[1:] == ["0.500"] * 3
+    assert [line.split()[:2] for line in lines[5:7]] == [["68%", "from"], ["68%", "to"]]
+    assert lines[5].split()[2:] == lines[6].split()[2:] == ["85.0"] * 4  # on the law, to the digit
+    assert lines[7].split()[1:] == ["0.500"] * 3
     assert (runs[-1] / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -78,9 +107,10 @@ def test_the_number_of_frames_is_that_of_the_training(runs, small_kitti):
     hashes = hash_frames(records, "train").values()
     before = FramesSeen(frozenset({"of the weights it began from"}))
     write_frames_seen(path, FramesSeen.of(hashes) | before)
-    assert read_point(runs[0])[0] == len(hashes) == 8
+    assert read_point(runs[0]).num_frames == len(hashes) == 8
+    assert read_point(runs[0]).others == 1
     write_frames_seen(path, FramesSeen.of(hashes, num_train_frames=100))
-    assert read_point(runs[0])[0] == 100
+    assert read_point(runs[0]).num_frames == 100
     write_frames_seen(path, FramesSeen(frozenset({"another"})))
     with pytest.raises(ValueError, match="tfrecord holds other training frames than .*run_100"):
         read_point(runs[0])
@@ -99,3 +129,26 @@ def test_runs_of_other_classes_are_not_compared(runs):
     path.write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match="runs of Car, Pedestrian, Cyclist and of Car, Pedestrian"):
         command.main(["--run_dir", *map(str, runs)])
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("protocol", ("pre2017",)), ("frames", (10,)), ("frames_sha256", ("a", "b"))],
+)
+def test_runs_that_were_not_measured_alike_are_not_compared(runs, key, values):
+    for run, value in zip(runs, values, strict=False):
+        path = run / "eval/metrics.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ValueError, match=rf"run_100 and .*run_200 .* other rules \({key} differs"):
+        command.main(["--run_dir", *map(str, runs)])
+
+
+def test_what_the_curve_cannot_know_is_said(runs, capsys):
+    seen = FramesSeen(frozenset({"a", "b", "c"}), num_train_frames=2)
+    write_frames_seen(runs[1] / "frames_seen.json", seen)
+    assert command.main(["--run_dir", *map(str, runs[:2])]) == 0
+    said = capsys.readouterr().out
+    assert "two runs fit exactly" in said and "from " not in said.split("exponent")[0]
+    assert "run_200 began from weights that were trained on 1 other frame," in said
+    with pytest.raises(ValueError, match="--confidence is 1; it must be above 0"):
+        command.main(["--run_dir", *map(str, runs), "--confidence", "1"])

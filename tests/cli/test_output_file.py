@@ -1,7 +1,10 @@
 """Files that users name for an output: what they have there already stays."""
 
+from pathlib import Path
+
 import pytest
 
+from mobilenetdet.analysis.learning_curve import Point
 from mobilenetdet.cli import learning_curve, plot_metrics
 from mobilenetdet.cli.output_file import check_output_file, output_file
 
@@ -51,7 +54,7 @@ def test_plots_replace_no_picture_of_a_user(run_dir, tmp_path, num_runs):
 
 
 def test_a_learning_curve_replaces_no_picture_of_a_user(tmp_path, monkeypatch):
-    points = iter([(100, {"Car": 40.0}), (200, {"Car": 50.0})])
+    points = iter([Point(Path("a"), 100, {"Car": 40.0}), Point(Path("b"), 200, {"Car": 50.0})])
     monkeypatch.setattr(learning_curve, "read_point", lambda run: next(points))
     picture = tmp_path / "photo.png"
     picture.write_bytes(b"of a user")
