@@ -157,10 +157,10 @@ def ssd_fpn_025() -> DetectionConfig:
     """The detector of `ssd_fpn` at a quarter of the width, 384x1248: for embedded cameras.
 
     ImageNet weights, 6 epochs of 564 real frames and 2,178 street photographs, then 24 of the 564
-    (docs/experiments.md has the commands), about 35 minutes on 2 CPU cores that shared other work:
+    (docs/experiments.md has the commands), about 42 minutes on 2 CPU cores that shared other work:
     the weights that ship as `ssd_fpn_025`, 77.9 Car, 42.0 Pedestrian, 43.6 Cyclist.
 
-    Expected: Car 77.9, Pedestrian 42.0, Cyclist 43.6 AP; 35 min with street photographs.
+    Expected: Car 77.9, Pedestrian 42.0, Cyclist 43.6 AP; 42 min with street photographs.
     """
     return _narrow(alpha=0.25, channels=64)
 
