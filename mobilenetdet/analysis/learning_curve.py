@@ -206,9 +206,10 @@ def draw_learning_curve(
         colour = colours[name]
         axes.plot(num_frames, of_class, "o", color=colour, label=name)
         axes.plot(along, [laws[name].ap(frames) for frames in along], "--", color=colour)
-        if laws[name].scatter is not None:
-            sides = zip(*(laws[name].interval(n, confidence) or () for n in along), strict=True)
-            axes.fill_between(along, *sides, color=colour, alpha=0.15, linewidth=0)
+        sides = [laws[name].interval(frames, confidence) for frames in along]
+        if known := [side for side in sides if side is not None]:
+            low, high = np.transpose(known)
+            axes.fill_between(along, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set(xscale="log", ylim=(0, 100))
     # Where the runs are, not the powers of ten, of which such a short axis has one or none.
     ticks = sorted({*num_frames, until})

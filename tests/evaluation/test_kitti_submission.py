@@ -47,7 +47,7 @@ def results(tmp_path):
 def test_only_what_is_scored_is_written_rounded(results, tmp_path):
     boxes = np.array([[1.23456, 2, 30.5, 40], [5, 6, 7, 8]])
     results.add("000007", Detections(boxes, [0.123456789, 0.9], [0, 1], ("Car", "Van")))
-    line = "Car -1 -1 -10 1.23 2.00 30.50 40.00 -1 -1 -1 -1000 -1000 -1000 -10 0.123457\n"
+    line = "Car -1 -1 -10 1.235 2.00 30.50 40.00 -1 -1 -1 -1000 -1000 -1000 -10 0.12345679\n"
     assert (tmp_path / "out/000007.txt").read_text() == line
 
 
