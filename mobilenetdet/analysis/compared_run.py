@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mobilenetdet.analysis.analyse import best_thresholds
 from mobilenetdet.analysis.frame_browser import BrowsedRun
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
@@ -59,8 +61,8 @@ def read_compared(
         protocol: "current" or "pre2017".
 
     Returns:
-        Its detections, with its own scores of the best F1, and a line if frames have no result
-        file and count as empty.
+        Its detections, with its own scores of the best F1, and lines for frames that have no result
+        file and count as empty, and for classes that are nowhere in them.
 
     Raises:
         FileNotFoundError: there are no result files.
@@ -76,4 +78,9 @@ def read_compared(
     curves = precision_recall(labels, detections, task=task, protocol=protocol)
     what = f"frames have no result file in {folder}, counted as empty"
     findings = [count_named(missing, len(frame_ids), what)] if missing else []
+    found = {name.lower() for frame in detections for name in np.unique(frame.types).tolist()}
+    if absent := [name for name in task.names if name.lower() not in found]:
+        findings.append(
+            f"{folder} has no {', '.join(absent)}; is it of a detector of these classes?"
+        )
     return BrowsedRun(str(source), detections, best_thresholds(curves)), findings
