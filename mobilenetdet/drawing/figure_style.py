@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
 from mobilenetdet.atomic_write import atomic_write
 
@@ -64,8 +66,27 @@ def write_figure(figure: Figure, png_path: Path) -> None:
 
 def to_png(figure: Figure) -> bytes:
     """Draws a figure without a display; $ in the name of a class or run is a dollar sign."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _spell_powers(axis)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
+
+
+def _spell_powers(axis: Axis) -> None:
+    """Labels a logarithmic axis with numbers; formulas would appear as their source."""
+    if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+        axis.set_major_formatter(_Number(labelOnlyBase=True))
+    if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+        axis.set_minor_formatter(_Number())
+
+
+class _Number(LogFormatter):
+    """1,000 instead of 10^3, at the places that `LogFormatter` chooses."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Returns the label of a tick, "" for none."""
+        return f"{x:,g}" if super().__call__(x, pos) else ""

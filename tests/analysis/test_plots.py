@@ -5,6 +5,7 @@ import pytest
 from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.analysis.plots import draw_plots, write_plots
 from mobilenetdet.config.classes import EvalTask
+from mobilenetdet.drawing.figure_style import to_png
 from mobilenetdet.kitti.labels import KittiObjects
 
 
@@ -50,6 +51,13 @@ def test_histograms_count_every_detection(two_frames):
     labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
     assert "correct (2)" in labels
     assert axes[2].texts[0].get_text() == "nothing detected"
+
+
+def test_histograms_are_labelled_with_numbers(two_frames):
+    figure = draw_plots(analyse(*two_frames))["scores"]
+    to_png(figure)  # where labels are made
+    labels = {text.get_text() for text in figure.axes[0].get_yticklabels(which="both")} - {""}
+    assert labels and all(label.replace(",", "").replace(".", "").isdigit() for label in labels)
 
 
 def test_nothing_detected_at_all(tmp_path):
