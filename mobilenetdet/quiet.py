@@ -35,9 +35,7 @@ def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
     os.getcwd()  # where it is gone, imports fail in their middle, after many messages
     _choose_backend()
     _start_some_threads()
-    # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with output_set_aside(2):
+    with importing_quietly():
         try:
             import keras
             import tensorflow as tf
@@ -48,6 +46,15 @@ def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
             tf.config.list_physical_devices()
             tf.constant(0)  # makes the context, which looks for a GPU
     _settle_keras()
+
+
+@contextlib.contextmanager
+def importing_quietly() -> Iterator[None]:
+    """Sets aside what TensorFlow prints where something in the `with` block imports it."""
+    # 3 hides the notes that oneDNN prints as errors; what fails raises an exception as well.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with output_set_aside(2):
+        yield
 
 
 def ensure_tensorflow(*, find_devices: bool = True) -> None:

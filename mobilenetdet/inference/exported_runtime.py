@@ -17,6 +17,7 @@ import numpy as np
 from mobilenetdet.boxes.numpy_postprocess import NumpyPostprocess
 from mobilenetdet.exported_info import ExportedInfo
 from mobilenetdet.inference.runtimes import RawDetections
+from mobilenetdet.quiet import importing_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import PostprocessConfig
@@ -78,16 +79,19 @@ class ExportedRuntime(ABC):
 
 
 def import_runtime(module: str, package: str, extra: str, source: Path | str) -> ModuleType:
-    """Imports what runs or writes a kind of file.
+    """Imports what runs or writes a kind of file; some of that imports TensorFlow.
 
     Raises:
         ValueError: it is not installed; names the package and the extra.
     """
     try:
-        return importlib.import_module(module)
+        with importing_quietly():
+            return importlib.import_module(module)
     except ImportError as error:
+        # Who writes files lacks more than this one; who runs them may want no more than it.
+        what = "'mobilenetdet[export]'" if extra == "export" else package
         raise ValueError(
-            f"{source} needs {package}, the extra [{extra}]: pip install {package} ({error})"
+            f"{source} needs {package}, the extra [{extra}]: pip install {what} ({error})"
         ) from None
 
 

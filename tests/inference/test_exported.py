@@ -13,7 +13,7 @@ from fixtures.exportable import picture
 import mobilenetdet as md
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.exported_info import INFO_KEY
-from mobilenetdet.inference import litert_runtime
+from mobilenetdet.inference import exported_runtime, litert_runtime
 from mobilenetdet.inference.exported import is_exported, load_exported, open_exported
 
 # A camera: this package without its dependencies, numpy, OpenCV and the runtime.
@@ -190,3 +190,21 @@ def test_a_runtime_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path
     (tmp_path / "a.tflite").write_bytes(b"")
     with pytest.raises(ValueError, match=r"a.tflite needs ai-edge-litert, the extra \[litert\]"):
         md.load(tmp_path / "a.tflite")
+
+
+def test_what_is_imported_says_nothing_unless_it_fails(tmp_path: Path, monkeypatch, capfd):
+    """tf2onnx imports TensorFlow, whose start-up messages are lines on standard error."""
+    noise = "import os\nos.write(2, b'start-up message')\n"
+    (tmp_path / "noisy_module.py").write_text(noise)
+    (tmp_path / "failing_module.py").write_text(f"{noise}import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    exported_runtime.import_runtime("noisy_module", "noisy", "onnx", "a file")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match=r"a file needs noisy, the extra \[onnx\]: pip install n"):
+        exported_runtime.import_runtime("failing_module", "noisy", "onnx", "a file")
+    assert capfd.readouterr().err == "start-up message"
+
+
+def test_who_writes_files_is_told_all_that_is_missing():
+    with pytest.raises(ValueError, match=r"needs tf2onnx.*pip install 'mobilenetdet\[export\]'"):
+        exported_runtime.import_runtime("no_such_module", "tf2onnx", "export", "format onnx")
