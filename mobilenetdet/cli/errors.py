@@ -77,12 +77,13 @@ def tell(error: BaseException, command: str) -> int:
     """Prints what a user should know of an error; returns the exit code.
 
     2 for what a user can mend, 130 for Ctrl-C, 1 for a fault of the program, whose traceback goes
-    to a file. `MOBILENETDET_TRACEBACK=1` in the environment prints it.
+    to a file. `MOBILENETDET_TRACEBACK=1` in the environment prints it. Of Ctrl-C the first argument
+    is said, where a command has given it one.
     """
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
-        _say(f"\n{_INTERRUPTED}")
+        _say(f"\n{error.args[0] if error.args else _INTERRUPTED}")
         return 130
     if (message := message_for_user(error)) is not None:
         _say(f"error: {_with_names_spelled(final_names(_COLOURS.sub('', message)))}")

@@ -20,7 +20,7 @@ from mobilenetdet.deploy.engines import Engine, check_engine
 from mobilenetdet.inference.fitting_size import FittingDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.media import window
-from mobilenetdet.media.find import find_media
+from mobilenetdet.media.find import describe_unread, find_media
 from mobilenetdet.media.live import RECONNECT_S
 from mobilenetdet.media.picture_names import name_pictures
 from mobilenetdet.media.sources import Media, ReadOptions, share_of
@@ -32,6 +32,7 @@ from mobilenetdet.runs import DEFAULT_WEIGHTS
 
 # The value of --image_size by which each picture gets an input of its shape.
 AUTO = "auto"
+_INTERRUPTED = "interrupted; what was detected is written; given again, the command begins anew"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Options:
     output_dir: Path = Path("predictions")
     # Replaces files of others of the same names.
     overwrite: bool = False
-    # overlay video kitti json csv coco yolo crops; see above.
+    # Any of overlay video kitti json csv coco yolo crops; by default overlays, or videos.
     format: Annotated[tuple[PredictionFormat, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     # Shows them in a window; q ends it.
     show: bool = False
@@ -116,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
             call.run(model)
         except KeyboardInterrupt:  # the way in which live sources end
             call.tell(model, options.engine)
-            raise
+            raise KeyboardInterrupt(_INTERRUPTED) from None
     call.tell(model, options.engine)
     return 1 if call.faults else 0
 
@@ -180,6 +181,8 @@ def _load(options: Options, config: DetectionConfig) -> LoadedDetector | Fitting
 def _share(options: Options) -> tuple[list[Media], list[str], OutputFolder]:
     """The sources of this job, their names among those of all jobs, and where predictions go."""
     sources = find_media(options.inputs, recursive=options.recursive)
+    for line in describe_unread(options.inputs, recursive=options.recursive):
+        print(line)
     named = list(zip(sources, name_pictures(sources), strict=True))
     share = share_of(named, options.num_shards, options.shard)
     place = options.output_dir

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mobilenetdet.media.address import IMAGE_SUFFIXES, Address, parse_address
 from mobilenetdet.media.video import VIDEO_SUFFIXES
 from mobilenetdet.output_folder import MANIFEST_FILE
+
+# Pictures and videos of kinds that are not read. iPhones take the first.
+_UNREAD_IMAGES = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw")
+_UNREAD_VIDEOS = (".3gp", ".wmv", ".flv", ".ts", ".mts")
 
 
 def find_media(inputs: Sequence[str], *, recursive: bool = False) -> list[Path | Address]:
@@ -45,17 +50,44 @@ def find_files(inputs: Sequence[str], *, recursive: bool = False) -> list[Path]:
     return list(dict.fromkeys(path for name in inputs for path in _resolve(name, recursive)))
 
 
+def describe_unread(inputs: Sequence[str], *, recursive: bool = False) -> list[str]:
+    """Counts pictures and videos in folders that are left out, since their kind is not read.
+
+    Args:
+        inputs: as for `find_files`.
+        recursive: see `find_files`.
+
+    Returns:
+        A line for each folder with such files: "trip: left out are 1 .gif, 2 .heic (not read;
+        convert them to JPEG or MP4)".
+    """
+    folders = dict.fromkeys(path for path in map(Path, inputs) if path.is_dir())
+    kinds = {folder: _unread_kinds(folder, recursive) for folder in folders}
+    return [f"{folder}: left out are {each}" for folder, each in kinds.items() if each]
+
+
+def _unread_kinds(folder: Path, recursive: bool) -> str:
+    """Counts files of kinds that are not read, and says what helps; "" if there are none."""
+    kinds = Counter(path.suffix.lower() for path in _in_folder(folder, recursive, _is_unread))
+    named = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
+    return f"{named} (not read; convert them to JPEG or MP4)" if kinds else ""
+
+
 def _resolve(name: str, recursive: bool) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        found = sorted(_in_folder(path, recursive))
+        found = sorted(_in_folder(path, recursive, _is_known))
         wanted = f"no image or video in the folder {path}"
+        if kinds := _unread_kinds(path, recursive):
+            wanted += f" but {kinds}"
         if not recursive:
             wanted += "; --recursive looks into the folders in it" if _has_folders(path) else ""
     elif path.is_file():
         if not _is_known(path):
             known = " ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES)
-            raise ValueError(f"{path} is neither an image nor a video; known are {known}")
+            hint = "; convert it to JPEG or MP4" if _is_unread(path) else ""
+            what = "is not read" if hint else "is neither an image nor a video"
+            raise ValueError(f"{path} {what}; known are {known}{hint}")
         return [path]
     else:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if _is_known(Path(p)))
@@ -65,12 +97,12 @@ def _resolve(name: str, recursive: bool) -> list[Path]:
     return found
 
 
-def _in_folder(folder: Path, recursive: bool) -> Iterator[Path]:
-    """Yields images and videos. Names that start with a dot are the system's: macOS' ._road.jpg."""
+def _in_folder(folder: Path, recursive: bool, is_wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yields files of a kind. Names that start with a dot are the system's: macOS' ._road.jpg."""
     for place, folders, names in os.walk(folder):
         here = Path(place)
         yield from (
-            here / name for name in names if not name.startswith(".") and _is_known(here / name)
+            here / name for name in names if not name.startswith(".") and is_wanted(here / name)
         )
         folders[:] = [
             each
@@ -90,3 +122,7 @@ def _has_folders(folder: Path) -> bool:
 
 def _is_known(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and path.is_file()
+
+
+def _is_unread(path: Path) -> bool:
+    return path.suffix.lower() in _UNREAD_IMAGES + _UNREAD_VIDEOS and path.is_file()

@@ -118,6 +118,9 @@ def test_a_full_disk_under_hdf5_is_told_in_the_same_way(tmp_path):
 def test_an_interruption_promises_no_more_than_there_is(capsys):
     assert tell(KeyboardInterrupt(), "train") == 130
     assert "keeps what is complete and does the rest" in capsys.readouterr().err
+    # A command that begins anew says so.
+    assert tell(KeyboardInterrupt("interrupted; begins anew"), "predict") == 130
+    assert capsys.readouterr().err == "\ninterrupted; begins anew\n"
 
 
 def test_what_keras_prints_in_bold_is_plain(capsys):

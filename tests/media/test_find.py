@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet.media.find import find_files, find_media
+from mobilenetdet.media.find import describe_unread, find_files, find_media
 from mobilenetdet.output_folder import OutputFolder
 
 
@@ -45,3 +45,26 @@ def test_files_and_addresses_keep_their_order_and_come_once(tree: Path):
     url = "http://host/a.jpg"
     found = find_media([url, str(tree / "b.jpg"), url, str(tree)])
     assert [str(each) for each in found] == [url, str(tree / "b.jpg")]
+
+
+def test_pictures_of_a_phone_that_are_left_out_are_counted(tree: Path):
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "x/c.gif", "._IMG_1.HEIC"):
+        (tree / name).write_bytes(b"")
+    remedy = "(not read; convert them to JPEG or MP4)"
+    assert describe_unread([str(tree), str(tree)]) == [f"{tree}: left out are 2 .heic {remedy}"]
+    (line,) = describe_unread([str(tree), "0", "http://host/a.heic"], recursive=True)
+    assert line == f"{tree}: left out are 1 .gif, 2 .heic {remedy}"
+    assert describe_unread([str(tree / "b.jpg"), str(tree / "x")]) == [
+        f"{tree / 'x'}: left out are 1 .gif {remedy}"
+    ]
+
+
+def test_a_folder_or_file_of_an_unread_kind_names_the_remedy(tmp_path: Path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"no image .* but 1 \.heic \(not read; convert"):
+        find_files([str(tmp_path)])
+    with pytest.raises(ValueError, match=r"HEIC is not read; known are .*; convert it to JPEG"):
+        find_files([str(tmp_path / "IMG_1.HEIC")])
+    (tmp_path / "a.txt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a\.txt is neither an image nor a video; known [^;]*$"):
+        find_files([str(tmp_path / "a.txt")])
