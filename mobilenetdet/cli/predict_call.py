@@ -109,12 +109,14 @@ class PredictCall:
         """Prints what was done, and what could not be read."""
         what = f"{counted(self.objects, 'object')} in {counted(self.pictures, 'picture')}"
         print(f"{self.writer.folder.path}: {what}, {describe_scores(self.config)}")
+        if weaker := self.writer.weaker_in():
+            print(f"weaker ones are in {', '.join(weaker)}, too; --score 0.5 leaves them out")
         for line in self.writer.videos.notes:
             print(one_line(line))
         if self.writer.videos.count:
             print(f"{counted(self.writer.videos.count, 'video')} written as {describe_writer()}")
         for each in self.live:
-            print(f"{each.address}: {each.counts}")
+            print(f"{each.address}: {each.describe()}")
         if isinstance(model, FittingDetector):
             size = model.describe_sizes()
             model = model.first

@@ -63,6 +63,13 @@ class PredictionWriter:
             folder.refuse_foreign([_YOLO_CLASSES])
         self._yolo_classes: Sequence[str] = ()
 
+    def weaker_in(self) -> list[str]:
+        """Returns the formats that hold detections too weak to be drawn."""
+        every = (self.formats | self.frame_formats) & {"kitti", "yolo", *LISTS}
+        drawn = self.draw_score
+        lowest = min(drawn.values()) if isinstance(drawn, Mapping) else drawn
+        return sorted(every) if self.file_score < lowest else []
+
     def __enter__(self) -> PredictionWriter:
         """Returns the writer."""
         return self

@@ -82,8 +82,20 @@ def test_one_score_for_pictures_and_files(
     cv2.imwrite(str(path), red_image((64, 192), np.array([40, 20, 80, 50]))[..., ::-1])
     arguments = [str(path), "--output_dir", str(tmp_path), "--format", "kitti", *asked]
     assert red_predict(arguments) == 0
-    assert counted in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert counted in told
+    # Whoever reads the file is told why it holds more than the picture shows.
+    assert ("weaker ones are in kitti, too; --score 0.5" in told) == (not asked)
     assert len(read_objects(tmp_path / "kitti/photo.txt", with_scores=True)) == in_files
+
+
+def test_pictures_of_unread_kinds_in_a_folder_are_told(tmp_path: Path, red_predict, capsys):
+    write_picture(tmp_path / "in/a.png")
+    (tmp_path / "in/IMG_1.HEIC").write_bytes(b"")
+    assert red_predict([str(tmp_path / "in"), "--output_dir", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "in: left out are 1 .heic (not read; convert them to JPEG or MP4)\n" in told
+    assert "weaker" not in told  # overlays alone
 
 
 def test_what_runs_it_is_said(tmp_path: Path, red_predict, capsys):
@@ -227,7 +239,7 @@ def test_a_stream_ends_with_an_interruption_and_everything_is_whole(
         run(call, model)
 
     monkeypatch.setattr(PredictCall, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="what was detected is written"):
         predict.main(
             [f"{server.url}/stream", "--format", "video", "json", "--output_dir", str(out)]
         )
