@@ -12,7 +12,7 @@ from mobilenetdet.analysis.analyse import best_thresholds
 from mobilenetdet.analysis.frame_browser import BrowsedRun
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
 from mobilenetdet.findings import count_named
-from mobilenetdet.kitti.average_precision import precision_recall
+from mobilenetdet.kitti.average_precision import precision_recall, summarise_curves
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.results import read_result_files
 from mobilenetdet.runs import DETECTIONS_DIR, EVALUATION_DIR, is_run, open_run
@@ -61,8 +61,8 @@ def read_compared(
         protocol: "current" or "pre2017".
 
     Returns:
-        Its detections, with its own scores of the best F1, and lines for frames that have no result
-        file and count as empty, and for classes that are nowhere in them.
+        Its detections, with its AP and its own scores of the best F1, and lines for frames that
+        have no result file and count as empty, and for classes that are nowhere in them.
 
     Raises:
         FileNotFoundError: there are no result files.
@@ -83,4 +83,5 @@ def read_compared(
         findings.append(
             f"{folder} has no {', '.join(absent)}; is it of a detector of these classes?"
         )
-    return BrowsedRun(str(source), detections, best_thresholds(curves)), findings
+    ap = summarise_curves(curves, protocol=protocol, num_frames=len(frame_ids))
+    return BrowsedRun(str(source), detections, best_thresholds(curves), ap), findings

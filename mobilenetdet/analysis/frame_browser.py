@@ -23,6 +23,7 @@ from mobilenetdet.config.classes import DIFFICULTY_NAMES, KITTI_TASK, EvalTask
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.drawing import encode_jpeg
 from mobilenetdet.kitti.assignment import PackedFrames, pack_frames, type_codes
+from mobilenetdet.kitti.average_precision import AveragePrecision
 from mobilenetdet.kitti.labels import KittiObjects
 
 # Pictures in one file: at most so many, of this width in pixels and this JPEG quality. In the order
@@ -40,11 +41,13 @@ class BrowsedRun:
         name: stands beside its pictures.
         detections: of each frame, with scores.
         thresholds: by class, the score from which on detections count as made.
+        ap: of these detections, where it is to stand beside that of a report.
     """
 
     name: str
     detections: Sequence[KittiObjects]
     thresholds: Mapping[str, float]
+    ap: AveragePrecision | None = None
 
 
 def pictured_frames(frame_ids: Sequence[str], frame_errors: np.ndarray) -> list[str]:

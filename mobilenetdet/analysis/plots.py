@@ -69,7 +69,7 @@ def draw_precision_recall(curves: Curves) -> Figure:
         if of_class is None:
             axes.text(0.5, 0.5, "detected nowhere", ha="center")
         else:
-            axes.legend(fontsize=8, loc="lower left", framealpha=0.6)
+            axes.legend(fontsize=8, loc="best", framealpha=0.6)  # away from the curves
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("precision (dots: R40, circles: R11)")
     return figure

@@ -15,12 +15,13 @@ import numpy as np
 from mobilenetdet.analysis.advice import advise
 from mobilenetdet.analysis.analyse import EXPLAINED, FEW_OBJECTS, Analysis
 from mobilenetdet.analysis.error_types import CORRECT, ERROR_KINDS, MISSED
+from mobilenetdet.analysis.frame_browser import BrowsedRun
 from mobilenetdet.analysis.plots import draw_plots
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.classes import DIFFICULTY_NAMES
 from mobilenetdet.drawing import encode_jpeg
 from mobilenetdet.drawing.figure_style import to_png
-from mobilenetdet.kitti.average_precision import summarise_curves
+from mobilenetdet.kitti.average_precision import AveragePrecision, summarise_curves
 from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 
 NUM_WORST_FRAMES = 20
@@ -55,6 +56,7 @@ def write_report(
     facts: Mapping[str, str],
     pictures: Iterable[tuple[str, np.ndarray]] = (),
     browser: Iterable[str] = (),
+    beside: Sequence[BrowsedRun] = (),
 ) -> None:
     """Writes a report with tables, plots and pictures inside.
 
@@ -66,6 +68,7 @@ def write_report(
         pictures: (caption, uint8 [H, W, 3] RGB) of the worst frames.
         browser: pieces of HTML that show every frame, see `frame_browser.browser_parts`; they are
             written as they come.
+        beside: other detectors on the same frames, whose AP is shown below.
     """
     figures = {
         name: _figure(to_png(figure), "png", _CAPTIONS[name])
@@ -77,7 +80,7 @@ def write_report(
     page = string.Template(template.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         facts=_facts(facts, analysis) + contents,
-        average_precision=_average_precision(analysis),
+        average_precision=_average_precision(analysis, beside),
         advice=_list(advise(analysis)),
         errors=_errors(analysis),
         frames=frames or '<p class="dim">No frame has an error, or no image was given.</p>',
@@ -101,17 +104,29 @@ def _facts(facts: Mapping[str, str], analysis: Analysis) -> str:
     return f'<p class="dim">{" · ".join(html.escape(f"{k}: {v}") for k, v in every.items())}</p>'
 
 
-def _average_precision(analysis: Analysis) -> str:
+def _average_precision(analysis: Analysis, beside: Sequence[BrowsedRun]) -> str:
     ap = summarise_curves(
         analysis.curves, protocol=analysis.protocol, num_frames=analysis.num_frames
     )
+    tables = [_ap_table("percent", ap)]
+    tables += [_ap_table(run.name, run.ap, ap) for run in beside if run.ap is not None]
+    return "\n".join(tables)
+
+
+def _ap_table(heading: str, ap: AveragePrecision, base: AveragePrecision | None = None) -> str:
+    """A table of an AP, with how far it is above that of `base` in brackets."""
     columns = [(measure, key) for measure in MEASURES for key in DIFFICULTY_NAMES]
-    heading = ["percent", *(f"{measure} {key}" for measure, key in columns)]
-    rows = [
-        [name, *(f"{measure_of(of_class[key], measure):.2f}" for measure, key in columns)]
-        for name, of_class in {**ap.classes, "mean": ap.mean}.items()
-    ]
-    return _table(heading, rows)
+    bases = {} if base is None else {**base.classes, "mean": base.mean}
+    rows = []
+    for name, of_class in {**ap.classes, "mean": ap.mean}.items():
+        cells = [name]
+        for measure, key in columns:
+            value = measure_of(of_class[key], measure)
+            cells.append(f"{value:.2f}")
+            if name in bases:
+                cells[-1] += f" ({value - measure_of(bases[name][key], measure):+.2f})"
+        rows.append(cells)
+    return _table([heading, *(f"{measure} {key}" for measure, key in columns)], rows)
 
 
 def _errors(analysis: Analysis) -> str:

@@ -82,6 +82,7 @@ def write_eval_report(
                 analysis, frame_ids, images.__getitem__, labels, detections, count=NUM_WORST_FRAMES
             ),
             browser=browser_parts(frame_ids, labels, runs, pictures=pictures, **scoring),
+            beside=others,
         )
     with folder.writing(ANALYSIS_FILE) as path:
         write_json(path, analysis.to_json(frame_ids))

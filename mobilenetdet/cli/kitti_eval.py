@@ -215,6 +215,7 @@ def _write_report(analysis: Analysis, results: ResultSet, options: Options, repo
             facts={"results": str(options.result_dir), "labels": str(options.label_dir)},
             pictures=_worst_frames(analysis, results, options.image_dir, NUM_WORST_FRAMES),
             browser=browser_parts(frame_ids, results.labels, runs, pictures=pictures, **scoring),
+            beside=runs[1:],
         )
 
 

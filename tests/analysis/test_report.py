@@ -6,7 +6,10 @@ import cv2
 import numpy as np
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.analysis.frame_browser import BrowsedRun
 from mobilenetdet.analysis.report import write_report
+from mobilenetdet.kitti.average_precision import precision_recall, summarise_curves
+from mobilenetdet.kitti.labels import KittiObjects
 
 
 class Page(HTMLParser):
@@ -68,3 +71,21 @@ def test_tables_hold_ap_and_errors(two_frames, tmp_path):
 
 def test_report_without_pictures_says_so(two_frames, tmp_path):
     assert "no image was given" in write(two_frames, tmp_path / "r.html")
+
+
+def test_the_ap_of_another_detector_stands_below(two_frames, tmp_path):
+    labels, detections = two_frames
+    perfect, worse = (
+        analyse(labels, detections),
+        [detections[0], KittiObjects.empty(with_scores=True)],
+    )
+    curves = precision_recall(labels, worse)
+    ap = summarise_curves(curves, protocol="current", num_frames=2)
+    other = BrowsedRun("runs/<b>", worse, {}, ap)
+    write_report(tmp_path / "r.html", perfect, title="a", facts={}, beside=[other])
+    rows = Page((tmp_path / "r.html").read_text(encoding="utf-8")).rows
+    below = rows[next(i for i, row in enumerate(rows) if row[0] == "runs/<b>") :]
+    # One object of the two: R40 sees none of the 40 recalls above 0, R11 the one at 0.
+    assert below[0][1:4] == ["R40 easy", "R40 moderate", "R40 hard"]
+    assert below[1] == ["Car", *["0.00 (-2.50)"] * 3, *["9.09 (+0.00)"] * 3]
+    assert below[4][0] == "mean"

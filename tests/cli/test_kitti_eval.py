@@ -92,6 +92,7 @@ def test_other_results_are_shown_beside(folders, tmp_path, capsys):
     assert "44 of 45 frames have no result file in" in capsys.readouterr().out
     page = report.read_text(encoding="utf-8")
     assert f'"name":"{tmp_path / "run"}"' in page and "found by A, missed by B" in page
+    assert f"<th>{tmp_path / 'run'}</th><th>R40 easy</th>" in page  # and its AP
     with pytest.raises(ValueError, match="nothing is done while there are warnings"):
         main(arguments(folders, *asked, "--strict"))
 
