@@ -46,7 +46,7 @@ class Options:
 
     # What to draw.
     what: Literal["detections", "labels", "batches", "matches"] = "detections"
-    # Run directory, or the name of weights that ship with the package: ssd_fpn.
+    # Run directory, or the name of weights that ship with the package.
     run_dir: Path = DEFAULT_RUN
     # Config to draw batches and matches by, instead of that of a run.
     preset: Annotated[str | None, tyro.conf.arg(help_behavior_hint=_PRESETS)] = None

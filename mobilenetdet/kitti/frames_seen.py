@@ -181,7 +181,9 @@ def write_frames_seen(path: Path, seen: FramesSeen) -> None:
 
 
 def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable[str]) -> list[str]:
-    """Returns a line for each of the weights that ship and were trained on frames of a split.
+    """Returns which weights that ship were trained on frames of a split.
+
+    Those that have seen the same number of them share a line.
 
     Args:
         layout: the KITTI folder.
@@ -194,12 +196,11 @@ def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable
     frame_ids = list(frame_ids)
     labels = read_label_files(layout.label_dir, frame_ids)
     hashes = {i: frame_hashes(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
-    found = [
-        (name, seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split))
-        for name, run in shipped_weights().items()
-    ]
+    names: dict[str, list[str]] = {}  # by what is to be said
+    for name, run in shipped_weights().items():
+        if (seen := seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split)).frame_ids:
+            names.setdefault(str(seen), []).append(name)
     return [
-        f"{seen}; by the weights that ship, {name}, whose AP would flatter there"
-        for name, seen in found
-        if seen.frame_ids
+        f"{seen}; by the weights that ship, {', '.join(of_seen)}, whose AP would flatter there"
+        for seen, of_seen in names.items()
     ]

@@ -121,6 +121,23 @@ def test_frames_that_the_shipped_weights_know_are_said(known_frames, own_kitti, 
     )
 
 
+def test_weights_that_know_the_same_frames_share_a_line(
+    known_frames, own_kitti, tmp_path, monkeypatch
+):
+    mine, other = frames_seen.shipped_weights()["mine"], RunDir(tmp_path / "others", "other")
+    layout = KittiLayout(own_kitti)
+    hashes = frame_hashes("000005", read_objects(layout.label_path("000005")))
+    write_frames_seen(other.frames_seen_file, FramesSeen.of([hashes]))
+    known = {"mine": mine, "twin": mine, "other": other}
+    monkeypatch.setattr(frames_seen, "shipped_weights", lambda: known)
+    told = frames_seen.seen_by_shipped_weights(layout, "val", ["000005", "000010", "000011"])
+    by, end = "by the weights that ship", "whose AP would flatter there"
+    assert told == [
+        f"2 of 3 val frames were trained on: 000005, 000010; {by}, mine, twin, {end}",
+        f"1 of 3 val frames were trained on: 000005; {by}, other, {end}",
+    ]
+
+
 def test_the_split_says_so_too(known_frames, own_kitti, capsys):
     shutil.rmtree(own_kitti / "ImageSets")
     kitti_split.main(["--kitti_root", str(own_kitti), "--val_fraction", "0.9"])
