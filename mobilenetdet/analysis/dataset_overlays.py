@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,5 +136,6 @@ def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
             boxes, classes, box_status = boxes[used], classes[used], box_status[used]
             types = np.where(box_status == OBJECT, names[classes], DONT_CARE_TYPE)
             objects = KittiObjects.from_detections(types, boxes, np.ones(len(types)))
+            objects = replace(objects, scores=None)  # they are labels
             yield f"batch_{index:03d}", _Frame(image, boxes, box_status, objects)
             index += 1

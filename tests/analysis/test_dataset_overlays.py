@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
+from mobilenetdet.analysis import dataset_overlays
 from mobilenetdet.analysis.dataset_overlays import (
     write_batch_overlays,
     write_label_overlays,
     write_match_overlays,
 )
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.drawing import draw_labels
 from mobilenetdet.output_folder import OutputFolder
 
 
@@ -27,6 +29,21 @@ def test_labels_and_batches(small_config: DetectionConfig, tmp_path: Path):
         "batch_001.jpg",
         "montage.jpg",
     ]
+
+
+def test_objects_of_batches_are_named_without_a_score(
+    small_config: DetectionConfig, tmp_path: Path, monkeypatch
+):
+    drawn = []
+
+    def draw(image, objects, **more):
+        drawn.append(objects)
+        return draw_labels(image, objects, **more)
+
+    monkeypatch.setattr(dataset_overlays, "draw_labels", draw)
+    write_batch_overlays(small_config, OutputFolder(tmp_path))
+    assert sum(map(len, drawn)) > 0
+    assert all(objects.scores is None for objects in drawn)
 
 
 def test_labels_of_an_unknown_frame_are_refused(small_config: DetectionConfig, tmp_path: Path):
