@@ -39,7 +39,8 @@ class ExportedInfo:
             "softmax_times_confidence"; from those of a classifier by "softmax".
         anchor_levels: stride and shapes (width, height) of each map, pixels of the input.
         drawing_scores: score of each class from which on detections are worth drawing.
-        config: the whole config as a tree: thresholds, suppression, calibration, records.
+        config: the whole config as a tree: thresholds, suppression, calibration; no place of the
+            machine, see `DetectionConfig.for_sharing`.
         frames_seen: hashes of the frames trained on and whether these are all; None if not known.
         ap: what `mobilenetdet eval` measured of the run before it was exported; None if nothing.
         source: the run.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mobilenetdet.classification.config_sections import (
@@ -37,6 +38,15 @@ class ClassifierConfig:
     def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
         """Returns the tree as it is: there is no other format yet."""
         return dict(tree)
+
+    def for_sharing(self) -> ClassifierConfig:
+        """The config for a file that is given away; see `DetectionConfig.for_sharing`."""
+        return replace(
+            self,
+            data=replace(self.data, data_dir=""),
+            model=replace(self.model, weights=Path(self.model.weights).name),
+            train=self.train.for_sharing(),
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -168,7 +168,7 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
         model,
         size,
         _class_names(options.run_dir, config.data.num_classes),
-        json.loads(to_json(config)),
+        json.loads(to_json(config.for_sharing())),
         str(options.run_dir),
     )
     return export_classifier(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mobilenetdet.config.anchor_shapes import SQUEEZEDET_ANCHORS
@@ -131,6 +132,25 @@ class DetectionConfig:
             self,
             data=replace(self.data, image_height=height, image_width=width),
             train=replace(self.train, image_scale=1.0),
+        )
+
+    def for_sharing(self) -> DetectionConfig:
+        """The config for a file that is given away: it says nothing of the machine.
+
+        A folder of records that is not the default becomes "", weights that training began from
+        keep their name alone, and who computed on what devices is left out.
+        """
+        records_dir, model = self.data.records_dir, self.model
+        kept = records_dir if records_dir == DataConfig().records_dir else ""
+        return replace(
+            self,
+            data=replace(self.data, records_dir=kept),
+            model=replace(
+                model,
+                weights=Path(model.weights).name,
+                detector_weights=Path(model.detector_weights).name,
+            ),
+            train=self.train.for_sharing(),
         )
 
     def refuse_other_training(self, changed: DetectionConfig, source: str) -> None:

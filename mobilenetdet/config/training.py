@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Protocol
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from mobilenetdet.config.validation import (
     VIRTUAL_DEVICES,
@@ -23,6 +24,10 @@ from mobilenetdet.config.validation import (
 _ADDRESS = "HOST:PORT of process 0 beside train.num_processes and train.process_id"
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Logger = Literal["tensorboard", "wandb", "mlflow"]
+# What a training computed on: devices and addresses.
+_OF_MACHINE = ("devices", "coordinator", "num_processes", "process_id")
+
+Fit = TypeVar("Fit", bound="FitConfig")
 
 
 @section("matching")
@@ -101,6 +106,11 @@ class FitConfig:
     # Where the training is logged beside metrics.csv: tensorboard (in the run directory), wandb,
     # mlflow, which are extras of their own. An empty list logs nowhere else.
     logger: tuple[Logger, ...] = ("tensorboard",)
+
+    def for_sharing(self: Fit) -> Fit:
+        """The settings without the devices and addresses that were computed on."""
+        alone: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in _OF_MACHINE}
+        return replace(self, **alone)
 
     def __post_init__(self) -> None:
         """Checks that what names the processes of a training goes together."""

@@ -77,6 +77,11 @@ def same(first: str, second: str) -> bool:
     return first.lower() == second.lower()
 
 
+def is_reserved(name: str) -> bool:
+    """Returns whether a name stands for something else among the metrics of an evaluation."""
+    return name.lower() in _RESERVED
+
+
 def check_class_names(names: Sequence[str]) -> None:
     """Refuses names that cannot be those of classes.
 
@@ -95,8 +100,12 @@ def check_class_names(names: Sequence[str]) -> None:
     for name in names:
         if not is_type_name(name):
             raise ValueError(f"classes: {name[:MAX_NAME]!r} is no name; {NAME_RULE}")
-        reserved = name.lower() in _RESERVED or same(name, DONT_CARE_TYPE)
-        if reserved or len(name.split()) != 1 or set(name) & set("/,"):
+        if (
+            is_reserved(name)
+            or same(name, DONT_CARE_TYPE)
+            or len(name.split()) != 1
+            or set(name) & set("/,")
+        ):
             raise ValueError(
                 f"classes: {name!r} cannot name a class; it must be one word without / and comma, "
                 f"and none of {', '.join((*_RESERVED, DONT_CARE_TYPE))}"

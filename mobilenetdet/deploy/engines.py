@@ -194,6 +194,6 @@ def _fits(info: ExportedInfo, weights_hash: str, config: DetectionConfig) -> boo
     if not weights_hash or (info.weights, info.precision) != (weights_hash, "float32"):
         return False
     built_in = _OF_NETWORK if info.parts == "network" else (*_OF_NETWORK, "postprocess.")
-    return not any(
-        key.startswith(built_in) for key in changed_keys(read_config_of(info, ""), config)
-    )
+    # Files of earlier versions hold paths that later ones leave out.
+    exported = read_config_of(info, "").for_sharing()
+    return not any(key.startswith(built_in) for key in changed_keys(exported, config.for_sharing()))

@@ -27,6 +27,7 @@ from mobilenetdet.evaluation.metrics_file import read_metrics
 from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import output_set_aside
 from mobilenetdet.runs import is_run, open_run
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def describe(
         scores_from=_scores_from(config),
         anchor_levels=config.model.anchor_levels,
         drawing_scores=config.drawing_scores(),
-        config=json.loads(to_json(config)),
+        config=json.loads(to_json(config.for_sharing())),
         frames_seen=seen and {"complete": seen.complete, "hashes": sorted(seen.hashes)},
         ap=_measured_ap(model, config),
         source=Path(model.source).name,
@@ -154,7 +155,8 @@ def write_file(
     pattern = f"{first}/*" if name == "saved_model" else first
     used = images if info.precision == "int8" else None
     report(f"writing {first}" + (f", ranges of {len(used)} pictures" if used else ""))
-    with folder.replacing(pattern) as staging:
+    # Quantisers and converters draw progress bars and warn of each other.
+    with folder.replacing(pattern) as staging, output_set_aside(1, 2):
         write(graph, staging / first, info, used)
     return folder.path / first
 

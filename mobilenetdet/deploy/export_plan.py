@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,18 @@ from mobilenetdet.deploy.calibration_images import NUM_IMAGES
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo, Parts
 from mobilenetdet.inference.exported_runtime import import_runtime
 from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.quiet import output_set_aside
 from mobilenetdet.text_file import read_text
 
 ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 PARTS: tuple[Parts, ...] = ("network", "detector")
-# Settings of data that say where they are.
-_PLACES = ("records_dir", "data_dir", "train_split", "val_split")
+# Settings of data that say where they are, and of files that training began from.
+_PLACES = (
+    *("records_dir", "data_dir", "train_split", "val_split"),
+    *("weights", "detector_weights"),  # that it began from; its own have a hash
+)
 # Is told what is done next, a line each.
 Report = Callable[[str], None]
 
@@ -133,10 +138,13 @@ class ExportPlan:
         Raises:
             ValueError: one is missing; names it and the extra.
         """
+        # Some of them import TensorFlow.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         for name, precision, _ in self.files():
             writer = WRITERS[name]
             for package in (*writer.packages, *(writer.int8 or () if precision == "int8" else ())):
-                import_runtime(*package, f"format {name} in {precision}")
+                with output_set_aside(1, 2):
+                    import_runtime(*package, f"format {name} in {precision}")
 
 
 def file_names(name: ExportFormat, precision: Precision, part: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import tempfile
 from pathlib import Path
@@ -39,6 +41,8 @@ def convert(graph: FrozenGraph) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         graph.write_saved_model(Path(folder))
         model = openvino.convert_model(folder)
+    # The folder that is gone, below one that may have a user's name.
+    model.set_rt_info("", ["conversion_parameters", "input_model"])
     model.reshape(list(graph.function.inputs[0].shape))
     return model
 
@@ -47,14 +51,17 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
     """Makes int8 of the body of the network."""
     nncf = import_runtime("nncf", "nncf", "export", "int8")
     nncf.set_log_level(logging.ERROR)
-    return nncf.quantize(
-        model,
-        nncf.Dataset(images),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(images),
-        # Not all that stays in float is a node of NNCF's graph.
-        ignored_scope=nncf.IgnoredScope(names=float_operations(_operations(model)), validate=False),
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # progress bars, in notebooks as well
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            # Not all that stays in float is a node of NNCF's graph.
+            ignored_scope=nncf.IgnoredScope(
+                names=float_operations(_operations(model)), validate=False
+            ),
+        )
 
 
 def _operations(model: Any) -> list[Operation]:

@@ -104,17 +104,12 @@ def _refuse_existing(folder: OutputFolder, *, overwrite: bool) -> None:
 
 def _packed_config(config: DetectionConfig) -> DetectionConfig:
     defaults = DetectionConfig()
+    shared = config.for_sharing()
     return dataclasses.replace(
-        config,
-        data=dataclasses.replace(config.data, records_dir=defaults.data.records_dir),
-        # Where the files lay that training began from is nobody's business.
-        model=dataclasses.replace(
-            config.model,
-            weights=Path(config.model.weights).name,
-            detector_weights=Path(config.model.detector_weights).name,
-        ),
+        shared,
+        data=dataclasses.replace(shared.data, records_dir=defaults.data.records_dir),
         # Half-precision arithmetic is a choice of the machine that trains.
-        train=dataclasses.replace(config.train, precision=defaults.train.precision),
+        train=dataclasses.replace(shared.train, precision=defaults.train.precision),
     )
 
 

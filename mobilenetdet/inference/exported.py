@@ -192,6 +192,7 @@ def _refuse_built_in(info: ExportedInfo, config: DetectionConfig, source: str) -
     from mobilenetdet.config.detection import changed_keys
 
     free = _FREE if info.parts == "detector" else (*_FREE, "postprocess.")
-    for key in changed_keys(read_config_of(info, source), config):
+    exported = read_config_of(info, source).for_sharing()
+    for key in changed_keys(exported, config.for_sharing()):
         if not key.startswith(free):
             raise ValueError(f"{key} is built into {source}; export the run again to change it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -10,12 +11,16 @@ import numpy as np
 from mobilenetdet.config.type_names import (
     DONT_CARE_TYPE,
     NAME_RULE,
+    is_reserved,
     is_type_name,
     nearest,
     same,
 )
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.source_frame import Notes, SourceFrame
+
+# Pixels: shares of six digits lead as far over the border of a picture without meaning it.
+_UNSEEN = 0.01
 
 
 def type_map(types: Iterable[str], class_map: Mapping[str, str], notes: Notes) -> dict[str, str]:
@@ -35,8 +40,10 @@ def type_map(types: Iterable[str], class_map: Mapping[str, str], notes: Notes) -
     for name, target in class_map.items():
         if _word(name).lower() not in known:
             notes.add("names in class_map are of no object", f"{name}{nearest(name, types)}")
-        if len(target.split()) != 1 or target.strip() != target:
-            raise ValueError(f"class_map maps {name} to {target!r}; it must be one word")
+        if not target or _word(target) != target:
+            raise ValueError(
+                f"class_map maps {name} to {target!r}; it must be one word without / and comma"
+            )
     result = {}
     for name in types:
         written = wanted.get(_word(name).lower(), _word(name))
@@ -44,6 +51,8 @@ def type_map(types: Iterable[str], class_map: Mapping[str, str], notes: Notes) -
             raise ValueError(f"{name[:100]!r} is no name of a class; {NAME_RULE}")
         if written == _word(name) != name:
             notes.add("names of classes were joined to one word", f"{name!r} is {written}")
+        if is_reserved(written):
+            notes.add("types that no class can be called, rename them with class_map", written)
         # Commands compare types in any case, and DontCare is looked for as KITTI spells it.
         result[name] = DONT_CARE_TYPE if same(written, DONT_CARE_TYPE) else written
     return result
@@ -76,7 +85,7 @@ def clean_objects(
     has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     clipped = np.clip(boxes, 0, (width, height, width, height))
     inside = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-    cut = (clipped != boxes).any(axis=1)
+    cut = (np.abs(clipped - boxes) > _UNSEEN).any(axis=1)
     for index in np.flatnonzero(~has_area | cut):
         box = " ".join(f"{side:g}" for side in boxes[index])
         named = f"{frame.name} {objects.types[index]} {box}"
@@ -91,4 +100,5 @@ def clean_objects(
 
 
 def _word(name: str) -> str:
-    return "_".join(name.split())
+    """Returns a name as one word that may be a class of a training."""
+    return "_".join(re.split(r"[\s/,]+", name.strip()))

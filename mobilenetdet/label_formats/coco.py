@@ -15,13 +15,12 @@ from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.frame_names import split_names
-from mobilenetdet.label_formats.image_search import find_image_dir
+from mobilenetdet.label_formats.image_search import find_image_dir, find_pictures
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
     PictureSource,
     SourceFrame,
-    inside,
     join_objects,
     known_attributes,
     make_objects,
@@ -111,9 +110,9 @@ def _read_file(
     objects = _read_annotations(content, images, categories, path, notes)
     names = {key: str(_get(image, "file_name", path)) for key, image in images.items()}
     folder = find_image_dir(list(names.values()), path, splits, options.image_dir)
+    files = find_pictures(folder, list(names.values()), asked=options.image_dir is not None)
     frames = []
-    for key, image in images.items():
-        file = inside(folder, names[key])
+    for (key, image), file in zip(images.items(), files, strict=True):
         width, height = image.get("width"), image.get("height")
         size = (width, height) if isinstance(width, int) and isinstance(height, int) else None
         frames.append(

@@ -13,12 +13,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from mobilenetdet.label_formats.frame_names import split_names
-from mobilenetdet.label_formats.image_search import find_image_dir
+from mobilenetdet.label_formats.image_search import find_image_dir, find_pictures
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
     SourceFrame,
-    inside,
     make_objects,
     path_name,
     read_attributes,
@@ -57,14 +56,9 @@ def read_cvat(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     # CVAT calls the subset of pictures that have none "default".
     usual = split_names(name for name in subsets if name and name.lower() != "default")
     names = [_image_name(each, path) for each in images]
-    folder = find_image_dir(names, path, list(usual), options.image_dir)
-    if missing := [name for name in names if not inside(folder, name).is_file()]:
-        folder_of = {name: _subset_folder(folder, name, subsets) for name in missing}
-    else:
-        folder_of = {}
+    folder, files = _find_files(path, names, subsets, list(usual), options.image_dir)
     frames = []
-    for image, name, subset in zip(images, names, subsets, strict=True):
-        file = inside(folder_of.get(name, folder), name)
+    for image, name, subset, file in zip(images, names, subsets, files, strict=True):
         width, height = (
             int(number_in(image.get(side), side, str(path))) for side in ("width", "height")
         )
@@ -80,10 +74,24 @@ def read_cvat(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     return frames
 
 
-def _subset_folder(folder: Path, name: str, subsets: list[str]) -> Path:
-    """Returns the folder of the subset that a picture is in; CVAT's later exports have such."""
-    folders = (folder / subset for subset in dict.fromkeys(subsets) if subset)
-    return next((each for each in folders if inside(each, name).is_file()), folder)
+def _find_files(
+    path: Path, names: list[str], subsets: list[str], usual: list[str], asked: Path | None
+) -> tuple[Path, list[Path]]:
+    """Returns the folder of the pictures and their files.
+
+    Where a project has subsets, the pictures of each are in a folder of its name, or all in one.
+    """
+    pairs = zip(subsets, names, strict=True)
+    below = [f"{subset}/{name}" if subset else name for subset, name in pairs]
+    try:
+        folder = find_image_dir(below, path, [], asked)
+        found = find_pictures(folder, below, asked=asked is not None)
+    except FileNotFoundError:
+        folder = find_image_dir(names, path, usual, asked)
+        found = [folder] * len(names)
+    flat = find_pictures(folder, names, asked=asked is not None)
+    both = zip(found, flat, strict=True)
+    return folder, [first if first.is_file() else second for first, second in both]
 
 
 def _image_name(image: Element, path: Path) -> str:

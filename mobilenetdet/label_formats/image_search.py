@@ -27,7 +27,10 @@ def find_image_dir(
     """
     folders = [asked] if asked else list(dict.fromkeys(_around(label_file, splits)))
     folders = [*folders, *(folder / split for folder in folders for split in splits if asked)]
-    counts = [sum(inside(f, name).is_file() for name in names[:_NUM_TRIED]) for f in folders]
+    counts = [
+        sum(find_picture(folder, name, asked=bool(asked)).is_file() for name in names[:_NUM_TRIED])
+        for folder in folders
+    ]
     if not names or max(counts) > 0:
         return folders[counts.index(max(counts))]
     tried = ", ".join(map(str, folders if asked else [f for f in folders if f.is_dir()]))
@@ -35,6 +38,43 @@ def find_image_dir(
         f"{label_file} names pictures such as {names[0]}, which are in none of {tried}; name "
         "their folder with --image_dir"
     )
+
+
+def find_picture(folder: Path, name: str, *, asked: bool) -> Path:
+    """Returns the path of a picture by its name in a label file.
+
+    Args:
+        folder: of the pictures.
+        name: a path below it.
+        asked: the user has named the folder. Names that begin with folders of another machine
+            (`/home/anna/images/1.jpg`, `../upload/1.jpg`) are looked for by their ends then, the
+            longest first.
+
+    Raises:
+        ValueError: the name leads out of a folder that nobody has named.
+    """
+    if not asked:
+        return inside(folder, name)
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    tried = [folder.joinpath(*parts[start:]) for start in range(len(parts))] or [folder]
+    return next((each for each in tried if each.is_file()), tried[-1])
+
+
+def find_pictures(folder: Path, names: Sequence[str], *, asked: bool) -> list[Path]:
+    """Returns the paths of pictures by their names in a label file; see `find_picture`.
+
+    Raises:
+        ValueError: two names lead to one picture, so that the labels of one are not its own.
+    """
+    found = [find_picture(folder, name, asked=asked) for name in names]
+    name_of: dict[Path, str] = {}
+    for path, name in zip(found, names, strict=True):
+        if (first := name_of.setdefault(path, name)) != name and path.is_file():
+            raise ValueError(
+                f"{first} and {name} both lead to {path}; name the folder that these paths are "
+                "below with --image_dir"
+            )
+    return found
 
 
 def _around(label_file: Path, splits: Sequence[str]) -> Iterator[Path]:

@@ -60,7 +60,7 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
     are DontCare.
 
     Args:
-        source: a file, or a folder of such.
+        source: a file, a folder of such, or of folders train, valid, test with such.
         options: for the label map.
         notes: takes what was changed or left out.
 
@@ -68,14 +68,13 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
         FileNotFoundError: there are no records.
         ValueError: a file is damaged or holds other records; names it.
     """
-    files = [source] if source.is_file() else sorted(filter(_is_records, source.glob("*")))
-    if not files:
+    stems = find_record_files(source)
+    if not stems:
         raise FileNotFoundError(f"{source} holds no TFRecord files (*.record, *.tfrecord*)")
     names = {} if options.label_map is None else read_label_map(options.label_map)
-    stems = {path: _stem(path.name) for path in files}
     usual = split_names(filter(None, stems.values()))
     frames = []
-    for path in files:
+    for path in stems:
         parts = (usual[stems[path]],) if stems[path] else ()
         position = 0
         for index, payload in enumerate(read_records(path)):
@@ -89,6 +88,19 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
             frames.append(frame)
             position += _BEFORE + len(payload) + _BEHIND
     return frames
+
+
+def find_record_files(source: Path) -> dict[Path, str]:
+    """Returns TFRecord files by their names, and the part of the data set that each is of.
+
+    In a folder of folders (`train/Cars.tfrecord`, as Roboflow writes it) these name the parts.
+    """
+    if source.is_file():
+        return {source: _stem(source.name)}
+    files = sorted(filter(_is_records, source.glob("*")))
+    if files:
+        return {path: _stem(path.name) for path in files}
+    return {path: path.parent.name for path in sorted(filter(_is_records, source.glob("*/*")))}
 
 
 def _read_picture(path: Path, position: int, size: int) -> bytes:

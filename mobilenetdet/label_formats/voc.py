@@ -7,8 +7,9 @@ here. Fractions are written and read as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.frame_names import split_names
+from mobilenetdet.label_formats.image_search import find_picture
 from mobilenetdet.label_formats.source_frame import (
     TOO_HARD,
     ImportOptions,
@@ -57,17 +59,30 @@ def read_voc(source: Path, options: ImportOptions, notes: Notes) -> list[SourceF
         raise FileNotFoundError(f"{source} holds no Annotations/*.xml; name the folder that does")
     splits = _read_lists(source / "ImageSets/Main", notes)
     listed = {name for names in splits.values() for name in names}
-    stems = {path.stem for path in files}
-    for name in sorted(listed - stems):
+    names_of = _list_names(files, folder)
+    for name in sorted(listed - {name for names in names_of.values() for name in names}):
         notes.add("names in ImageSets/Main have no XML file, and were left out", name)
     frames = []
     for path in files:
-        own = tuple(split for split, names in splits.items() if path.stem in names)
+        own = tuple(split for split, names in splits.items() if names & names_of[path])
         if splits and not own:
-            notes.add("pictures are in no list of ImageSets/Main", path.stem)
+            notes.add("pictures are in no list of ImageSets/Main", path_name(path, folder))
         frames.append(_read_file(path, source, own, options, notes))
     _note_unlabelled({f.image for f in frames if isinstance(f.image, Path)}, notes)
     return frames
+
+
+def _list_names(files: Sequence[Path], folder: Path) -> dict[Path, set[str]]:
+    """Returns the names by which lists may mean each XML file: its path, or the end of it alone.
+
+    Files of two folders may have one name, which says nothing then.
+    """
+    counts = Counter(path.stem for path in files)
+    return {
+        path: {path_name(path.with_suffix(""), folder)}
+        | ({path.stem} if counts[path.stem] == 1 else set())
+        for path in files
+    }
 
 
 def _read_lists(folder: Path, notes: Notes) -> dict[str, set[str]]:
@@ -112,9 +127,13 @@ def _find_image(
     folders = [source / "JPEGImages", source / "images", path.parent, source]
     if options.image_dir is not None:
         folders = [options.image_dir]
-    own = path_name(path, source / "Annotations").removesuffix(path.suffix)
-    names = [name, *(f"{stem}{s}" for stem in (own, path.stem) for s in IMAGE_SUFFIXES)]
-    tried = [inside(folder, each) for folder in folders for each in names if each]
+    own = PurePosixPath(path_name(path, source / "Annotations")).with_suffix("")
+    # A name may begin with folders of another machine, and the folder of the XML file be another.
+    names = [str(own.parent / name), name] if name else []
+    asked = options.image_dir is not None
+    tried = [find_picture(folder, each, asked=asked) for each in names for folder in folders]
+    stems = [f"{stem}{suffix}" for stem in (own, path.stem) for suffix in IMAGE_SUFFIXES]
+    tried += [inside(folder, each) for folder in folders for each in stems]
     return next((each for each in tried if each.is_file()), tried[0])
 
 

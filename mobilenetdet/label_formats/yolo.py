@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import yaml
@@ -26,25 +26,14 @@ from mobilenetdet.label_formats.source_frame import (
     path_name,
     read_attributes,
 )
+from mobilenetdet.label_formats.yolo_data_set import YoloDataSet, label_path, read_data_set
 from mobilenetdet.text_file import read_json, read_text
 
 # What a line of five numbers has no place for, in the folder of data.yaml: of each label file,
 # without ending, KITTI's other columns by line, and the DontCare regions in shares.
 ATTRIBUTES_FILE = "kitti_attributes.json"
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-_CLASS_LISTS = ("classes.txt", "obj.names", "labels.txt")
-_PARTS = ("train", "val", "valid", "test")
 # Shares beyond are pixels.
 _LARGEST_SHARE = 2.0
-
-
-class _DataSet(NamedTuple):
-    """What data.yaml says: names by number, pictures by part, and whether boxes have keypoints."""
-
-    root: Path
-    names: dict[int, str]
-    pictures: dict[str, list[Path]]
-    has_keypoints: bool
 
 
 def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[SourceFrame]:
@@ -55,14 +44,15 @@ def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[Source
 
     Args:
         source: data.yaml, or the folder that holds it or classes.txt.
-        options: not used beyond the pictures, which data.yaml names.
+        options: for the folder that the paths of data.yaml are below.
         notes: takes what was changed or left out.
 
     Raises:
-        FileNotFoundError: there are no names of classes or no pictures.
+        FileNotFoundError: there are no names of classes, no pictures, or no labels at all.
         ValueError: a label line is damaged; names file and line.
     """
-    data = _read_data(source, notes)
+    data = read_data_set(source, options.image_dir, notes)
+    data.refuse_unlabelled()
     attributes = _read_extra(data.root / ATTRIBUTES_FILE)
     usual = split_names(part for part in data.pictures if part)
     splits: dict[Path, list[str]] = {}
@@ -71,7 +61,8 @@ def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[Source
             splits.setdefault(picture, []).extend([usual[part]] if part else [])
     frames = []
     for picture, of_picture in splits.items():
-        label = _label_path(picture)
+        label = label_path(picture)
+        name = path_name(picture, data.root)
         objects = _read_labels(label, data, notes)
         key = path_name(label.with_suffix(""), data.root)
         if key in attributes:
@@ -81,102 +72,7 @@ def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     return frames
 
 
-def _read_data(source: Path, notes: Notes) -> _DataSet:
-    path = _find_yaml(source)
-    if path is None:
-        return _read_folder(source)
-    try:
-        content = yaml.safe_load(read_text(path, "YAML file"))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path} is no YAML ({error}); write it again") from None
-    if not isinstance(content, dict) or not isinstance(content.get("names"), list | dict):
-        raise ValueError(f"{path} has no names of classes: names: [Car, Pedestrian]")
-    names = content["names"]
-    names = dict(enumerate(names)) if isinstance(names, list) else names
-    root = path.parent / str(content.get("path") or "")
-    root = root if root.is_dir() else path.parent
-    pictures = {}
-    for part in [*_PARTS, *_other_parts(content, root)]:
-        entries = content.get(part) or []
-        entries = entries if isinstance(entries, list) else [entries]
-        if entries and part != "train" and content[part] == content.get("train"):
-            notes.add("parts of data.yaml are those for training again", part)
-        found = [each for entry in entries for each in _pictures_of(str(entry), root, path)]
-        if found:
-            pictures[part] = list(dict.fromkeys(found))
-    if not pictures:
-        raise FileNotFoundError(f"{path} names no pictures: train: images/train")
-    try:
-        names = {int(number): str(name) for number, name in names.items()}
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{path}: names must be a list, or names by number") from None
-    return _DataSet(path.parent, names, pictures, "kpt_shape" in content)
-
-
-def _other_parts(content: dict[Any, Any], root: Path) -> list[str]:
-    """Returns the parts of other names than YOLO's, as `yolo_data` writes them: folders."""
-    others = [name for name in content if name not in (*_PARTS, "path")]
-    named = [name for name in others if isinstance(name, str) and isinstance(content[name], str)]
-    return [name for name in named if content[name] and (root / content[name]).is_dir()]
-
-
-def _find_yaml(source: Path) -> Path | None:
-    if source.is_file():
-        return source
-    if not source.is_dir():
-        raise FileNotFoundError(f"{source} does not exist; name data.yaml or its folder")
-    found = [*source.glob("data.yaml"), *sorted(source.glob("*.y*ml"))]
-    return found[0] if found else None
-
-
-def _read_folder(source: Path) -> _DataSet:
-    """Reads a folder without data.yaml: images/, labels/ and a list of the names of the classes."""
-    path = next((source / each for each in _CLASS_LISTS if (source / each).is_file()), None)
-    path = path or next(iter(sorted(source.glob("*/classes.txt"))), None)
-    if path is None:
-        raise FileNotFoundError(
-            f"{source} holds neither data.yaml nor classes.txt, by which the numbers of classes "
-            "have names"
-        )
-    folder = source / "images" if (source / "images").is_dir() else source
-    parts = {p.name: _in_folder(p) for p in sorted(folder.iterdir()) if p.name in _PARTS}
-    pictures = {part: found for part, found in parts.items() if found} or {"": _in_folder(folder)}
-    names = [line.strip() for line in read_text(path, "list of classes").splitlines()]
-    return _DataSet(source, dict(enumerate(filter(None, names))), pictures, has_keypoints=False)
-
-
-def _pictures_of(entry: str, root: Path, source: Path) -> list[Path]:
-    """Returns the pictures of a folder or of a list of pictures."""
-    # Roboflow writes ../train/images and means train/images.
-    tried = [root / entry, source.parent / entry, root / entry.removeprefix("../")]
-    path = next((each for each in tried if each.exists()), None)
-    if path is None:
-        raise FileNotFoundError(f"{source} names {entry}, which is not there: {tried[0]}")
-    if path.is_dir():
-        return _in_folder(path)
-    lines = read_text(path, "list of pictures").splitlines()
-    return [_listed(line.strip(), path.parent, root) for line in lines if line.strip()]
-
-
-def _listed(line: str, folder: Path, root: Path) -> Path:
-    tried = [folder / line, root / line]
-    return next((each for each in tried if each.is_file()), tried[0])
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith("."))
-
-
-def _label_path(picture: Path) -> Path:
-    """Returns the label file of a picture: `images` in its path replaced, or beside it."""
-    parts = list(picture.parts)
-    if "images" in parts[:-1]:
-        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
-    return Path(*parts).with_suffix(".txt")
-
-
-def _read_labels(path: Path, data: _DataSet, notes: Notes) -> KittiObjects:
+def _read_labels(path: Path, data: YoloDataSet, notes: Notes) -> KittiObjects:
     where = path_name(path, data.root)
     if not path.is_file():
         notes.add("pictures without label file were taken for pictures without objects", where)
@@ -194,7 +90,9 @@ def _read_labels(path: Path, data: _DataSet, notes: Notes) -> KittiObjects:
     return make_objects(types, boxes)
 
 
-def _read_line(words: Sequence[str], data: _DataSet, source: str) -> tuple[str, list[float], bool]:
+def _read_line(
+    words: Sequence[str], data: YoloDataSet, source: str
+) -> tuple[str, list[float], bool]:
     """Returns type, box in shares as left, top, right, bottom, and whether it was an outline."""
     try:
         class_id, shares = float(words[0]), np.array([float(word) for word in words[1:]])

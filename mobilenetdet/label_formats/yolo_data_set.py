@@ -87,7 +87,7 @@ def _pictures_by_part(
     path: Path, content: dict[str, Any], root: Path, notes: Notes
 ) -> dict[str, list[Path]]:
     pictures = {}
-    for part in _PARTS:
+    for part in [*_PARTS, *_other_parts(content, root)]:
         entries = content.get(part) or []
         entries = entries if isinstance(entries, list) else [entries]
         if entries and part != "train" and content[part] == content.get("train"):
@@ -98,6 +98,13 @@ def _pictures_by_part(
     if not pictures:
         raise FileNotFoundError(f"{path} names no pictures: train: images/train")
     return pictures
+
+
+def _other_parts(content: dict[Any, Any], root: Path) -> list[str]:
+    """Returns the parts of other names than YOLO's, as `yolo_data` writes them: folders."""
+    others = [name for name in content if name not in (*_PARTS, "path")]
+    named = [name for name in others if isinstance(name, str) and isinstance(content[name], str)]
+    return [name for name in named if content[name] and (root / content[name]).is_dir()]
 
 
 def _find_yaml(source: Path) -> Path | None:

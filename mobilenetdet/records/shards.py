@@ -218,6 +218,11 @@ def shard_paths(
         ValueError: a shard has another size than it was written with, the manifest is damaged, or
             the name of the split would be a path.
     """
+    if not os.fspath(records_dir):
+        raise FileNotFoundError(
+            f"an exported file does not say where the records of {split} are; name their folder "
+            "(--data.records_dir, or records_dir in Python)"
+        )
     remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
     folder = records_path(records_dir)
     complete = folder / _manifest_name(split, records_dir)

@@ -51,15 +51,19 @@ def test_predict_takes_a_file_and_says_what_runs_it(exported: Path, tmp_path: Pa
         predict.main([str(tmp_path / "a.png"), *options, "--engine", "onnx"])
 
 
-def test_eval_measures_a_file_and_writes_beside_it(exported: Path, capsys):
-    assert evaluate.main(["--model", str(exported), "--eval.num_overlays", "0"]) == 0
+def test_eval_measures_a_file_and_writes_beside_it(exported: Path, small_config, capsys):
+    options = ["--model", str(exported), "--eval.num_overlays", "0"]
+    with pytest.raises(FileNotFoundError, match=r"does not say where the records of val .*_dir"):
+        evaluate.main(options)
+    assert evaluate.main([*options, "--data.records_dir", small_config.data.records_dir]) == 0
     place = exported.parent / "network_float32_pb/eval"
     assert json.loads((place / "metrics.json").read_text())["split"] == "val"
     assert str(place) in capsys.readouterr().out
 
 
-def test_visualize_draws_by_a_file_and_writes_beside_it(exported: Path, capsys):
+def test_visualize_draws_by_a_file_and_writes_beside_it(exported: Path, small_config, capsys):
     options = ["--model", str(exported), "--eval.num_overlays", "2"]
+    options += ["--data.records_dir", small_config.data.records_dir]
     for _ in range(2):  # its own pictures are replaced
         assert visualize.main(options) == 0
     place = exported.parent / "network_float32_pb/overlays/montage.jpg"

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.config.detection import (
     AddonsFocalLoss,
     AugmentConfig,
@@ -52,6 +53,32 @@ def test_training_images_are_scaled_to_multiples_of_32(size, scale, expected):
     small = config.for_training()
     assert small.image_size == expected and config.image_size == size
     assert small.for_training() == small
+
+
+def test_a_config_that_is_given_away_says_nothing_of_the_machine():
+    places = {
+        "data.records_dir": "/home/me/records",
+        "model.weights": "/home/me/imagenet.h5",
+        "model.detector_weights": "/home/me/runs/a/last.weights.h5",
+        "train.devices": "2",
+        "train.coordinator": "10.0.0.1:9876",
+        "train.num_processes": 2,
+        "train.process_id": 1,
+    }
+    shared = with_changes(DetectionConfig(), places).for_sharing()
+    assert shared.data.records_dir == "" and shared.train == TrainConfig()
+    assert (shared.model.weights, shared.model.detector_weights) == (
+        "imagenet.h5",
+        "last.weights.h5",
+    )
+    # The default place is everybody's.
+    assert DetectionConfig().for_sharing() == DetectionConfig()
+    classifier = with_changes(
+        ClassifierConfig(),
+        {"data.data_dir": "/home/me/cifar", "model.weights": "/home/me/a.h5"},
+    )
+    assert classifier.for_sharing().data.data_dir == ""
+    assert classifier.for_sharing().model.weights == "a.h5"
 
 
 def test_configs_cannot_be_changed_and_are_hashable():

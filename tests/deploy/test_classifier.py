@@ -125,6 +125,7 @@ def test_a_measured_run_names_its_classes(run_dir, tmp_path):
 
 
 def test_int8_takes_training_images_or_a_folder(run_dir, classifier, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     asked = []
     monkeypatch.setattr(
         "mobilenetdet.deploy.classifier.export_classifier",

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ import pytest
 from fixtures.exportable import picture
 
 import mobilenetdet as md
+from mobilenetdet.config.storage import with_changes
 from mobilenetdet.deploy import export
 from mobilenetdet.deploy.export import export_detector
 from mobilenetdet.deploy.export_plan import WRITERS, ExportPlan
@@ -151,6 +153,33 @@ def test_what_the_files_are_stands_beside_them(small_detector, tmp_path: Path):
     assert info.anchor_levels == model.config.model.anchor_levels
     assert info.scores_from == "sigmoid" and info.letterbox_grey == 127
     assert json.loads(text)["frames_seen"]["hashes"] == ["a" * 12, "b" * 12]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        *(("saved_model", "float32"), ("frozen_graph", "float32"), ("litert", "float32")),
+        *(("onnx", "int8"), ("openvino", "int8")),
+    ],
+)
+def test_a_file_holds_no_path_of_the_machine_and_writing_it_is_quiet(
+    small_detector, tmp_path: Path, capfd, name, precision
+):
+    need(name, precision)
+    images = calibration_folder(tmp_path / "images")
+    model = small_detector("ssd")
+    home = "/home/anna/of-nobodys-business"
+    places = {"data.records_dir": f"{home}/records", "model.weights": f"{home}/imagenet.h5"}
+    config = with_changes(model.config, places)
+    capfd.readouterr()
+    plan = ExportPlan(formats=(name,), precisions=(precision,), calibration_images=images)
+    paths = export_detector(replace(model, config=config), tmp_path / "out", plan)
+    assert capfd.readouterr() == ("", "")
+    files = [each for path in paths for each in (path, *path.rglob("*")) if each.is_file()]
+    for forbidden in (home, str(tmp_path), tempfile.gettempdir() + "/tmp"):
+        assert not [each.name for each in files if forbidden.encode() in each.read_bytes()]
+    found = md.load(paths[0]).config
+    assert (found.data.records_dir, found.model.weights) == ("", "imagenet.h5")
 
 
 def test_own_files_are_replaced_and_others_refused(small_detector, tmp_path: Path):

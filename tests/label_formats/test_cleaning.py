@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mobilenetdet.config.type_names import check_class_names
 from mobilenetdet.label_formats.cleaning import clean_objects, type_map
 from mobilenetdet.label_formats.source_frame import Notes, SourceFrame, make_objects
 
@@ -57,6 +58,22 @@ def test_types_of_several_words_become_one():
     assert not notes.names
     assert type_map(["a b\tc"], {}, notes) == {"a b\tc": "a_b_c"}
     assert list(notes.names) == ["names of classes were joined to one word"]
+
+
+def test_types_are_written_as_a_class_may_be_called():
+    """What no class can be called is told: training would refuse it, after the conversion."""
+    notes = Notes()
+    types = type_map(["e-scooter/rider", "red, big", "mean", "Task"], {"Task": "Job"}, notes)
+    assert types == {
+        "e-scooter/rider": "e-scooter_rider",
+        "red, big": "red_big",
+        "mean": "mean",
+        "Task": "Job",
+    }
+    check_class_names([name for name in types.values() if name != "mean"])
+    with pytest.raises(ValueError, match="'mean' cannot name a class"):
+        check_class_names(["mean"])
+    assert notes.names["types that no class can be called, rename them with class_map"] == ["mean"]
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\x1bb", "x" * 101])

@@ -162,3 +162,22 @@ def test_results_are_no_labels(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="holds neither annotations"):
         run_import("coco", tmp_path / "empty", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../media/upload/1/7.jpg", "/home/anna/7.jpg", "C:\\data\\7.jpg", "x/images/7.jpg"]
+)
+def test_paths_of_another_machine_lead_to_the_folder_that_is_named(tmp_path, name):
+    draw_picture(tmp_path / "pictures/images/7.jpg")
+    path = write_coco(tmp_path / "labels.json", [name], [])
+    with pytest.raises((FileNotFoundError, ValueError), match=r"folder .*with --image_dir"):
+        run_import("coco", path, tmp_path / "out")
+    run_import("coco", path, tmp_path / "out", image_dir=tmp_path / "pictures/images")
+    assert [row[0] for row in frame_table(tmp_path / "out")] == ["7"]
+
+
+def test_two_paths_of_another_machine_do_not_become_one_picture(tmp_path):
+    draw_picture(tmp_path / "pictures/1.jpg")
+    path = write_coco(tmp_path / "labels.json", ["/a/1.jpg", "/b/1.jpg"], [])
+    with pytest.raises(ValueError, match="/a/1.jpg and /b/1.jpg both lead to"):
+        run_import("coco", path, tmp_path / "out", image_dir=tmp_path / "pictures")

@@ -1,7 +1,7 @@
 """Exports of CVAT for images 1.1, as its documentation has them."""
 
 import pytest
-from fixtures.label_folders import draw_picture, lines_of, run_import
+from fixtures.label_folders import draw_picture, frame_table, lines_of, run_import
 
 from mobilenetdet.kitti.layout import KittiLayout
 
@@ -103,3 +103,20 @@ def test_tracks_and_nameless_pictures_are_refused(tmp_path):
     path.write_text(f'{HEAD}<image id="3"/></annotations>')
     with pytest.raises(ValueError, match="image 3 has no name"):
         run_import("cvat", path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "places", [("images/Train/1.png", "images/Test/1.png"), ("images/1.png", "images/2.png")]
+)
+def test_each_subset_may_have_a_folder(tmp_path, places):
+    root = tmp_path / "in"
+    images = [
+        f'<image id="{index}" name="{place[-5:]}" subset="{subset}" width="200" height="100"/>'
+        for index, (place, subset) in enumerate(zip(places, ("Train", "Test"), strict=True))
+    ]
+    for index, place in enumerate(places):
+        draw_picture(root / place, seed=index)
+    (root / "annotations.xml").write_text(f"{HEAD}{''.join(images)}</annotations>")
+    report = run_import("cvat", root, tmp_path / "out")
+    assert report.splits == {"train": 1, "test": 1}
+    assert {row[1] for row in frame_table(tmp_path / "out")} == set(places)

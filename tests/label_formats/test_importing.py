@@ -167,7 +167,7 @@ def test_types_are_mapped(tmp_path, class_map, written, note):
     assert [line[: len(note or "")] for line in report.notes.lines()] == ([note] if note else [])
 
 
-@pytest.mark.parametrize("target", ["", "two words", "a\x1b[2J"])
+@pytest.mark.parametrize("target", ["", "two words", "a/b", "a,b", "a\x1b[2J"])
 def test_targets_are_words(tmp_path, target):
     root = write_yolo(tmp_path / "in", ["1.png"])
     with pytest.raises(ValueError, match="must be one word|is no name of a class"):

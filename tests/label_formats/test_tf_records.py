@@ -76,6 +76,17 @@ def test_records_of_the_api_become_our_records(tmp_path):
     ]
 
 
+def test_folders_of_records_are_parts_as_roboflow_writes_them(tmp_path):
+    for part in ("train", "valid"):
+        folder = tmp_path / "in" / part
+        folder.mkdir(parents=True)
+        name = f"{part}.jpg".encode()
+        write_records(folder / "Cars.tfrecord", tmp_path, filename=[name], source_id=[name])
+        (folder / "Cars_label_map.pbtxt").write_text(LABEL_MAP)
+    report = run_import("tf_records", tmp_path / "in", tmp_path / "out")
+    assert report.splits == {"train": 1, "val": 1}
+
+
 def test_numbers_of_classes_need_a_label_map(tmp_path):
     path = write_records(tmp_path / "a.tfrecord", tmp_path, **{"object/class/text": None})
     with pytest.raises(ValueError, match=r"a.tfrecord, record 0: .*--label_map FILE.pbtxt"):

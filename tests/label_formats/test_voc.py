@@ -1,5 +1,6 @@
+import cv2
 import pytest
-from fixtures.label_folders import draw_picture, lines_of, run_import
+from fixtures.label_folders import draw_picture, frame_table, lines_of, run_import
 
 from mobilenetdet.kitti.layout import KittiLayout
 
@@ -116,3 +117,35 @@ def test_pictures_of_another_size_than_said_are_noted(tmp_path):
     draw_picture(root / "JPEGImages/2007_1.jpg", (100, 200))
     report = run_import("voc", root, tmp_path / "out")
     assert "2007_1.jpg (100x200, not 200x100)" in report.notes.lines()[0]
+
+
+def test_lists_and_pictures_in_folders_belong_to_their_xml_files(tmp_path):
+    root, names = tmp_path / "in", ["cam_a/1", "cam_b/1", "cam_b/2"]
+    for index, name in enumerate(names):
+        draw_picture(root / f"JPEGImages/{name}.jpg", (200 + index, 100))
+        path = root / f"Annotations/{name}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"<annotation><filename>{name[-1]}.jpg</filename></annotation>")
+    lists = root / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("cam_a/1\n1\n")
+    (lists / "val.txt").write_text("cam_b/1\n2\n")
+    report = run_import("voc", root, tmp_path / "out")
+    layout = KittiLayout(tmp_path / "out")
+    assert layout.read_image_set("train") == ["cam_a_1"]
+    assert layout.read_image_set("val") == ["cam_b_1", "2"]
+    # Two files end in 1, so that the name alone means none of them.
+    assert list(report.notes.names.values()) == [["1"]]
+    widths = [cv2.imread(str(layout.image_path(each))).shape[1] for each in ("cam_a_1", "cam_b_1")]
+    assert widths == [200, 201]
+
+
+def test_paths_of_another_machine_lead_to_the_folder_that_is_named(tmp_path):
+    root = write_voc(tmp_path / "in", "")
+    picture = next((root / "JPEGImages").iterdir())
+    text = f"<annotation><filename>/home/anna/{picture.name}</filename></annotation>"
+    (root / "Annotations/2007_1.xml").write_text(text)
+    with pytest.raises(ValueError, match="name the folder of the pictures with --image_dir"):
+        run_import("voc", root, tmp_path / "out")
+    run_import("voc", root, tmp_path / "out", image_dir=root / "JPEGImages")
+    assert frame_table(tmp_path / "out")[0][1] == f"JPEGImages/{picture.name}"

@@ -139,3 +139,40 @@ def test_the_number_of_a_picture_in_several_lists_is_one(tmp_path):
     assert report.notes.lines()[0].startswith("parts of data.yaml are those for training again")
     layout = KittiLayout(tmp_path / "out")
     assert layout.read_image_set("val") == ["1"] and SIZE == (200, 100)
+
+
+@pytest.mark.parametrize("folder", ["images", "pictures", "my/images/of/cars"])
+def test_label_files_may_lie_beside_the_pictures(tmp_path, folder):
+    """As LabelImg leaves them, whatever the folder is called."""
+    root = tmp_path / folder
+    draw_picture(root / "1.png")
+    (root / "1.txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    (root / "classes.txt").write_text("car\nbus\n")
+    run_import("yolo", root, tmp_path / "out")
+    assert lines_of(tmp_path / "out", "1") == ["bus 75.00 25.00 125.00 75.00"]
+
+
+def test_pictures_that_all_lack_labels_are_refused(tmp_path):
+    root = write_yolo(tmp_path / "in", f"train: images\n{NAMES}", {"images/1.png": None})
+    with pytest.raises(FileNotFoundError, match=r"none of 1 picture .*labels/1.txt and .*images/1"):
+        run_import("yolo", root, tmp_path / "out")
+
+
+def test_the_path_of_data_yaml_may_be_of_another_place(tmp_path):
+    """Ultralytics' `path` is below the folder of its settings; --image_dir says where it is."""
+    write_yolo(tmp_path / "mine", NAMES, {"images/train/1.png": "0 .5 .5 .5 .5"})
+    data = tmp_path / "configs/mine.yaml"
+    data.parent.mkdir()
+    data.write_text(f"path: ../datasets/mine\ntrain: images/train\n{NAMES}")
+    with pytest.raises(FileNotFoundError, match="name the folder that its paths are below with --"):
+        run_import("yolo", data, tmp_path / "out")
+    run_import("yolo", data, tmp_path / "out", image_dir=tmp_path / "mine")
+    assert lines_of(tmp_path / "out", "1") == ["car 50.00 25.00 150.00 75.00"]
+
+
+def test_what_six_digits_lead_over_the_border_is_no_change_to_be_told(tmp_path):
+    root = write_yolo(
+        tmp_path / "in", f"train: images\n{NAMES}", {"images/1.png": "0 .1 .5 .200001 1"}
+    )
+    assert run_import("yolo", root, tmp_path / "out").notes.names == {}
+    assert lines_of(tmp_path / "out", "1") == ["car 0.00 0.00 40.0001 100.00"]
