@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.file_names import UNFINISHED, check_split_name
+from mobilenetdet.records.missing_records import why_no_records
 from mobilenetdet.records.remote_path import RecordsPath, RemotePath, num_bytes, records_path
 from mobilenetdet.records.tfrecord import count_records
 from mobilenetdet.text_file import read_text
@@ -218,11 +219,6 @@ def shard_paths(
         ValueError: a shard has another size than it was written with, the manifest is damaged, or
             the name of the split would be a path.
     """
-    if not os.fspath(records_dir):
-        raise FileNotFoundError(
-            f"an exported file does not say where the records of {split} are; name their folder "
-            "(--data.records_dir, or records_dir in Python)"
-        )
     remedy = _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
     folder = records_path(records_dir)
     complete = folder / _manifest_name(split, records_dir)
@@ -232,10 +228,7 @@ def shard_paths(
                 f"the records of {split} in {records_dir} are incomplete: their conversion was "
                 f"interrupted or is still running; {remedy} again, it goes on where it stopped"
             )
-        raise FileNotFoundError(
-            f"no records of {split} in {records_dir}; {remedy}, or name the folder that holds them "
-            "(records_dir)"
-        )
+        raise FileNotFoundError(why_no_records(records_dir, split, remedy))
     manifest = read_manifest(complete)
     for shard in manifest.shards:
         path = folder / shard.name

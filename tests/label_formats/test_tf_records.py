@@ -1,9 +1,14 @@
 """Records as the TensorFlow Object Detection API's scripts write them, by TensorFlow itself."""
 
+import csv
+
+import cv2
 import numpy as np
 import pytest
 from fixtures.label_folders import draw_picture, lines_of, run_import
 
+from mobilenetdet.cli import import_labels, tf_convert_data, train
+from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.label_formats.tf_records import read_label_map
 from mobilenetdet.records.detection_record import read_frames
@@ -147,3 +152,50 @@ def test_damaged_label_maps_are_told(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_label_map(path)
+
+
+def test_records_of_the_api_are_trained_on(small_kitti, tmp_path, capsys):
+    """As a reader of docs/label_formats.md does: imported, converted, a few steps of training."""
+    source, run = tmp_path / "in", tmp_path / "run"
+    source.mkdir()
+    layout = KittiLayout(small_kitti)
+    for part in ("train", "val"):
+        frame_ids = layout.read_image_set(part)
+        for index, frame_id in enumerate(frame_ids):
+            objects = read_objects(layout.label_path(frame_id))
+            height, width = cv2.imread(str(layout.image_path(frame_id))).shape[:2]
+            shares = (objects.boxes_xyxy / (width, height, width, height)).T.tolist()
+            name = f"{frame_id}.png".encode()
+            path = source / f"{part}.record-{index:05d}-of-{len(frame_ids):05d}"
+            columns = dict(zip(("xmin", "ymin", "xmax", "ymax"), shares, strict=True))
+            flags = [0] * len(objects)
+            changes = {
+                **{f"object/bbox/{side}": values for side, values in columns.items()},
+                "object/class/text": [name.encode() for name in objects.types.tolist()],
+                "object/class/label": list(range(1, len(objects) + 1)),
+                **{"object/difficult": flags, "object/truncated": flags, "object/view": None},
+                "encoded": [layout.image_path(frame_id).read_bytes()],
+            }
+            # Where there are no objects, TensorFlow's lists have no type.
+            changes = {key: value or None for key, value in changes.items()}
+            write_records(path, tmp_path, filename=[name], source_id=[name], **changes)
+    with pytest.raises(FileNotFoundError, match="mobilenetdet import .* --format tf_records"):
+        train.main(["--run_dir", str(run), "--data.records_dir", str(source)])
+    folder = tmp_path / "kitti"
+    assert import_labels.main([str(source), str(folder), "--format", "tf_records"]) == 0
+    assert tf_convert_data.main(["--dataset_root", str(folder)]) == 0
+    ours, theirs = small_kitti / "tfrecord", folder / "tfrecord"
+    for one, other in zip(
+        read_frames(shard_paths(ours, "train")),
+        read_frames(shard_paths(theirs, "train")),
+        strict=True,
+    ):
+        assert one.encoded == other.encoded
+        assert one.objects.types.tolist() == other.objects.types.tolist()
+        np.testing.assert_allclose(one.objects.boxes_xyxy, other.objects.boxes_xyxy, atol=2e-3)
+    small = "--model.alpha 0.25 --model.weights none --head.channels 16 --train.epochs 1"
+    size = "--data.image_height 64 --data.image_width 192 --eval.num_overlays 0"
+    options = ["--preset", "squeezedet", "--data.records_dir", str(theirs), *small.split()]
+    assert train.main(["--run_dir", str(run), *options, *size.split()]) == 0
+    (row,) = csv.DictReader((run / "metrics.csv").open())
+    assert float(row["loss"]) > 0 and (run / "best.weights.h5").is_file()
