@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,6 +21,11 @@ from mobilenetdet.atomic_write import atomic_write
 
 # More classes than this leave no room for counts and names.
 _MAX_NAMED = 30
+# Tried behind matplotlib's own, which lacks Chinese and others.
+_WORLD_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Droid Sans Fallback"),
+    *("Microsoft YaHei", "PingFang SC", "Arial Unicode MS", "FreeSans"),
+)
 
 
 def draw_counts(
@@ -69,10 +77,15 @@ def to_png(figure: Figure) -> bytes:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             _spell_powers(axis)
+    others = _other_fonts()
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+        text.set_fontfamily([*text.get_fontfamily(), *others])
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    with warnings.catch_warnings():
+        # A letter that no font of the machine has is drawn as a box; nobody can help it here.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
@@ -90,3 +103,10 @@ class _Number(LogFormatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         """Returns the label of a tick, "" for none."""
         return f"{x:,g}" if super().__call__(x, pos) else ""
+
+
+@functools.cache
+def _other_fonts() -> tuple[str, ...]:
+    """Returns installed fonts that have the letters of many languages, for names of classes."""
+    installed = set(font_manager.get_font_names())
+    return tuple(name for name in _WORLD_FONTS if name in installed)

@@ -1,3 +1,7 @@
+"""How plots are written."""
+
+import warnings
+
 import cv2
 import numpy as np
 import pytest
@@ -37,3 +41,14 @@ def test_a_dollar_is_a_dollar():
     figure.subplots().set_title("cars for $5 and $6")
     to_png(figure)
     assert not any(text.get_parse_math() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("name", ["Car", "Fußgänger", "小车", "$a_b"])
+def test_names_of_classes_may_be_in_any_language(name: str):
+    """Fonts of the machine may lack letters, of which nobody who trains wants to hear."""
+    figure = Figure()
+    figure.subplots().set_title(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        png = to_png(figure)
+    assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).std() > 0
