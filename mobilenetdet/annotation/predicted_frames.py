@@ -25,6 +25,7 @@ class PredictedFrame:
         width: pixels.
         height: pixels.
         detections: (class, score, left, top, right, bottom in pixels, inside the picture) each.
+        classes: of all that was found, those of lower scores as well.
     """
 
     source: str
@@ -32,6 +33,7 @@ class PredictedFrame:
     width: int
     height: int
     detections: tuple[tuple[str, float, float, float, float, float], ...]
+    classes: tuple[str, ...] = ()
 
 
 def read_predicted(place: Path, *, min_score: float = 0.0) -> list[PredictedFrame]:
@@ -68,7 +70,7 @@ def read_predicted(place: Path, *, min_score: float = 0.0) -> list[PredictedFram
 
 def class_names(frames: list[PredictedFrame]) -> list[str]:
     """Returns the classes that were found, sorted."""
-    return sorted({row[0] for frame in frames for row in frame.detections})
+    return sorted({name for frame in frames for name in frame.classes})
 
 
 def _short_names(sources: list[str]) -> list[str]:
@@ -88,4 +90,5 @@ def _frame(entry: Mapping[str, Any], name: str, min_score: float) -> PredictedFr
         top, bottom = max(0.0, top), min(float(height), bottom)
         if float(each["score"]) >= min_score and right > left and bottom > top:
             rows.append((str(each["class"]), float(each["score"]), left, top, right, bottom))
-    return PredictedFrame(str(entry["source"]), name, width, height, tuple(rows))
+    classes = tuple(dict.fromkeys(str(each["class"]) for each in entry["detections"]))
+    return PredictedFrame(str(entry["source"]), name, width, height, tuple(rows), classes)

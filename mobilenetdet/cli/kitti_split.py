@@ -152,8 +152,10 @@ def _check_frames(layout: KittiLayout, unlabelled: Unlabelled) -> FrameReport:
     report = layout.check_frames()
     complete = counted(len(report.complete), "frame")
     print(f"{layout.root / layout.subset}: {complete} with image and label")
-    if report.num_incomplete:
-        print("\n".join(f"  {line}" for line in report.lines(limit=_MAX_REPORTED_FRAMES)))
+    # What is asked for is no fault to be listed.
+    shown = report.with_empty_labels(frame_ids) if unlabelled == "negative" else report
+    if shown.num_incomplete:
+        print("\n".join(f"  {line}" for line in shown.lines(limit=_MAX_REPORTED_FRAMES)))
     if not report.complete:  # whatever is asked for: nothing can be learnt there
         raise FileNotFoundError(
             f"no frame has an image in {layout.image_dir} and a label in {layout.label_dir}; "
@@ -165,8 +167,7 @@ def _check_frames(layout: KittiLayout, unlabelled: Unlabelled) -> FrameReport:
         raise FileNotFoundError(count_named(report.missing_labels, len(frame_ids), what))
     if unlabelled == "negative" and report.missing_labels:
         print(f"{counted(len(report.missing_labels), 'image')} without label: nothing is in them")
-        return report.with_empty_labels(frame_ids)
-    return report
+    return shown
 
 
 def _left_out(report: FrameReport) -> list[str]:
