@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.source_frame import inside
 
 # Of a label file, the pictures of which are looked for.
@@ -54,10 +55,21 @@ def find_picture(folder: Path, name: str, *, asked: bool) -> Path:
         ValueError: the name leads out of a folder that nobody has named.
     """
     if not asked:
-        return inside(folder, name)
+        return _with_ending(inside(folder, name))
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    tried = [folder.joinpath(*parts[start:]) for start in range(len(parts))] or [folder]
+    tried = [_with_ending(folder.joinpath(*parts[n:])) for n in range(len(parts))] or [folder]
     return next((each for each in tried if each.is_file()), tried[-1])
+
+
+def _with_ending(path: Path) -> Path:
+    """Returns the path of a picture, with its ending where the label file leaves that out.
+
+    CVAT calls the frames of a video frame_000000, and writes frame_000000.PNG.
+    """
+    if path.suffix or path.is_file():
+        return path
+    tried = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+    return next((each for each in tried if each.is_file()), path)
 
 
 def find_pictures(folder: Path, names: Sequence[str], *, asked: bool) -> list[Path]:

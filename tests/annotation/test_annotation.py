@@ -32,6 +32,18 @@ def predictions(tmp_path: Path) -> Path:
     return folder
 
 
+def test_all_classes_that_were_found_are_offered(predictions, tmp_path, capsys):
+    """Those of which no box was sure enough are what is to be drawn by hand."""
+    out = tmp_path / "tasks.json"
+    options = ["--format", "label_studio", "--score", "0.8"]
+    assert main([str(predictions), str(out), *options]) == 0
+    assert "1 box" in (printed := capsys.readouterr().out)
+    assert [line for line in printed.splitlines() if "<Label value" in line] == [
+        '    <Label value="Car"/>',
+        """    <Label value='Cy&lt;"clist'/>""",
+    ]
+
+
 def test_label_studio_gets_boxes_in_percent(predictions, tmp_path, capsys):
     out = tmp_path / "tasks.json"
     assert main([str(predictions), str(out), "--format", "label_studio"]) == 0

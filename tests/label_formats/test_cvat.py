@@ -73,6 +73,17 @@ def test_other_shapes_are_noted(tmp_path, shape, box, note):
     assert line.startswith(note) and line.endswith(": 1 (annotations.xml, 1.png)")
 
 
+@pytest.mark.parametrize("ending", [".PNG", ".png", ".jpg"])
+def test_frames_of_a_video_have_no_ending_in_the_file(tmp_path, ending):
+    root = write_cvat(tmp_path / "in", BOX.format(0, 1, 2, 30, 40, "", ""), "frame_000000.png")
+    path = root / "annotations.xml"
+    path.write_text(path.read_text().replace("frame_000000.png", "frame_000000"))
+    (root / "images/frame_000000.png").unlink()
+    draw_picture(root / f"images/frame_000000{ending}")
+    run_import("cvat", root, tmp_path / "out")
+    assert lines_of(tmp_path / "out", "frame_000000") == ["car 1.00 2.00 30.00 40.00"]
+
+
 @pytest.mark.parametrize("folder", ["images", "images/Train"])
 def test_subsets_are_lists(tmp_path, folder):
     root = write_cvat(tmp_path / "in", "", "a/1.jpg", ' subset="Train"', folder)
