@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mobilenetdet.config.detection import DetectionConfig
@@ -23,6 +21,7 @@ from mobilenetdet.config.schema import (
     without_tags,
 )
 from mobilenetdet.config.validation import fault_text
+from mobilenetdet.plain_yaml import parse_yaml, refuse_repeated
 from mobilenetdet.text_file import read_text, why_no_file
 
 # The entry of a config file that says which version of the layout it has.
@@ -45,54 +44,14 @@ class _WholeConfig(Protocol):
 Config = TypeVar("Config", bound=_WholeConfig)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Reads YAML in which no key comes twice and nothing is an alias.
-
-    A few lines of aliases can stand for more than a memory holds.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuses an alias.
-
-        Raises:
-            ComposerError: there is one.
-        """
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(
-                None, None, "aliases (*NAME) are not read here; write the value out", mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuses a key that comes twice; YAML would let the last one win.
-
-        Raises:
-            ValueError: there is one.
-        """
-        _refuse_repeated([self.construct_object(key, deep=True) for key, _ in node.value])
-        return super().construct_mapping(node, deep)
-
-
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """Makes a dict of pairs.
 
     Raises:
         ValueError: two of them have the same key.
     """
-    _refuse_repeated([key for key, _ in pairs])
+    refuse_repeated([key for key, _ in pairs])
     return dict(pairs)
-
-
-def _refuse_repeated(keys: list[Any]) -> None:
-    """Refuses keys of which two are the same; they may be anything that YAML can write.
-
-    Raises:
-        ValueError: there are two.
-    """
-    counts = Counter(map(repr, keys))
-    if twice := [key for key, count in counts.items() if count > 1]:
-        raise ValueError(f"{', '.join(twice)} comes twice; leave one of them out")
 
 
 def to_json(config: Config) -> str:
@@ -182,10 +141,10 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
     is_yaml = Path(source).suffix in (".yaml", ".yml")
     try:
         if is_yaml:
-            tree = yaml.load(text, _PlainLoader)
+            tree = parse_yaml(text)
         else:
             tree = json.loads(text, object_pairs_hook=_unique)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is not a {kind.KIND} config: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(

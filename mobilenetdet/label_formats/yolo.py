@@ -7,6 +7,7 @@ each part of the data set; `labels` stands in the paths where `images` does
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -74,7 +75,7 @@ def read_yolo(source: Path, options: ImportOptions, notes: Notes) -> list[Source
 
 def _read_labels(path: Path, data: YoloDataSet, notes: Notes) -> KittiObjects:
     where = path_name(path, data.root)
-    if not path.is_file():
+    if not os.path.lexists(path):  # a link to nowhere is a label that is lost
         notes.add("pictures without label file were taken for pictures without objects", where)
         return make_objects([], [])
     types, boxes = [], []
@@ -100,8 +101,8 @@ def _read_line(
         raise ValueError(f"{source}: {' '.join(words)[:80]!r} are no numbers") from None
     if class_id not in data.names:
         raise ValueError(
-            f"{source}: class {words[0]}, but there are names for {len(data.names)} classes from "
-            "0 on; is this the right data.yaml?"
+            f"{source}: class {words[0][:20]}, but there are names for {len(data.names)} classes "
+            "from 0 on; is this the right data.yaml?"
         )
     if not (np.abs(shares) <= _LARGEST_SHARE).all():
         raise ValueError(f"{source}: {' '.join(words[1:])[:80]} are no shares of the picture")

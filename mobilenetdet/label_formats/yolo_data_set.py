@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from mobilenetdet.findings import counted
 from mobilenetdet.label_formats.source_frame import Notes
+from mobilenetdet.plain_yaml import parse_yaml
 from mobilenetdet.text_file import read_text
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -17,7 +16,14 @@ _PARTS = ("train", "val", "valid", "test")
 
 
 class YoloDataSet(NamedTuple):
-    """What data.yaml says: names by number, pictures by part, and whether boxes have keypoints."""
+    """What data.yaml says.
+
+    Attributes:
+        root: its folder.
+        names: of the classes, by their numbers.
+        pictures: by part of the data set.
+        has_keypoints: whether these stand behind each box.
+    """
 
     root: Path
     names: dict[int, str]
@@ -54,20 +60,15 @@ def read_data_set(source: Path, image_dir: Path | None, notes: Notes) -> YoloDat
     path = _find_yaml(source)
     if path is None:
         return _read_folder(source, image_dir)
+    text = read_text(path, "YAML file")
     try:
-        content = yaml.safe_load(read_text(path, "YAML file"))
-    except (yaml.YAMLError, RecursionError) as error:
+        content = parse_yaml(text)
+    except ValueError as error:
         raise ValueError(f"{path} is no YAML ({error}); write it again") from None
     if not isinstance(content, dict) or not isinstance(content.get("names"), list | dict):
         raise ValueError(f"{path} has no names of classes: names: [Car, Pedestrian]")
-    names = content["names"]
-    names = dict(enumerate(names)) if isinstance(names, list) else names
-    root = _root(path, content, image_dir)
-    pictures = _pictures_by_part(path, content, root, notes)
-    try:
-        names = {int(number): str(name) for number, name in names.items()}
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{path}: names must be a list, or names by number") from None
+    names = _names_by_number(content["names"], path)
+    pictures = _pictures_by_part(path, content, _root(path, content, image_dir), notes)
     return YoloDataSet(path.parent, names, pictures, "kpt_shape" in content)
 
 
@@ -78,7 +79,7 @@ def _root(path: Path, content: dict[str, Any], image_dir: Path | None) -> Path:
     """
     if image_dir is not None:
         return image_dir
-    named = str(content.get("path") or "")
+    named = _text_in(content.get("path") or "", "path", path)
     tried = [path.parent / named, Path(named), path.parent / named.removeprefix("../")]
     return next((each for each in tried if each.is_dir()), path.parent)
 
@@ -92,7 +93,8 @@ def _pictures_by_part(
         entries = entries if isinstance(entries, list) else [entries]
         if entries and part != "train" and content[part] == content.get("train"):
             notes.add("parts of data.yaml are those for training again", part)
-        found = [each for entry in entries for each in _pictures_of(str(entry), root, path)]
+        texts = [_text_in(entry, part, path) for entry in entries]
+        found = [each for entry in texts for each in _pictures_of(entry, root, path)]
         if found:
             pictures[part] = list(dict.fromkeys(found))
     if not pictures:
@@ -105,6 +107,29 @@ def _other_parts(content: dict[Any, Any], root: Path) -> list[str]:
     others = [name for name in content if name not in (*_PARTS, "path")]
     named = [name for name in others if isinstance(name, str) and isinstance(content[name], str)]
     return [name for name in named if content[name] and (root / content[name]).is_dir()]
+
+
+def _names_by_number(names: Any, path: Path) -> dict[int, str]:
+    """Returns the names of the classes, which YAML may take for numbers (4) or flags (no)."""
+    by_number = dict(enumerate(names)) if isinstance(names, list) else names
+    for number, name in by_number.items():
+        if type(number) is not int or not isinstance(name, str | int | float):
+            raise ValueError(
+                f"{path}: names must be a list, or names by number, and not {number!r}: "
+                f"{str(name)[:60]}"
+            )
+        if isinstance(name, bool):
+            raise ValueError(
+                f"{path}: class {number} is {name}, as YAML reads yes, no, on and off "
+                'without quotes; write it in quotes: "no"'
+            )
+    return {number: str(name) for number, name in by_number.items()}
+
+
+def _text_in(value: Any, key: str, path: Path) -> str:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{path}: {key} is {str(value)[:60]}; it must be a path: images/train")
+    return str(value)
 
 
 def _find_yaml(source: Path) -> Path | None:
@@ -129,8 +154,11 @@ def _read_folder(source: Path, image_dir: Path | None) -> YoloDataSet:
     folder = image_dir or folder
     parts = {p.name: _in_folder(p) for p in sorted(folder.iterdir()) if p.name in _PARTS}
     pictures = {part: found for part, found in parts.items() if found} or {"": _in_folder(folder)}
-    names = [line.strip() for line in read_text(path, "list of classes").splitlines()]
-    return YoloDataSet(source, dict(enumerate(filter(None, names))), pictures, has_keypoints=False)
+    names = [line.strip() for line in read_text(path, "list of classes").strip().splitlines()]
+    if "" in names:
+        line = names.index("") + 1
+        raise ValueError(f"{path}:{line}: a blank line; the number of a class is that of its line")
+    return YoloDataSet(source, dict(enumerate(names)), pictures, has_keypoints=False)
 
 
 def _pictures_of(entry: str, root: Path, source: Path) -> list[Path]:
