@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def read_share(folder: Path, classes: Sequence[str]) -> EvalShare:
     try:
         split = check_split_name(values["split"], str(path))
         seen, frame_ids = values["seen"], values["frames"]
-        for frame_id in frame_ids:
+        for frame_id in (*frame_ids, *seen["frame_ids"]):
             check_frame_id(frame_id, str(path))
         index, count = map(int, values["share"])
         read = EvalShare(
@@ -166,7 +167,7 @@ def read_share(folder: Path, classes: Sequence[str]) -> EvalShare:
             ),
             {},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path} is damaged ({error!r}); {_REMEDY}") from None
     for frame_id in frame_ids:
         file = folder / DETECTIONS_DIR / f"{frame_id}.txt"
@@ -242,13 +243,16 @@ def _check_complete(shares: dict[Path, EvalShare]) -> None:
             raise ValueError(f"{folder} is of the same job as {places[each.share]}; name it once")
         places[each.share] = folder
     count = next(iter(places)).count
-    wanted = {Share(index, count) for index in range(count)}
-    if others := [place for share, place in places.items() if share not in wanted]:
+    if others := [
+        place
+        for share, place in places.items()
+        if share.count != count or not 0 <= share.index < count
+    ]:
         raise ValueError(f"{others[0]} is not of the same array of {count} jobs as the others")
-    if missing := sorted(wanted - set(places)):
+    if num_missing := count - len(places):
+        missing = next(job for job in map(Share, range(count), repeat(count)) if job not in places)
         raise ValueError(
-            f"the job {missing[0]} is missing among the folders to merge; {len(missing)} of "
-            f"{count} are"
+            f"the job {missing} is missing among the folders to merge; {num_missing} of {count} are"
         )
 
 
