@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,13 @@ import numpy as np
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
-from mobilenetdet.models.weight_file import OPTIMIZER, check_weight_file, rewrite_weights
+from mobilenetdet.models.weight_file import (
+    OPTIMIZER,
+    check_weight_file,
+    first_non_finite,
+    non_finite_text,
+    rewrite_weights,
+)
 from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
 
@@ -39,7 +46,7 @@ def average_runs(
             a training.
 
     Returns:
-        The run, not yet measured or calibrated.
+        The run, not yet measured or calibrated; see `settle_average`.
 
     Raises:
         FileExistsError: one of these files is there, the output is one of the runs or a training,
@@ -49,7 +56,7 @@ def average_runs(
     """
     if len(runs) < 2:
         raise ValueError("the mean of one run is that run; name two or more")
-    if shares and not (len(shares) == len(runs) and all(0 < share < np.inf for share in shares)):
+    if shares and not (len(shares) == len(runs) and all(0 < share < math.inf for share in shares)):
         named = " ".join(f"{share:g}" for share in shares)
         raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
     _refuse_output(output_dir, runs)
@@ -70,8 +77,6 @@ def average_runs(
             path.write_bytes(averaged)
         with folder.writing(CONFIG_FILE) as path:
             path.write_text(to_json(config), encoding="utf-8")
-        # The next mean is not to replace this one without being asked to.
-        folder.disown([FRAMES_SEEN_FILE, BEST_WEIGHTS, CONFIG_FILE])
     return RunDir(output_dir)
 
 
@@ -87,6 +92,15 @@ def _refuse_output(output_dir: Path, runs: Sequence[RunDir]) -> None:
             f"{output_dir} holds a training, which would go on from other weights than those of "
             "its config; name another folder with --output_dir"
         )
+
+
+def settle_average(run: RunDir) -> None:
+    """Leaves a mean that was measured to the user.
+
+    Until then `average_runs` replaces it, so that what was broken off can be given again; from now
+    on it does so only if it is asked to.
+    """
+    OutputFolder(run.path).disown([FRAMES_SEEN_FILE, BEST_WEIGHTS, CONFIG_FILE])
 
 
 def _refuse_other_network(
@@ -120,13 +134,16 @@ def _average(paths: Sequence[Path], shares: Sequence[float]) -> bytes:
     for path in paths:
         check_weight_file(path)
     means = _mean_arrays(paths, shares)
+    if bad := first_non_finite(means.items()):
+        raise ValueError(non_finite_text(f"the mean of {', '.join(map(str, paths))}", bad))
     return rewrite_weights(paths[-1], lambda name, values: means.get(name, values))
 
 
 def _mean_arrays(paths: Sequence[Path], shares: Sequence[float]) -> dict[str, np.ndarray]:
     """Returns the mean of each array of real numbers by its place in the files."""
     sums: dict[str, np.ndarray] = {}
-    for path, share in zip(paths, np.divide(shares, np.sum(shares)), strict=True):
+    weights = np.divide(shares, max(shares))  # of the largest numbers there is no sum
+    for path, share in zip(paths, weights / weights.sum(), strict=True):
         arrays = _real_arrays(path)
         if sums and {name: array.shape for name, array in arrays.items()} != {
             name: array.shape for name, array in sums.items()

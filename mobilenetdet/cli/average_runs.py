@@ -47,10 +47,11 @@ def main(argv: list[str] | None = None) -> int:
     count_frames(data.records_dir, data.val_split)  # else a mean without AP would be left
     import_tensorflow_quietly()
     from mobilenetdet.training.train import finish_run
-    from mobilenetdet.weight_average import average_runs
+    from mobilenetdet.weight_average import average_runs, settle_average
 
     run = average_runs(runs, options.output_dir, shares=options.shares, overwrite=options.overwrite)
     evaluation = finish_run(run)
+    settle_average(run)
     print(evaluation.seen)
     print(format_metrics(evaluation.ap))
     print(f"{run.path}: the mean of {', '.join(map(str, options.run_dir))}")
