@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from mobilenetdet.kitti.splits import (
 )
 from mobilenetdet.records.kitti_frames import Unlabelled
 from mobilenetdet.synthetic.writer import MANIFEST_NAME
-from mobilenetdet.text_file import write_json
+from mobilenetdet.text_file import read_json, read_text, write_json
 
 _MAX_REPORTED_FRAMES = 20
 _LISTS = ("trainval", "train", "val")
@@ -81,6 +81,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = parse(Options, argv)
     layout = KittiLayout(options.kitti_root, split_dir=options.output_dir)
+    if layout.image_set_dir.resolve() == layout.label_dir.resolve():
+        raise ValueError(
+            f"--output_dir {options.output_dir} holds the labels, for one of which a list would be "
+            "taken; name another folder"
+        )
     report = _check_frames(layout, options.unlabelled)
     frame_ids = report.complete
     mapping = _find_mapping(options)
@@ -106,13 +111,18 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
     """Writes the lists, and their hashes, so that a later call recognises them as its own."""
     record = layout.image_set_path("train").with_name(_RECORD_NAME)
     own = _read_hashes(record)
+    if os.path.lexists(record) and not own and not overwrite:
+        raise FileExistsError(
+            f"{record} was not written by this command; move it away, or replace it with "
+            "--overwrite"
+        )
     unfinished = own.pop(_UNFINISHED, {})
     hashes = {name: _hash(getattr(split, name)) for name in _LISTS}
     known = {}
     for name in _LISTS:
         path = layout.image_set_path(name)
         if path.exists():
-            present = _hash(path.read_text(encoding="utf-8", errors="replace").split())
+            present = _hash(_words_of(path))
             if present in (own.get(name), unfinished.get(name), hashes[name]):
                 known[name] = present
             elif not overwrite:
@@ -130,12 +140,20 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
 
 def _read_hashes(path: Path) -> dict[str, Any]:
     try:
-        hashes = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, RecursionError):
+        hashes = read_json(path, "remove it")
+    except (FileNotFoundError, ValueError):
         return {}
     if not isinstance(hashes, dict) or not isinstance(hashes.get(_UNFINISHED, {}), dict):
         return {}
     return hashes
+
+
+def _words_of(path: Path) -> list[str]:
+    """Returns what a list of frames holds; nothing of what is no such text."""
+    try:
+        return read_text(path).split()
+    except ValueError:
+        return []
 
 
 def _hash(frame_ids: Sequence[str]) -> str:
