@@ -77,9 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     folder = OutputFolder(options.output.with_suffix(""), overwrite=options.overwrite)
     with folder.locked():
         model = _load(options, config)
-        results = ResultFiles(folder, describe_detector(model, layout))
+        results = ResultFiles(folder, describe_detector(model, layout, frame_ids))
         _refuse_other_archive(options, results)
-        results.claim(overwrite=options.overwrite)
+        results.claim(frame_ids, overwrite=options.overwrite)
         missing = results.missing(frame_ids)
         if kept := len(frame_ids) - len(missing):
             print(f"{folder.path}: {counted(kept, 'frame')} of an earlier call kept")
@@ -98,13 +98,21 @@ def main(argv: list[str] | None = None) -> int:
 
 def _check(options: Options) -> None:
     """Refuses before the work what would fail behind it."""
-    if options.num_frames < 1:
-        raise ValueError(f"--num_frames is {options.num_frames}; it must be 1 or more")
+    if not 1 <= options.num_frames <= NUM_TEST_FRAMES:
+        raise ValueError(
+            f"--num_frames is {options.num_frames}; it must be 1 to {NUM_TEST_FRAMES:,}"
+        )
     if options.output.suffix != ".zip":
         raise ValueError(f"--output is {options.output}; the server takes a .zip")
     refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
     check_engine(options.engine, options.model)
     check_output_file(options.output, overwrite=options.overwrite)
+    images = KittiLayout(options.dataset_root, subset="testing").image_dir.resolve()
+    if images in (options.output.with_suffix("").resolve(), options.output.parent.resolve()):
+        raise ValueError(
+            f"--output is {options.output}, and the results would be among the images; name "
+            "another place"
+        )
 
 
 def _refuse_other_archive(options: Options, results: ResultFiles) -> None:

@@ -80,13 +80,16 @@ def check_classes(classes: Sequence[str]) -> list[str]:
     return lines + [f"{name} is left out: the server scores {scored} alone" for name in others]
 
 
-def describe_detector(model: LoadedDetector, layout: KittiLayout) -> dict[str, Any]:
+def describe_detector(
+    model: LoadedDetector, layout: KittiLayout, frame_ids: Sequence[str]
+) -> dict[str, Any]:
     """Returns what the result files depend on, ready for JSON: the detector and the images."""
     config, exported = model.config, None
     if is_exported(model.source):  # another precision of the same weights is another detector
         state = Path(model.source).stat()
         exported = f"{model.source}, {state.st_size} bytes, {state.st_mtime_ns}"
-    sizes = sorted((path.name, path.stat().st_size) for path in layout.image_dir.iterdir())
+    images = map(layout.image_path, frame_ids)
+    sizes = sorted((path.name, path.stat().st_size) for path in images)
     described = describe_measured(config, model.weights_hash, exported) | {
         "calibration": config.postprocess.calibration,
         "classes": model.classes,
@@ -111,16 +114,18 @@ class ResultFiles:
         """
         self._folder, self._detector = folder, detector
 
-    def claim(self, *, overwrite: bool) -> None:
+    def claim(self, frame_ids: Sequence[str], *, overwrite: bool) -> None:
         """Makes the folder that of the detector.
 
         Args:
+            frame_ids: that will have files.
             overwrite: removes result files of another detector.
 
         Raises:
-            FileExistsError: it holds those of another one.
+            FileExistsError: it holds those of another one, or files of others of these names.
         """
         folder = self._folder
+        folder.refuse_foreign(map(_file_name, frame_ids))
         if not self.is_of_detector():
             if (folder.path / DETECTOR_FILE).exists() and not overwrite:
                 raise FileExistsError(

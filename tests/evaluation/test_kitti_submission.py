@@ -71,7 +71,7 @@ def test_a_result_that_the_server_cannot_read_is_not_packed(results, tmp_path):
 
 def test_what_the_results_depend_on_is_said_in_json(red_finder, small_kitti):
     layout = KittiLayout(small_kitti)
-    described = describe_detector(red_finder(), layout)
+    described = describe_detector(red_finder(), layout, layout.frame_ids())
     assert json.loads(json.dumps(described)) == described
     assert described["classes"] == ["Car", "Pedestrian", "Cyclist"]
 
