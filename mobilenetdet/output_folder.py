@@ -108,6 +108,11 @@ class OutputFolder:
             path = self.path / name
             if link := self._link_to(name):
                 refuse_link(link)
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise FileExistsError(
+                    f"{path} is no regular file but a pipe or a device, which is not replaced; "
+                    "name another place"
+                )
             if os.path.lexists(path) and not self._overwrite and not self.is_own(name):
                 raise FileExistsError(
                     f"{path} is there, and not as this program has written it; move it away, name "
