@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from mobilenetdet.annotation.predicted_frames import PredictedFrame
 from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.label_formats.xml_file import xml_text
 
 _DECIMALS = 2
 
@@ -28,12 +29,17 @@ def write_cvat(frames: list[PredictedFrame], output_path: Path) -> None:
     ElementTree.SubElement(root, "version").text = "1.1"
     for number, frame in enumerate(frames):
         size = {"width": str(frame.width), "height": str(frame.height)}
-        about = {"id": str(number), "name": frame.name, **size}
+        about = {"id": str(number), "name": xml_text(frame.name, "the picture"), **size}
         image = ElementTree.SubElement(root, "image", about)
         for name, _, *box in frame.detections:
             sides = zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)
             places = {side: f"{value:.{_DECIMALS}f}" for side, value in sides}
-            about = {"label": name, "source": "auto", "occluded": "0", "z_order": "0"}
+            about = {
+                "label": xml_text(name, "the class"),
+                "source": "auto",
+                "occluded": "0",
+                "z_order": "0",
+            }
             ElementTree.SubElement(image, "box", {**about, **places})
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")

@@ -6,6 +6,7 @@ Boxes are shares of the picture in percent
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from mobilenetdet.annotation.predicted_frames import PredictedFrame, class_names
+from mobilenetdet.label_formats.xml_file import xml_text
 from mobilenetdet.text_file import write_json
 
 # What Label Studio serves files of its own machine under.
@@ -37,7 +39,7 @@ def write_label_studio(
     """
     tasks = [
         {
-            "data": {_IMAGE: image_prefix + quote(frame.name)},
+            "data": {_IMAGE: image_prefix + quote(os.fsencode(frame.name))},
             "predictions": [_prediction(frame, model_version)],
         }
         for frame in frames
@@ -53,7 +55,8 @@ def labelling_interface(frames: list[PredictedFrame], classes: Sequence[str] = (
         classes: to be offered; by default those that were found.
     """
     labels = "".join(
-        f"    <Label value={quoteattr(name)}/>\n" for name in classes or class_names(frames)
+        f"    <Label value={quoteattr(xml_text(name, 'the class'))}/>\n"
+        for name in classes or class_names(frames)
     )
     return (
         f'<View>\n  <Image name="{_IMAGE}" value="${_IMAGE}"/>\n'

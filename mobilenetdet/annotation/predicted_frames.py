@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from mobilenetdet.config.type_names import NAME_RULE, is_type_name
 from mobilenetdet.findings import count_named
 from mobilenetdet.text_file import read_json
 
 PREDICTIONS_FILE = "detections.json"
+# Sides of pictures, pixels.
+_LARGEST = 10**9
 _REMEDY = "write it with mobilenetdet predict --format json"
 
 
@@ -58,11 +63,11 @@ def read_predicted(place: Path, *, min_score: float = 0.0) -> list[PredictedFram
         frames = [
             _frame(entry, name, min_score) for entry, name in zip(entries, names, strict=True)
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} does not hold predictions ({error!r}); {_REMEDY}") from None
     if not frames:
         raise ValueError(f"{path} holds no picture; {_REMEDY}")
-    if repeated := sorted({source for source in sources if sources.count(source) > 1}):
+    if repeated := sorted(source for source, count in Counter(sources).items() if count > 1):
         what = "files hold several pictures; take the frames out of a video and predict in those"
         raise ValueError(f"{path}: {count_named(repeated, len(set(sources)), what)}")
     return frames
@@ -81,14 +86,22 @@ def _short_names(sources: list[str]) -> list[str]:
 
 def _frame(entry: Mapping[str, Any], name: str, min_score: float) -> PredictedFrame:
     width, height = int(entry["width"]), int(entry["height"])
-    if width < 1 or height < 1:
+    if not (1 <= width <= _LARGEST and 1 <= height <= _LARGEST):
         raise ValueError(f"a picture of {width}x{height} pixels")
     rows = []
     for each in entry["detections"]:
-        left, top, right, bottom = map(float, each["box_xyxy"])
+        kind, score = each["class"], float(each["score"])
+        if not isinstance(kind, str) or not is_type_name(kind):
+            raise ValueError(f"the class {str(kind)[:100]!r} is no name; {NAME_RULE}")
+        box = [float(side) for side in each["box_xyxy"]]
+        if len(box) != 4 or isinstance(each["box_xyxy"], str) or not all(map(isfinite, box)):
+            raise ValueError(f"a box of {str(each['box_xyxy'])[:80]}")
+        if not isfinite(score):
+            raise ValueError(f"a score of {score}")
+        left, top, right, bottom = box
         left, right = max(0.0, left), min(float(width), right)
         top, bottom = max(0.0, top), min(float(height), bottom)
-        if float(each["score"]) >= min_score and right > left and bottom > top:
-            rows.append((str(each["class"]), float(each["score"]), left, top, right, bottom))
-    classes = tuple(dict.fromkeys(str(each["class"]) for each in entry["detections"]))
+        if score >= min_score and right > left and bottom > top:
+            rows.append((kind, score, left, top, right, bottom))
+    classes = tuple(dict.fromkeys(each["class"] for each in entry["detections"]))
     return PredictedFrame(str(entry["source"]), name, width, height, tuple(rows), classes)

@@ -255,9 +255,8 @@ def export_results(
                 (folder / "labels" / f"{frame_id}.txt").write_text(text, encoding="utf-8")
             (folder / "classes.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
         else:
-            for name in names:
-                path = folder / f"comp4_det_results_{name.replace('/', '_')}.txt"
-                path.write_text(voc_results(results, name), encoding="utf-8")
+            for name, text in voc_results(results, names, notes).items():
+                (folder / name).write_text(text, encoding="utf-8")
     counts = {n: sum((each.types == n).sum() for each in results.values()) for n in names}
     return ExportReport({"results": len(results)}, {n: int(c) for n, c in counts.items()}, notes)
 

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.file_names import unique_name
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.frame_names import split_names
@@ -29,7 +30,7 @@ from mobilenetdet.label_formats.source_frame import (
     path_name,
     read_attributes,
 )
-from mobilenetdet.label_formats.xml_file import number_in, read_xml
+from mobilenetdet.label_formats.xml_file import number_in, read_xml, xml_text
 from mobilenetdet.text_file import read_text
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -199,13 +200,29 @@ def voc_annotation(
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def voc_results(results: Mapping[str, KittiObjects], name: str) -> str:
-    """Returns the detections of one class as VOC's devkit reads them: picture, score, box.
+def voc_results(
+    results: Mapping[str, KittiObjects], names: Sequence[str], notes: Notes
+) -> dict[str, str]:
+    """Returns detections as VOC's devkit reads them, by file: lines of picture, score and box.
 
     Args:
         results: detections by frame id.
-        name: of the class.
+        names: of the classes, each of which has a file.
+        notes: takes those that no file can be named after.
     """
+    texts: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        own = unique_name(name.replace("/", "_"), taken)
+        taken.add(own.lower())
+        file = f"comp4_det_results_{own}.txt"
+        if own != name:
+            notes.add("classes after whose names no file is called", f"{name} is in {file}")
+        texts[file] = _result_lines(results, name)
+    return texts
+
+
+def _result_lines(results: Mapping[str, KittiObjects], name: str) -> str:
     lines = []
     for frame_id, objects in results.items():
         of_class = objects[objects.types == name]
@@ -240,4 +257,4 @@ def _add_object(
 
 def _add(element: ElementTree.Element, texts: Mapping[str, object]) -> None:
     for tag, text in texts.items():
-        ElementTree.SubElement(element, tag).text = str(text)
+        ElementTree.SubElement(element, tag).text = xml_text(str(text), tag)

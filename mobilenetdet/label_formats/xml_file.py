@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from mobilenetdet.text_file import read_text
+
+# Beyond it no picture reaches; sums of larger numbers are none.
+_LARGEST = 1e9
+# What XML has no place for, in no spelling: control characters, halves of characters.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str, what: str) -> str:
+    """Returns a text that XML can hold.
+
+    Args:
+        text: such as the name of a picture.
+        what: it is, for the message.
+
+    Raises:
+        ValueError: it has a character that XML has no place for; names it.
+    """
+    if found := _ILLEGAL.search(text):
+        raise ValueError(
+            f"{what} {text[:100]!r} holds {ascii(found[0])}, which XML has no place for; rename it"
+        )
+    return text
 
 
 def read_xml(path: Path, root: str) -> ElementTree.Element:
@@ -43,6 +66,6 @@ def number_in(value: str | None, what: str, source: str) -> float:
         number = float(value or "")
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{source}: {what} is {value!r}; it must be a number")
+    if not abs(number) <= _LARGEST:
+        raise ValueError(f"{source}: {what} is {value and value[:20]!r}; it must be a number")
     return number
