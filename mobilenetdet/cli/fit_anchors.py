@@ -94,6 +94,13 @@ class Options:
             )
         if (self.image_width is None) != (self.image_height is None):
             raise ValueError("give both --image_width and --image_height, or neither")
+        for name in ("frame_width", "frame_height", "image_width", "image_height"):
+            if (size := getattr(self, name)) is not None and size < 1:
+                raise ValueError(f"{name} is {size}; it must be above 0")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be 0 or more")
+        if self.plot is not None and self.plot == self.save_config:
+            raise ValueError(f"--plot and --save_config are both {self.plot}; name two files")
         for name in ("strides", "num_shapes"):
             if min(getattr(self, name), default=0) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; each must be above 0")
