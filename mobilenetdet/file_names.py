@@ -89,16 +89,17 @@ def refuse_other_than_utf8(path: Path) -> None:
         raise ValueError(f"{text}: this name is no UTF-8 text; name another")
 
 
-def unique_name(name: str, taken: Collection[str]) -> str:
+def unique_name(name: str, taken: Collection[str], *, first: int = 1) -> str:
     """Returns the name, or with the first counter that makes it another than all that are taken.
 
     Args:
         name: is tried as it is first.
         taken: names that are in use, in lower case: some file systems do not tell case apart.
+        first: counter to begin with; 1 stands for the name as it is.
 
     Example: "road" beside {"road", "road_2"} is "road_3".
     """
-    result, count = name, 1
+    result, count = name if first <= 1 else f"{name}_{first}", max(1, first)
     while result.lower() in taken:
         count += 1
         result = f"{name}_{count}"

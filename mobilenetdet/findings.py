@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mobilenetdet.terminal_text import one_line
+
 _MAX_NAMED = 3
 
 
@@ -27,7 +29,7 @@ def count_named(names: Sequence[str], total: int, what: str) -> str:
         `count_named(["000003"], 60, "frames have no label")` is
         "1 of 60 frames have no label: 000003".
     """
-    return f"{len(names):,} of {total:,} {what}: {', '.join(names[:_MAX_NAMED])}"
+    return f"{len(names):,} of {total:,} {what}: {', '.join(map(one_line, names[:_MAX_NAMED]))}"
 
 
 def refuse_findings(findings: Sequence[str]) -> None:

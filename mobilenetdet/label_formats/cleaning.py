@@ -18,6 +18,10 @@ from mobilenetdet.config.type_names import (
 )
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.source_frame import Notes, SourceFrame
+from mobilenetdet.terminal_text import one_line
+
+# Pixels, beyond which sums are no longer what they should be.
+_LARGEST = 1e15
 
 # Pixels: shares of six digits lead as far over the border of a picture without meaning it.
 _UNSEEN = 0.01
@@ -47,8 +51,8 @@ def type_map(types: Iterable[str], class_map: Mapping[str, str], notes: Notes) -
     result = {}
     for name in types:
         written = wanted.get(_word(name).lower(), _word(name))
-        if not written or not is_type_name(written):
-            raise ValueError(f"{name[:100]!r} is no name of a class; {NAME_RULE}")
+        if not written or not is_type_name(written) or not _is_utf8(written):
+            raise ValueError(f"{written[:100]!r} is no name of a class; {NAME_RULE}")
         if written == _word(name) != name:
             notes.add("names of classes were joined to one word", f"{name!r} is {written}")
         if is_reserved(written):
@@ -75,13 +79,14 @@ def clean_objects(
     objects = frame.objects
     width, height = size
     scale = (width, height, width, height) if frame.normalised else (1, 1, 1, 1)
-    boxes = np.round(objects.boxes_xyxy * scale, frame.decimals)
-    if not np.isfinite(boxes).all():
-        first = int(np.argmin(np.isfinite(boxes).all(axis=1)))
+    is_number = (np.abs(objects.boxes_xyxy) <= _LARGEST).all(axis=1)
+    if not is_number.all():
+        first = int(np.argmin(is_number))
         raise ValueError(
-            f"{frame.name}: the box of object {first + 1} is "
-            f"{' '.join(f'{side:g}' for side in boxes[first])}; it needs numbers"
+            f"{one_line(frame.name)}: the box of object {first + 1} is "
+            f"{' '.join(f'{side:g}' for side in objects.boxes_xyxy[first])}; it needs numbers"
         )
+    boxes = np.round(objects.boxes_xyxy * scale, frame.decimals)
     has_area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     clipped = np.clip(boxes, 0, (width, height, width, height))
     inside = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
@@ -97,6 +102,11 @@ def clean_objects(
             notes.add("boxes were clipped at the border of their picture", named)
     names = np.array([types[str(name)] for name in objects.types], dtype=str)
     return replace(objects, types=names, boxes_xyxy=clipped)[has_area & inside]
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a file can hold it: JSON can spell halves of characters."""
+    return not any("\ud800" <= mark <= "\udfff" for mark in name)
 
 
 def _word(name: str) -> str:

@@ -19,8 +19,8 @@ from mobilenetdet.label_formats.image_search import find_image_dir, find_picture
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
-    PictureSource,
     SourceFrame,
+    inside,
     join_objects,
     known_attributes,
     make_objects,
@@ -51,13 +51,12 @@ def read_coco(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     """
     files = _annotation_files(source, notes)
     splits = _splits_of(files)
-    frames: dict[PictureSource, SourceFrame] = {}
     root = source if source.is_dir() else source.parent
-    for path in files:
-        for frame in _read_file(path, splits.get(path, ()), root, options, notes):
-            earlier = frames.get(frame.image)
-            frames[frame.image] = frame if earlier is None else _join(earlier, frame, notes)
-    return list(frames.values())
+    return [
+        frame
+        for path in files
+        for frame in _read_file(path, splits.get(path, ()), root, options, notes)
+    ]
 
 
 def _annotation_files(source: Path, notes: Notes) -> list[Path]:
@@ -158,6 +157,8 @@ def _read_annotation(
     annotation: dict[str, Any], name: str, where: str, notes: Notes
 ) -> tuple[str, list[float], dict[str, float]]:
     try:
+        if not isinstance(annotation["bbox"], list):
+            raise TypeError
         x, y, width, height = map(float, annotation["bbox"])
     except (TypeError, ValueError, OverflowError):
         text = repr(annotation["bbox"])[:80]
@@ -169,21 +170,6 @@ def _read_annotation(
             notes.add(f"{what} ({key}) became {DONT_CARE_TYPE} regions of all classes", where)
             name, attributes = DONT_CARE_TYPE, {}
     return name, [x, y, x + width, y + height], attributes
-
-
-def _join(first: SourceFrame, second: SourceFrame, notes: Notes) -> SourceFrame:
-    """Returns one frame of what two files say of one picture."""
-    objects = first.objects
-    same_objects = len(objects) == len(second.objects) and all(
-        (value == getattr(second.objects, key)).all()
-        for key, value in vars(objects).items()
-        if value is not None
-    )
-    if not same_objects:
-        notes.add("pictures are in several files; their objects were joined", first.name)
-        objects = join_objects(objects, second.objects)
-    splits = tuple(dict.fromkeys((*first.splits, *second.splits)))
-    return SourceFrame(first.name, first.image, objects, splits, first.size)
 
 
 def _entries(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:

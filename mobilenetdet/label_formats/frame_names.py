@@ -35,12 +35,15 @@ def frame_ids(names: Sequence[str]) -> list[str]:
     # Folders that all have say nothing.
     num_common = len(os.path.commonprefix([name.split("/")[:-1] for name in names] or [[]]))
     taken: set[str] = set()
+    repeats: Counter[str] = Counter()
     result = []
     for name, stem in zip(names, stems, strict=True):
         alone = counts[stem.lower()] == 1
         own = name.split("/", num_common)[-1]
         wanted = stem if alone else _safe(_without_suffix(own).replace("/", "_"))
-        result.append(unique_name(wanted, taken))
+        # Of thousands that are named alike, each begins where the last one has ended.
+        repeats[wanted.lower()] += 1
+        result.append(unique_name(wanted, taken, first=repeats[wanted.lower()]))
         taken.add(result[-1].lower())
     return result
 
@@ -54,7 +57,9 @@ def _safe(name: str) -> str:
     name = name.encode(errors="replace").decode()  # a byte that is no UTF-8 becomes a ?
     name = "".join("_" if is_control(mark) else mark for mark in name)
     name = re.sub(r"[\s/\\:*?\"<>|]+", "_", name)  # what some system has no names with
-    name = re.sub(r"^\.+", "_", name) or "_"
+    name = name.replace("\ufeff", "_")  # at the start of a list, it would be taken for its mark
+    # Hidden files, options of commands, and formulas of tables.
+    name = re.sub(r"^[.=+@-]+", "_", name) or "_"
     if id_hint(name):  # photo.jpg.png would be taken for the name of a file
         name = "_".join(name.rsplit(".", 1))
     if len(name.encode()) > _MAX_BYTES:
@@ -73,10 +78,8 @@ def split_names(found: Iterable[str]) -> dict[str, str]:
         "valid": "val"}; of ["train2014", "train2017"] both stay.
     """
     names = {name: _usual(name) for name in dict.fromkeys(found)}
-    usual = list(names.values())
-    return {
-        name: short if usual.count(short) == 1 else _word(name) for name, short in names.items()
-    }
+    counts = Counter(names.values())
+    return {name: short if counts[short] == 1 else _word(name) for name, short in names.items()}
 
 
 def _usual(name: str) -> str:

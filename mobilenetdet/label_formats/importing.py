@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenetdet.atomic_write import atomic_folder, refuse_filled
@@ -21,10 +21,17 @@ from mobilenetdet.label_formats.cvat import read_cvat
 from mobilenetdet.label_formats.frame_names import frame_ids
 from mobilenetdet.label_formats.kitti_tracking import read_kitti_tracking
 from mobilenetdet.label_formats.picture_files import Placed, place_picture
-from mobilenetdet.label_formats.source_frame import ImportOptions, Notes, SourceFrame
+from mobilenetdet.label_formats.source_frame import (
+    ImportOptions,
+    Notes,
+    PictureSource,
+    SourceFrame,
+    join_objects,
+)
 from mobilenetdet.label_formats.tf_records import read_tf_records
 from mobilenetdet.label_formats.voc import read_voc
 from mobilenetdet.label_formats.yolo import read_yolo
+from mobilenetdet.terminal_text import one_line
 from mobilenetdet.text_file import write_json
 
 FORMATS: dict[str, Callable[[Path, ImportOptions, Notes], list[SourceFrame]]] = {
@@ -90,7 +97,7 @@ def import_labels(
     """
     _refuse_imported(destination)
     notes = Notes()
-    frames = FORMATS[label_format](source, options, notes)
+    frames = join_repeated(FORMATS[label_format](source, options, notes), notes)
     types = type_map((str(n) for f in frames for n in f.objects.types), options.class_map, notes)
     frames = _with_picture(frames, options, notes)
     if not frames:
@@ -112,6 +119,35 @@ def _refuse_imported(folder: Path) -> None:
     refuse_filled(folder)
 
 
+def join_repeated(frames: Sequence[SourceFrame], notes: Notes) -> list[SourceFrame]:
+    """Returns one frame for each picture, with all that several files or entries say of it.
+
+    Args:
+        frames: as they were read.
+        notes: takes pictures whose entries are not the same.
+    """
+    joined: dict[PictureSource, SourceFrame] = {}
+    for frame in frames:
+        earlier = joined.get(frame.image)
+        joined[frame.image] = frame if earlier is None else _join(earlier, frame, notes)
+    return list(joined.values())
+
+
+def _join(first: SourceFrame, second: SourceFrame, notes: Notes) -> SourceFrame:
+    objects = first.objects
+    same_objects = len(objects) == len(second.objects) and all(
+        (value == getattr(second.objects, key)).all()
+        for key, value in vars(objects).items()
+        if value is not None
+    )
+    if not same_objects:
+        notes.add("pictures are there several times; their objects were joined", first.name)
+        objects = join_objects(objects, second.objects)
+    return replace(
+        first, objects=objects, splits=tuple(dict.fromkeys((*first.splits, *second.splits)))
+    )
+
+
 def _with_picture(
     frames: Sequence[SourceFrame], options: ImportOptions, notes: Notes
 ) -> list[SourceFrame]:
@@ -121,8 +157,8 @@ def _with_picture(
         first = next(f.image for f in frames if f.name in missing)
         raise FileNotFoundError(
             count_named(sorted(missing), len(frames), "pictures are not there")
-            + f"; the first was looked for as {first}; name their folder with --image_dir, or "
-            "leave them out with --skip_missing"
+            + f"; the first was looked for as {one_line(str(first))}; name their folder with "
+            "--image_dir, or leave them out with --skip_missing"
         )
     for name in sorted(missing):
         notes.add("labels without picture were left out", name)
@@ -201,9 +237,14 @@ def _write_table(path: Path, ids: Sequence[str], frames: Sequence[SourceFrame]) 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("frame_id", "picture", "splits"))
         writer.writerows(
-            (each, frame.name, " ".join(frame.splits))
+            (each, _cell(frame.name), " ".join(frame.splits))
             for each, frame in zip(ids, frames, strict=True)
         )
+
+
+def _cell(name: str) -> str:
+    """Returns a text that programs for tables take for no formula: a path may begin with ./."""
+    return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def _write_record(

@@ -47,6 +47,8 @@ _BEFORE, _BEHIND = 12, 4
 _REGIONS = {"is_crowd": "crowds", "group_of": "groups"}
 # train.record, train.tfrecord-00000-of-00010, train_003.tfrecord.
 _RECORDS = re.compile(r"(?P<split>.*?)[._-]?(tf_?)?record(s)?([-_]\d+[-_]of[-_]\d+)?", re.I)
+# Of the number of a class.
+_MAX_DIGITS = 9
 _ITEM = re.compile(r"item\s*\{([^{}]*)\}")
 _FIELD = re.compile(
     r"(?P<key>id|name|display_name)\s*:\s*(\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|(?P<c>\d+))"
@@ -123,9 +125,14 @@ def read_label_map(path: Path) -> dict[int, str]:
         fields = {m["key"]: m["a"] or m["b"] or m["c"] for m in _FIELD.finditer(item[1])}
         # COCO's map has codes for names (/m/01g317), and people's names beside them.
         name = fields.get("display_name") or fields.get("name")
-        if not name or not (fields.get("id") or "").isdecimal():
-            raise ValueError(f"{path}: an item without id or name: {' '.join(item[1].split())}")
-        names[int(fields["id"])] = name
+        number = fields.get("id") or ""
+        if not name or not number.isdecimal() or len(number) > _MAX_DIGITS:
+            words = " ".join(item[1].split())[:80]
+            raise ValueError(f"{path}: an item without id or name: {words}")
+        if names.setdefault(int(number), name) != name:
+            raise ValueError(
+                f"{path}: class {number} is {names[int(number)]} and {name}; take one of them out"
+            )
     if not names:
         raise ValueError(f"{path} holds no item {{ id: 1 name: 'Car' }}; is this a label map?")
     return names
@@ -203,14 +210,14 @@ def _types(features: Features, count: int, names: Mapping[int, str]) -> list[str
     texts = [text.decode(errors="replace") for text in _strings(features, f"{_OBJECT}/class/text")]
     if len(texts) == count and all(texts):
         return texts
-    labels = _numbers(features, f"{_OBJECT}/class/label").astype(int).tolist()
+    labels = _numbers(features, f"{_OBJECT}/class/label").tolist()
     if len(labels) != count:
         raise ValueError(f"{count} boxes, {len(texts)} names and {len(labels)} numbers of classes")
     if not names:
         raise ValueError("classes have numbers and no names; name them with --label_map FILE.pbtxt")
     if unknown := sorted(set(labels) - set(names)):
-        raise ValueError(f"class {unknown[0]} is not in the label map")
-    return [names[label] for label in labels]
+        raise ValueError(f"class {unknown[0]:g} is not in the label map")
+    return [names[int(label)] for label in labels]
 
 
 def _flags(features: Features, key: str, count: int) -> np.ndarray:
