@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.source_frame import inside
+from mobilenetdet.terminal_text import one_line
 
 # Of a label file, the pictures of which are looked for.
 _NUM_TRIED = 20
@@ -36,8 +37,8 @@ def find_image_dir(
         return folders[counts.index(max(counts))]
     tried = ", ".join(map(str, folders if asked else [f for f in folders if f.is_dir()]))
     raise FileNotFoundError(
-        f"{label_file} names pictures such as {names[0]}, which are in none of {tried}; name "
-        "their folder with --image_dir"
+        f"{label_file} names pictures such as {one_line(names[0])}, which are in none of "
+        f"{tried}; name their folder with --image_dir"
     )
 
 

@@ -209,7 +209,7 @@ def _place_all(
         frame = frames[index]
         return place_picture(
             frame.image,
-            frame.name,
+            one_line(frame.name),
             layout.image_dir / ids[index],
             how=options.image_files,
             exif_orientation=options.exif_orientation,

@@ -3,7 +3,9 @@
 import pytest
 from faults import (
     bad_configs,
+    bad_exports,
     bad_images,
+    bad_imports,
     bad_labels,
     bad_manifests,
     bad_records,
@@ -17,7 +19,7 @@ from mobilenetdet.cli import predict
 
 TABLES = (
     *(bad_labels, bad_results, bad_images, bad_records, bad_manifests),
-    *(bad_weights, bad_runs, bad_configs),
+    *(bad_weights, bad_runs, bad_configs, bad_imports, bad_exports),
 )
 GROUPS = {name: cases for table in TABLES for name, cases in table.CASES.items()}
 CASES = [
