@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -19,6 +20,8 @@ _TEMPORARY_IN_TEXT = re.compile(
 )
 # File systems allow 255 bytes; what is added takes some 40.
 _MAX_NAME = 100
+# What a disk, or the system, says that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Numbers of processes are below.
 MAX_PID = 2**31
 # Folders that this process has looked through: a folder of thousands of files is read once.
@@ -87,7 +90,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.rename(temporary, path)
         sync(path.parent)
     except OSError as error:
-        if error.errno and isinstance(error.filename, str | os.PathLike):
+        if error.errno in _FULL and not error.filename:  # it names no file
+            error.filename = str(path)
+        elif error.errno and isinstance(error.filename, str | os.PathLike):
             error.filename = os.fspath(error.filename).replace(str(temporary), str(path))
         raise
     finally:
@@ -99,7 +104,7 @@ def refuse_filled(folder: Path) -> None:
     """Refuses what is no new or empty folder.
 
     Raises:
-        FileExistsError: it holds something, is a file, or a link.
+        FileExistsError: it holds something, is a file or a link, or cannot be replaced.
     """
     if folder.is_symlink():
         raise FileExistsError(f"{folder} is a link; name a new folder")
@@ -107,6 +112,12 @@ def refuse_filled(folder: Path) -> None:
         raise FileExistsError(f"{folder} is a file; name a new folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; name a new folder")
+    if folder.is_dir() and (os.path.ismount(folder) or folder.resolve() == Path.cwd()):
+        # Another folder takes its place, and who works in the old one would be nowhere.
+        raise FileExistsError(
+            f"{folder} is where a file system begins, or the working directory; name a new folder "
+            "in it"
+        )
 
 
 def temporary_path(path: Path) -> Path:
