@@ -23,14 +23,20 @@ import warnings
 LIBRARIES = (
     *("cv2", "tyro", "rich.progress", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("mobilenetdet.analysis.report", "mobilenetdet.analysis.plots"),
+    *("mobilenetdet.label_formats.importing", "mobilenetdet.label_formats.exporting"),
 )
-COMMANDS = ("kitti_split", "tf_convert_data", "imagenet_convert", "inspect_records", "kitti_eval")
+COMMANDS = (
+    *("kitti_split", "tf_convert_data", "imagenet_convert", "inspect_records", "kitti_eval"),
+    *("import_labels", "export_labels", "export_annotations"),
+)
 WITH_NETWORKS = (
     *("tensorflow", "keras", "h5py", "mobilenetdet.drawing.anchor_plot"),
     *("mobilenetdet.cli.train", "mobilenetdet.cli.train_classifier", "mobilenetdet.cli.pack_run"),
     *("mobilenetdet.cli.eval", "mobilenetdet.cli.predict", "mobilenetdet.cli.visualize"),
     *("mobilenetdet.training.train", "mobilenetdet.classification.train"),
-    "mobilenetdet.analysis.dataset_overlays",
+    *("mobilenetdet.analysis.dataset_overlays", "mobilenetdet.evaluation.eval_shares"),
+    *("mobilenetdet.cli.average_runs", "mobilenetdet.cli.kitti_submission"),
+    "mobilenetdet.weight_average",
 )
 
 

@@ -25,6 +25,7 @@ class Job:
 
 RUN = "--run_dir run"
 PACK = f"pack_run {RUN} --data drawn"
+IMPORTED = "out/kitti"
 KITTI_EVAL = "kitti_eval --label_dir kitti/training/label_2 --result_dir results"
 JOBS = {
     "kitti_split": Job("kitti_split --kitti_root fresh --seed 3", ("fresh/ImageSets",)),
@@ -49,7 +50,27 @@ JOBS = {
     ),
     "fit_anchors": Job(
         "fit_anchors --label_dir kitti/training/label_2 --num_shapes 2 --plot out/anchors.png "
-        "--classes Car Pedestrian",
+        "--classes Car Pedestrian --save_config out/anchors.json",
+        ("out",),
+    ),
+    "kitti_split elsewhere": Job("kitti_split --kitti_root fresh --output_dir out/lists", ("out",)),
+    "import": Job(f"import coco.json {IMPORTED} --format coco --copy", ("out",)),
+    "import records": Job(f"import kitti/tfrecord {IMPORTED} --format tf_records", ("out",)),
+    "export_labels": Job(
+        "export_labels kitti out/yolo --format yolo --copy --split train val", ("out",)
+    ),
+    "export_annotations": Job(
+        "export_annotations predictions out/draft.xml --format cvat", ("out",)
+    ),
+    "average_runs": Job(f"average_runs {RUN} other --output_dir out/mean", ("out",), grows=True),
+    "kitti_submission": Job(
+        f"kitti_submission {RUN} --dataset_root kitti --num_frames 3 --output out/results.zip",
+        ("out",),
+    ),
+    "eval a job": Job(f"eval {RUN} --num_shards 2 --shard 1 --output_dir out", ("out",)),
+    "eval of jobs": Job(
+        f"eval {RUN} --merge jobs/eval/0-of-2 jobs/eval/1-of-2 --output_dir out --report "
+        "--compare results",
         ("out",),
     ),
     "train": Job("train --config small.json --run_dir out/run", ("out/run",), grows=True),

@@ -14,6 +14,8 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 # No command on these small inputs takes as long, however busy the machine is.
 PATIENCE = 120.0
+# All libraries are loaded at once.
+PATIENCE_AT_START = 600.0
 
 
 @dataclass
@@ -126,7 +128,7 @@ class ForkServer:
             env=environment,
         )
         self.codes, self.started, self.waiting = {}, [], b""
-        assert self._next_message(PATIENCE) == {"ready": True}
+        assert self._next_message(PATIENCE_AT_START) == {"ready": True}
         self.number = 0
         return self
 

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults import parsers
+from faults.format_parsers import FORMATS
 from faults.mutations import mutated
-from faults.parsers import PARSERS, WholeFiles
+from faults.parsers import WholeFiles
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from mobilenetdet.cli.errors import message_for_user
 
+PARSERS = parsers.PARSERS | FORMATS
 _ALL_SECONDS = float(os.environ.get("MOBILENETDET_FUZZ_SECONDS", "300"))
 _SAMPLE_SECONDS = 4.0
 # One input may take so long, and the process may grow by so much.

@@ -35,6 +35,15 @@ COUNTS = {
     "visualize": 2,
     "visualize labels": 2,
     "kitti_eval": 5,
+    "kitti_split elsewhere": 3,
+    "import": 6,
+    "import records": 3,
+    "export_labels": 5,
+    "export_annotations": 2,
+    "average_runs": 6,
+    "kitti_submission": 5,
+    "eval a job": 4,
+    "eval of jobs": 3,
 }
 # Not every kill is the hardest one.
 OTHER_SIGNALS = {
@@ -47,6 +56,12 @@ OTHER_SIGNALS = {
     ("predict", 1): INT,
     ("pack_run", 2): INT,
     ("kitti_eval", 3): TERM,
+    ("import", 2): INT,
+    ("import", 3): TERM,
+    ("export_labels", 2): INT,
+    ("average_runs", 2): INT,
+    ("kitti_submission", 2): INT,
+    ("eval a job", 2): TERM,
 }
 PLACES = [(name, index, count) for name, count in COUNTS.items() for index in range(count)]
 # Seconds after the start, for what no count of touches sees: threads, libraries, other processes.
@@ -109,7 +124,12 @@ def kill_at(world, undisturbed, name, index, count):
     assert_survived(world, job, running, whole)
 
 
-SAMPLE = [("kitti_split", 3, 6), ("tf_convert_data over records", 4, 6), ("imagenet_convert", 2, 5)]
+SAMPLE = [
+    ("kitti_split", 3, 6),
+    ("import", 4, 6),
+    ("tf_convert_data over records", 4, 6),
+    ("imagenet_convert", 2, 5),
+]
 
 
 @pytest.mark.parametrize(("name", "index", "count"), SAMPLE)

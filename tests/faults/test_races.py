@@ -5,12 +5,12 @@ import time
 
 import pytest
 from faults.checks import TEMPORARY, assert_as_undisturbed, snapshot
-from faults.jobs import JOBS, PACK, RUN
+from faults.jobs import IMPORTED, JOBS, PACK, RUN
 from faults.world import FOREIGN
 
 REFUSED = r"error: {}[A-Za-z_/]*: (process {} on \S+|another process) is writing here"
 # Of a command that came after the other had ended.
-PACKED = r"error: out/\S+ is there; name another folder"
+PACKED = r"error: out/\S+ (is there|is not empty|holds an import already)[;,] "
 AGAIN = "tf_convert_data --dataset_root kitti --num_shards 3 --overwrite"
 LONGER = "train --config small.json --run_dir run --train.epochs 3"
 # One command, given twice at once, and the seconds between.
@@ -30,6 +30,14 @@ TWINS = [
     ("predict", 0.0),
     ("visualize", 0.0),
     ("kitti_eval", 0.0),
+    ("kitti_split elsewhere", 0.0),
+    ("import", 0.0),
+    ("export_labels", 0.0),
+    ("export_annotations", 0.0),
+    ("average_runs", 0.0),
+    ("kitti_submission", 0.0),
+    ("eval a job", 0.0),
+    ("eval of jobs", 0.0),
 ]
 # Two that want another content of one folder.
 RIVALS = [
@@ -39,6 +47,8 @@ RIVALS = [
         "tf_convert_data --dataset_root kitti --output_dir out --num_shards 4",
     ),
     (f"visualize {RUN} --output_dir out", f"visualize {RUN} --output_dir out --what labels"),
+    (JOBS["import"].words, JOBS["import records"].words),
+    (JOBS["import"].words, f"export_labels kitti {IMPORTED} --format voc --split train"),
 ]
 # A command that replaces what another one reads, and what the reader may end with.
 INCOMPLETE = r"error: .*(incomplete|is gone|no records|has \S+ bytes|was there at the start)"

@@ -95,6 +95,7 @@ def pristine_world(
     shutil.copytree(class_records, here / "class_records")
     write_pictures(here)
     write_results(here)
+    write_other_formats(here)
     write_configs(here, small_config)
     for name in FOREIGN:
         (here / name).parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,9 @@ def pristine_world(
     if fork_server.networks:
         world.must("train --config small.json --run_dir run")
         write_smaller_run(here)
+        shutil.copytree(here / "run", here / "other")
+        for index in range(2):
+            world.must(f"eval --run_dir run --num_shards 2 --shard {index} --output_dir jobs")
     here.rename(world.pristine)
     return world
 
@@ -127,6 +131,26 @@ def write_results(here):
         lines = (here / f"kitti/training/label_2/{frame_id}.txt").read_text().splitlines()
         found = [f"{line} 0.9\n" for line in lines if not line.startswith("DontCare")]
         (here / f"results/{frame_id}.txt").write_text("".join(found))
+
+
+def write_other_formats(here):
+    """Pictures with labels of COCO's format, what predict finds in them, and test frames."""
+    names = [f"pictures/photo{index}.png" for index in range(3)]
+    content = {
+        "images": [{"id": i, "file_name": n, "width": 192} for i, n in enumerate(names)],
+        "categories": [{"id": 1, "name": "car"}],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [9, 8, 40, 30]} for i in range(3)
+        ],
+    }
+    (here / "coco.json").write_text(json.dumps(content))
+    found = [{"class": "Car", "score": 0.9, "box_xyxy": [9, 8, 49, 38]}]
+    entries = [{"source": n, "width": 192, "height": 64, "detections": found} for n in names]
+    (here / "predictions").mkdir()
+    (here / "predictions/detections.json").write_text(json.dumps(entries))
+    (here / "kitti/testing/image_2").mkdir(parents=True)
+    for index, name in enumerate(names):
+        shutil.copy(here / name, here / f"kitti/testing/image_2/{index:06d}.png")
 
 
 def write_configs(here, small_config):
