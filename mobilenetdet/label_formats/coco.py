@@ -20,8 +20,6 @@ from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
     SourceFrame,
-    inside,
-    join_objects,
     known_attributes,
     make_objects,
     path_name,
