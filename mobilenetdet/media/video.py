@@ -12,14 +12,12 @@ import cv2
 import numpy as np
 
 from mobilenetdet.file_names import utf8_text
+from mobilenetdet.media.container import video_facts
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 # FFmpeg prints a line or more for each damaged block; `read_frames` says it once.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Files of these kinds do not say how many frames they have; it is estimated from their length.
-_ESTIMATED = (".mkv", ".webm", ".mpg", ".mpeg")
-_TOLERANCE = 0.02
 # Frames a second where a video does not say, or says what cannot be.
 _USUAL_RATE, _HIGHEST_RATE = 25.0, 1000.0
 
@@ -54,9 +52,9 @@ def frame_rate(capture: cv2.VideoCapture) -> float:
 
 def count_frames(path: Path) -> int:
     """Returns how many frames a video says that it has, or 0; not all may be in it."""
-    if utf8_text(path) != str(path):
+    if (name := _name_for_ffmpeg(path)) is None:
         return 0
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(name)
     try:
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
@@ -77,10 +75,10 @@ def read_frames(
         ValueError: the name is no UTF-8, or the frames are too large; or, after the last frame that
             can be decoded, the file has more; or it has none.
     """
-    if utf8_text(path) != str(path):  # OpenCV would end the program without a word
+    if (name := _name_for_ffmpeg(path)) is None:
         raise ValueError(f"{path}: the name of a video must be UTF-8 text; give it another")
     source = source or str(path)
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(name)
     count, time_s = 0, -math.inf
     try:
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -97,13 +95,38 @@ def read_frames(
             count += 1
     finally:
         capture.release()
+    _refuse_incomplete(path, source, count, expected)
+
+
+def _name_for_ffmpeg(path: Path) -> str | None:
+    """Returns the name to open a file by; None where it is no UTF-8.
+
+    OpenCV would end the program without a word at such a name. FFmpeg would take what stands before
+    a colon, as in 12:30.mp4, for a protocol: the path is absolute.
+    """
+    name = os.path.abspath(path)
+    return name if utf8_text(name) == name else None
+
+
+def _refuse_incomplete(path: Path, source: str, count: int, estimated: int) -> None:
+    """Refuses a video of which not all frames came.
+
+    Raises:
+        ValueError: its end is missing, or it shows more frames than `count`.
+    """
+    fault, frames = video_facts(path)
     if count == 0:
-        raise ValueError(f"{source}: no frame of this video can be decoded; re-encode it as H.264")
-    tolerance = max(1, _TOLERANCE * expected) if path.suffix.lower() in _ESTIMATED else 0
-    if expected - count > tolerance:
+        remedy = f": {fault}; copy it again" if fault else "; re-encode it as H.264"
+        raise ValueError(f"{source}: no frame of this video can be decoded{remedy}")
+    if fault:
+        of_all = f" of {estimated:,}" if estimated > count else ""
         raise ValueError(
-            f"{source}: {count:,} of {expected:,} frames could be decoded; the video is damaged or "
-            "cut off, copy or re-encode it"
+            f"{source}: {count:,}{of_all} frames could be decoded: {fault}; copy it again"
+        )
+    if frames is not None and count < frames:
+        raise ValueError(
+            f"{source}: {count:,} of {frames:,} frames could be decoded; the video is damaged, "
+            "copy or re-encode it"
         )
 
 

@@ -89,7 +89,9 @@ class _OpenCvVideo:
         if self._writer is None:
             height, width = image.shape[:2]
             code, self._size = cv2.VideoWriter.fourcc(*"mp4v"), (width, height)
-            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
+            self._writer = cv2.VideoWriter(
+                os.path.abspath(self._path), code, self._rate, self._size
+            )
             if not self._writer.isOpened():
                 raise ValueError(f"{self._path}: OpenCV cannot write a video of {width}x{height}")
         self._writer.write(cv2.cvtColor(_resized(image, self._size), cv2.COLOR_RGB2BGR))
@@ -147,10 +149,12 @@ class _PyAvVideo:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
         original = self._sound.stream
-        if original is not None and original.codec_context.name in _COPIED:
+        # The name of the format: decoders have others, such as mp3float.
+        kind = "" if original is None else original.codec_context.codec.canonical_name
+        if original is not None and kind in _COPIED:
             self._copied = self._file.add_stream_from_template(original)
         elif original is not None:
-            self.note = f"its sound is {original.codec_context.name}, which MP4 cannot hold"
+            self.note = f"its sound is {kind}, which MP4 cannot hold"
         self._stream = stream
         return stream
 

@@ -117,6 +117,22 @@ def test_sound_is_kept_as_long_as_the_picture(tmp_path: Path, seconds: float, he
 
 
 @needs_pyav
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "ac3", "flac"])
+def test_sound_that_mp4_can_hold_is_copied(tmp_path: Path, codec: str):
+    import av
+
+    original = with_sound(tmp_path / "a.mkv", codec)
+    video = open_video(tmp_path / "b.mp4", 10.0, original)
+    for frame in read_frames(original):
+        video.add(frame.image, frame.time_s)
+    video.close()
+    assert video.note == ""
+    with av.open(str(original)) as before, av.open(str(tmp_path / "b.mp4")) as after:
+        kinds = [file.streams.audio[0].codec_context.name for file in (before, after)]
+    assert kinds[0] == kinds[1]
+
+
+@needs_pyav
 def test_sound_that_mp4_cannot_hold_is_told(tmp_path: Path):
     original = with_sound(tmp_path / "a.avi", "pcm_s16le")
     video = open_video(tmp_path / "b.mp4", 10.0, original)
