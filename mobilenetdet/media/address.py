@@ -15,6 +15,10 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".ti
 # What is sent while it happens, and what a server has as files.
 _LIVE_SCHEMES, _FILE_SCHEMES = ("rtsp", "rtsps", "rtmp"), ("http", "https")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# What may be a password in a text that is no URL, or not yet known to be one.
+_PASSWORD = re.compile(r"(?<=://)([^/?#@:]*):.*(?=@)")
+# Numbers of cameras are C's.
+_MAX_CAMERA = 2**31 - 1
 Kind = Literal["picture", "video", "live"]
 
 
@@ -89,6 +93,8 @@ def parse_address(name: str) -> Address | None:
         ValueError: a URL of an unknown scheme, or a server that does not answer.
     """
     if name.isdecimal() and name.isascii():
+        if not Path(name).exists() and int(name) > _MAX_CAMERA:
+            raise ValueError(f"{name} is no number of a camera; the first one is 0")
         return None if Path(name).exists() else Address(name, "live")
     if not _SCHEME.match(name):
         return None
@@ -98,7 +104,8 @@ def parse_address(name: str) -> Address | None:
         return Address(name, "live")
     if scheme not in _FILE_SCHEMES:
         known = ", ".join(_FILE_SCHEMES + _LIVE_SCHEMES)
-        raise ValueError(f"{name}: URLs of the scheme {scheme} are not read; known are {known}")
+        shown = _without_password(name)
+        raise ValueError(f"{shown}: URLs of the scheme {scheme} are not read; known are {known}")
     return Address(name, _kind_of(name, parts))
 
 
@@ -107,10 +114,19 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise ValueError(f"{url} is no URL ({error})") from None
+        if _PASSWORD.search(url) is None:
+            raise ValueError(f"{url} is no URL ({error})") from None
+        # The reason would hold a part of a password that a mark such as # has cut in two.
+        raise ValueError(
+            f"{_without_password(url)} is no URL; in passwords # is written %23, / %2F and @ %40"
+        ) from None
     if not parts.hostname:
-        raise ValueError(f"{url} is no URL: it names no server")
+        raise ValueError(f"{_without_password(url)} is no URL: it names no server")
     return parts
+
+
+def _without_password(text: str) -> str:
+    return _PASSWORD.sub(r"\1:***", text)
 
 
 def _kind_of(url: str, parts: SplitResult) -> Kind:
@@ -120,9 +136,6 @@ def _kind_of(url: str, parts: SplitResult) -> Kind:
     if suffix in VIDEO_SUFFIXES:
         return "video"
     # Not at the top: it knows addresses.
-    from mobilenetdet.media.download import content_type
+    from mobilenetdet.media.download import kind_on_server
 
-    kind = content_type(Address(url, "live"))
-    if kind.startswith("image/"):
-        return "picture"
-    return "live"
+    return kind_on_server(Address(url, "live"))

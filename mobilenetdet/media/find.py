@@ -45,6 +45,7 @@ def find_files(inputs: Sequence[str], *, recursive: bool = False) -> list[Path]:
 
     Raises:
         FileNotFoundError: an input leads to no file.
+        PermissionError: a folder may not be read.
         ValueError: a named file is neither image nor video.
     """
     return list(dict.fromkeys(path for name in inputs for path in _resolve(name, recursive)))
@@ -90,16 +91,32 @@ def _resolve(name: str, recursive: bool) -> list[Path]:
             raise ValueError(f"{path} {what}; known are {known}{hint}")
         return [path]
     else:
-        found = sorted(Path(p) for p in glob.glob(name, recursive=True) if _is_known(Path(p)))
+        found = sorted(path for path in _matching(name) if _is_known(path))
         wanted = f"{name} is no file, no folder and no glob that matches an image or video"
     if not found:
         raise FileNotFoundError(wanted)
     return found
 
 
+def _matching(pattern: str) -> Iterator[Path]:
+    """Yields what a pattern matches, but no hidden names; ** follows no links: they may loop."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from map(Path, glob.glob(pattern))
+        return
+    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    for top in glob.glob(str(Path(*parts[:first]))) if first else ["."]:
+        # At the end ** stands for files, too.
+        rest = [*parts[first:], "*"] if parts[-1] == "**" else parts[first:]
+        for path in Path(top).glob(str(Path(*rest))):
+            below = path.relative_to(top).parts
+            if not any(part.startswith(".") for part in below):
+                yield path
+
+
 def _in_folder(folder: Path, recursive: bool, is_wanted: Callable[[Path], bool]) -> Iterator[Path]:
     """Yields files of a kind. Names that start with a dot are the system's: macOS' ._road.jpg."""
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_raise):
         here = Path(place)
         yield from (
             here / name for name in names if not name.startswith(".") and is_wanted(here / name)
@@ -109,6 +126,11 @@ def _in_folder(folder: Path, recursive: bool, is_wanted: Callable[[Path], bool])
             for each in folders
             if recursive and not each.startswith(".") and not _is_written(here / each)
         ]
+
+
+def _raise(error: OSError) -> None:
+    """Ends the walk at a folder that cannot be read: what is in it would be missing in silence."""
+    raise error
 
 
 def _is_written(folder: Path) -> bool:

@@ -24,6 +24,11 @@ MAX_FRAMES, MAX_BYTES = 16, 256e6
 _TIMEOUT_MS = 5000
 # How often who waits for a frame looks whether it is to end, seconds.
 _POLL = 0.2
+# A frame that cannot be decoded is passed over: so many in a row are a break. What takes longer
+# than so many seconds to fail has waited for a source that sends nothing.
+_MAX_DAMAGED, _QUICK = 5, 1.0
+# Of a source with an end, the share of its frames by which it has been reached; times are rounded.
+_NEARLY_ALL = 0.9
 # How long the end waits for a frame that is being read, seconds.
 _PATIENCE_AT_END = 2.0
 
@@ -36,26 +41,30 @@ class LiveCounts:
         received: frames that came.
         dropped: of these, the ones that went unseen, since the detector was slower.
         breaks: times that the source stopped and was connected to again.
+        damaged: frames besides that came and could not be decoded.
     """
 
     received: int = 0
     dropped: int = 0
     breaks: int = 0
+    damaged: int = 0
 
     def describe(self, waiting: int) -> str:
-        """Says all three, and how many were waiting to be seen when it ended."""
+        """Says all of them, and how many were waiting to be seen when it ended."""
         lost = "none dropped"
         if self.dropped:
             lost = f"{self.dropped:,} of them dropped, since detecting was slower"
         frames, breaks = counted(self.received, "frame"), counted(self.breaks, "reconnection")
+        damaged = f", {self.damaged:,} damaged" if self.damaged else ""
         rest = f", {waiting:,} waiting at the end" if waiting else ""
-        return f"{frames} received, {lost}{rest}, {breaks}"
+        return f"{frames} received, {lost}{rest}, {breaks}{damaged}"
 
 
 class LiveSource:
     """The frames of a camera or stream, taken in a thread as they come.
 
-    A break is waited for, and the connection made again, with pauses that grow to 8 s.
+    A break is waited for, and the connection made again, with pauses that grow to 8 s. A recording
+    that is sent as a stream ends once it has been sent.
     """
 
     def __init__(
@@ -120,7 +129,8 @@ class LiveSource:
 
     def _run(self) -> None:
         try:
-            self._read_across_breaks()
+            with _silent_opencv():
+                self._read_across_breaks()
         except BaseException as error:
             self._error = error
         finally:
@@ -138,6 +148,10 @@ class LiveSource:
             before = self.counts.received
             with _opened(self.address) as capture:
                 self._read(capture, start)
+                # Of a camera nobody knows how many there will be.
+                announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            if announced > 0 and self.counts.received - before >= _NEARLY_ALL * announced:
+                return
             if self.counts.received > before:
                 wait, last = FIRST_WAIT, time.monotonic()
             elif not before:
@@ -154,11 +168,17 @@ class LiveSource:
 
     def _read(self, capture: cv2.VideoCapture, start: float) -> None:
         """Takes frames until none comes."""
-        rate, before = frame_rate(capture), self.counts.received
+        rate, before, failed = frame_rate(capture), self.counts.received, 0
         while not self._is_over():
+            asked = time.monotonic()
             read, image = capture.read()
             if not read:
-                return
+                failed += 1
+                if failed > _MAX_DAMAGED or time.monotonic() - asked > _QUICK:
+                    return
+                continue
+            self.counts.damaged += failed
+            failed = 0
             height, width = image.shape[:2]
             check_pixels(width, height, str(self.address), self.max_megapixels)
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -181,20 +201,26 @@ class LiveSource:
 
 
 @contextlib.contextmanager
-def _opened(address: Address) -> Iterator[cv2.VideoCapture]:
-    """Connects to a source, which may fail; OpenCV's own words about that are not printed."""
+def _silent_opencv() -> Iterator[None]:
+    """Keeps OpenCV from printing what the counts say, such as that a source was silent for long."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
-        capture = cv2.VideoCapture()
-        if address.is_camera:
-            capture.open(int(address.text))
-        else:
-            timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
-            parameters = [value for kind in timeouts for value in (kind, _TIMEOUT_MS)]
-            capture.open(address.text, cv2.CAP_FFMPEG, parameters)
+        yield
     finally:
         logging.setLogLevel(level)
+
+
+@contextlib.contextmanager
+def _opened(address: Address) -> Iterator[cv2.VideoCapture]:
+    """Connects to a source, which may fail."""
+    capture = cv2.VideoCapture()
+    if address.is_camera:
+        capture.open(int(address.text))
+    else:
+        timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        parameters = [value for kind in timeouts for value in (kind, _TIMEOUT_MS)]
+        capture.open(address.text, cv2.CAP_FFMPEG, parameters)
     try:
         yield capture
     finally:

@@ -172,8 +172,9 @@ def _read(
         else:
             yield Picture(name, source, _decode_file(source, options.max_megapixels))
     elif source.kind == "picture":
-        image = _decode(fetch_picture(source), str(source), options.max_megapixels)
-        yield Picture(name, source, image)
+        content = fetch_picture(source, stop)
+        if not stop.is_set():
+            yield Picture(name, source, _decode(content, str(source), options.max_megapixels))
     elif source.kind == "video":
         video = fetch_video(source, patience_s=options.reconnect_s, stop=stop)
         if not stop.is_set():

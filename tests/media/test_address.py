@@ -45,17 +45,59 @@ def test_a_server_says_what_a_url_without_suffix_is(server: Server, kind: str, e
 
 
 @pytest.mark.parametrize(
+    ("content", "kind", "expected"),
+    [
+        (b"x", "video/mp4", "video"),
+        (b"x", "video/webm", "video"),
+        (b"\xff\xd8\xff\xe0", "application/octet-stream", "picture"),
+        (b"\x89PNG\r\n\x1a\n", "binary/octet-stream", "picture"),
+        (b"\0\0\0\x20ftypisom", "application/octet-stream", "video"),
+        (b"#EXTM3U\n", "application/octet-stream", "live"),
+        (b"#EXTM3U\n", "application/vnd.apple.mpegurl", "live"),
+    ],
+)
+def test_what_has_an_end_is_a_file(server: Server, content: bytes, kind: str, expected: str):
+    """As a stream it would be read again and again."""
+    assert parse_address(server.add("/object", content, kind)).kind == expected
+
+
+def test_a_page_is_no_stream(server: Server):
+    url = server.add("/login", b"<html>", "text/html")
+    with pytest.raises(ValueError, match="login: the server sends text/html, no picture or video"):
+        parse_address(url)
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("ftp://server/a.jpg", "scheme ftp are not read; known are http, https, rtsp"),
         ("http:///a.jpg", "names no server"),
         ("http://server:port/a.jpg", "is no URL"),
         ("http://127.0.0.1:1/view", "cannot be reached"),
+        ("99999999999", "99999999999 is no number of a camera"),
     ],
 )
 def test_bad_urls_are_named(name: str, words: str):
     with pytest.raises(ValueError, match=words):
         parse_address(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ftp://me:secret@server/a.jpg",
+        "http://me:secret@:80/a.jpg",
+        "http://me:secret@server:99999/a.jpg",
+        "rtsp://me:sec#secret@camera/1",
+        "rtsp://me:sec/secret@camera/1",
+        "rtsp://me:sec@secret@camera:x/1",
+        "http://me:secret@[::1/a.jpg",
+    ],
+)
+def test_passwords_in_bad_urls_are_not_told(name: str):
+    with pytest.raises(ValueError) as raised:
+        parse_address(name)
+    assert "me:***@" in str(raised.value) and "sec" not in str(raised.value)
 
 
 def test_passwords_are_not_told():

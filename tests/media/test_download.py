@@ -1,6 +1,8 @@
 """Pictures and videos of servers that break off, say no or send too much."""
 
+import contextlib
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ from mobilenetdet.media.address import Address
 from mobilenetdet.media.download import fetch_picture, fetch_video
 from mobilenetdet.media.sources import read_pictures
 
+STOP = threading.Event()
 CONTENT = np.random.default_rng(0).integers(0, 255, 50_000).astype(np.uint8).tobytes()
 
 
@@ -98,3 +101,79 @@ def test_every_frame_of_a_video_of_a_server_that_breaks(server: Server, tmp_path
     assert [p.name for p in pictures] == [f"clip_{index:06d}" for index in range(10)]
     means = [float(p.image.mean()) for p in pictures]
     np.testing.assert_allclose(means, range(0, 250, 25), atol=3)
+
+
+def asked_after_redirect(server: Server, target: str) -> list[str | None]:
+    """Passwords that a server was sent, which first led from /a.jpg to another address."""
+    asked = []
+
+    def lead(request):
+        request.send_response(302)
+        request.send_header("Location", target)
+        request.end_headers()
+
+    def answer(request):
+        asked.append(request.headers["Authorization"])
+        request.send_error(404)
+
+    server.answers["/a.jpg"], server.answers["/b.jpg"] = lead, answer
+    url = server.url.replace("://", "://me:secret@") + "/a.jpg"
+    with pytest.raises(ValueError, match=r"a.jpg: the server (answers|cannot be reached)"):
+        fetch_picture(Address(url, "picture"))
+    return asked
+
+
+def test_a_password_is_sent_to_no_other_server(server: Server):
+    assert asked_after_redirect(server, f"{server.url}/b.jpg") == ["Basic bWU6c2VjcmV0"]
+    other = server.url.replace("127.0.0.1", "localhost")
+    assert asked_after_redirect(server, f"{other}/b.jpg") == [None]
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1:1/b.jpg", "file:///etc/passwd", "/a.jpg"])
+def test_redirects_that_lead_nowhere(server: Server, target: str):
+    assert asked_after_redirect(server, target) == []
+
+
+def test_what_servers_say_is_one_line(server: Server):
+    def answer(request):
+        request.wfile.write(b"\x1b[2J\x00" * 1000)
+
+    def refuse(request):
+        request.send_response_only(403, "\x1b[31m" + "no" * 1000)
+        request.end_headers()
+
+    server.answers["/a.jpg"], server.answers["/b.jpg"] = answer, refuse
+    for name, words in (("a", "does not answer as web servers do"), ("b", "answers 403")):
+        with pytest.raises(ValueError, match=words) as raised:
+            fetch_picture(Address(f"{server.url}/{name}.jpg", "picture"))
+        assert str(raised.value).isprintable() and len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "fetch", [fetch_picture, lambda a: fetch_video(a, patience_s=1, stop=STOP)]
+)
+def test_pages_are_no_pictures_and_no_videos(server: Server, fetch):
+    url = server.add("/a.mp4", b"<html>please log in</html>", "text/html")
+    with pytest.raises(ValueError, match="sends text/html, no picture or video"):
+        fetch(Address(url, "video"))
+
+
+def drip(request) -> None:
+    """Sends a byte now and then."""
+    request.send_response(200)
+    request.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            request.wfile.write(b"x")
+            time.sleep(0.02)
+
+
+def test_a_picture_that_comes_by_drops(server: Server, monkeypatch):
+    server.answers["/a.jpg"] = drip
+    address = Address(f"{server.url}/a.jpg", "picture")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    assert set(fetch_picture(address, stop)) == {ord("x")}
+    monkeypatch.setattr(download, "MAX_PICTURE_SECONDS", 0.3)
+    with pytest.raises(ValueError, match="bytes in 0.3 s, and no end"):
+        fetch_picture(address)

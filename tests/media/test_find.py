@@ -1,5 +1,7 @@
 """Folders in folders."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,45 @@ def test_a_folder_or_file_of_an_unread_kind_names_the_remedy(tmp_path: Path):
     (tmp_path / "a.txt").write_bytes(b"")
     with pytest.raises(ValueError, match=r"a\.txt is neither an image nor a video; known [^;]*$"):
         find_files([str(tmp_path / "a.txt")])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("**", ["b.jpg", "x/a.png", "x/y/c.mp4"]),
+        ("**/*", ["b.jpg", "x/a.png", "x/y/c.mp4"]),
+        ("**/*.png", ["x/a.png"]),
+        ("x/**", ["x/a.png", "x/y/c.mp4"]),
+        ("?/**/c.*", ["x/y/c.mp4"]),
+        (".hidden/**", [".hidden/d.jpg"]),
+        ("*/*.png", ["x/a.png"]),
+        ("x/ring/b.*", ["x/ring/b.jpg"]),
+    ],
+)
+def test_patterns_go_around_no_ring_of_links(tree: Path, pattern: str, expected: list[str]):
+    (tree / "x/ring").symlink_to(tree)
+    (tree / "x/y/other").symlink_to(tree / "x")
+    assert names(find_files([str(tree / pattern)]), tree) == expected
+
+
+def test_patterns_below_the_working_directory(tree: Path, monkeypatch):
+    monkeypatch.chdir(tree)
+    assert [str(path) for path in find_files(["**/*.png", "x/**/*.mp4"])] == [
+        "x/a.png",
+        "x/y/c.mp4",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tree: Path, monkeypatch):
+    """Root may read any, so the system is made to say no."""
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "y":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(find_files([str(tree)]), tree) == ["b.jpg"]
+    with pytest.raises(PermissionError, match="/y"):
+        find_files([str(tree)], recursive=True)

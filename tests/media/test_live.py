@@ -1,12 +1,14 @@
 """Cameras and streams that break, end, or are faster than the detector."""
 
+import contextlib
 import gc
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
-from fixtures.servers import Camera, Server, number_of
+from fixtures.servers import Camera, Server, number_of, numbered_image
 
 from mobilenetdet.media import live
 from mobilenetdet.media.address import Address
@@ -120,3 +122,61 @@ def test_a_silent_source_can_be_stopped(server: Server):
 def test_frames_that_are_too_large_are_refused(server: Server):
     with pytest.raises(ValueError, match="are more than 0.01 megapixels"):
         list(source_of(server, Camera(rate=20), max_megapixels=0.01))
+
+
+def test_frames_that_are_damaged_are_no_break(server: Server):
+    """Of a stream that goes on the others are seen at once, and no connection is made again."""
+    connections = []
+
+    def serve(request):
+        connections.append(request)
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        request.end_headers()
+        with contextlib.suppress(OSError):
+            for number in range(1, 1000):
+                content = cv2.imencode(".jpg", numbered_image(number)[..., ::-1])[1].tobytes()
+                content = bytes(len(content)) if number % 5 == 0 else content
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}"
+                request.wfile.write(head.encode() + b"\r\n\r\n" + content + b"\r\n")
+                time.sleep(0.02)
+
+    server.answers["/stream"] = serve
+    source, seen = LiveSource(Address(f"{server.url}/stream", "live")), []
+    for frame in source:
+        seen.append(number_of(frame.image))
+        if len(seen) == 40:
+            break
+    expected = [number for number in range(1, 60) if number % 5][:40]
+    assert seen == expected and len(connections) == 1
+    assert source.counts.breaks == 0 and 8 <= source.counts.damaged <= 11
+    assert f", {source.counts.damaged} damaged" in str(source.counts)
+
+
+def test_a_recording_that_is_sent_as_a_stream_ends(server: Server, tmp_path, capfd):
+    """It would begin again and again."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 96))
+    for number in range(12):
+        writer.write(numbered_image(number)[..., ::-1])
+    writer.release()
+    url = server.add("/stream", path.read_bytes(), "application/x-recording")
+    source = LiveSource(Address(url, "live"))
+    assert [number_of(frame.image) for frame in source] == list(range(12))
+    assert source.counts.breaks == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_opencv_says_nothing_of_a_silent_source(server: Server, monkeypatch, capfd):
+    monkeypatch.setattr(live, "_TIMEOUT_MS", 300)
+    camera = Camera(rate=50)
+    server.answers["/stream"] = camera.serve
+
+    def fall_silent():
+        camera.rate = 0.001
+
+    threading.Timer(0.5, fall_silent).start()
+    source = LiveSource(Address(f"{server.url}/stream", "live"), reconnect_s=0.5)
+    with pytest.raises(ValueError, match="none came for 0.5 s"):
+        list(source)
+    assert capfd.readouterr() == ("", "")
