@@ -117,6 +117,9 @@ class FitConfig:
         named = self.num_processes > 1 or self.process_id > 0
         has_address = self.coordinator not in ("", "auto")
         require(has_address or not named, "train.coordinator", self.coordinator, _ADDRESS)
+        port = int(self.coordinator.rpartition(":")[2]) if has_address else 1
+        rule = "HOST:PORT with a port of 65535 at most"
+        require(port < 65_536, "train.coordinator", self.coordinator, rule)
         rule = "2 or more beside train.coordinator HOST:PORT"
         require(not has_address or named, "train.num_processes", self.num_processes, rule)
         rule = f"below train.num_processes, {self.num_processes}"

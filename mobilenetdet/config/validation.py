@@ -31,11 +31,12 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 # Devices of a training: all accelerators, a number of them, or a number of virtual ones.
 # Before a number of virtual devices on the CPU.
 VIRTUAL_DEVICES = "cpu:"
-DeviceList = Annotated[str, Field(pattern=r"^(all|(cpu:)?[1-9][0-9]*)$")]
+_DEVICES = r"^(all|(cpu:)?[1-9][0-9]*)$"
+DeviceList = Annotated[str, Field(pattern=_DEVICES)]
 # Where the first of several processes is to be reached: nowhere, HOST:PORT, or as the scheduler of
 # a cluster says.
-_ADDRESS = r"([^\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4}"
-Coordinator = Annotated[str, Field(pattern=rf"^(|auto|{_ADDRESS})$")]
+_COORDINATOR = r"^(|auto|([^\s:\[\]]+|\[[0-9a-fA-F:]+\]):[1-9][0-9]{0,4})$"
+Coordinator = Annotated[str, Field(pattern=_COORDINATOR)]
 ImageSide = Annotated[int, Field(gt=0, le=8192, multiple_of=32)]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -47,6 +48,11 @@ _RULES = {
     "less_than_equal": "at most {le:g}",
     "multiple_of": "a multiple of {multiple_of:g}",
     "finite_number": "a finite number",
+}
+# What the patterns above stand for.
+_PATTERNS = {
+    _DEVICES: "all, a number of GPUs from 1, or cpu:N with N from 1",
+    _COORDINATOR: "HOST:PORT of the first process, such as 10.0.0.1:9876, auto, or empty",
 }
 _MAX_SHOWN = 100
 
@@ -119,6 +125,8 @@ def fault_text(fault: Mapping[str, Any], key: str = "", names: list[str] | None 
         return f"{path}.kind is missing; it says which settings {path} has"
     if kind == "missing":
         return f"{path} is missing"
+    if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
+        return f"{path} is {_shown(value)}; it must be {_PATTERNS[context['pattern']]}"
     if kind in _RULES:
         return f"{path} is {_shown(value)}; it must be {_RULES[kind].format(**context)}"
     return f"{path}: {fault['msg']}, not {_shown(value)}" if path else fault["msg"]

@@ -252,6 +252,8 @@ def _initialise(train: FitConfig) -> Cluster:
             "process_id": train.process_id,
             "cluster_detection_method": "deactivate",
         }
+        who = f"process {train.process_id} of {train.num_processes}"
+        print(f"{who} waits for the others at {train.coordinator}, 5 minutes at most", flush=True)
     try:
         jax.distributed.initialize(**named, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
     except TypeError as error:

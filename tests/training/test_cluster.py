@@ -29,9 +29,10 @@ START_SECONDS, END_SECONDS = 300, 120
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"coordinator": "first"}, "train.coordinator"),
+        ({"coordinator": "first"}, "train.coordinator is 'first'; it must be HOST:PORT of the"),
         ({"coordinator": "first:0"}, "train.coordinator"),
         ({"coordinator": "first:port"}, "train.coordinator"),
+        ({"coordinator": "first:65536", "num_processes": 2}, "with a port of 65535 at most"),
         ({"coordinator": "first:1234"}, "train.num_processes is 1; it must be 2 or more"),
         ({"num_processes": 2}, "train.coordinator is ''; it must be HOST:PORT of process 0"),
         ({"coordinator": "auto", "num_processes": 2}, "train.coordinator is 'auto'"),
@@ -263,6 +264,8 @@ def test_two_processes_train_the_weights_of_one(trained):
         np.testing.assert_allclose(*numbers, atol=1e-5)
     assert "2 processes train together" in first and "Epoch 10/10" in first
     assert "Epoch" not in second
+    for place, printed in enumerate((first, second)):
+        assert f"process {place} of 2 waits for the others at 127.0.0.1:" in printed
     assert '"num_processes": 1' in (folder / "two/config.json").read_text()
 
 

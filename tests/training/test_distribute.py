@@ -57,7 +57,7 @@ def test_devices_that_are_not_there_are_refused(asked, message, monkeypatch):
 
 @pytest.mark.parametrize("value", ["gpu:1", "0", "cpu:0", "two", "-1"])
 def test_other_words_are_refused_by_the_config(value):
-    with pytest.raises(ValueError, match="train.devices"):
+    with pytest.raises(ValueError, match="train.devices is .*; it must be all, a number of GPUs"):
         with_changes(make_preset("ssd_fpn"), {"train.devices": value})
 
 
