@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
@@ -32,6 +35,11 @@ from mobilenetdet.terminal_text import one_line
 
 # Files that are named at the end; what is wrong with thousands is the same with most.
 _MAX_NAMED = 50
+# Ctrl-C, the end of a service or container, and that of a terminal or connection.
+_INTERRUPTIONS = ("SIGINT", "SIGTERM", "SIGHUP")
+# So long after one of them, seconds, the others are passed over.
+_SECONDS_TO_END = 15.0
+_ENDING = b"ending: what was detected is being written, which takes some seconds\n"
 
 
 class PredictCall:
@@ -72,7 +80,7 @@ class PredictCall:
             _warm_up(model)  # what is compiled at the first frame would cost frames
         total = _total(self.sources)
         with (
-            _ends_of_services(self.sources),
+            _interrupted_once(),
             _window(self._is_shown),
             frame_progress(total, "detecting") as progress,
             self.writer,
@@ -182,17 +190,33 @@ def _window(shown: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ends_of_services(sources: Sequence[Media]) -> Iterator[None]:
-    """Takes the signal by which services and containers are ended as Ctrl-C, for live sources.
+def _interrupted_once() -> Iterator[None]:
+    """Takes the ends of services and of terminals as Ctrl-C, and the first of all these alone.
 
-    The video would be lost otherwise.
+    What follows it for some seconds is passed over: it would break into the writing of the video,
+    which is lost then. What is ignored, as under nohup, stays so.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not (is_main and any(map(is_live, sources))):
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in _INTERRUPTIONS:
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.getsignal(number)
+    first = 0.0
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        """Ends the work, unless it is ending already."""
+        nonlocal first
+        if first and time.monotonic() - first < _SECONDS_TO_END:
+            os.write(2, _ENDING)  # what is printed here could be within another print
+            return
+        first = time.monotonic()
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +29,8 @@ _PLACE_TAG = "mobilenetdet.run_dir"
 _EPOCH, _LOSS = "epoch", "loss"
 # What MLflow takes at a time, and in one value.
 _MAX_PARAMS, _MAX_VALUE = 100, 500
+# Of what a library says of an error, characters.
+_MAX_SAID = 300
 
 
 def check_loggers(config: FitConfig) -> None:
@@ -139,8 +143,62 @@ class StepLog(keras.callbacks.Callback):
             tf.summary.scalar(STEP_LOSS, loss)
 
 
-class WandbLog(keras.callbacks.Callback):
+class _LibraryLog(keras.callbacks.Callback):
+    """Logs with a library, which may reach for a server: a base of those below.
+
+    What fails before the training is an error; later it is told, and the training goes on.
+    """
+
+    name = ""
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Begins the run, or goes on with it.
+
+        Raises:
+            ValueError: the library says no; names it and its reason.
+        """
+        try:
+            self._begin()
+        except Exception as error:  # each library has errors of its own
+            raise ValueError(
+                f"train.logger {self.name}: {_reason(error)}; set {self.name} up, or leave it out"
+            ) from error
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Logs the epoch and what was measured after it."""
+        with self._going_on():
+            self._log_epoch(epoch + 1, logs)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Ends the run."""
+        with self._going_on():
+            self._end()
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            print(
+                f"warning: train.logger {self.name}: {_reason(error)}; the training goes on, and "
+                "metrics.csv has all of it",
+                file=sys.stderr,
+            )
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _log_epoch(self, step: int, logs: Mapping[str, Any] | None) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        raise NotImplementedError
+
+
+class WandbLog(_LibraryLog):
     """Logs each epoch with wandb."""
+
+    name = "wandb"
 
     def __init__(
         self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
@@ -158,8 +216,7 @@ class WandbLog(keras.callbacks.Callback):
         self.history = tuple(history)
         self._log: Any = None  # wandb's run, from the beginning of training on
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begins the run, or goes on with it."""
+    def _begin(self) -> None:
         import wandb
 
         last_id = self._last_id() if self.history else None
@@ -177,12 +234,10 @@ class WandbLog(keras.callbacks.Callback):
             for epoch, metrics in _missing(self.history, range(1, self._log.step)):
                 self._log.log(metrics, step=epoch)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Logs the epoch and what was measured after it."""
-        self._log.log({**_numbers(logs), **self.validation.metrics}, step=epoch + 1)
+    def _log_epoch(self, step: int, logs: Mapping[str, Any] | None) -> None:
+        self._log.log({**_numbers(logs), **self.validation.metrics}, step=step)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Ends the run."""
+    def _end(self) -> None:
         self._log.finish()
 
     def _last_id(self) -> str | None:
@@ -191,8 +246,10 @@ class WandbLog(keras.callbacks.Callback):
         return link.resolve().name.rpartition("-")[2] if link.exists() else None
 
 
-class MlflowLog(keras.callbacks.Callback):
+class MlflowLog(_LibraryLog):
     """Logs each epoch with MLflow."""
+
+    name = "mlflow"
 
     def __init__(
         self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
@@ -209,8 +266,7 @@ class MlflowLog(keras.callbacks.Callback):
         self.run, self.validation, self.settings = run, validation, settings
         self.history = tuple(history)
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begins the run, or goes on with it."""
+    def _begin(self) -> None:
         import mlflow
 
         if "MLFLOW_EXPERIMENT_NAME" not in os.environ and "MLFLOW_EXPERIMENT_ID" not in os.environ:
@@ -230,14 +286,12 @@ class MlflowLog(keras.callbacks.Callback):
         for epoch, metrics in _missing(self.history, logged):
             mlflow.log_metrics(metrics, step=epoch)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Logs the epoch and what was measured after it."""
+    def _log_epoch(self, step: int, logs: Mapping[str, Any] | None) -> None:
         import mlflow
 
-        mlflow.log_metrics({**_numbers(logs), **self.validation.metrics}, step=epoch + 1)
+        mlflow.log_metrics({**_numbers(logs), **self.validation.metrics}, step=step)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Ends the run."""
+    def _end(self) -> None:
         import mlflow
 
         mlflow.end_run()
@@ -260,6 +314,12 @@ def _missing(history: History, logged: Collection[int]) -> list[tuple[int, dict[
         for row in history
         if int(row[_EPOCH]) not in logged
     ]
+
+
+def _reason(error: Exception) -> str:
+    """What a library says, in a line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= _MAX_SAID else f"{said[:_MAX_SAID]}..."
 
 
 def _numbers(logs: Mapping[str, Any] | None) -> dict[str, float]:

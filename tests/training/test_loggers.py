@@ -224,3 +224,37 @@ def test_of_processes_that_train_together_the_first_alone_logs_elsewhere(tmp_pat
         for is_first in (True, False)
     ]
     assert made == [{StepLog, WandbLog, MlflowLog}, {StepLog}]
+
+
+class Library:
+    """What of MLflow a log calls; fails at one of the calls."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing, self.calls = failing, []
+
+    def __getattr__(self, name: str):
+        def call(*args, **more):
+            self.calls.append(name)
+            if name == self.failing:
+                raise RuntimeError("the server\nsays no")
+            return []
+
+        return call
+
+
+def test_a_library_that_fails_before_the_training_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", Library("start_run"))
+    with pytest.raises(ValueError, match="train.logger mlflow: the server says no; set mlflow up"):
+        fit(tmp_path / "run", "mlflow", epochs=1)
+
+
+@pytest.mark.parametrize(("failing", "times"), [("log_metrics", 3), ("end_run", 1)])
+def test_a_library_that_fails_later_does_not_end_the_training(
+    tmp_path, monkeypatch, capfd, failing, times
+):
+    library = Library(failing)
+    monkeypatch.setitem(sys.modules, "mlflow", library)
+    assert len(fit(tmp_path / "run", "mlflow", epochs=3)) == 3 * STEPS
+    lines = [line for line in capfd.readouterr().err.splitlines() if "mlflow" in line]
+    assert len(lines) == times and "warning: train.logger mlflow: the server says no" in lines[0]
+    assert library.calls.count("log_metrics") == 3 and library.calls[-1] == "end_run"
