@@ -1,8 +1,8 @@
-"""Converts a tree of small made-up images as large as one likes and trains on it, with rate and memory.
+"""Converts a tree of made-up images and trains on it, as many as one likes: rate and memory.
 
-`imagenet_scale.py FOLDER NUM_IMAGES` fills FOLDER with train/ (1,000 class folders, as ImageNet has)
-and val/ where they are not there, and prints a line a command: seconds, images a second, and memory
-after a fifth, three fifths and all of the time.
+`imagenet_scale.py FOLDER NUM_IMAGES` fills FOLDER with train/ (1,000 class folders, as ImageNet
+has) and val/ where they are not there, and prints a line a command: seconds, images a second, and
+memory after a fifth, three fifths and nearly all of the time.
 """
 
 import subprocess
