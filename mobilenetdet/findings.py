@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 _MAX_NAMED = 3
 

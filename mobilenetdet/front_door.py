@@ -53,7 +53,7 @@ def load(
             fixed by training; an exported file is damaged; or the engine is not installed, or not
             that of the file.
     """
-    from mobilenetdet.file_names import to_path
+    from mobilenetdet.files.names import to_path
     from mobilenetdet.inference.exported import is_exported
 
     for name, path in (("source", source), ("weights", weights)):
@@ -134,7 +134,7 @@ def evaluate(
             were trained on, and `strict`.
     """
     from mobilenetdet.inference.loaded_detector import LoadedDetector
-    from mobilenetdet.quiet import ensure_tensorflow
+    from mobilenetdet.system.quiet import ensure_tensorflow
 
     if not isinstance(model, LoadedDetector):
         raise ValueError(f"model is {model!r}; it must be a detector that load has returned")
@@ -201,8 +201,8 @@ def train(
     from mobilenetdet.config.detection import DetectionConfig
     from mobilenetdet.config.presets import make_preset
     from mobilenetdet.config.storage import with_changes
-    from mobilenetdet.file_names import to_path
-    from mobilenetdet.quiet import ensure_tensorflow
+    from mobilenetdet.files.names import to_path
+    from mobilenetdet.system.quiet import ensure_tensorflow
 
     if isinstance(config, str):
         run_dir = run_dir or Path("runs") / config

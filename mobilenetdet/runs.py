@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenetdet.text_file import read_json
+from mobilenetdet.files.text import read_json
 
 # Where it is needed and not before: most commands that name files of runs read no config, and its
 # classes take a tenth of a second.

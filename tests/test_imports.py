@@ -9,15 +9,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mobilenetdet"
 # The floors of the house, the lowest first. A room imports from rooms below it, and from itself.
 FLOORS = (
-    "cores",
-    "overlap",
-    "terminal_text",
-    "quiet",
-    "atomic_write",
-    "folder_lock",
-    "file_names",
-    "text_file",
-    "output_folder",
+    "system",
+    "files",
     "findings",
     "exported_info",
     "plain_yaml",
@@ -34,11 +27,11 @@ FLOORS = (
     "media",
     "predictions",
     "models",
-    "weight_average",
     "data",
     "inference",
     "evaluation",
     "analysis",
+    "distribution",
     "training",
     "deploy",
     "web",
@@ -51,14 +44,8 @@ FLOORS = (
 )
 # The libraries that a room may use; a room that is not named may use any.
 LIBRARIES = {
-    "cores": set(),
-    "overlap": set(),
-    "terminal_text": set(),
-    "atomic_write": set(),
-    "folder_lock": set(),
-    "file_names": set(),
-    "text_file": set(),
-    "output_folder": set(),
+    "system": {"keras", "tensorflow"},
+    "files": set(),
     "findings": set(),
     "exported_info": set(),
     "plain_yaml": {"yaml"},

@@ -19,8 +19,8 @@ from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.data.pipeline import train_batches
 from mobilenetdet.drawing import draw_labels, draw_matches
 from mobilenetdet.evaluation.evaluate import refuse_unknown_frames, spread_places
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.kitti.labels import KittiObjects
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import count_frames, shard_paths

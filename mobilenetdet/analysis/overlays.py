@@ -16,14 +16,14 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import montage, write_image
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
-from mobilenetdet.file_names import check_file_name, unique_name
+from mobilenetdet.files.names import check_file_name, unique_name
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.kitti.labels import KittiObjects
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.runs import RunDir
-from mobilenetdet.text_file import write_json
 
 MONTAGE_NAME = "montage.jpg"
 _MONTAGE_FRAMES, _MONTAGE_COLUMNS, _MONTAGE_WIDTH = 12, 2, 1600

@@ -17,10 +17,10 @@ from mobilenetdet.analysis.analyse import EXPLAINED, FEW_OBJECTS, Analysis
 from mobilenetdet.analysis.error_types import CORRECT, ERROR_KINDS, MISSED
 from mobilenetdet.analysis.frame_browser import BrowsedRun
 from mobilenetdet.analysis.plots import draw_plots
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.classes import DIFFICULTY_NAMES
 from mobilenetdet.drawing import encode_jpeg
 from mobilenetdet.drawing.figure_style import to_png
+from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.kitti.average_precision import AveragePrecision, summarise_curves
 from mobilenetdet.kitti.metric_table import MEASURES, measure_of
 

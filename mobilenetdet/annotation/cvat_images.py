@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mobilenetdet.annotation.predicted_frames import PredictedFrame
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.label_formats.xml_file import xml_text
 
 _DECIMALS = 2

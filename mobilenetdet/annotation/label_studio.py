@@ -14,8 +14,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from mobilenetdet.annotation.predicted_frames import PredictedFrame, class_names
+from mobilenetdet.files.text import write_json
 from mobilenetdet.label_formats.xml_file import xml_text
-from mobilenetdet.text_file import write_json
 
 # What Label Studio serves files of its own machine under.
 LOCAL_FILES = "/data/local-files/?d="

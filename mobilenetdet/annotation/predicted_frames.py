@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenetdet.config.type_names import NAME_RULE, is_type_name
+from mobilenetdet.files.text import read_json
 from mobilenetdet.findings import count_named
-from mobilenetdet.text_file import read_json
 
 PREDICTIONS_FILE = "detections.json"
 # Sides of pictures, pixels.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mobilenetdet
-from mobilenetdet.cores import num_cores
+from mobilenetdet.system.cores import num_cores
 
 _MODULE = "mobilenetdet.benchmark.engine_server"
 # Libraries that do not count the cores of their process themselves.

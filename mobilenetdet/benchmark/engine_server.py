@@ -26,7 +26,7 @@ from mobilenetdet.inference.predict import detect_pictures
 from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.media.find import find_files
 from mobilenetdet.media.sources import read_photo, read_pictures
-from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # Parts of a detection, in their order. A file that ends at boxes suppresses inside of its network.
 STAGES = ("decode", "letterbox", "network", "suppression")

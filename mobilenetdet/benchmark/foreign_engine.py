@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.cores import num_cores
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.inference.exported_runtime import damage_named, engine_name, import_runtime
 from mobilenetdet.media.sources import read_photo
+from mobilenetdet.system.cores import num_cores
 
 FOREIGN_SUFFIXES = (".xml", ".onnx")
 # What the input of a network may be made of, by the names of ONNX and of OpenVINO.

@@ -23,6 +23,7 @@ from mobilenetdet.deploy.export_plan import (
     no_report,
 )
 from mobilenetdet.exported_info import INFO_FILE, Parts
+from mobilenetdet.files.text import why_no_file
 from mobilenetdet.findings import counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.exported_runtime import import_runtime
@@ -33,7 +34,6 @@ from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.runs import open_run
 from mobilenetdet.synthetic.render import render_frame
-from mobilenetdet.text_file import why_no_file
 
 # "keras" is the run itself, as predict and eval run it.
 EngineFormat = Literal["keras", "litert", "onnx", "openvino", "saved_model", "frozen_graph"]

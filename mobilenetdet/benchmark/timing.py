@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mobilenetdet.cores import num_cores
+from mobilenetdet.system.cores import num_cores
 
 Step = Callable[[], object]
 Key = TypeVar("Key")

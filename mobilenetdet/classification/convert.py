@@ -16,7 +16,7 @@ from mobilenetdet.classification.records import (
     read_labels,
     write_labels,
 )
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     ShardOptions,

@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from mobilenetdet.drawing.figure_style import draw_counts, write_figure
+from mobilenetdet.files.text import write_json
 from mobilenetdet.replicas import fill_rows
-from mobilenetdet.text_file import write_json
 
 # From images uint8 [B, H, W, 3] to logits [B, C].
 Predictor = Callable[[np.ndarray], np.ndarray]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mobilenetdet.file_names import check_file_name, check_split_name
+from mobilenetdet.files.names import check_file_name, check_split_name
+from mobilenetdet.files.text import read_text
 from mobilenetdet.media.address import IMAGE_SUFFIXES
-from mobilenetdet.text_file import read_text
 
 _MAX_LISTED = 20
 # What file managers leave behind.

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
 from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
-from mobilenetdet.cores import num_cores
 from mobilenetdet.data.epoch_order import (
     chain_epochs,
     epoch_seed,
@@ -29,6 +28,7 @@ from mobilenetdet.records.shards import (
     shard_paths,
 )
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
+from mobilenetdet.system.cores import num_cores
 
 _CONVERTER = "imagenet_convert"
 # Names of the test split: this project's and the tutorial's.

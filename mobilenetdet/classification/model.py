@@ -13,6 +13,7 @@ import keras
 
 from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.config.storage import read_config
+from mobilenetdet.files.text import why_no_file
 from mobilenetdet.models.backbone_weights import (
     PUBLISHED_SIZES,
     download_imagenet_weights,
@@ -23,7 +24,6 @@ from mobilenetdet.models.mobilenet_v1 import STRIDES, Activation, build_blocks
 from mobilenetdet.models.weight_file import check_weight_file
 from mobilenetdet.models.weights import LoadReport, refuse_non_finite
 from mobilenetdet.runs import open_run
-from mobilenetdet.text_file import why_no_file
 
 _PUBLISHED_CLASSES = 1000
 # The layer whose shape follows the number of classes.

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.classification.image_folders import ImageSource
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.text import read_text
 from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.tfrecord import FeatureValue
-from mobilenetdet.text_file import read_text
 
 if TYPE_CHECKING:
     import tensorflow as tf

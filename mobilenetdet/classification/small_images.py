@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from mobilenetdet.classification.cifar10 import CLASS_NAMES, LabelledImages, read_cifar10
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
-from mobilenetdet.cores import num_cores
 from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
+from mobilenetdet.system.cores import num_cores
 
 # The middle of the range, which the network sees as about 0.
 _GREY = 127

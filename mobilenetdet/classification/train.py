@@ -22,16 +22,16 @@ from mobilenetdet.classification.evaluate import (
 )
 from mobilenetdet.classification.loss import SmoothedCrossEntropy, TrainableClassifier
 from mobilenetdet.classification.model import build_classifier, load_classifier_weights
+from mobilenetdet.distribution.cluster import join_cluster
+from mobilenetdet.distribution.devices import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.drawing.history_plots import plot_history
-from mobilenetdet.file_names import refuse_other_than_utf8
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.names import refuse_other_than_utf8
 from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
-from mobilenetdet.training.cluster import join_cluster
-from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.loggers import check_loggers

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import open_run
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     count_frames(data.records_dir, data.val_split)  # else a mean without AP would be left
     import_tensorflow_quietly()
     from mobilenetdet.training.train import finish_run
-    from mobilenetdet.weight_average import average_runs, settle_average
+    from mobilenetdet.training.weight_average import average_runs, settle_average
 
     run = average_runs(runs, options.output_dir, shares=options.shares, overwrite=options.overwrite)
     evaluation = finish_run(run)

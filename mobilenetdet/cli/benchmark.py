@@ -28,17 +28,17 @@ from mobilenetdet.cli.export import parse_size
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import print_now
 from mobilenetdet.config.detection import DataConfig
-from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
 from mobilenetdet.deploy.export_plan import Precision
 from mobilenetdet.exported_info import Parts
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.inference.exported import read_exported_config
 from mobilenetdet.media.find import find_files
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import DEFAULT_WEIGHTS
-from mobilenetdet.text_file import write_json
+from mobilenetdet.system.cores import num_cores
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.benchmark.engine_benchmark import EngineResult

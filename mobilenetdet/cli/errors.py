@@ -12,8 +12,8 @@ import time
 import traceback
 from pathlib import Path
 
-from mobilenetdet.atomic_write import final_names
-from mobilenetdet.terminal_text import one_line, printable
+from mobilenetdet.files.atomic_write import final_names
+from mobilenetdet.system.terminal_text import one_line, printable
 
 # Environment variable that asks for tracebacks.
 TRACEBACK = "MOBILENETDET_TRACEBACK"

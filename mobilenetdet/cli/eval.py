@@ -20,6 +20,7 @@ from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, check_split, evaluate_split
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
+from mobilenetdet.files.output_folder import OutputFolder, refuse_link
 from mobilenetdet.findings import counted, report_findings
 from mobilenetdet.inference.detect_records import Share
 from mobilenetdet.inference.exported import open_exported
@@ -28,8 +29,6 @@ from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.media.sources import share_of
-from mobilenetdet.output_folder import OutputFolder, refuse_link
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
     ANALYSIS_FILE,
@@ -41,6 +40,7 @@ from mobilenetdet.runs import (
     hash_weights,
     open_run,
 )
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from mobilenetdet.analysis.analyse import analyse
 from mobilenetdet.benchmark.made_up_detections import make_detections
 from mobilenetdet.cli.options import parse
 from mobilenetdet.evaluation.coco_ap import coco_metrics
+from mobilenetdet.files.text import read_text
 from mobilenetdet.kitti.average_precision import evaluate_detections
 from mobilenetdet.kitti.labels import KittiObjects, write_objects
 from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.results import read_label_files, read_result_set
-from mobilenetdet.text_file import read_text
 
 
 @dataclass(frozen=True)

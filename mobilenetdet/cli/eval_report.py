@@ -11,10 +11,10 @@ from mobilenetdet.analysis.frame_browser import BrowsedRun, browser_parts, pictu
 from mobilenetdet.analysis.match_overlays import draw_worst_frames
 from mobilenetdet.analysis.overlays import read_images
 from mobilenetdet.evaluation.evaluate import Evaluation
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import report_findings
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import ANALYSIS_FILE, REPORT_FILE
-from mobilenetdet.text_file import write_json
 
 
 def read_other_run(evaluation: Evaluation, source: Path, *, strict: bool) -> BrowsedRun:

@@ -15,11 +15,11 @@ from mobilenetdet.deploy.calibration_images import NUM_IMAGES, CalibrationImages
 from mobilenetdet.deploy.export import export_detector, exported_megabytes
 from mobilenetdet.deploy.export_plan import ExportFormat, ExportPlan, Precision
 from mobilenetdet.exported_info import Parts
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.text import read_json
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
-from mobilenetdet.text_file import read_json
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 from mobilenetdet.web.web_page import export_web_pages
 from mobilenetdet.web.web_runtime import find_web_runtime
 

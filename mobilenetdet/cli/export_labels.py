@@ -11,7 +11,7 @@ import tyro
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.findings import counted
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 
 @dataclass(frozen=True)

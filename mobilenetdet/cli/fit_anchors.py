@@ -20,12 +20,12 @@ from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
 from mobilenetdet.data.anchor_coverage import fitting_size
 from mobilenetdet.data.class_counts import refuse_absent_classes
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
-from mobilenetdet.text_file import write_json
 
 # Edges of the parts by height that coverage is printed for, pixels of the network input.
 _HEIGHTS = (0, 25, 40, 60, 100, np.inf)

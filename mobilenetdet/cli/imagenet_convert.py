@@ -10,10 +10,10 @@ from mobilenetdet.classification.convert import ClassConversionOptions, convert_
 from mobilenetdet.cli.conversion import describe_conversion
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import counting_progress
+from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.findings import counted
-from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.records.shard_writer import ShardProgress
-from mobilenetdet.terminal_text import printable
+from mobilenetdet.system.terminal_text import printable
 
 _MAX_NOTES = 30
 

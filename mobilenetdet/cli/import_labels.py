@@ -13,7 +13,7 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.findings import counted
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 
 @dataclass(frozen=True)

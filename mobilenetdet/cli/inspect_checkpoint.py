@@ -15,9 +15,9 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.config.storage import read_config
 from mobilenetdet.findings import counted
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import is_run, open_run
-from mobilenetdet.terminal_text import printable
+from mobilenetdet.system.quiet import import_tensorflow_quietly
+from mobilenetdet.system.terminal_text import printable
 from mobilenetdet.training.inspect import (
     STATE_PARTS,
     ArrayShape,

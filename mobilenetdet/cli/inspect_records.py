@@ -16,9 +16,9 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES
 from mobilenetdet.drawing import montage, write_image
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.remote_path import RecordsPath, num_bytes

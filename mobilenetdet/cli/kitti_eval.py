@@ -19,6 +19,8 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.classes import EVALUATED_CLASSES, AllLimits, EvalTask
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.layout import find_image
@@ -37,9 +39,7 @@ from mobilenetdet.kitti.results import (
 )
 from mobilenetdet.kitti.self_check import check_labels
 from mobilenetdet.kitti.value_checks import InvertedBoxError
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.encoded_image import decode_image
-from mobilenetdet.text_file import write_json
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mobilenetdet.cli.options import parse
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.text import read_json, read_text, write_json
 from mobilenetdet.findings import count_named, counted, report_findings
-from mobilenetdet.folder_lock import folder_lock
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
 from mobilenetdet.kitti.layout import FrameReport, KittiLayout
 from mobilenetdet.kitti.splits import (
@@ -25,7 +26,6 @@ from mobilenetdet.kitti.splits import (
 )
 from mobilenetdet.records.kitti_frames import Unlabelled
 from mobilenetdet.synthetic.writer import MANIFEST_NAME
-from mobilenetdet.text_file import read_json, read_text, write_json
 
 _MAX_REPORTED_FRAMES = 20
 _LISTS = ("trainval", "train", "val")

@@ -22,11 +22,11 @@ from mobilenetdet.evaluation.kitti_submission import (
     detect_test_frames,
     find_test_frames,
 )
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.findings import counted
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.benchmark.model_cost import ModelCost

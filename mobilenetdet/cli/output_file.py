@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.files.output_folder import OutputFolder
 
 
 def check_output_file(path: Path, *, overwrite: bool) -> None:

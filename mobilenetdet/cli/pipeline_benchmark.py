@@ -8,7 +8,7 @@ import tyro
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import AugmentConfig, DataConfig, DetectionConfig, TrainConfig
-from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.deploy.engine_loading import load_for_engine
 from mobilenetdet.deploy.engines import Engine, check_engine
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.fitting_size import FittingDetector
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.media import window
@@ -24,11 +25,10 @@ from mobilenetdet.media.find import describe_unread, find_media
 from mobilenetdet.media.live import RECONNECT_S
 from mobilenetdet.media.picture_names import name_pictures
 from mobilenetdet.media.sources import Media, ReadOptions, share_of
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.predictions.writer import PredictionFormat, PredictionWriter
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # The value of --image_size by which each picture gets an input of its shape.
 AUTO = "auto"

@@ -31,7 +31,7 @@ from mobilenetdet.media.sources import Media, Picture, ReadOptions
 from mobilenetdet.media.video import count_frames, is_video
 from mobilenetdet.media.video_writer import describe_writer
 from mobilenetdet.predictions.writer import PredictionWriter
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 # Files that are named at the end; what is wrong with thousands is the same with most.
 _MAX_NAMED = 50

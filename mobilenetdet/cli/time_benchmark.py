@@ -13,8 +13,8 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.detection import DetectionConfig, Precision
 from mobilenetdet.config.presets import PRESETS, make_preset
-from mobilenetdet.quiet import import_tensorflow_quietly
-from mobilenetdet.text_file import write_json
+from mobilenetdet.files.text import write_json
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.benchmark.backbone import BackboneTime

@@ -15,8 +15,8 @@ from mobilenetdet.cli.options import CONFIG_FILE, DEFAULT_PRESET, peek
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS, make_preset
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import DETECTIONS_DIR, RunDir
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
 @dataclass(frozen=True)

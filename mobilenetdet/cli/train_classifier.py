@@ -13,8 +13,8 @@ from mobilenetdet.classification.config import ClassifierConfig, ClassifierModel
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.cli.config_options import parse_with_config
 from mobilenetdet.cli.options import CONFIG_FILE, peek
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import RunDir
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 DEFAULT_PRESET = "cifar10"
 

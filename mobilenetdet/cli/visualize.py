@@ -17,11 +17,11 @@ from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.evaluation.evaluate import choose_frames
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.detect_records import detect_frames
 from mobilenetdet.inference.loaded_detector import load_detector
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import import_tensorflow_quietly
 from mobilenetdet.runs import OVERLAYS_DIR, RunDir, beside_exported, is_run, open_run
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # Options that only some pictures go by.
 _USED_BY = {

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from mobilenetdet.terminal_text import is_control
+from mobilenetdet.system.terminal_text import is_control
 
 Value = TypeVar("Value")
 

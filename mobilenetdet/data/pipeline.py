@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.cores import num_cores
 from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
 from mobilenetdet.data.preprocess import FramePreparer
@@ -23,6 +22,7 @@ from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.records.tfrecord import read_records
+from mobilenetdet.system.cores import num_cores
 
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8

@@ -20,7 +20,7 @@ from mobilenetdet.deploy.export_plan import (
     no_report,
 )
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.files.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     import keras

@@ -21,12 +21,12 @@ from mobilenetdet.deploy.engines import (
 from mobilenetdet.deploy.export import export_detector
 from mobilenetdet.deploy.export_plan import ExportPlan
 from mobilenetdet.deploy.exportable import ExportableDetector
+from mobilenetdet.files.output_folder import OutputFolder, refuse_link
+from mobilenetdet.files.text import why_no_file
 from mobilenetdet.inference.exported import ExportedDetector, is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use, load_detector
-from mobilenetdet.output_folder import OutputFolder, refuse_link
-from mobilenetdet.quiet import ensure_tensorflow
 from mobilenetdet.runs import DEFAULT_WEIGHTS, RunDir, hash_weights, open_run
-from mobilenetdet.text_file import why_no_file
+from mobilenetdet.system.quiet import ensure_tensorflow
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.exported import (
     ExportedDetector,
     is_exported,
@@ -18,7 +19,6 @@ from mobilenetdet.inference.exported import (
     read_config_of,
 )
 from mobilenetdet.inference.exported_runtime import import_runtime
-from mobilenetdet.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     import os
@@ -146,7 +146,7 @@ def keras_has_gpu() -> bool:
     if not any(path for name in _GPU_DEVICES for path in Path("/dev").glob(name)):
         return False
     # Not at the top: it takes seconds.
-    from mobilenetdet.quiet import import_tensorflow_quietly
+    from mobilenetdet.system.quiet import import_tensorflow_quietly
 
     import_tensorflow_quietly()
     import tensorflow as tf

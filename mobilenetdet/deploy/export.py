@@ -25,10 +25,10 @@ from mobilenetdet.deploy.export_plan import (
 )
 from mobilenetdet.evaluation.metrics_file import read_metrics
 from mobilenetdet.exported_info import INFO_FILE, ExportedInfo
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import output_set_aside
 from mobilenetdet.runs import is_run, open_run
+from mobilenetdet.system.quiet import output_set_aside
 
 if TYPE_CHECKING:
     from mobilenetdet.deploy.graph import FrozenGraph

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from mobilenetdet.deploy.calibration_images import NUM_IMAGES
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo, Parts
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import read_text
 from mobilenetdet.inference.exported_runtime import import_runtime
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.quiet import output_set_aside
-from mobilenetdet.text_file import read_text
+from mobilenetdet.system.quiet import output_set_aside
 
 ExportFormat = Literal["saved_model", "frozen_graph", "litert", "onnx", "openvino"]
 Precision = Literal["float32", "float16", "int8"]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mobilenetdet.cores import num_cores
 from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.float_layers import QUANTISED
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
-from mobilenetdet.quiet import output_set_aside
+from mobilenetdet.system.cores import num_cores
+from mobilenetdet.system.quiet import output_set_aside
 
 _FILE_MARK = b"TFL3"
 _SIGNATURE = "serving_default"

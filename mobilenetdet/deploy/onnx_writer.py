@@ -14,7 +14,7 @@ from mobilenetdet.deploy.float_layers import Operation, float_operations
 from mobilenetdet.deploy.graph import INPUT, FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
-from mobilenetdet.quiet import output_set_aside
+from mobilenetdet.system.quiet import output_set_aside
 
 # Resize of whole factors, TopK and all else are there, and ONNX Runtime 1.14 reads it.
 _OPSET = 17

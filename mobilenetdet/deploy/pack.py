@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.output_folder import OutputFolder, refuse_link
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file, rewrite_weights
-from mobilenetdet.output_folder import OutputFolder, refuse_link
 from mobilenetdet.runs import (
     BEST_WEIGHTS,
     CARD_FILE,

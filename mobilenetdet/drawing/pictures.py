@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.drawing.tags import draw_text, text_size
+from mobilenetdet.files.atomic_write import atomic_write
 
 _BACKGROUND, _CAPTION_INK = (14, 16, 20), (200, 206, 214)
 _GAP = 6

@@ -13,7 +13,9 @@ from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.evaluate import Evaluation, collect_frames, exported_name
 from mobilenetdet.evaluation.evaluation_files import write_detections
 from mobilenetdet.evaluation.metrics_file import describe_measured, differing
-from mobilenetdet.file_names import check_split_name
+from mobilenetdet.files.names import check_split_name
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import read_json, write_json
 from mobilenetdet.inference.detect_records import (
     DetectedFrame,
     FrameProgress,
@@ -24,11 +26,9 @@ from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.kitti.layout import check_frame_id
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import records_fingerprint, shard_paths
 from mobilenetdet.runs import DETECTIONS_DIR
-from mobilenetdet.text_file import read_json, write_json
 
 SHARE_FILE = "share.json"
 _REMEDY = "run this job again"

@@ -9,11 +9,11 @@ from typing import Any
 
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.evaluate import Evaluation
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import check_frame_id
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import ANALYSIS_FILE, DETECTIONS_DIR, METRICS_FILE, REPORT_FILE
-from mobilenetdet.text_file import write_json
 
 
 def write_evaluation(

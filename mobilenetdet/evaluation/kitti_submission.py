@@ -18,6 +18,8 @@ from typing import Any
 from mobilenetdet.config.classes import EVALUATED_CLASSES
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.metrics_file import describe_measured
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import read_json, write_json
 from mobilenetdet.findings import count_named, counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -25,9 +27,7 @@ from mobilenetdet.inference.predict import detect_fitted, fit_pictures
 from mobilenetdet.kitti.labels import KittiObjects, read_objects, write_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.media.sources import read_pictures
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.overlap import read_ahead
-from mobilenetdet.text_file import read_json, write_json
+from mobilenetdet.system.threads import read_ahead
 
 NUM_TEST_FRAMES = 7518
 # Beside the result files: what has made them.

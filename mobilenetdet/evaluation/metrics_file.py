@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.files.text import read_json
 from mobilenetdet.kitti.ap_result import MEASURED_KEY, AveragePrecision
 from mobilenetdet.runs import RunDir
-from mobilenetdet.text_file import read_json
 
 _REMEDY = "measure the run again"
 

@@ -17,7 +17,7 @@ import numpy as np
 from mobilenetdet.boxes.numpy_postprocess import NumpyPostprocess
 from mobilenetdet.exported_info import ExportedInfo
 from mobilenetdet.inference.runtimes import RawDetections
-from mobilenetdet.quiet import importing_quietly
+from mobilenetdet.system.quiet import importing_quietly
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import PostprocessConfig

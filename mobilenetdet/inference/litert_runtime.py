@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.cores import num_engine_threads
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
@@ -15,7 +14,8 @@ from mobilenetdet.inference.exported_runtime import (
     engine_name,
     import_runtime,
 )
-from mobilenetdet.quiet import without_info_lines
+from mobilenetdet.system.cores import num_engine_threads
+from mobilenetdet.system.quiet import without_info_lines
 
 _PACKAGE, _EXTRA = "ai-edge-litert", "litert"
 

@@ -14,9 +14,9 @@ import numpy as np
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
+from mobilenetdet.files.text import why_no_file
 from mobilenetdet.inference.runtimes import RawDetections, Runtime
 from mobilenetdet.media.sources import Photo, read_photo
-from mobilenetdet.text_file import why_no_file
 
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import DetectionConfig

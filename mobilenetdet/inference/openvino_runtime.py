@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.cores import num_engine_threads
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
@@ -14,6 +13,7 @@ from mobilenetdet.inference.exported_runtime import (
     engine_name,
     import_runtime,
 )
+from mobilenetdet.system.cores import num_engine_threads
 
 
 class OpenVinoRuntime(ExportedRuntime):

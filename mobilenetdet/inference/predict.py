@@ -16,8 +16,8 @@ import numpy as np
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.detections import Detections
 from mobilenetdet.media.sources import Media, Picture, ReadOptions, read_pictures
-from mobilenetdet.overlap import call_behind, read_ahead
 from mobilenetdet.predictions.writer import PredictionWriter
+from mobilenetdet.system.threads import call_behind, read_ahead
 
 Fitted = tuple[np.ndarray, Letterbox]
 

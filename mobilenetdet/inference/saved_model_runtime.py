@@ -14,7 +14,7 @@ from mobilenetdet.inference.exported_runtime import (
     engine_name,
     import_runtime,
 )
-from mobilenetdet.quiet import import_tensorflow_quietly
+from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # The folder of a SavedModel that TensorFlow leaves to others.
 EXTRA_ASSETS = "assets.extra"

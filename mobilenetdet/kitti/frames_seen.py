@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.runs import FRAMES_SEEN_FILE, shipped_weights
-from mobilenetdet.text_file import write_json
 
 _HASH_BYTES = 6
 # Records keep coordinates to this many decimals; whole pixels hide what further ones lost.

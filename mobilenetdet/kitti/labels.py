@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.text import read_text
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.format_hints import columns_hint
 from mobilenetdet.kitti.value_checks import check_types, check_values
-from mobilenetdet.text_file import read_text
 
 COLUMNS = (
     *("type", "truncated", "occluded", "alpha", "left", "top", "right", "bottom"),

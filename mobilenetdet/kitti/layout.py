@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.file_names import check_file_name, check_split_name
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.names import check_file_name, check_split_name
+from mobilenetdet.files.text import read_text
 from mobilenetdet.kitti.format_hints import CLASS_LISTS, id_hint
-from mobilenetdet.text_file import read_text
 
 # Where a frame has several images, the first of these is taken.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenetdet.config.classes import KITTI_TASK, EvalTask
-from mobilenetdet.file_names import to_path
+from mobilenetdet.files.names import to_path
+from mobilenetdet.files.text import read_text, why_no_file
 from mobilenetdet.findings import count_named, refuse_findings
 from mobilenetdet.kitti.ap_result import AveragePrecision, describe_scoring
 from mobilenetdet.kitti.average_precision import evaluate_detections
@@ -17,7 +18,6 @@ from mobilenetdet.kitti.format_hints import known_id_hint
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import check_frame_id, parse_frame_ids
 from mobilenetdet.kitti.metric_table import ceilings
-from mobilenetdet.text_file import read_text, why_no_file
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 

@@ -16,9 +16,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenetdet.files.text import read_text
 from mobilenetdet.findings import count_named, counted
 from mobilenetdet.kitti.layout import KittiLayout, parse_frame_ids
-from mobilenetdet.text_file import read_text
 
 # Frames of a drive are 0.1 s apart; within a second the scene is practically the same.
 NEAR_FRAMES = 10

@@ -18,7 +18,7 @@ from mobilenetdet.config.type_names import (
 )
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.source_frame import Notes, SourceFrame
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 # Pixels, beyond which sums are no longer what they should be.
 _LARGEST = 1e15

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.files.text import read_json
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.frame_names import split_names
@@ -25,7 +26,6 @@ from mobilenetdet.label_formats.source_frame import (
     path_name,
     read_attributes,
 )
-from mobilenetdet.text_file import read_json
 
 _REMEDY = "write it again, or name another file"
 # Beside these, a folder of COCO's own holds keypoints and captions of the same pictures.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mobilenetdet.atomic_write import atomic_folder, refuse_filled
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, KITTI_TYPES, same
+from mobilenetdet.files.atomic_write import atomic_folder, refuse_filled
+from mobilenetdet.files.text import write_json
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.results import read_label_files
@@ -18,7 +19,6 @@ from mobilenetdet.label_formats.source_frame import Notes
 from mobilenetdet.label_formats.voc import voc_annotation, voc_results
 from mobilenetdet.label_formats.yolo import ATTRIBUTES_FILE, yolo_data, yolo_lines
 from mobilenetdet.records.encoded_image import image_header
-from mobilenetdet.text_file import write_json
 
 ExportFormat = Literal["coco", "yolo", "voc"]
 # The part of frames that no list divides.

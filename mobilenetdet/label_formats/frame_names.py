@@ -8,9 +8,9 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from mobilenetdet.file_names import UNFINISHED, unique_name
+from mobilenetdet.files.names import UNFINISHED, unique_name
 from mobilenetdet.kitti.format_hints import id_hint
-from mobilenetdet.terminal_text import is_control
+from mobilenetdet.system.terminal_text import is_control
 
 # File names may have 255 bytes; this leaves room for endings, and for what makes them unique.
 _MAX_BYTES = 150

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.source_frame import inside
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 # Of a label file, the pictures of which are looked for.
 _NUM_TRIED = 20

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mobilenetdet.atomic_write import atomic_folder, refuse_filled
-from mobilenetdet.cores import num_cores
+from mobilenetdet.files.atomic_write import atomic_folder, refuse_filled
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import format_objects
 from mobilenetdet.kitti.layout import KittiLayout, check_frame_id
@@ -31,8 +31,8 @@ from mobilenetdet.label_formats.source_frame import (
 from mobilenetdet.label_formats.tf_records import read_tf_records
 from mobilenetdet.label_formats.voc import read_voc
 from mobilenetdet.label_formats.yolo import read_yolo
-from mobilenetdet.terminal_text import one_line
-from mobilenetdet.text_file import write_json
+from mobilenetdet.system.cores import num_cores
+from mobilenetdet.system.terminal_text import one_line
 
 FORMATS: dict[str, Callable[[Path, ImportOptions, Notes], list[SourceFrame]]] = {
     "coco": read_coco,

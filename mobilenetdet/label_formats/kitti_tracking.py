@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenetdet.files.text import read_text
 from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.source_frame import ImportOptions, Notes, SourceFrame
-from mobilenetdet.text_file import read_text
 
 _NUM_COLUMNS = 17
 # More frames than any sequence has, and few enough to be counted.

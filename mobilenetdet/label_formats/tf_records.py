@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
+from mobilenetdet.files.text import read_text
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.frame_names import split_names
 from mobilenetdet.label_formats.source_frame import (
@@ -29,7 +30,6 @@ from mobilenetdet.label_formats.source_frame import (
     read_attributes,
 )
 from mobilenetdet.records.tfrecord import Features, decode_example, read_records
-from mobilenetdet.text_file import read_text
 
 _OBJECT = "image/object"
 _SIDES = tuple(f"{_OBJECT}/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))

@@ -14,7 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
-from mobilenetdet.file_names import unique_name
+from mobilenetdet.files.names import unique_name
+from mobilenetdet.files.text import read_text
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES
 from mobilenetdet.label_formats.frame_names import split_names
@@ -31,7 +32,6 @@ from mobilenetdet.label_formats.source_frame import (
     read_attributes,
 )
 from mobilenetdet.label_formats.xml_file import number_in, read_xml, xml_text
-from mobilenetdet.text_file import read_text
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 # Of parts of objects (heads, hands), which have boxes of their own.

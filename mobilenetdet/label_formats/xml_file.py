@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mobilenetdet.text_file import read_text
+from mobilenetdet.files.text import read_text
 
 # Beyond it no picture reaches; sums of larger numbers are none.
 _LARGEST = 1e9

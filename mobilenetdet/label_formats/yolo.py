@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE, same
+from mobilenetdet.files.text import read_json, read_text
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.frame_names import split_names
 from mobilenetdet.label_formats.source_frame import (
@@ -28,7 +29,6 @@ from mobilenetdet.label_formats.source_frame import (
     read_attributes,
 )
 from mobilenetdet.label_formats.yolo_data_set import YoloDataSet, label_path, read_data_set
-from mobilenetdet.text_file import read_json, read_text
 
 # What a line of five numbers has no place for, in the folder of data.yaml: of each label file,
 # without ending, KITTI's other columns by line, and the DontCare regions in shares.

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from mobilenetdet.media.address import Address, Kind
-from mobilenetdet.terminal_text import one_line
+from mobilenetdet.system.terminal_text import one_line
 
 MAX_PICTURE_BYTES, MAX_VIDEO_BYTES = 200_000_000, 8_000_000_000
 MAX_PICTURE_SECONDS = 120.0

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from mobilenetdet.files.output_folder import MANIFEST_FILE
 from mobilenetdet.media.address import IMAGE_SUFFIXES, Address, parse_address
 from mobilenetdet.media.video import VIDEO_SUFFIXES
-from mobilenetdet.output_folder import MANIFEST_FILE
 
 # Pictures and videos of kinds that are not read. iPhones take the first.
 _UNREAD_IMAGES = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw")

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobilenetdet.file_names import unique_name, utf8_text
+from mobilenetdet.files.names import unique_name, utf8_text
 from mobilenetdet.media.address import Address
 from mobilenetdet.media.video import is_video
-from mobilenetdet.terminal_text import is_control
+from mobilenetdet.system.terminal_text import is_control
 
 # Of a frame of a video: its number follows the name of the video.
 _FRAME = re.compile(r"(?P<video>.+)_\d{6,}")

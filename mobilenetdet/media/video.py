@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mobilenetdet.file_names import utf8_text
+from mobilenetdet.files.names import utf8_text
 from mobilenetdet.media.container import video_facts
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 

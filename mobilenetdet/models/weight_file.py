@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from mobilenetdet.text_file import why_no_file
+from mobilenetdet.files.text import why_no_file
 
 # Reading takes seconds less without it.
 if TYPE_CHECKING:

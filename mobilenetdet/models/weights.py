@@ -23,7 +23,7 @@ from mobilenetdet.models.weight_file import (
     read_weight_file,
 )
 from mobilenetdet.runs import CONFIG_FILE
-from mobilenetdet.terminal_text import printable
+from mobilenetdet.system.terminal_text import printable
 
 # The first layer of MobileNetV1.
 _FIRST_LAYER = "conv1"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from mobilenetdet.detections import Detections
-from mobilenetdet.file_names import utf8_text
+from mobilenetdet.files.names import utf8_text
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import Picture
-from mobilenetdet.output_folder import OutputFolder
 
 # A list is written again after a pause of so many times what writing it took, and of some seconds,
 # so that thousands of pictures do not spend their time on it.

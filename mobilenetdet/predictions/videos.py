@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenetdet.atomic_write import remove_temporary, temporary_path
+from mobilenetdet.files.atomic_write import remove_temporary, temporary_path
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf
 from mobilenetdet.media.video_writer import VideoWriter, open_video
-from mobilenetdet.output_folder import OutputFolder
 
 
 class VideoFiles:

@@ -10,9 +10,9 @@ import numpy as np
 
 from mobilenetdet.detections import Detections
 from mobilenetdet.drawing import draw_detections, write_image
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.media.sources import Picture
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.predictions.lists import LISTS, DetectionList
 from mobilenetdet.predictions.videos import VideoFiles
 

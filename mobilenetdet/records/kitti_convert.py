@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.records.detection_record import RecordFrame, frame_features

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.cores import num_cores
+from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.records.earlier_shards import (
     earlier_manifests,
     listed_shards,
@@ -36,6 +35,7 @@ from mobilenetdet.records.shards import (
     write_manifest,
 )
 from mobilenetdet.records.tfrecord import write_record
+from mobilenetdet.system.cores import num_cores
 
 # Large enough to read at full speed, small enough to shuffle and to redo after an interruption.
 _SHARD_BYTES = 256_000_000

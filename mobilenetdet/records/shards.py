@@ -16,12 +16,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.file_names import UNFINISHED, check_split_name
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.names import UNFINISHED, check_split_name
+from mobilenetdet.files.text import read_text
 from mobilenetdet.records.missing_records import why_no_records
 from mobilenetdet.records.remote_path import RecordsPath, RemotePath, num_bytes, records_path
 from mobilenetdet.records.tfrecord import count_records
-from mobilenetdet.text_file import read_text
 
 # Raised when records change in a way that makes older ones unusable.
 FORMAT_VERSION = 1

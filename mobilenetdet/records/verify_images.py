@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import JpegImagePlugin, PngImagePlugin
 
-from mobilenetdet.cores import num_cores
 from mobilenetdet.findings import count_named
 from mobilenetdet.records.encoded_image import decode_image, image_header
+from mobilenetdet.system.cores import num_cores
 
 _MAX_LISTED = 20
 

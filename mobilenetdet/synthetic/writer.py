@@ -15,14 +15,14 @@ from pathlib import Path
 
 import cv2
 
-from mobilenetdet.atomic_write import atomic_write
-from mobilenetdet.cores import num_cores
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.text import read_text, write_json
 from mobilenetdet.kitti.labels import write_objects
 from mobilenetdet.kitti.layout import IMAGE_SUFFIXES, KittiLayout
 from mobilenetdet.synthetic.camera import format_calibration
 from mobilenetdet.synthetic.render import render_frame
-from mobilenetdet.text_file import read_text, write_json
+from mobilenetdet.system.cores import num_cores
 
 # Raised with every change that changes a pixel or a label: frames of two versions never mix.
 VERSION = 1

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.models.weight_file import first_non_finite
 from mobilenetdet.models.weights import named_weights
 from mobilenetdet.records.tfrecord import read_records

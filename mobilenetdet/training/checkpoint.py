@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.models.weight_file import (
     check_weight_file,
     first_non_finite,

@@ -7,9 +7,9 @@ import fnmatch
 from pathlib import Path
 from typing import Any
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.config.storage import Config, read_config, to_json
-from mobilenetdet.output_folder import refuse_link
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.output_folder import refuse_link
 from mobilenetdet.runs import (
     BEST_F1_FILE,
     BEST_WEIGHTS,

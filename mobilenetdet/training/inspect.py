@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenetdet.files.text import why_no_file
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE
-from mobilenetdet.text_file import why_no_file
 
 # Parts of a run's state, by how the names of their arrays begin.
 STATE_PARTS = {"model": "weights", "optimizer": "optimizer", "ema": "averages"}

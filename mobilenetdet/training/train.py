@@ -14,6 +14,8 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.anchor_coverage import describe_fit
 from mobilenetdet.data.class_counts import check_training_classes
 from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
+from mobilenetdet.distribution.cluster import join_cluster
+from mobilenetdet.distribution.devices import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.evaluation.evaluate import (
     Evaluation,
@@ -22,22 +24,20 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.evaluation.score_calibration import fit_calibration
-from mobilenetdet.file_names import refuse_other_than_utf8
+from mobilenetdet.files.names import refuse_other_than_utf8
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import report_findings
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.kitti.metric_table import flat_metrics, format_metrics
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.shards import count_frames, records_fingerprint
 from mobilenetdet.runs import RunDir, hash_weights
-from mobilenetdet.text_file import write_json
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
-from mobilenetdet.training.cluster import join_cluster
-from mobilenetdet.training.distribute import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.loggers import check_loggers

@@ -23,8 +23,8 @@ from mobilenetdet.drawing.box_style import THICK
 from mobilenetdet.drawing.class_colours import overlay_colours
 from mobilenetdet.drawing.tags import ink_on
 from mobilenetdet.exported_info import ExportedInfo
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.web.web_runtime import PACKAGE, VERSION, WebRuntime
 
 # Copied as they are.

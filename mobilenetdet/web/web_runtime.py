@@ -12,10 +12,10 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.deploy.export_plan import Report, no_report
+from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.text import read_json, why_no_file
 from mobilenetdet.runs import user_cache
-from mobilenetdet.text_file import read_json, why_no_file
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 ARCHIVE = f"{PACKAGE}-{VERSION}.tgz"

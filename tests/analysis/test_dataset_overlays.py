@@ -15,7 +15,7 @@ from mobilenetdet.analysis.dataset_overlays import (
 )
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.drawing import draw_labels
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.files.output_folder import OutputFolder
 
 
 def test_labels_and_batches(small_config: DetectionConfig, tmp_path: Path):

@@ -18,9 +18,9 @@ from mobilenetdet.config.storage import to_json
 from mobilenetdet.detections import Detections
 from mobilenetdet.evaluation.evaluate import Evaluation, spread_places
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import SeenInSplit
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.runs import RunDir

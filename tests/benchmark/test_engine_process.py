@@ -5,7 +5,7 @@ import pytest
 
 from mobilenetdet.benchmark import engine_process
 from mobilenetdet.benchmark.engine_process import EngineError, EngineProcess, cores_limited
-from mobilenetdet.cores import num_cores
+from mobilenetdet.system.cores import num_cores
 
 ECHO = """
 import json, os, sys

@@ -10,8 +10,8 @@ from mobilenetdet.benchmark.engine_benchmark import EngineResult, Spread
 from mobilenetdet.benchmark.timed_files import EngineFile
 from mobilenetdet.cli import benchmark
 from mobilenetdet.config.storage import to_json
-from mobilenetdet.cores import num_cores
 from mobilenetdet.models.detector import build_detector
+from mobilenetdet.system.cores import num_cores
 
 
 @pytest.fixture

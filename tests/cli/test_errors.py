@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mobilenetdet.atomic_write import atomic_write
 from mobilenetdet.cli.errors import message_for_user, tell
+from mobilenetdet.files.atomic_write import atomic_write
 
 
 def raised(function):

@@ -18,12 +18,12 @@ from mobilenetdet.evaluation.eval_shares import (
 )
 from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.detect_records import Share, detect_records
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.frames_seen import FramesSeen
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.output_folder import OutputFolder
 
 HASH = "0123456789abcdef"
 

@@ -17,6 +17,7 @@ from mobilenetdet.evaluation.evaluate import (
 )
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.evaluation.score_calibration import Calibration
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.inference.detect_records import detect_records
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -25,7 +26,6 @@ from mobilenetdet.kitti.ap_result import AveragePrecision, ClassAp
 from mobilenetdet.kitti.frames_seen import FramesSeen, SeenInSplit
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records import detection_record
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.frame_hashes import hash_frames

@@ -12,8 +12,8 @@ from mobilenetdet.evaluation.kitti_submission import (
     describe_archive,
     describe_detector,
 )
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.output_folder import OutputFolder
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 from faults.world import FOREIGN
 
-from mobilenetdet.folder_lock import LOCK_FILE
+from mobilenetdet.files.folder_lock import LOCK_FILE
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.kitti.labels import read_objects
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.records.tfrecord import read_records
 
 TEMPORARY = re.compile(r"(^|/)\.[^/]*\.[0-9a-f]{8}\.\d+\.[0-9a-f]{8}\.tmp(/|$)")

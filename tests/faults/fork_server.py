@@ -36,7 +36,7 @@ WITH_NETWORKS = (
     *("mobilenetdet.training.train", "mobilenetdet.classification.train"),
     *("mobilenetdet.analysis.dataset_overlays", "mobilenetdet.evaluation.eval_shares"),
     *("mobilenetdet.cli.average_runs", "mobilenetdet.cli.kitti_submission"),
-    "mobilenetdet.weight_average",
+    "mobilenetdet.training.weight_average",
 )
 
 

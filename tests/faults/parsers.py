@@ -24,7 +24,9 @@ from mobilenetdet.cli.options import parse
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import read_changes, read_config, to_json, with_changes
 from mobilenetdet.drawing.history_plots import plot_history
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import read_json, read_text
 from mobilenetdet.kitti.ap_result import AveragePrecision
 from mobilenetdet.kitti.frames_seen import read_frames_seen
 from mobilenetdet.kitti.labels import format_objects, read_objects
@@ -32,14 +34,12 @@ from mobilenetdet.kitti.layout import parse_frame_ids
 from mobilenetdet.kitti.splits import read_drive_mapping
 from mobilenetdet.media.video import read_frames
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image, image_header
 from mobilenetdet.records.shards import read_manifest
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
 from mobilenetdet.records.verify_images import find_damage
 from mobilenetdet.runs import RunDir
-from mobilenetdet.text_file import read_json, read_text
 from mobilenetdet.training.checkpoint import read_state
 
 

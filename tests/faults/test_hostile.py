@@ -32,12 +32,12 @@ from faults.user_folder import CAR, RESULT, exit_code, snapshot
 from mobilenetdet.classification.array_pickle import load_array_pickle
 from mobilenetdet.classification.image_folders import find_images
 from mobilenetdet.cli.errors import tell
-from mobilenetdet.file_names import check_file_name
+from mobilenetdet.files.names import check_file_name
+from mobilenetdet.files.output_folder import OutputFolder
+from mobilenetdet.files.text import read_text
 from mobilenetdet.media.picture_names import name_pictures
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
-from mobilenetdet.output_folder import OutputFolder
-from mobilenetdet.terminal_text import printable
-from mobilenetdet.text_file import read_text
+from mobilenetdet.system.terminal_text import printable
 from mobilenetdet.training.callbacks import write_history
 from mobilenetdet.training.checkpoint import read_state
 

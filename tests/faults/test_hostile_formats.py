@@ -14,7 +14,7 @@ from fixtures.label_folders import draw_picture, frame_table, lines_of, run_impo
 from mobilenetdet.analysis.frame_browser import BrowsedRun, browser_parts
 from mobilenetdet.annotation.label_studio import write_label_studio
 from mobilenetdet.annotation.predicted_frames import read_predicted
-from mobilenetdet.atomic_write import refuse_filled
+from mobilenetdet.files.atomic_write import refuse_filled
 from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.label_formats.frame_names import frame_ids

@@ -10,11 +10,11 @@ import pytest
 from fixtures.red_finder import red_image
 
 from mobilenetdet.detections import Detections
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.inference import predict
 from mobilenetdet.inference.predict import detect_pictures, predict_files
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.media.sources import Picture
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
 from mobilenetdet.predictions.writer import PredictionWriter
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.find import describe_unread, find_files, find_media
-from mobilenetdet.output_folder import OutputFolder
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from mobilenetdet.detections import Detections
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf, Picture
 from mobilenetdet.media.video import VideoFrame
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.predictions import lists
 from mobilenetdet.predictions.lists import CSV_COLUMNS, CocoList, CsvList, JsonList
 

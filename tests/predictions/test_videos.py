@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf
 from mobilenetdet.media.video import VideoFrame, read_frames
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.predictions.videos import VideoFiles
 
 IMAGE = np.full((32, 64, 3), 120, np.uint8)

@@ -8,9 +8,9 @@ import pytest
 from fixtures.red_finder import red_image
 
 from mobilenetdet.detections import Detections
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf, Picture
 from mobilenetdet.media.video import VideoFrame, read_frames
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.predictions.writer import PredictionWriter, yolo_lines
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])

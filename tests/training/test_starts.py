@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.config.storage import read_config, with_changes
-from mobilenetdet.training import cluster
+from mobilenetdet.distribution import cluster
 from mobilenetdet.training import train as module
 from mobilenetdet.training.train import train
 

@@ -13,7 +13,7 @@ import pytest
 from mobilenetdet.drawing.class_colours import overlay_colours
 from mobilenetdet.drawing.tags import ink_on
 from mobilenetdet.exported_info import ExportedInfo
-from mobilenetdet.output_folder import OutputFolder
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.web.web_page import page_config, page_files, write_web_page
 from mobilenetdet.web.web_runtime import WebRuntime
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mobilenetdet.cores import num_cores, num_engine_threads
+from mobilenetdet.system.cores import num_cores, num_engine_threads
 
 
 @pytest.mark.parametrize(

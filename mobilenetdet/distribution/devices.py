@@ -14,9 +14,9 @@ import keras
 
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
+from mobilenetdet.distribution.cluster import ALONE, Cluster
 from mobilenetdet.models.layers import nested_layers
-from mobilenetdet.quiet import output_set_aside
-from mobilenetdet.training.cluster import ALONE, Cluster
+from mobilenetdet.system.quiet import output_set_aside
 
 if TYPE_CHECKING:
     import tensorflow as tf

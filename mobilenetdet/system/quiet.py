@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mobilenetdet.cores import num_cores
+from mobilenetdet.system.cores import num_cores
 
 # Of the input pipeline and of libraries, beside those of the cores.
 _MORE_THREADS = 8

@@ -18,9 +18,9 @@ import mobilenetdet
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.config.training import TrainConfig
-from mobilenetdet.training import lost_process
-from mobilenetdet.training.cluster import ALONE, Cluster, join_cluster
-from mobilenetdet.training.distribute import Devices
+from mobilenetdet.distribution import lost_process
+from mobilenetdet.distribution.cluster import ALONE, Cluster, join_cluster
+from mobilenetdet.distribution.devices import Devices
 
 PROGRAM = Path(__file__).with_name("cluster_steps.py")
 START_SECONDS, END_SECONDS = 300, 120

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mobilenetdet.atomic_write import (
+from mobilenetdet.files.atomic_write import (
     atomic_folder,
     atomic_write,
     final_names,
@@ -83,7 +83,7 @@ def test_the_file_and_then_its_folder_reach_the_disk(tmp_path, monkeypatch, dura
 def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(tmp_path):
     script = (
         "import os, pathlib, sys\n"
-        "from mobilenetdet.atomic_write import atomic_write, temporary_path\n"
+        "from mobilenetdet.files.atomic_write import atomic_write, temporary_path\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "staging = temporary_path(folder / 'new'); staging.mkdir(); (staging / 'a').touch()\n"
         "with atomic_write(folder / 'file.txt') as temporary:\n"

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from mobilenetdet.distribution.cluster import Cluster
 from mobilenetdet.inference.detect_records import detect_records
-from mobilenetdet.training.cluster import Cluster
 
 
 class Threads:

@@ -6,8 +6,8 @@ import threading
 import keras
 import pytest
 
-from mobilenetdet import quiet
 from mobilenetdet.models.layers import layer_policy
+from mobilenetdet.system import quiet
 
 
 @pytest.mark.parametrize(

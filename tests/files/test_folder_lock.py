@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet import folder_lock as module
-from mobilenetdet.folder_lock import LOCK_FILE, folder_lock
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
-from mobilenetdet.overlap import call_behind
+from mobilenetdet.files import folder_lock as module
+from mobilenetdet.files.folder_lock import LOCK_FILE, folder_lock
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
+from mobilenetdet.system.threads import call_behind
 
 
 def names(folder):

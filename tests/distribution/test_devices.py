@@ -14,8 +14,8 @@ import tensorflow as tf
 import mobilenetdet
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.storage import with_changes
+from mobilenetdet.distribution.devices import Devices, use_devices
 from mobilenetdet.replicas import count_over_replicas, fill_rows, num_replicas
-from mobilenetdet.training.distribute import Devices, use_devices
 
 PROGRAM = Path(__file__).with_name("device_steps.py")
 
@@ -95,22 +95,22 @@ def test_images_that_fill_up_a_batch_have_no_weight(size, weights):
 
 
 def test_jax_without_a_gpu_takes_the_cpu(monkeypatch):
-    from mobilenetdet.training import distribute
+    from mobilenetdet.distribution import devices
 
     def fail(kind):
         raise RuntimeError(f"Unknown backend: '{kind}' requested")
 
     monkeypatch.setattr(keras.distribution, "list_devices", fail)
-    assert distribute._jax_gpus() == ()
+    assert devices._jax_gpus() == ()
 
 
 def test_all_takes_as_many_devices_as_divide_the_batch(monkeypatch, capsys):
-    from mobilenetdet.training import distribute
+    from mobilenetdet.distribution import devices
 
-    assert distribute._largest_divisor(6, 8) == 6
-    assert distribute._largest_divisor(6, 4) == 3
+    assert devices._largest_divisor(6, 8) == 6
+    assert devices._largest_divisor(6, 4) == 3
     assert "3 of 4 devices take part, since train.batch_size is 6" in capsys.readouterr().out
-    assert distribute._largest_divisor(8, 8) == 8 and not capsys.readouterr().out
+    assert devices._largest_divisor(8, 8) == 8 and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])

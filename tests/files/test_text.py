@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mobilenetdet.text_file import read_json, read_text, why_no_file, write_json
+from mobilenetdet.files.text import read_json, read_text, why_no_file, write_json
 
 
 @pytest.mark.parametrize(

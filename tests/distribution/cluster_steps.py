@@ -23,12 +23,12 @@ from mobilenetdet.config.detection import (
     TrainConfig,
 )
 from mobilenetdet.data.pipeline import eval_batches, steps_per_epoch, train_batches
+from mobilenetdet.distribution.cluster import join_cluster
+from mobilenetdet.distribution.devices import use_devices
 from mobilenetdet.records.shards import records_fingerprint
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
-from mobilenetdet.training.cluster import join_cluster
-from mobilenetdet.training.distribute import use_devices
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer

@@ -12,6 +12,7 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.models.weight_file import (
     OPTIMIZER,
@@ -20,7 +21,6 @@ from mobilenetdet.models.weight_file import (
     non_finite_text,
     rewrite_weights,
 )
-from mobilenetdet.output_folder import OutputFolder
 from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
 
 

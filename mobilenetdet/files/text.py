@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from mobilenetdet.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

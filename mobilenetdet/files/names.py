@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from mobilenetdet.terminal_text import is_control
+from mobilenetdet.system.terminal_text import is_control
 
 # File systems allow 255 bytes; what is written adds an ending, and may be written twice.
 MAX_BYTES = 200

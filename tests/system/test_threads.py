@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from mobilenetdet import overlap
-from mobilenetdet.overlap import call_behind, read_ahead
+from mobilenetdet.system import threads
+from mobilenetdet.system.threads import call_behind, read_ahead
 
 # Seconds after which a test that waits has failed.
 PATIENCE = 20
 
 
-def threads() -> set[str]:
+def own_threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()} & {"read ahead", "call behind"}
 
 
@@ -24,7 +24,7 @@ def test_all_items_come_in_order(most):
         for index in range(50):
             call(index, index**2)
     assert done == [(index, index**2) for index in range(50)]
-    assert not threads()
+    assert not own_threads()
 
 
 def test_it_reads_while_the_block_works():
@@ -72,7 +72,7 @@ def test_few_items_are_read_ahead():
 
 
 def test_large_items_wait_one_by_one(monkeypatch):
-    monkeypatch.setattr(overlap, "MAX_WAITING", 10)
+    monkeypatch.setattr(threads, "MAX_WAITING", 10)
     read, is_next = [], threading.Event()
 
     def items():
@@ -115,7 +115,7 @@ def test_an_error_of_reading_comes_in_its_place():
     with pytest.raises(OSError, match="the disk is gone"), read_ahead(items(), 5) as ahead:
         assert next(ahead) == 1
         next(ahead)
-    assert not threads()
+    assert not own_threads()
 
 
 def test_an_error_of_a_call_ends_the_block():
@@ -129,7 +129,7 @@ def test_an_error_of_a_call_ends_the_block():
     with pytest.raises(OSError, match="the disk is full"), call_behind(work, 1) as call:
         for index in range(100):
             call(index)
-    assert made == [0, 1] and not threads()
+    assert made == [0, 1] and not own_threads()
     with pytest.raises(OSError, match="the disk is full"), call_behind(work, 1) as call:
         call(1)  # at the end of the block, if not before
 
@@ -141,7 +141,7 @@ def test_what_was_handed_on_is_done_when_the_block_fails(error):
         for index in range(5):
             call(index)
         raise error
-    assert done == list(range(5)) and not threads()
+    assert done == list(range(5)) and not own_threads()
 
 
 def test_a_block_that_ends_early_stops_the_reading():
@@ -157,7 +157,7 @@ def test_a_block_that_ends_early_stops_the_reading():
     with pytest.raises(KeyboardInterrupt), read_ahead(items(), 2) as ahead:
         next(ahead)
         raise KeyboardInterrupt
-    assert closed.is_set() and not threads()
+    assert closed.is_set() and not own_threads()
 
 
 def test_a_second_interrupt_waits_for_the_present_call_alone(monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilenetdet.file_names import (
+from mobilenetdet.files.names import (
     check_file_name,
     refuse_other_than_utf8,
     unique_name,

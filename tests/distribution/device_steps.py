@@ -22,7 +22,7 @@ from mobilenetdet.config.detection import (
     SsdHeadConfig,
     TrainConfig,
 )
-from mobilenetdet.training.distribute import synchronise_batch_norm, use_devices
+from mobilenetdet.distribution.devices import synchronise_batch_norm, use_devices
 
 HEIGHT, WIDTH, BATCH, STEPS, EPOCHS = 64, 96, 4, 5, 4
 # So small that rounding, in another order on each number of devices, does not grow in twenty steps.

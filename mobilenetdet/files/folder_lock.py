@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mobilenetdet.atomic_write import MAX_PID, is_running
+from mobilenetdet.files.atomic_write import MAX_PID, is_running
 
 try:
     import fcntl

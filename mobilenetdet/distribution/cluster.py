@@ -26,7 +26,8 @@ import numpy as np
 from mobilenetdet.config.training import FitConfig, TrainedConfig
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.distribution.lost_process import LOST, is_lost_process, watch_stderr
+from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.inference.detect_records import DetectedFrame, Share, detect_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import read_frames
@@ -41,7 +42,6 @@ from mobilenetdet.runs import (
     LAST_WEIGHTS,
     STATE_FILE,
 )
-from mobilenetdet.training.lost_process import LOST, is_lost_process, watch_stderr
 
 Config = TypeVar("Config", bound=TrainedConfig)
 

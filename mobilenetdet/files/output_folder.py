@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from mobilenetdet.atomic_write import (
+from mobilenetdet.files.atomic_write import (
     atomic_write,
     remove_leftovers,
     remove_temporary,
     sync,
     temporary_path,
 )
-from mobilenetdet.file_names import check_file_name
-from mobilenetdet.folder_lock import folder_lock
+from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.files.names import check_file_name
 
 # One line of JSON a file: name, size, CRC-32. A line is there before its file is, so that a kill
 # makes no own file a foreign one; until then an earlier line of that name holds.

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from mobilenetdet.output_folder import MANIFEST_FILE, OutputFolder
+from mobilenetdet.files.output_folder import MANIFEST_FILE, OutputFolder
 
 # Every kind of thing that may lie in a folder.
 FOREIGN = ("notes.txt", "holiday.jpg", ".hidden", "best.weights.h5", "sub/deep/data.bin")

@@ -10,7 +10,7 @@ from mobilenetdet.cli import average_runs as command
 from mobilenetdet.kitti.frames_seen import read_frames_seen
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.runs import RunDir, hash_weights
-from mobilenetdet.weight_average import average_runs
+from mobilenetdet.training.weight_average import average_runs
 
 
 @pytest.fixture
