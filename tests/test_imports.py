@@ -134,6 +134,13 @@ def test_lower_rooms_use_few_libraries(module):
     assert external <= LIBRARIES[_room(module)], f"{module} imports {external}"
 
 
+@pytest.mark.parametrize("module", _in_room("system"))
+def test_what_a_process_has_of_its_machine_is_known_without_keras(module):
+    if module.endswith(".quiet"):  # it imports them, quietly
+        return
+    assert not _external(_imports(MODULES[module]))
+
+
 @pytest.mark.parametrize("module", _in_room("models"))
 def test_models_do_without_tensorflow(module):
     external = _external(_imports(MODULES[module], top_level=True))

@@ -36,7 +36,7 @@ def is_lost_process(error: BaseException) -> bool:
 
 def watch_stderr() -> None:
     """Sends standard error through a process of its own, as long as this one lives."""
-    # Isolated: the names of modules beside this file are those of the standard library.
+    # Isolated: modules beside this file are never taken for those of the standard library.
     command = [sys.executable, "-I", "-S", os.path.realpath(__file__)]
     # In a session of its own Ctrl-C does not reach it.
     source, target = os.pipe()

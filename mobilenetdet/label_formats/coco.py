@@ -36,7 +36,7 @@ def read_coco(source: Path, options: ImportOptions, notes: Notes) -> list[Source
     """Reads a COCO file, or all of a folder.
 
     Crowds (`iscrowd`) and what is marked `ignore` are DontCare regions. KITTI's other columns are
-    read from the `attributes` of an annotation, as `write_coco` has them.
+    read from the `attributes` of an annotation, as `coco_labels` writes them.
 
     Args:
         source: the file, or a folder with annotations/*.json, */_annotations.coco.json or *.json.

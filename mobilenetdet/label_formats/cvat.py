@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.label_formats.frame_names import split_names
 from mobilenetdet.label_formats.image_search import find_image_dir, find_pictures
 from mobilenetdet.label_formats.source_frame import (
@@ -25,7 +26,7 @@ from mobilenetdet.label_formats.source_frame import (
 from mobilenetdet.label_formats.xml_file import number_in, read_xml
 
 _BOX_SIDES = ("xtl", "ytl", "xbr", "ybr")
-# Of what has an extent: how its box is found.
+# Shapes that have no extent, or none in the picture.
 _LEFT_OUT = ("polyline", "points", "cuboid", "skeleton", "tag")
 
 
@@ -101,7 +102,7 @@ def _image_name(image: Element, path: Path) -> str:
     return name
 
 
-def _read_objects(image: Element, where: str, notes: Notes):
+def _read_objects(image: Element, where: str, notes: Notes) -> KittiObjects:
     rows = []
     for shape in image:
         if shape.tag in _LEFT_OUT:
@@ -168,6 +169,7 @@ def _mask(shape: Element, where: str) -> list[float]:
     return [left, top, left + width, top + height]
 
 
+# How the box of a shape is found.
 _BOXES: dict[str, Callable[[Element, str], list[float]]] = {
     "box": _box,
     "polygon": _polygon,

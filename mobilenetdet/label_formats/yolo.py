@@ -130,7 +130,7 @@ def _read_extra(path: Path) -> dict[str, Any]:
 
 
 def _with_attributes(objects: KittiObjects, extra: Any, where: str, notes: Notes) -> KittiObjects:
-    """Returns objects with what `write_yolo` has kept beside them, if there are as many."""
+    """Returns objects with what `yolo_lines` has kept beside them, if there are as many."""
     lines = extra.get("lines") if isinstance(extra, dict) else None
     regions = extra.get("dont_care") if isinstance(extra, dict) else None
     if (

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from mobilenetdet.system.quiet import ensure_tensorflow
 
@@ -113,7 +113,7 @@ def num_bytes(path: str | os.PathLike[str]) -> int:
     return RemotePath(os.fspath(path)).num_bytes() if is_url(path) else os.stat(path).st_size
 
 
-def _gfile():
+def _gfile() -> Any:
     # Not at the top: local records are read and converted without TensorFlow.
     ensure_tensorflow(find_devices=False)
     import tensorflow as tf
