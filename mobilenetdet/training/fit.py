@@ -13,7 +13,7 @@ from mobilenetdet.training.callbacks import (
     Validation,
 )
 from mobilenetdet.training.checkpoint import RunState
-from mobilenetdet.training.loggers import make_loggers
+from mobilenetdet.training.loggers import end_failed, make_loggers
 
 
 def fit_epochs(
@@ -60,12 +60,16 @@ def fit_epochs(
             is_first=is_first,
         ),
     ]
-    state.model.fit(
-        batches,
-        epochs=validation.epochs,
-        initial_epoch=state.epoch,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        shuffle=False,  # the batches are shuffled already
-        verbose=verbose,
-    )
+    try:
+        state.model.fit(
+            batches,
+            epochs=validation.epochs,
+            initial_epoch=state.epoch,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            shuffle=False,  # the batches are shuffled already
+            verbose=verbose,
+        )
+    except BaseException:
+        end_failed(callbacks)
+        raise

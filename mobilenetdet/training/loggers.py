@@ -79,6 +79,16 @@ def make_loggers(
     return made
 
 
+def end_failed(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Ends as failed what an error or Ctrl-C has left open, of which Keras tells callbacks nothing.
+
+    The next training of the process would be logged there.
+    """
+    for each in callbacks:
+        if isinstance(each, WandbLog | MlflowLog):
+            each.fail()
+
+
 def flat_settings(config: Any) -> dict[str, Any]:
     """Returns the settings of a config by their dotted keys; lists are texts.
 
@@ -114,7 +124,7 @@ class StepLog(keras.callbacks.Callback):
         super().__init__()
         self.writer, self.settings = log.writer, settings
         # Steps and summed loss up to the last point of this epoch, whose mean Keras gives.
-        self._done, self._sum, self._epoch, self._last_loss = 0, 0.0, 0, 0.0
+        self._done, self._sum, self._epoch = 0, 0.0, 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Writes the settings."""
@@ -239,6 +249,13 @@ class WandbLog(_LibraryLog):
 
     def _end(self) -> None:
         self._log.finish()
+        self._log = None
+
+    def fail(self) -> None:
+        """Ends the run as one that has failed, if it has begun and not ended."""
+        if self._log is not None:
+            self._log.finish(exit_code=1)
+            self._log = None
 
     def _last_id(self) -> str | None:
         """Returns wandb's id of the run, which its link to the last folder ends with."""
@@ -290,6 +307,14 @@ class MlflowLog(_LibraryLog):
         import mlflow
 
         mlflow.log_metrics({**_numbers(logs), **self.validation.metrics}, step=step)
+
+    def fail(self) -> None:
+        """Ends the run as one that has failed, if it has begun and not ended."""
+        import mlflow
+
+        active = mlflow.active_run()  # it may be one of the caller's
+        if active and active.data.tags.get(_PLACE_TAG) == str(self.run.path.resolve()):
+            mlflow.end_run(status="FAILED")
 
     def _end(self) -> None:
         import mlflow
