@@ -15,7 +15,7 @@ from mobilenetdet.annotation.label_studio import (
     write_label_studio,
 )
 from mobilenetdet.annotation.predicted_frames import read_predicted
-from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.options import parse, refuse_no_effect
 from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.findings import counted
 
@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(Options, argv)
     if not 0 <= options.score <= 1:
         raise ValueError(f"--score is {options.score:g}; it must be 0 to 1")
+    if options.format != "label_studio":
+        refuse_no_effect(options, ["image_prefix"], f"on --format {options.format}")
     check_output_file(options.output, overwrite=options.overwrite)
     frames = read_predicted(options.predictions, min_score=options.score)
     with output_file(options.output, overwrite=options.overwrite) as path:

@@ -8,10 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.options import parse, refuse_no_effect
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.findings import counted
 from mobilenetdet.system.terminal_text import one_line
+
+# Options for a whole data set; for result files, with the format that goes by them.
+_OF_DATA_SETS = ("split", "image_files", "exif_orientation")
+_OF_RESULTS = {"coco_file": "coco", "kitti_root": "yolo"}
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,9 @@ class Options:
     coco_file: Path | None = None
     # KITTI folder that has the pictures, for result files as yolo.
     kitti_root: Path | None = None
-    # Copies the pictures. By default they are hard links, and copies where there can be none.
-    copy: bool = False
-    # Makes symbolic links of the pictures, which end with the source.
-    symlink: bool = False
+    # How the pictures get there. hardlink takes no space, and is a copy where the source is on
+    # another file system; symlink ends with the source.
+    image_files: Literal["hardlink", "symlink", "copy"] = "hardlink"
     # What the labels of pictures with an EXIF orientation are meant for: the picture as viewers
     # show it (obey), or the pixels as they are stored (ignore). Such pictures are written upright,
     # as PNG. By default the first stops the export.
@@ -54,25 +57,21 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a file is damaged, or an option is missing or makes no sense.
     """
     options = parse(Options, argv)
-    if options.copy and options.symlink:
-        raise ValueError("--copy and --symlink are given; choose one")
     # Not at the top: --help does without.
     from mobilenetdet.kitti.layout import KittiLayout
     from mobilenetdet.label_formats.exporting import export_labels, export_results
 
     layout = KittiLayout(options.source)
-    if layout.image_dir.parent.is_dir():
+    is_data_set = layout.image_dir.parent.is_dir()
+    _refuse_unused(options, is_data_set)
+    if is_data_set:
         with frame_progress(None, "exporting") as on_frame:
             report = export_labels(
                 options.format,
                 layout,
                 options.destination,
                 splits=options.split,
-                image_files="copy"
-                if options.copy
-                else "symlink"
-                if options.symlink
-                else "hardlink",
+                image_files=options.image_files,
                 exif_orientation=options.exif_orientation,
                 on_frame=on_frame,
             )
@@ -92,3 +91,13 @@ def main(argv: list[str] | None = None) -> int:
     for line in report.notes.lines():
         print(f"note: {one_line(line)}")
     return 0
+
+
+def _refuse_unused(options: Options, is_data_set: bool) -> None:
+    """Refuses options that the source, or the format of results, does not go by."""
+    if is_data_set:
+        refuse_no_effect(options, _OF_RESULTS, f"on the KITTI folder {options.source}")
+        return
+    refuse_no_effect(options, _OF_DATA_SETS, f"on the result files in {options.source}")
+    others = [name for name, own in _OF_RESULTS.items() if own != options.format]
+    refuse_no_effect(options, others, f"on --format {options.format}")

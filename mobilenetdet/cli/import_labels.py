@@ -9,11 +9,21 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mobilenetdet.cli.options import parse
+from mobilenetdet.cli.options import parse, refuse_no_effect
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.findings import counted
 from mobilenetdet.system.terminal_text import one_line
+
+# Records hold their pictures.
+_OF_FILES = ("coco", "yolo", "voc", "cvat", "kitti_tracking")
+# Options that only some formats go by.
+_USED_BY = {
+    "image_dir": _OF_FILES,
+    "label_map": ("tf_records",),
+    "skip_missing_images": _OF_FILES,
+    "image_files": _OF_FILES,
+}
 
 
 @dataclass(frozen=True)
@@ -40,17 +50,14 @@ class Options:
     image_dir: Path | None = None
     # Names of the numbers of classes in records without names: item { id: 1 name: 'Car' }.
     label_map: Path | None = None
-    # Leaves out labels whose picture is missing instead of refusing to start.
-    skip_missing: bool = False
+    # Leaves out labels whose image is missing instead of refusing to start.
+    skip_missing_images: bool = False
     # What the boxes on pictures with an EXIF orientation are meant for: the picture as viewers show
     # it (obey), or the pixels as they are stored (ignore). Such pictures are written upright.
     exif_orientation: Literal["obey", "ignore"] | None = None
-    # Copies the pictures. By default they are hard links, which take no space and stay when the
-    # source goes, and copies where it is on another file system.
-    copy: bool = False
-    # Makes symbolic links of the pictures, which end with the source, to save space across file
-    # systems.
-    symlink: bool = False
+    # How the pictures get there. hardlink takes no space, stays when the source goes, and is a copy
+    # where that is on another file system; symlink ends with the source.
+    image_files: Literal["hardlink", "symlink", "copy"] = "hardlink"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,8 +69,10 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: a file of the source is damaged, or an option makes no sense.
     """
     options = parse(Options, argv)
-    if options.copy and options.symlink:
-        raise ValueError("--copy and --symlink are given; choose one")
+    for name, formats in _USED_BY.items():
+        if options.format not in formats:
+            remedy = f"it goes with --format {' or '.join(formats)}"
+            refuse_no_effect(options, [name], f"on --format {options.format}", remedy)
     # Not at the top: --help does without.
     from mobilenetdet.label_formats.importing import import_labels
     from mobilenetdet.label_formats.source_frame import ImportOptions
@@ -79,13 +88,9 @@ def main(argv: list[str] | None = None) -> int:
                 options.class_map,
                 image_dir=options.image_dir,
                 label_map=options.label_map,
-                skip_missing=options.skip_missing,
+                skip_missing_images=options.skip_missing_images,
                 exif_orientation=options.exif_orientation,
-                image_files="copy"
-                if options.copy
-                else "symlink"
-                if options.symlink
-                else "hardlink",
+                image_files=options.image_files,
             ),
             on_frame,
         )

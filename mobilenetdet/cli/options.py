@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -80,6 +80,25 @@ def parse(
                 "eval are read from gs:// (--data.records_dir), all else from a local disk"
             )
     return parsed
+
+
+def refuse_no_effect(
+    options: Any, names: Collection[str], where: str, remedy: str = "leave it out"
+) -> None:
+    """Refuses options that were given and change nothing.
+
+    Args:
+        options: as they were parsed, a dataclass.
+        names: of those that what was asked for does not go by.
+        where: they change nothing: "on --format yolo".
+        remedy: what to do instead.
+
+    Raises:
+        ValueError: one has another value than its default; names it.
+    """
+    for item in fields(options):
+        if item.name in names and getattr(options, item.name) != item.default:
+            raise ValueError(f"--{item.name} has no effect {where}; {remedy}")
 
 
 def _was_url(path: Path) -> bool:

@@ -10,7 +10,7 @@ import tyro
 
 from mobilenetdet.analysis.overlays import MONTAGE_NAME, draw_found, write_pictures
 from mobilenetdet.cli.model_option import refuse_two_detectors
-from mobilenetdet.cli.options import DEFAULT_RUN
+from mobilenetdet.cli.options import DEFAULT_RUN, refuse_no_effect
 from mobilenetdet.cli.progress import frame_progress
 from mobilenetdet.cli.run_options import ForVisualization, VisualizeOverrides, run_defaults
 from mobilenetdet.cli.score_option import with_score
@@ -94,11 +94,9 @@ def main(argv: list[str] | None = None) -> int:
 def _refuse_unused(options: Options) -> None:
     """Refuses options that what is drawn does not go by."""
     for name, users in _USED_BY.items():
-        if getattr(options, name) and options.what not in users:
-            raise ValueError(
-                f"--{name} has no effect on --what {options.what}; it goes with --what "
-                f"{' or '.join(users)}"
-            )
+        if options.what not in users:
+            remedy = f"it goes with --what {' or '.join(users)}"
+            refuse_no_effect(options, [name], f"on --what {options.what}", remedy)
 
 
 def _needs_run(options: Options) -> bool:

@@ -153,12 +153,12 @@ def _with_picture(
 ) -> list[SourceFrame]:
     """Refuses frames without picture, or leaves them out if that was asked for."""
     missing = {f.name for f in frames if isinstance(f.image, Path) and not f.image.is_file()}
-    if missing and not options.skip_missing:
+    if missing and not options.skip_missing_images:
         first = next(f.image for f in frames if f.name in missing)
         raise FileNotFoundError(
             count_named(sorted(missing), len(frames), "pictures are not there")
             + f"; the first was looked for as {one_line(str(first))}; name their folder with "
-            "--image_dir, or leave them out with --skip_missing"
+            "--image_dir, or leave them out with --skip_missing_images"
         )
     for name in sorted(missing):
         notes.add("labels without picture were left out", name)

@@ -68,7 +68,7 @@ class ImportOptions:
         class_map: type that is written, by type of the source in any case.
         image_dir: folder of the pictures; None looks for it around the labels.
         label_map: file that gives names to numbers of classes, for TFRecords without names.
-        skip_missing: leaves out labels without picture instead of refusing them.
+        skip_missing_images: leaves out labels without picture instead of refusing them.
         exif_orientation: whether boxes are meant for pictures as their EXIF orientation turns them
             (obey) or as they are stored (ignore); None refuses turned pictures.
         image_files: hard links (copies where the file system has none), symbolic links, or copies.
@@ -77,7 +77,7 @@ class ImportOptions:
     class_map: Mapping[str, str]
     image_dir: Path | None = None
     label_map: Path | None = None
-    skip_missing: bool = False
+    skip_missing_images: bool = False
     exif_orientation: Literal["obey", "ignore"] | None = None
     image_files: Literal["hardlink", "symlink", "copy"] = "hardlink"
 

@@ -118,5 +118,13 @@ def test_nothing_of_the_users_is_replaced(predictions, tmp_path):
     with pytest.raises(FileExistsError, match="--overwrite"):
         main([str(predictions), str(out), "--format", "cvat"])
     assert out.read_text() == "mine"
-    with pytest.raises(FileNotFoundError, match=r"nope does not exist|nope"):
+    with pytest.raises(FileNotFoundError, match="nope does not exist; write it with"):
         main([str(tmp_path / "nope"), str(out), "--format", "cvat", "--overwrite"])
+
+
+def test_a_prefix_stands_before_the_names_and_has_no_effect_in_cvat(predictions, tmp_path):
+    out, words = tmp_path / "tasks.json", ["--image_prefix", "https://host/"]
+    main([str(predictions), str(out), "--format", "label_studio", *words])
+    assert json.loads(out.read_text())[1]["data"]["image"] == "https://host/more/b.png"
+    with pytest.raises(ValueError, match="--image_prefix has no effect on --format cvat"):
+        main([str(predictions), str(tmp_path / "cvat.xml"), "--format", "cvat", *words])

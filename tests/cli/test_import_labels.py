@@ -50,7 +50,7 @@ def test_a_coco_file_becomes_records(coco, tmp_path, capsys):
 
 def test_the_next_step_is_said_where_the_source_has_no_parts(coco, tmp_path, capsys):
     path = coco.rename(coco.with_name("labels.json"))
-    words = ["--format", "coco", str(path), str(tmp_path / "out"), "--copy"]
+    words = ["--format", "coco", str(path), str(tmp_path / "out"), "--image_files", "copy"]
     import_labels.main([*words, "--image_dir", str(tmp_path / "in/train")])
     assert "mobilenetdet kitti_split --kitti_root" in capsys.readouterr().out
 
@@ -60,7 +60,7 @@ def test_a_type_whose_pictures_are_all_missing_has_no_object(coco, tmp_path, cap
     content = json.loads(coco.read_text())
     content["annotations"].append({"image_id": 2, "bbox": [1, 1, 50, 50], "category_id": 1})
     coco.write_text(json.dumps(content))
-    words = ["--format", "coco", str(coco), str(tmp_path / "out"), "--skip_missing"]
+    words = ["--format", "coco", str(coco), str(tmp_path / "out"), "--skip_missing_images"]
     import_labels.main([*words, "--class_map", "person", "Car", "fire_hydrant", "Car"])
     assert capsys.readouterr().out.splitlines()[2:4] == [
         "  person               1  Car                  1",
@@ -68,15 +68,59 @@ def test_a_type_whose_pictures_are_all_missing_has_no_object(coco, tmp_path, cap
     ]
 
 
-@pytest.mark.parametrize("command", [import_labels, export_labels])
-def test_pictures_are_copied_or_linked(command, tmp_path):
-    words = ["--format", "coco", str(tmp_path), str(tmp_path / "out"), "--copy", "--symlink"]
-    with pytest.raises(ValueError, match="choose one"):
-        command.main(words)
+@pytest.mark.parametrize(
+    ("how", "is_link", "is_same"),
+    [("hardlink", False, True), ("symlink", True, True), ("copy", False, False)],
+)
+def test_pictures_are_linked_or_copied(coco, tmp_path, how, is_link, is_same):
+    out = tmp_path / "out"
+    import_labels.main(["--format", "coco", str(coco), str(out), "--image_files", how])
+    first = out / "training/image_2/1.jpg"
+    assert (first.is_symlink(), first.samefile(tmp_path / "in/train/1.jpg")) == (is_link, is_same)
+    again = tmp_path / "again"
+    export_labels.main(["--format", "voc", str(out), str(again), "--image_files", how])
+    second = again / "JPEGImages/1.jpg"
+    assert (second.is_symlink(), second.samefile(first)) == (is_link, is_same)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        (
+            import_labels,
+            "yolo SRC out --image_dir SRC",
+            "image_dir .* on --format yolo; .* coco or",
+        ),
+        (import_labels, "coco SRC out --label_map SRC", "label_map .* on --format coco; .* tf_rec"),
+        (import_labels, "tf_records SRC out --image_files copy", "image_files .* on --format tf_"),
+        (import_labels, "tf_records SRC out --skip_missing_images", "skip_missing_images .* on"),
+        (export_labels, "coco KITTI out --coco_file SRC", "coco_file .* on the KITTI folder"),
+        (export_labels, "yolo KITTI out --kitti_root SRC", "kitti_root .* on the KITTI folder"),
+        (export_labels, "voc SRC out --split val", "split .* on the result files in"),
+        (export_labels, "voc SRC out --image_files copy", "image_files .* on the result files in"),
+        (export_labels, "voc SRC out --kitti_root SRC", "kitti_root .* on --format voc"),
+        (export_labels, "yolo SRC out --coco_file SRC", "coco_file .* on --format yolo"),
+    ],
+)
+def test_options_without_effect_are_refused(labelled_kitti, tmp_path, command, words, message):
+    source = tmp_path / "source"
+    source.mkdir()
+    places = {"SRC": source, "KITTI": labelled_kitti.root, "out": tmp_path / "out"}
+    words = [str(places.get(word, word)) for word in words.split()]
+    with pytest.raises(ValueError, match=f"^--{message.replace(' .* ', ' has no effect ', 1)}"):
+        command.main(["--format", *words])
+    assert not (tmp_path / "out").exists()
 
 
 def test_labels_go_out_and_results(labelled_kitti, tmp_path, capsys):
-    words = ["--format", "coco", str(labelled_kitti.root), str(tmp_path / "coco"), "--symlink"]
+    words = [
+        "--format",
+        "coco",
+        str(labelled_kitti.root),
+        str(tmp_path / "coco"),
+        "--image_files",
+        "symlink",
+    ]
     assert export_labels.main(words) == 0
     assert capsys.readouterr().out == (
         f"{tmp_path / 'coco'}: train 2 frames, val 2 frames; Car 1, Pedestrian 1, Cyclist 1, "

@@ -120,9 +120,11 @@ def test_missing_pictures_stop_the_import_or_are_left_out(tmp_path):
     root = write_yolo(tmp_path / "in", ["1.png", "2.png"])
     (root / "data.yaml").write_text("train: list.txt\nnames: [car]\n")
     (root / "list.txt").write_text("images/1.png\nimages/2.png\nimages/3.png\n")
-    with pytest.raises(FileNotFoundError, match=r"1 of 3 pictures are not there: .*--skip_missing"):
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of 3 pictures are not there: .*--skip_missing_images"
+    ):
         run_import("yolo", root, tmp_path / "out")
-    report = run_import("yolo", root, tmp_path / "out", skip_missing=True)
+    report = run_import("yolo", root, tmp_path / "out", skip_missing_images=True)
     assert report.num_frames == 2 and "labels without picture were left out" in report.notes.names
 
 
