@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mobilenetdet.benchmark.engine_names import Engine, engine_names
+from mobilenetdet.benchmark.engine_names import NamedEngine, engine_names
 from mobilenetdet.benchmark.engine_process import EngineError, EngineProcess
 from mobilenetdet.benchmark.engine_server import SGEMM_SIDE, TOTAL, Times
 from mobilenetdet.benchmark.timed_files import EngineFile
@@ -198,7 +198,7 @@ def _open_all(
             )
             process.ask("time", runs=1, warm_up=_FIRST_RUNS)
             running.append(_Running(file, process, facts))
-    named = [Engine(e.file.format, e.file.source, e.facts, e.file.foreign) for e in running]
+    named = [NamedEngine(e.file.format, e.file.source, e.facts, e.file.foreign) for e in running]
     for engine, name in zip(running, engine_names(named), strict=True):
         engine.name = name
     return running

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 
-class Engine(NamedTuple):
+class NamedEngine(NamedTuple):
     """An engine to be named.
 
     Attributes:
@@ -23,7 +23,7 @@ class Engine(NamedTuple):
     foreign: bool = False
 
 
-def engine_names(engines: Sequence[Engine]) -> list[str]:
+def engine_names(engines: Sequence[NamedEngine]) -> list[str]:
     """Returns format, precision and, where they are not the network, the parts of each engine.
 
     The run is added where engines of several runs are timed; where names are still the same, as
@@ -42,7 +42,7 @@ def engine_names(engines: Sequence[Engine]) -> list[str]:
     return names
 
 
-def _name(engine: Engine, *, with_run: bool) -> str:
+def _name(engine: NamedEngine, *, with_run: bool) -> str:
     if engine.foreign:
         return f"{engine.format} {PurePath(engine.source).stem}"
     facts = engine.facts

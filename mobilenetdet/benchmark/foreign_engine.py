@@ -13,7 +13,7 @@ import numpy as np
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.inference.exported_runtime import damage_named, engine_name, import_runtime
 from mobilenetdet.media.sources import read_photo
-from mobilenetdet.system.cores import num_cores
+from mobilenetdet.system.cores import num_engine_threads
 
 FOREIGN_SUFFIXES = (".xml", ".onnx")
 # What the input of a network may be made of, by the names of ONNX and of OpenVINO.
@@ -96,7 +96,7 @@ def _open_openvino(path: Path) -> Opened:
     openvino = import_runtime("openvino", "openvino", "openvino", path)
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": num_cores(),
+        "INFERENCE_NUM_THREADS": num_engine_threads(),
         "INFERENCE_PRECISION_HINT": "f32",
     }
     with damage_named(path, "OpenVINO"):
@@ -119,7 +119,7 @@ def _open_openvino(path: Path) -> Opened:
 def _open_onnx(path: Path) -> Opened:
     onnxruntime = import_runtime("onnxruntime", "onnxruntime", "onnx", path)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_cores()
+    options.intra_op_num_threads = num_engine_threads()
     with damage_named(path, "ONNX"):
         session = onnxruntime.InferenceSession(
             path.read_bytes(), options, providers=["CPUExecutionProvider"]

@@ -37,11 +37,19 @@ _OURS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("project", "out", "output", "save_dir", "work_dir"), _OUTPUT),
     "name": ("--run_dir",),
     **dict.fromkeys(("data", "dataset", "data_dir", "data_root"), _DATA),
+    # Each is the name of some commands.
+    "kitti_root": ("--dataset_root",),
+    "dataset_root": ("--kitti_root",),
     **dict.fromkeys(("source", "input", "image", "images"), ("the files, without any option",)),
     **dict.fromkeys(("workers", "num_workers"), ("--num_workers",)),
     # Of earlier versions of this program.
     "missing_labels_are_empty": ("--unlabelled negative",),
-    "skip_missing": ("--unlabelled skip (no label) and --skip_missing_images (no image)",),
+    "skip_missing": (
+        "--unlabelled skip (no label) and --skip_missing_images (no image)",
+        "--skip_missing_images",
+    ),
+    "copy": ("--image_files copy",),
+    "symlink": ("--image_files symlink",),
     **dict.fromkeys(("device", "gpu", "gpus"), ("CUDA_VISIBLE_DEVICES in the environment",)),
 }
 

@@ -42,7 +42,7 @@ class Options:
     # Run directory, or the name of weights that ship.
     run_dir: Path = DEFAULT_RUN
     # Folder that holds testing/image_2; only read.
-    dataset_root: Path = Path("data/KITTI")
+    kitti_root: Path = Path("data/KITTI")
     # The archive, a .zip; the files go to the folder of its name without .zip.
     output: Path = Path("results.zip")
     # Replaces an archive and results of another detector, and files of others of these names.
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     config, options = run_defaults(Options, argv)
     config = options.overrides.apply(config)
     _check(options)
-    layout = KittiLayout(options.dataset_root, subset="testing")
+    layout = KittiLayout(options.kitti_root, subset="testing")
     frame_ids = find_test_frames(layout, options.num_frames)
     for line in check_classes(config.data.classes):
         print(line)

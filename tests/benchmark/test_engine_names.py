@@ -1,10 +1,10 @@
 import pytest
 
-from mobilenetdet.benchmark.engine_names import Engine, engine_names
+from mobilenetdet.benchmark.engine_names import NamedEngine, engine_names
 
 
-def engine(form: str, source: str, precision="float32", run="a", parts="network") -> Engine:
-    return Engine(form, source, {"precision": precision, "run": run, "parts": parts})
+def engine(form: str, source: str, precision="float32", run="a", parts="network") -> NamedEngine:
+    return NamedEngine(form, source, {"precision": precision, "run": run, "parts": parts})
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def engine(form: str, source: str, precision="float32", run="a", parts="network"
         ([engine("litert", "x.tflite")] * 2, ["litert float32 x.tflite"] * 2),
         # A network of another program goes by its file, and is no second run.
         (
-            [engine("litert", "x.tflite"), Engine("openvino", "/p/yolo_int8.xml", {}, True)],
+            [engine("litert", "x.tflite"), NamedEngine("openvino", "/p/yolo_int8.xml", {}, True)],
             ["litert float32", "openvino yolo_int8"],
         ),
         ([], []),

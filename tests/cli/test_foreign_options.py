@@ -2,7 +2,17 @@
 
 import pytest
 
-from mobilenetdet.cli import fit_anchors, predict, tf_convert_data, train, train_classifier
+from mobilenetdet.cli import (
+    export_labels,
+    fit_anchors,
+    import_labels,
+    kitti_split,
+    kitti_submission,
+    predict,
+    tf_convert_data,
+    train,
+    train_classifier,
+)
 from mobilenetdet.cli.commands import COMMANDS, command_module
 from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.cli.train import Options
@@ -37,6 +47,11 @@ from mobilenetdet.cli.train import Options
             "--unlabelled skip (no label) and --skip_missing_images",
         ),
         (tf_convert_data, "--workers 3", "--num_workers"),
+        (tf_convert_data, "--kitti_root data", "--dataset_root"),
+        (kitti_split, "--dataset_root data", "--kitti_root"),
+        (kitti_submission, "--dataset_root data", "--kitti_root"),
+        (import_labels, "--skip_missing", "--skip_missing_images"),
+        (export_labels, "--copy", "--image_files copy"),
     ],
 )
 def test_ours_is_named(command, option, ours):

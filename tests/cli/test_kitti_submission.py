@@ -42,7 +42,7 @@ def submit(root, tmp_path, red_finder, monkeypatch):
         return detectors[-1]
 
     monkeypatch.setattr(kitti_submission, "load_for_engine", load)
-    words = ["--run_dir", "ssd_fpn_025", "--dataset_root", str(root)]
+    words = ["--run_dir", "ssd_fpn_025", "--kitti_root", str(root)]
     words += ["--output", str(tmp_path / "results.zip"), "--num_frames", str(NUM_FRAMES)]
 
     def submit(*options: str) -> int:
@@ -166,7 +166,7 @@ def test_an_edited_result_is_not_packed(submit, tmp_path):
         (["--num_frames", "3"], ValueError, "2 of 5 images in .* are no test frames: 000003"),
         (["--num_frames", "0"], ValueError, "num_frames is 0"),
         (["--output", "results"], ValueError, "--output is results; the server takes a .zip"),
-        (["--dataset_root", "/absent"], FileNotFoundError, "/absent/testing/image_2 does not"),
+        (["--kitti_root", "/absent"], FileNotFoundError, "/absent/testing/image_2 does not"),
         (["--run_dir", "runs/absent"], FileNotFoundError, "runs/absent"),
     ],
 )
