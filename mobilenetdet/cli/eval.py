@@ -22,13 +22,11 @@ from mobilenetdet.evaluation.evaluate import Evaluation, check_split, evaluate_s
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.files.output_folder import OutputFolder, refuse_link
 from mobilenetdet.findings import counted, report_findings
-from mobilenetdet.inference.detect_records import Share
 from mobilenetdet.inference.exported import open_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.changed_rules import changed_rules
 from mobilenetdet.kitti.frames_seen import SeenInSplit
 from mobilenetdet.kitti.metric_table import format_metrics
-from mobilenetdet.media.sources import share_of
 from mobilenetdet.records.shards import count_frames
 from mobilenetdet.runs import (
     ANALYSIS_FILE,
@@ -40,6 +38,7 @@ from mobilenetdet.runs import (
     hash_weights,
     open_run,
 )
+from mobilenetdet.system.job_share import JobShare
 from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 
@@ -119,7 +118,7 @@ def _check(options: Options) -> None:
     refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
     if options.engine is not None:
         check_engine(options.engine, options.model)
-    share_of((), options.num_shards, options.shard)
+    JobShare(options.shard, options.num_shards)  # refuses what is no job
     if options.num_shards > 1 and options.merge:
         raise ValueError("--merge is one call after all jobs have ended; leave --num_shards out")
     if options.num_shards > 1 and (options.report or options.coco or options.score is not None):
@@ -171,7 +170,7 @@ def _detect_share(options: Options, config: DetectionConfig, output: RunDir, spl
     # Not at the top: most calls have no jobs.
     from mobilenetdet.evaluation.eval_shares import SHARE_FILE, detect_share, write_share
 
-    share = Share(options.shard, options.num_shards)
+    share = JobShare(options.shard, options.num_shards)
     if options.output_dir is None and options.model is None:
         refuse_link(output.evaluation_dir)
     folder = _folder(options, output.evaluation_dir / str(share))

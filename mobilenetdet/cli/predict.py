@@ -24,10 +24,11 @@ from mobilenetdet.media import window
 from mobilenetdet.media.find import describe_unread, find_media
 from mobilenetdet.media.live import RECONNECT_S
 from mobilenetdet.media.picture_names import name_pictures
-from mobilenetdet.media.sources import Media, ReadOptions, share_of
+from mobilenetdet.media.sources import Media, ReadOptions
 from mobilenetdet.predictions.writer import PredictionFormat, PredictionWriter
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS
 from mobilenetdet.runs import DEFAULT_WEIGHTS
+from mobilenetdet.system.job_share import JobShare
 from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # The value of --image_size by which each picture gets an input of its shape.
@@ -183,10 +184,8 @@ def _share(options: Options) -> tuple[list[Media], list[str], OutputFolder]:
     sources = find_media(options.inputs, recursive=options.recursive)
     for line in describe_unread(options.inputs, recursive=options.recursive):
         print(line)
-    named = list(zip(sources, name_pictures(sources), strict=True))
-    share = share_of(named, options.num_shards, options.shard)
-    place = options.output_dir
-    if options.num_shards > 1:
-        place /= f"{options.shard}-of-{options.num_shards}"
+    share = JobShare(options.shard, options.num_shards)
+    own = share.of(list(zip(sources, name_pictures(sources), strict=True)))
+    place = options.output_dir / str(share) if share.count > 1 else options.output_dir
     folder = OutputFolder(place, overwrite=options.overwrite)
-    return [source for source, _ in share], [name for _, name in share], folder
+    return [source for source, _ in own], [name for _, name in own], folder

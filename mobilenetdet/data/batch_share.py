@@ -1,4 +1,4 @@
-"""The part of the work that one of several processes does: rows of batches, frames of splits."""
+"""The part of each training batch that one of several processes prepares."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.distribution.lost_process import LOST, is_lost_process, watch_stderr
 from mobilenetdet.files.folder_lock import folder_lock
-from mobilenetdet.inference.detect_records import DetectedFrame, Share, detect_records
+from mobilenetdet.inference.detect_records import DetectedFrame, detect_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
@@ -42,6 +42,7 @@ from mobilenetdet.runs import (
     LAST_WEIGHTS,
     STATE_FILE,
 )
+from mobilenetdet.system.job_share import JobShare
 
 Config = TypeVar("Config", bound=TrainedConfig)
 
@@ -133,10 +134,8 @@ class Cluster:
         """
         import mobilenetdet
 
-        train = FitConfig()
-        alone = {
-            name: getattr(train, name) for name in ("coordinator", "num_processes", "process_id")
-        }
+        train, names = FitConfig(), ("coordinator", "num_processes", "process_id")
+        alone = {name: getattr(train, name) for name in names}
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, **alone))
         if not self.is_alone:
             values = {
@@ -188,7 +187,7 @@ class Cluster:
         if self.is_alone:
             yield from detect_records(model, records_dir, split, progress=progress)
             return
-        share = Share(self.process_id, self.num_processes)
+        share = JobShare(self.process_id, self.num_processes)
         frames = detect_records(model, records_dir, split, progress=progress, share=share)
         found = chain.from_iterable(self.gather([detections for _, detections in frames]))
         whole = read_frames(shard_paths(records_dir, split))

@@ -19,7 +19,6 @@ from mobilenetdet.files.text import read_json, write_json
 from mobilenetdet.inference.detect_records import (
     DetectedFrame,
     FrameProgress,
-    Share,
     detect_records,
 )
 from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -29,6 +28,7 @@ from mobilenetdet.kitti.layout import check_frame_id
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import records_fingerprint, shard_paths
 from mobilenetdet.runs import DETECTIONS_DIR
+from mobilenetdet.system.job_share import JobShare
 
 SHARE_FILE = "share.json"
 _REMEDY = "run this job again"
@@ -47,7 +47,7 @@ class EvalShare:
         detections: by frame id, in the order of the records.
     """
 
-    share: Share
+    share: JobShare
     split: str
     records: str
     measured: dict[str, Any]
@@ -57,7 +57,7 @@ class EvalShare:
 
 def detect_share(
     model: LoadedDetector,
-    share: Share,
+    share: JobShare,
     seen: SeenInSplit,
     *,
     progress: FrameProgress | None = None,
@@ -72,7 +72,6 @@ def detect_share(
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: there is no such job.
     """
     detected = detect_records(model, None, seen.split, share=share, progress=progress)
     measured = describe_measured(
@@ -158,7 +157,7 @@ def read_share(folder: Path, classes: Sequence[str]) -> EvalShare:
             check_frame_id(frame_id, str(path))
         index, count = map(int, values["share"])
         read = EvalShare(
-            Share(index, count),
+            JobShare(index, count),
             split,
             str(values["records"]),
             dict(values["measured"]),
@@ -237,20 +236,17 @@ def merge_shares(
 
 def _check_complete(shares: dict[Path, EvalShare]) -> None:
     """Refuses jobs that are missing, there twice, or of another array."""
-    places: dict[Share, Path] = {}
+    places: dict[JobShare, Path] = {}
     for folder, each in shares.items():
         if each.share in places:
             raise ValueError(f"{folder} is of the same job as {places[each.share]}; name it once")
         places[each.share] = folder
     count = next(iter(places)).count
-    if others := [
-        place
-        for share, place in places.items()
-        if share.count != count or not 0 <= share.index < count
-    ]:
+    if others := [place for share, place in places.items() if share.count != count]:
         raise ValueError(f"{others[0]} is not of the same array of {count} jobs as the others")
     if num_missing := count - len(places):
-        missing = next(job for job in map(Share, range(count), repeat(count)) if job not in places)
+        jobs = map(JobShare, range(count), repeat(count))
+        missing = next(job for job in jobs if job not in places)
         raise ValueError(
             f"the job {missing} is missing among the folders to merge; {num_missing} of {count} are"
         )

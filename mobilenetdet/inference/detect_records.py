@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.media.sources import share_of
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.encoded_image import decode_image
 from mobilenetdet.records.shards import count_frames
+from mobilenetdet.system.job_share import JobShare
 
 # Called with the number of frames that are done.
 FrameProgress = Callable[[int], None]
+WHOLE = JobShare()
 
 
 class DetectedFrame(NamedTuple):
@@ -26,30 +27,12 @@ class DetectedFrame(NamedTuple):
     detections: Detections
 
 
-@dataclass(frozen=True, order=True)
-class Share:
-    """What one job of an array takes: its place among the jobs, from 0, and their number."""
-
-    index: int
-    count: int
-
-    def __str__(self) -> str:
-        """Names it as predict names its folders.
-
-        Example: "0-of-4".
-        """
-        return f"{self.index}-of-{self.count}"
-
-
-WHOLE = Share(0, 1)
-
-
 def detect_records(
     model: LoadedDetector,
     records_dir: str | os.PathLike[str] | None = None,
     split: str | None = None,
     *,
-    share: Share = WHOLE,
+    share: JobShare = WHOLE,
     progress: FrameProgress | None = None,
 ) -> Iterator[DetectedFrame]:
     """Detects in every frame of a split, in the order of the records.
@@ -67,7 +50,7 @@ def detect_records(
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: a file of the records is damaged; names it. Or there is no such share.
+        ValueError: a file of the records is damaged; names it.
     """
     # Not at the top: it imports TensorFlow.
     from mobilenetdet.data.pipeline import damage_named, eval_batches
@@ -77,7 +60,7 @@ def detect_records(
     num_frames = count_frames(config.data.records_dir, split)
     # Whole batches, each as large as in one call: what else is in a batch moves the last digits.
     size, done = min(config.eval.batch_size, num_frames), 0
-    batches = share_of(range(-(-num_frames // config.eval.batch_size)), share.count, share.index)
+    batches = share.of(range(-(-num_frames // config.eval.batch_size)))
     with damage_named(config.data.records_dir, split):
         for batch in eval_batches(config, split, batches).as_numpy_iterator():
             found = model.detect_batch(batch["images"], batch["image_info"], fill_to=size)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar, overload
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,8 @@ from mobilenetdet.media.picture_names import name_pictures
 from mobilenetdet.media.video import VideoFrame, is_video, read_frames
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_whole, decode_image
 
-Item = TypeVar("Item")
 # A path, or RGB uint8 [H, W, 3].
 Photo = str | os.PathLike[str] | np.ndarray
-
-
 Media = Path | Address
 
 
@@ -95,35 +92,6 @@ def read_photo(photo: Photo) -> np.ndarray:
             "[H, W, 3], and several are a list"
         )
     return photo
-
-
-@overload
-def share_of(items: range, num_shards: int, shard: int) -> range: ...
-
-
-@overload
-def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]: ...
-
-
-def share_of(items: Sequence[Item], num_shards: int, shard: int) -> Sequence[Item]:
-    """Returns the part of a list that one job of a job array takes.
-
-    Args:
-        items: of all jobs.
-        num_shards: jobs, 1 or more. Their parts follow each other, and sizes differ by one at most.
-        shard: of the job, from 0.
-
-    Raises:
-        ValueError: there is no such job.
-
-    Example: of five items 0 and 1 are for the first of three jobs, 2 for the second.
-    """
-    if num_shards < 1:
-        raise ValueError(f"num_shards is {num_shards}; it must be 1 or more")
-    if not 0 <= shard < num_shards:
-        raise ValueError(f"shard is {shard}; of {num_shards} they go from 0 to {num_shards - 1}")
-    first, end = (len(items) * place // num_shards for place in (shard, shard + 1))
-    return items[first:end]
 
 
 def read_pictures(

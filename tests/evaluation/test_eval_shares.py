@@ -19,11 +19,12 @@ from mobilenetdet.evaluation.eval_shares import (
 from mobilenetdet.evaluation.evaluate import check_split, evaluate_split
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.files.output_folder import OutputFolder
-from mobilenetdet.inference.detect_records import Share, detect_records
+from mobilenetdet.inference.detect_records import detect_records
 from mobilenetdet.inference.keras_runtime import KerasRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.frames_seen import FramesSeen
 from mobilenetdet.models.detector import build_detector
+from mobilenetdet.system.job_share import JobShare
 
 HASH = "0123456789abcdef"
 
@@ -43,10 +44,10 @@ def load(config: DetectionConfig, batch_size: int, cache: dict) -> LoadedDetecto
 
 
 def write_jobs(model: LoadedDetector, split: str, count: int, folder: Path) -> list[Path]:
-    places = [folder / str(Share(index, count)) for index in range(count)]
+    places = [folder / str(JobShare(index, count)) for index in range(count)]
     for index, place in enumerate(places):
         seen = check_split(model, split=split)
-        result = detect_share(model, Share(index, count), seen)
+        result = detect_share(model, JobShare(index, count), seen)
         assert write_share(result, OutputFolder(place)) == place / SHARE_FILE
     return places
 
@@ -87,7 +88,7 @@ def test_jobs_together_are_one_call_to_the_last_digit(
 def test_shares_are_whole_batches_and_each_frame_is_in_one(small_config, detector):
     model = load(small_config, 3, detector)
     shares = [
-        [frame.frame_id for frame, _ in detect_records(model, split="train", share=Share(i, 2))]
+        [frame.frame_id for frame, _ in detect_records(model, split="train", share=JobShare(i, 2))]
         for i in range(2)
     ]
     assert [len(each) for each in shares] == [3, 5]
@@ -204,7 +205,7 @@ def test_damage_is_named(jobs, small_config, damage, said):
 def test_a_job_that_is_stopped_leaves_no_share(small_config, detector, tmp_path, monkeypatch):
     """Its old share.json must not speak for the files of two calls."""
     model = load(small_config, 2, detector)
-    result = detect_share(model, Share(0, 2), check_split(model))
+    result = detect_share(model, JobShare(0, 2), check_split(model))
     folder = OutputFolder(tmp_path)
     write_share(result, folder)
     assert read_share(tmp_path, model.classes).seen == result.seen

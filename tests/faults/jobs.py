@@ -54,10 +54,10 @@ JOBS = {
         ("out",),
     ),
     "kitti_split elsewhere": Job("kitti_split --kitti_root fresh --output_dir out/lists", ("out",)),
-    "import": Job(f"import coco.json {IMPORTED} --format coco --copy", ("out",)),
+    "import": Job(f"import coco.json {IMPORTED} --format coco --image_files copy", ("out",)),
     "import records": Job(f"import kitti/tfrecord {IMPORTED} --format tf_records", ("out",)),
     "export_labels": Job(
-        "export_labels kitti out/yolo --format yolo --copy --split train val", ("out",)
+        "export_labels kitti out/yolo --format yolo --image_files copy --split train val", ("out",)
     ),
     "export_annotations": Job(
         "export_annotations predictions out/draft.xml --format cvat", ("out",)
