@@ -133,6 +133,7 @@ def _page_data(
         "classes": [_class_rules(task, name) for name in task.names],
         "difficulties": DIFFICULTY_NAMES,
         "explained": EXPLAINED,
+        "nearOverlap": NEAR_OVERLAP,
         "protocol": protocol,
         "runs": [
             {"name": run.name, "thresholds": [run.thresholds[name] for name in task.names]}

@@ -5,7 +5,6 @@
 
 const ERROR_KINDS = ["localisation", "classification", "background", "repeated", "missed"];
 const KINDS = ["correct", ...ERROR_KINDS, "ignored"];
-const NEAR_OVERLAP = 0.1;
 
 // Turns the rows of the data into objects, and finds what each detection lies on.
 function unpackFrame(row, rules) {
@@ -63,7 +62,7 @@ function judgeFrame(frame, run, rules, difficulty, thresholds) {
           judged.about[d] = g;
         }
       } else if (!det.inDontCare) {
-        judged.dets[d] = falseAlarmKind(det, entry);
+        judged.dets[d] = falseAlarmKind(det, entry, rules.nearOverlap);
         if (judged.dets[d] !== "background")
           judged.about[d] = judged.dets[d] === "classification" ? det.other : det.own;
       }
@@ -95,10 +94,8 @@ function assign(gts, dets, pairs, entry, code, threshold, small, counts) {
   return taken;
 }
 
-function falseAlarmKind(det, entry) {
+function falseAlarmKind(det, entry, near) {
   if (det.ownOverlap > entry.minOverlap) return "repeated";
-  if (det.ownOverlap > NEAR_OVERLAP) return "localisation";
-  return det.otherOverlap > NEAR_OVERLAP ? "classification" : "background";
+  if (det.ownOverlap > near) return "localisation";
+  return det.otherOverlap > near ? "classification" : "background";
 }
-
-if (typeof module !== "undefined") module.exports = {unpackFrame, judgeFrame, KINDS, ERROR_KINDS};

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mobilenetdet.analysis.analyse import analyse
+from mobilenetdet.analysis.error_types import NEAR_OVERLAP
 from mobilenetdet.analysis.frame_browser import (
     MAX_PICTURES,
     BrowsedRun,
@@ -39,6 +40,7 @@ def test_data_holds_boxes_and_what_decides_about_them(two_frames):
         "height": 25, "occlusion": 1, "truncation": 0.3,
     }  # fmt: skip
     assert data["runs"][0]["thresholds"] == [0.7, 0, 0]
+    assert data["nearOverlap"] == NEAR_OVERLAP
 
 
 def test_overlaps_and_scores_keep_every_digit(crowded_frames):
