@@ -24,9 +24,7 @@ _IN_MEMORY = 8_000_000
 _SCORE_DECIMALS, _PIXEL_DECIMALS = 6, 2
 # A spreadsheet would compute what begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-CSV_COLUMNS = (
-    *("name", "source", "class", "score", "xmin", "ymin", "xmax", "ymax", "width", "height"),
-)
+CSV_COLUMNS = tuple("name source class score xmin ymin xmax ymax width height".split())
 
 
 class _Spool:
@@ -82,9 +80,11 @@ class DetectionList:
 
     def close(self) -> None:
         """Writes the file with all pictures."""
-        self._write(durable=True)
-        for spool in self._spools:
-            spool.close()
+        try:
+            self._write(durable=True)
+        finally:
+            for spool in self._spools:
+                spool.close()
 
     def _write(self, *, durable: bool) -> None:
         start = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal
@@ -106,11 +107,10 @@ class PredictionWriter:
 
     def close(self) -> None:
         """Ends the videos, and writes the lists with all pictures."""
-        try:
-            self.videos.close()
-        finally:
+        with contextlib.ExitStack() as stack:  # each of them, whatever befalls another
             for each in self._lists.values():
-                each.close()
+                stack.callback(each.close)
+            self.videos.close()
 
     def _write_drawn(
         self, picture: Picture, drawn: Detections, formats: set[PredictionFormat]

@@ -1,5 +1,7 @@
 """Files of one picture each, and videos."""
 
+import errno
+import json
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ from mobilenetdet.detections import Detections
 from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf, Picture
 from mobilenetdet.media.video import VideoFrame, read_frames
+from mobilenetdet.predictions.lists import LISTS
 from mobilenetdet.predictions.writer import PredictionWriter, yolo_lines
 
 BOX = np.array([40.0, 20.0, 80.0, 50.0])
@@ -82,6 +85,28 @@ def test_a_video_that_was_interrupted_is_whole(tmp_path: Path):
             raise KeyboardInterrupt
     assert len(list(read_frames(tmp_path / "videos/clip.mp4"))) == 4
     assert not list(tmp_path.glob(".new*"))
+
+
+@pytest.mark.parametrize("broken", ["json", "csv"])
+def test_a_list_that_cannot_be_written_keeps_no_other_from_being_whole(
+    tmp_path: Path, monkeypatch, broken: str
+):
+    with pytest.raises(OSError, match="No space left"):
+        formats = ["json", "csv", "video"]
+        with PredictionWriter(OutputFolder(tmp_path), formats, draw_score=0.5) as writer:
+            for index in range(3):
+                writer.add(frame(index), found(BOX))
+            error = OSError(errno.ENOSPC, "No space left on device")
+            monkeypatch.setattr(LISTS[broken], "_write", lambda *_, **__: raise_(error))
+    if broken == "json":
+        assert (tmp_path / "detections.csv").read_text().count("clip_") == 3
+    else:
+        assert len(json.loads((tmp_path / "detections.json").read_text())) == 3
+    assert len(list(read_frames(tmp_path / "videos/clip.mp4"))) == 3
+
+
+def raise_(error: Exception) -> None:
+    raise error
 
 
 def test_a_video_of_another_is_not_written_over(tmp_path: Path):
