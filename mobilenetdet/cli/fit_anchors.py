@@ -18,8 +18,8 @@ from mobilenetdet.cli.output_file import check_output_file, output_file
 from mobilenetdet.config.anchor_shapes import KITTI_ANCHORS
 from mobilenetdet.config.classes import EVALUATED_CLASSES, EvalTask
 from mobilenetdet.config.detection import SQUEEZEDET_ANCHORS, LevelConfig
-from mobilenetdet.data.anchor_coverage import fitting_size
 from mobilenetdet.data.class_counts import refuse_absent_classes
+from mobilenetdet.data.input_size import fitting_size
 from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import counted
 from mobilenetdet.kitti.labels import KittiObjects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -13,6 +13,7 @@ from mobilenetdet.boxes.anchor_fitting import best_grid_ious
 from mobilenetdet.boxes.box_status import OBJECT
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.data.input_size import fitting_size
 from mobilenetdet.data.targets import assign_box_status
 from mobilenetdet.findings import counted
 from mobilenetdet.records.detection_record import RecordFrame, read_frames
@@ -31,8 +32,6 @@ _MIN_OBJECTS = 10
 _NEAR_IOU = 0.5
 # Share of the input that pictures fill below which it is said.
 _MIN_FILLED = 0.6
-# What a side of an input may be.
-_STEP, _MAX_SIDE = 32, 8192
 
 
 def describe_fit(config: DetectionConfig) -> list[str]:
@@ -144,17 +143,3 @@ def _size_line(sizes: Counter[tuple[int, int]], config: DetectionConfig) -> Iter
         f"width) and fill {100 * filled:.0f} % of the network input, {network[0]}x{network[1]}; "
         f"--data.image_height {height} --data.image_width {width} fits them better"
     )
-
-
-def fitting_size(image_size: Sequence[int], num_pixels: int) -> tuple[int, int]:
-    """Returns height and width of an input of the shape of pictures, in steps of 32.
-
-    Args:
-        image_size: height and width of the pictures.
-        num_pixels: of the input, about. Never more than the pictures have.
-
-    Example: for 480x640 and as many pixels as 384x1248 has it is 480x640, for 1080x1920 512x928.
-    """
-    scale = min(1.0, (num_pixels / (image_size[0] * image_size[1])) ** 0.5)
-    sides = [min(_MAX_SIDE, max(_STEP, _STEP * round(s * scale / _STEP))) for s in image_size]
-    return sides[0], sides[1]

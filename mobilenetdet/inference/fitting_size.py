@@ -10,14 +10,13 @@ from itertools import groupby
 import numpy as np
 
 from mobilenetdet.boxes.letterbox import Letterbox
+from mobilenetdet.data.input_size import input_side
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 
 # Width by height of photos and videos; few, since each size is compiled, or exported, once.
 ASPECTS = (9 / 16, 3 / 4, 1.0, 4 / 3, 16 / 9, 5 / 2)
-# The largest stride of the network, pixels.
-_STRIDE = 32
 
 
 def fitting_sizes(trained: tuple[int, int]) -> list[tuple[int, int]]:
@@ -33,7 +32,7 @@ def fitting_sizes(trained: tuple[int, int]) -> list[tuple[int, int]]:
     """
     pixels = trained[0] * trained[1]
     ideal = [(math.sqrt(pixels / aspect), math.sqrt(pixels * aspect)) for aspect in ASPECTS]
-    sizes = [(_to_stride(height), _to_stride(width)) for height, width in ideal]
+    sizes = [(input_side(height), input_side(width)) for height, width in ideal]
     return list(dict.fromkeys([trained, *sizes]))
 
 
@@ -114,7 +113,3 @@ def _batches(
             yield waiting
             waiting = []
     yield from ([item] for item in waiting)
-
-
-def _to_stride(side: float) -> int:
-    return max(_STRIDE, round(side / _STRIDE) * _STRIDE)

@@ -4,7 +4,6 @@ import shlex
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from mobilenetdet.boxes.anchors import AnchorGrid
 from mobilenetdet.boxes.geometry import pairwise_iou
@@ -12,7 +11,7 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.cli import fit_anchors
 from mobilenetdet.cli.config_options import parse_level
 from mobilenetdet.config.detection import LevelConfig
-from mobilenetdet.data.anchor_coverage import describe_fit, fit_command, fitting_size
+from mobilenetdet.data.anchor_coverage import describe_fit, fit_command
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.shards import shard_paths
 
@@ -90,17 +89,3 @@ def test_an_input_that_stays_half_empty_is_said(small_config):
         "8 of 8 pictures are 64x192 (height x width) and fill 33 % of the network input, 192x192; "
         "--data.image_height 64 --data.image_width 192 fits them better"
     )
-
-
-@pytest.mark.parametrize(
-    ("picture", "network", "expected"),
-    [
-        ((480, 640), (384, 1248), (480, 640)),
-        ((1080, 1920), (384, 1248), (512, 928)),
-        ((375, 1242), (480, 1568), (384, 1248)),
-        ((20, 20), (384, 1248), (32, 32)),
-        ((100, 40_000), (384, 1248), (32, 8192)),
-    ],
-)
-def test_the_size_that_fits(picture, network, expected):
-    assert fitting_size(picture, network[0] * network[1]) == expected
