@@ -66,7 +66,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             (("--run_dir runs/ssd_fpn --output results.zip", "7,518 result files in an archive"),),
         ),
         "export": Command(
-            "write a detector for LiteRT, ONNX Runtime, OpenVINO or TensorFlow",
+            "write a detector for LiteRT, ONNX Runtime, OpenVINO, TensorFlow or a browser",
             (
                 (
                     "--run_dir runs/ssd_fpn --precision float32 int8",

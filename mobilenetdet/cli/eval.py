@@ -55,7 +55,7 @@ class Options:
     weights: Path | None = None
     # Exported file instead of a run; results go beside it.
     model: Path | None = None
-    # What runs a run, as in predict; by default Keras.
+    # Runtime for a run, as in predict; by default Keras.
     engine: Engine | None = None
     # Jobs that share the frames, each with a folder of its own: eval/0-of-4.
     num_shards: int = 1

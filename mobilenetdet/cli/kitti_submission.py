@@ -53,7 +53,7 @@ class Options:
     weights: Path | None = None
     # An exported file instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
     model: Path | None = None
-    # What runs it: all but keras get it exported once; auto: what has a file.
+    # Runtime: all but keras export the run once; auto takes the fastest that is exported.
     engine: Engine = "auto"
     overrides: ForPrediction = field(default_factory=PredictOverrides)
 

@@ -47,7 +47,7 @@ class Options:
 
     # Images, videos, folders, globs, URLs (http, rtsp), or 0 for the first camera.
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    # Takes the folders in folders, too.
+    # Looks into the folders in a folder, too.
     recursive: bool = False
     # Where predictions go; files of others stay.
     output_dir: Path = Path("predictions")
@@ -55,9 +55,9 @@ class Options:
     overwrite: bool = False
     # Any of overlay video kitti json csv coco yolo crops; by default overlays, or videos.
     format: Annotated[tuple[PredictionFormat, ...], tyro.conf.arg(metavar="NAME ...")] = ()
-    # Shows them in a window; q ends it.
+    # Shows the pictures in a window; q ends it.
     show: bool = False
-    # Lowest; by default best F1 in pictures, all in files.
+    # Lowest score; by default that of the best F1 in pictures, and none in files.
     score: float | None = None
     # Network input: 384x1248, or auto (shaped as each picture).
     image_size: str | None = None
@@ -67,7 +67,7 @@ class Options:
     num_shards: int = 1
     # Which of these jobs this is, from 0.
     shard: int = 0
-    # Larger images are refused: 3 bytes a pixel or more.
+    # Megapixels of the largest image that is read.
     max_megapixels: float = MAX_MEGAPIXELS
     # Run directory, or the name of weights that ship.
     run_dir: Path = Path(DEFAULT_WEIGHTS)
@@ -75,7 +75,7 @@ class Options:
     weights: Path | None = None
     # An exported file instead of a run: .tflite, .onnx, .xml, .pb or .savedmodel.
     model: Path | None = None
-    # What runs it: all but keras get it exported once; auto: what has a file.
+    # Runtime: all but keras export the run once; auto takes the fastest that is exported.
     engine: Engine = "auto"
     overrides: ForPrediction = field(default_factory=PredictOverrides)
 
