@@ -74,7 +74,7 @@ def kind_on_server(address: Address) -> Kind:
         if kind in _VIDEO_TYPES:
             return "video" if has_end else "live"
         if has_end and kind in _UNKNOWN_TYPES:
-            start = _read(address, response, 16)
+            start = _read(response, 16) or b""
             if start.startswith(_PLAYLIST):
                 return "live"
             return "picture" if start.startswith(_PICTURE_STARTS) else "video"
@@ -98,8 +98,8 @@ def fetch_picture(address: Address, stop: threading.Event | None = None) -> byte
     with _opened(address) as response:
         _refuse_text(address, response)
         _check_size(address, _announced(response) or 0, MAX_PICTURE_BYTES)
-        content = bytearray()
-        while not (stop and stop.is_set()) and (chunk := _read(address, response)):
+        content, chunk = bytearray(), b""
+        while not (stop and stop.is_set()) and (chunk := _read(response)):
             content += chunk
             _check_size(address, len(content), MAX_PICTURE_BYTES)
             if time.monotonic() > end:
@@ -107,10 +107,12 @@ def fetch_picture(address: Address, stop: threading.Event | None = None) -> byte
                     f"{address}: the server sent {len(content):,} bytes in "
                     f"{MAX_PICTURE_SECONDS:g} s, and no end; download it, and name the file"
                 )
-        if len(content) < (_announced(response) or 0) and not (stop and stop.is_set()):
+        length = _announced(response)
+        is_cut_off = chunk is None or len(content) < (length or 0)
+        if is_cut_off and not (stop and stop.is_set()):
+            of = "" if length is None else f"of {length:,} "
             raise ValueError(
-                f"{address}: the server broke off after {len(content):,} of "
-                f"{_announced(response):,} bytes; try again"
+                f"{address}: the server broke off after {len(content):,} {of}bytes; try again"
             )
     return bytes(content)
 
@@ -163,10 +165,11 @@ def _append(address: Address, file: BinaryIO, stop: threading.Event) -> bool:
         start, length = file.tell(), _announced(response)
         _refuse_text(address, response)
         _check_size(address, start + (length or 0), MAX_VIDEO_BYTES)
-        while not stop.is_set() and (chunk := _read(address, response)):
+        chunk: bytes | None = None
+        while not stop.is_set() and (chunk := _read(response)):
             file.write(chunk)
             _check_size(address, file.tell(), MAX_VIDEO_BYTES)
-        return length is None or file.tell() - start >= length
+        return chunk is not None and (length is None or file.tell() - start >= length)
 
 
 @contextlib.contextmanager
@@ -236,12 +239,12 @@ def _refuse_text(address: Address, response: http.client.HTTPResponse) -> None:
             )
 
 
-def _read(address: Address, response: http.client.HTTPResponse, most: int = _CHUNK) -> bytes:
-    """Returns the next bytes; none at the end and after a break."""
+def _read(response: http.client.HTTPResponse, most: int = _CHUNK) -> bytes | None:
+    """Returns the next bytes: b"" at the end, None after a break that is known to be one."""
     try:
         return response.read1(most)
     except (OSError, http.client.HTTPException):
-        return b""
+        return None
 
 
 def _announced(response: http.client.HTTPResponse) -> int | None:

@@ -1,1 +1,1 @@
-"""What a process has of its machine: cores, threads, standard output, the terminal."""
+"""What a process has of its machine and of the work: cores, threads, its share, the terminal."""

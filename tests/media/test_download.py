@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fixtures.servers import BreakingFile, Server
+from fixtures.servers import Answer, BreakingFile, Server
 
 from mobilenetdet.media import download
 from mobilenetdet.media.address import Address
@@ -56,6 +56,37 @@ def test_a_picture_that_breaks_off_is_named(server: Server):
     server.answers["/a.jpg"] = BreakingFile(CONTENT, 20_000).serve
     with pytest.raises(ValueError, match="broke off after 20,000 of 50,000 bytes"):
         fetch_picture(Address(f"{server.url}/a.jpg", "picture"))
+
+
+def in_chunks(content: bytes, breaks: int, requests: list[str]) -> Answer:
+    """Answers without a length, and breaks off in the middle of a chunk as often as it is told."""
+
+    def answer(request):
+        requests.append(request.headers.get("Range", ""))
+        request.protocol_version = "HTTP/1.1"
+        request.send_response(200)
+        request.send_header("Content-Type", "video/mp4")
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(f"{len(content):x}\r\n".encode())
+        is_whole = len(requests) > breaks
+        request.wfile.write(content if is_whole else content[: len(content) // 2])
+        if is_whole:
+            request.wfile.write(b"\r\n0\r\n\r\n")
+        request.close_connection = True
+
+    return answer
+
+
+def test_a_break_is_seen_where_no_length_was_announced(server: Server):
+    requests: list[str] = []
+    server.answers["/a"] = in_chunks(CONTENT, 2, requests)
+    with pytest.raises(ValueError, match="the server broke off after 25,000 bytes; try again"):
+        fetch_picture(Address(f"{server.url}/a", "picture"))
+    address = Address(f"{server.url}/a", "video")
+    video = fetch_video(address, patience_s=10, stop=threading.Event())
+    assert video.path.read_bytes() == CONTENT and requests == ["", "", "bytes=25000-"]
+    assert fetch_picture(Address(f"{server.url}/a", "picture")) == CONTENT
 
 
 @pytest.mark.parametrize("ranges", [True, False])
