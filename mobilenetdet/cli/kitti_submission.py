@@ -107,7 +107,7 @@ def _check(options: Options) -> None:
     refuse_two_detectors(options.model, options.run_dir, DEFAULT_RUN)
     check_engine(options.engine, options.model)
     check_output_file(options.output, overwrite=options.overwrite)
-    images = KittiLayout(options.dataset_root, subset="testing").image_dir.resolve()
+    images = KittiLayout(options.kitti_root, subset="testing").image_dir.resolve()
     if images in (options.output.with_suffix("").resolve(), options.output.parent.resolve()):
         raise ValueError(
             f"--output is {options.output}, and the results would be among the images; name "

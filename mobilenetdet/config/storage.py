@@ -21,8 +21,8 @@ from mobilenetdet.config.schema import (
     without_tags,
 )
 from mobilenetdet.config.validation import fault_text
+from mobilenetdet.files.plain_yaml import parse_yaml, refuse_repeated
 from mobilenetdet.files.text import read_text, why_no_file
-from mobilenetdet.plain_yaml import parse_yaml, refuse_repeated
 
 # The entry of a config file that says which version of the layout it has.
 _FORMAT = "format"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mobilenetdet.files.plain_yaml import parse_yaml
 from mobilenetdet.files.text import read_text
 from mobilenetdet.findings import counted
 from mobilenetdet.label_formats.source_frame import Notes
-from mobilenetdet.plain_yaml import parse_yaml
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 _CLASS_LISTS = ("classes.txt", "obj.names", "labels.txt")

@@ -98,7 +98,8 @@ def fetch_picture(address: Address, stop: threading.Event | None = None) -> byte
     with _opened(address) as response:
         _refuse_text(address, response)
         _check_size(address, _announced(response) or 0, MAX_PICTURE_BYTES)
-        content, chunk = bytearray(), b""
+        content = bytearray()
+        chunk: bytes | None = b""
         while not (stop and stop.is_set()) and (chunk := _read(response)):
             content += chunk
             _check_size(address, len(content), MAX_PICTURE_BYTES)

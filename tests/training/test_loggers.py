@@ -13,12 +13,11 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.training import FitConfig
 from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import TensorBoardLog
+from mobilenetdet.training.library_logs import MlflowLog, WandbLog
 from mobilenetdet.training.loggers import (
     STEP_LOSS,
     STEPS_A_POINT,
-    MlflowLog,
     StepLog,
-    WandbLog,
     check_loggers,
     flat_settings,
     make_loggers,
