@@ -106,7 +106,7 @@ def submission(
         for index in range(2):
             user.file(f"kitti/testing/image_2/{index:06d}.png", png(64, 32))
         change(user)
-        argv = ["kitti_submission", "--run_dir", user.run, "--dataset_root", user.root / "kitti"]
+        argv = ["kitti_submission", "--run_dir", user.run, "--kitti_root", user.root / "kitti"]
         return [*argv, "--output", user.root / output, "--num_frames", 2, *more]
 
     return make

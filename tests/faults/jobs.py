@@ -64,7 +64,7 @@ JOBS = {
     ),
     "average_runs": Job(f"average_runs {RUN} other --output_dir out/mean", ("out",), grows=True),
     "kitti_submission": Job(
-        f"kitti_submission {RUN} --dataset_root kitti --num_frames 3 --output out/results.zip",
+        f"kitti_submission {RUN} --kitti_root kitti --num_frames 3 --output out/results.zip",
         ("out",),
     ),
     "eval a job": Job(f"eval {RUN} --num_shards 2 --shard 1 --output_dir out", ("out",)),
