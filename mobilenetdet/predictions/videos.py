@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +39,8 @@ class VideoFiles:
         if frame_of.video != self._name or self._writer is None:
             self.close()
             self._writer = self._open(frame_of)
-        self._writer.add(drawn, frame_of.frame.time_s)
+        with self._named():
+            self._writer.add(drawn, frame_of.frame.time_s)
 
     def close(self) -> None:
         """Ends the video that is being written, and gives it its name."""
@@ -47,7 +51,8 @@ class VideoFiles:
         try:
             if writer is None:
                 return
-            writer.close()
+            with self._named():
+                writer.close()
             name = f"videos/{self._name}.mp4"
             with self._folder.writing(name) as path:
                 (staging / path.name).replace(path)
@@ -66,4 +71,16 @@ class VideoFiles:
         self._staging = temporary_path(self._folder.path / "new")
         self._staging.mkdir()
         path = self._staging / f"{self._name}.mp4"
-        return open_video(path, frame_of.frame.rate, frame_of.file)
+        with self._named():
+            return open_video(path, frame_of.frame.rate, frame_of.file)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Lets errors of the system, such as a full disk, name the video that the user knows."""
+        try:
+            yield
+        except OSError as error:  # those of PyAV take no other name
+            if not error.errno:
+                raise
+            name = str(self._folder.path / f"videos/{self._name}.mp4")
+            raise OSError(error.errno, os.strerror(error.errno), name) from error

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from faults.checks import TEMPORARY
 from fixtures.predict_process import PredictProcess
@@ -77,8 +78,11 @@ def test_a_kill_leaves_no_half_video_and_the_next_run_removes_what_is_left(
         running.end()
     assert not (running.out / "videos").exists()
     json.loads((running.out / "detections.json").read_text())
+    (left_over,) = running.out.glob(".new*")
     with PredictProcess(tmp_path, f"{server.url}/stream") as running:
-        running.wait_for(lambda: running.is_writing)
+        running.wait_for(lambda: running.is_writing and not left_over.exists())
+        seen = len(camera.sent[-1])
+        running.wait_for(lambda: len(camera.sent[-1]) > seen + 20)
         running.send(INT)
         running.end(60)
     assert_whole(running)
@@ -130,9 +134,13 @@ def test_ctrl_c_while_a_picture_comes_by_drops(server: Server, tmp_path: Path):
 
 
 def test_a_disk_that_is_full_names_the_video(tmp_path: Path):
-    clip = write_clip(tmp_path / "clip.avi", 200)
+    clip, rng = tmp_path / "clip.avi", np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 96))
+    for _ in range(60):
+        writer.write(rng.integers(0, 255, (96, 320, 3), np.uint8))
+    writer.release()
     (tmp_path / "out").mkdir()
-    mount = f"mount -t tmpfs -o size=16k tmpfs {tmp_path / 'out'}".split()
+    mount = f"mount -t tmpfs -o size=128k tmpfs {tmp_path / 'out'}".split()
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no file system may be mounted here")
     try:
