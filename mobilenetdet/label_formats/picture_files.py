@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -90,5 +89,5 @@ def _put(image: PictureSource, encoded: bytes, path: Path, how: str) -> str:
         with contextlib.suppress(OSError):
             os.link(image.resolve(), path)
             return ""
-    shutil.copyfile(image, path)
+    path.write_bytes(encoded)  # as it was checked; a full disk would name the original otherwise
     return "" if how == "copy" else "pictures were copied, since they cannot be linked from there"
