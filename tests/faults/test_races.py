@@ -8,9 +8,9 @@ from faults.checks import TEMPORARY, assert_as_undisturbed, snapshot
 from faults.jobs import IMPORTED, JOBS, PACK, RUN
 from faults.world import FOREIGN
 
-REFUSED = r"error: {}[A-Za-z_/]*: (process {} on \S+|another process) is writing here"
+REFUSED = r"error: {}[\w/-]*: (process {} on \S+|another process) is writing here"
 # Of a command that came after the other had ended.
-PACKED = r"error: out/\S+ (is there|is not empty|holds an import already)[;,] "
+PACKED = r"error: \S*out/\S+ (is there|is not empty|holds an import already)[;,] "
 AGAIN = "tf_convert_data --dataset_root kitti --num_shards 3 --overwrite"
 LONGER = "train --config small.json --run_dir run --train.epochs 3"
 # One command, given twice at once, and the seconds between.
@@ -47,6 +47,9 @@ RIVALS = [
         "tf_convert_data --dataset_root kitti --output_dir out --num_shards 4",
     ),
     (f"visualize {RUN} --output_dir out", f"visualize {RUN} --output_dir out --what labels"),
+]
+# Two that fill one folder, which has to be new.
+FILLERS = [
     (JOBS["import"].words, JOBS["import records"].words),
     (JOBS["import"].words, f"export_labels kitti {IMPORTED} --format voc --split train"),
 ]
@@ -134,6 +137,21 @@ def test_two_that_want_another_content(world, first, second):
     running, codes = start_both(world, first, second)
     assert_one_was_refused(running, codes, "")
     assert snapshot(world.folder) in (results if codes == [0, 0] else results[codes[0] != 0 :][:1])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("first", "second"), FILLERS, ids=lambda words: words.split()[0])
+def test_two_that_fill_one_folder(world, first, second):
+    results = []
+    for words in (first, second):
+        world.restore()
+        world.must(words)
+        results.append(snapshot(world.folder))
+    world.restore()
+    running, codes = start_both(world, first, second)
+    assert sorted(codes) == [0, 2]
+    assert re.search(PACKED, running[codes.index(2)].err), running[codes.index(2)].err
+    assert snapshot(world.folder) == results[codes.index(0)]
 
 
 @pytest.mark.faults

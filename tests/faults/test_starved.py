@@ -150,8 +150,6 @@ CASES = [
     forbidden("export_labels", "kitti/training/label_2/000009.txt", 0),
     forbidden("average_runs", "other/best.weights.h5", 0),
     forbidden("eval of jobs", "jobs/eval/1-of-2/share.json", 0),
-    few_files(6, "import"),
-    few_files(6, "export_labels"),
     no_threads("import"),
     forbidden("tf_convert_data", "kitti/training/image_2/000002.png", 0),
     forbidden("kitti_eval figures", "results/000009.txt", 0),
