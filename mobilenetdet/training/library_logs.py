@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from mobilenetdet.runs import RunDir
+from mobilenetdet.runs import HISTORY_FILE, RunDir
 from mobilenetdet.training.callbacks import Validation
 
 # The epochs of a run that are done, as metrics.csv has them.
@@ -65,7 +65,7 @@ class LibraryLog(keras.callbacks.Callback):
         except Exception as error:
             print(
                 f"warning: train.logger {self.name}: {_reason(error)}; the training goes on, and "
-                "metrics.csv has all of it",
+                f"{HISTORY_FILE} has all of it",
                 file=sys.stderr,
             )
 

@@ -43,14 +43,14 @@ from mobilenetdet.cli.train import Options
         (tf_convert_data, "--missing_labels_are_empty", "--unlabelled negative"),
         (
             tf_convert_data,
-            "--skip_missing_images",
+            "--skip_missing",
             "--unlabelled skip (no label) and --skip_missing_images",
         ),
         (tf_convert_data, "--workers 3", "--num_workers"),
         (tf_convert_data, "--kitti_root data", "--dataset_root"),
         (kitti_split, "--dataset_root data", "--kitti_root"),
         (kitti_submission, "--dataset_root data", "--kitti_root"),
-        (import_labels, "--skip_missing_images", "--skip_missing_images"),
+        (import_labels, "--skip_missing", "--skip_missing_images"),
         (export_labels, "--copy", "--image_files copy"),
     ],
 )

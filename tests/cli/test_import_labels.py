@@ -88,8 +88,8 @@ def test_pictures_are_linked_or_copied(coco, tmp_path, how, is_link, is_same):
     [
         (
             import_labels,
-            "yolo SRC out --image_dir SRC",
-            "image_dir .* on --format yolo; .* coco or",
+            "tf_records SRC out --image_dir SRC",
+            "image_dir .* on --format tf_records; .* coco or yolo",
         ),
         (import_labels, "coco SRC out --label_map SRC", "label_map .* on --format coco; .* tf_rec"),
         (import_labels, "tf_records SRC out --image_files copy", "image_files .* on --format tf_"),

@@ -61,7 +61,7 @@ def _read_yolo(path: Path) -> None:
 
 def _read_data_set(path: Path) -> None:
     (path.parent / "a.png").write_bytes(png(*_SIZE))
-    read_data_set(path, Notes())
+    read_data_set(path, None, Notes())
 
 
 def _read_tracking(path: Path) -> None:
