@@ -33,7 +33,7 @@ KERAS_BACKEND=jax "$PYTHON" -m pytest -p no:cacheprovider \
     --ignore=tests/models/test_weight_file.py --ignore=tests/models/test_weights.py \
     tests/classification/test_model.py tests/classification/test_loss.py \
     tests/training/test_yellowfin.py tests/training/test_yellowfin_fit.py \
-    tests/training/test_exact_resume.py tests/training/test_distribute.py "$@" >"$jax_log" 2>&1 &
+    tests/training/test_exact_resume.py tests/distribution/test_devices.py "$@" >"$jax_log" 2>&1 &
 jax=$!
 trap 'kill $jax 2>/dev/null || true; rm -f "$jax_log"' EXIT
 status=0
