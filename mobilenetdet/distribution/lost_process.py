@@ -18,10 +18,16 @@ LOST = (
     "that one printed says why. Give the command again on every machine: the run goes on after "
     "its last complete epoch"
 )
+TWICE = (
+    "another process has joined with the same train.process_id, which took the place of this one; "
+    "stop all of them, and give each process a number of its own, from 0 on"
+)
 # How the last words of JAX begin, and what of them says more.
 _FATAL = re.compile(rb"[^\n]*Terminating process because the JAX distributed service")
 _STATUS = re.compile(r"absl::Status: (.*?)(?:\n\n|\n\*\*\*|RPC:|$)", re.DOTALL)
 _MAX_STATUS = 300
+# What the coordinator says to the first of two processes of one number.
+_NEWER = "newer incarnation"
 # Errors which Python sees: a status of JAX, and a word of what processes talk through. Some come
 # as JaxRuntimeError, gloo's as ValueError.
 _OF_TALK = re.compile(
@@ -51,7 +57,8 @@ def told(words: bytes) -> bytes:
     """Returns what to print instead of JAX's last words."""
     status = _STATUS.search(words.decode(errors="replace"))
     said = " ".join(status[1].split())[:_MAX_STATUS] if status else ""
-    return f"error: {LOST}{f' (JAX says: {said})' if said else ''}\n".encode()
+    why = TWICE if _NEWER in said else LOST
+    return f"error: {why}{f' (JAX says: {said})' if said else ''}\n".encode()
 
 
 def pass_on(source: int, target: int) -> None:

@@ -179,6 +179,20 @@ def test_the_last_words_of_jax_become_a_sentence():
     assert "RPC" not in lines[1] and "0x7f" not in lines[1]
 
 
+def test_a_number_that_two_processes_have_is_told():
+    status = (
+        b"ALREADY_EXISTS: Aborted connect attempt as there is a request from a newer incarnation."
+    )
+    words = (
+        b"Terminating process because the JAX distributed service\nabsl::Status: "
+        + status
+        + b"\n\n"
+    )
+    assert lost_process.told(words).startswith(
+        b"error: another process has joined with the same train.process_id"
+    )
+
+
 def test_other_words_pass_as_they_are():
     program = [sys.executable, "-I", "-S", lost_process.__file__]
     words = b"\xff a line\n10 %\r20 %"
