@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class YoloDataSet(NamedTuple):
             FileNotFoundError: no picture has one; names where that of the first was looked for.
         """
         pictures = [each for found in self.pictures.values() for each in found]
-        if pictures and not any(label_path(each).is_file() for each in pictures):
+        if pictures and not any(os.path.lexists(label_path(each)) for each in pictures):
             tried = " and ".join(map(str, _label_paths(pictures[0])))
             raise FileNotFoundError(
                 f"none of {counted(len(pictures), 'picture')} has a label file; that of "

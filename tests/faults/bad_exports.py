@@ -178,7 +178,7 @@ JOBS = [
     bad("a job that is a list", share("[]"), "share.json is damaged .*run this job again"),
     bad("a job of brackets", share("[" * 100_000), "share.json is damaged .*run this job again"),
     bad("a job of a trillion", share(share=[0, 10**12]), "1-of-1000000000000 is missing"),
-    bad("a job below 0", share(share=[-1, 2]), "is not of the same array of 2 jobs"),
+    bad("a job below 0", share(share=[-1, 2]), "shard is -1; of 2 they go from 0 to 1"),
     bad("a job without end", share(share=[0, INF]), "share.json is damaged .*run this job again"),
     bad("frames without end", share(seen=seen(num_frames=INF)), "share.json is damaged .*again"),
     bad("frames seen that are none", share(seen=seen(frame_ids=[{}])), "share.json is damaged"),

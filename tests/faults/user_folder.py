@@ -144,7 +144,7 @@ def check(case: BadInput, user: UserFolder, capture) -> None:
     out, err = capture.readouterr()
     told = out + err
     assert code == case.code, told
-    assert "Traceback" not in told and "fault of mobilenetdet" not in told
+    assert "Traceback" not in told and "fault of mobilenetdet" not in told, told
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     boxed = "╭─" in err  # tyro, which parses options, puts frames around its messages
     assert len(errors) + boxed == (code == 2), told
