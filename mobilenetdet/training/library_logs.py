@@ -35,6 +35,21 @@ class LibraryLog(keras.callbacks.Callback):
 
     name = ""
 
+    def __init__(
+        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
+    ) -> None:
+        """Logs a run; the library's own environment variables hold.
+
+        Args:
+            run: that is logged.
+            validation: whose latest metrics are logged.
+            settings: of the run, by dotted key.
+            history: the epochs that are done; see `loggers.make_loggers`.
+        """
+        super().__init__()
+        self.run, self.validation, self.settings = run, validation, settings
+        self.history = tuple(history)
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Begins the run, or goes on with it.
 
@@ -84,25 +99,10 @@ class LibraryLog(keras.callbacks.Callback):
 
 
 class WandbLog(LibraryLog):
-    """Logs each epoch with wandb."""
+    """Logs each epoch with wandb, whose own files go to wandb/ in the run; see `WANDB_MODE`."""
 
     name = "wandb"
-
-    def __init__(
-        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
-    ) -> None:
-        """Logs a run; `WANDB_MODE=offline` and the like are obeyed.
-
-        Args:
-            run: that is logged; wandb's own files go to its folder wandb/.
-            validation: whose latest metrics are logged.
-            settings: of the run, by dotted key.
-            history: the epochs that are done; see `loggers.make_loggers`.
-        """
-        super().__init__()
-        self.run, self.validation, self.settings = run, validation, settings
-        self.history = tuple(history)
-        self._log: Any = None  # wandb's run, from the beginning of training on
+    _log: Any = None  # wandb's run, from the beginning of training on
 
     def _begin(self) -> None:
         import wandb
@@ -142,24 +142,9 @@ class WandbLog(LibraryLog):
 
 
 class MlflowLog(LibraryLog):
-    """Logs each epoch with MLflow."""
+    """Logs each epoch with MLflow, where `MLFLOW_TRACKING_URI` says or by its default."""
 
     name = "mlflow"
-
-    def __init__(
-        self, run: RunDir, validation: Validation, settings: Mapping[str, Any], *, history: History
-    ) -> None:
-        """Logs a run where `MLFLOW_TRACKING_URI` says, or MLflow's default.
-
-        Args:
-            run: that is logged.
-            validation: whose latest metrics are logged.
-            settings: of the run, by dotted key.
-            history: the epochs that are done; see `loggers.make_loggers`.
-        """
-        super().__init__()
-        self.run, self.validation, self.settings = run, validation, settings
-        self.history = tuple(history)
 
     def _begin(self) -> None:
         import mlflow
