@@ -24,6 +24,8 @@ from mobilenetdet.records.shards import count_frames, shard_paths
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.system.cores import num_cores
 
+# Functions that need no translation to graphs; that writes files and, where it cannot, warns.
+_as_it_is = tf.autograph.experimental.do_not_convert
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
 _PREFETCH_BATCHES = 2
@@ -92,7 +94,9 @@ def train_batches(
         lambda epoch: _epoch_records(paths, epoch, config), first_epoch, num_epochs
     )
     batches = _prepare(records, config, training=True, share=share)
-    batches = batches.map(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
+    batches = batches.map(
+        _as_it_is(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
+    )
     return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
         _PREFETCH_BATCHES
     )
@@ -121,10 +125,12 @@ def eval_batches(
     records = records.enumerate().batch(config.eval.batch_size)
     if batches is not None:
         records = records.skip(batches.start).take(len(batches))
-    records = records.map(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
+    records = records.map(
+        _as_it_is(lambda indices, payloads: (tf.zeros_like(indices), indices, payloads))
+    )
     prepared = _prepare(records, config, training=False)
     # Labels and encoded images are still in the records, and so need no reading of their own.
-    prepared = prepared.map(lambda batch: {key: batch[key] for key in _EVALUATION})
+    prepared = prepared.map(_as_it_is(lambda batch: {key: batch[key] for key in _EVALUATION}))
     return prepared.prefetch(_PREFETCH_BATCHES)
 
 
@@ -158,7 +164,11 @@ def _epoch_records(
     return (
         records.enumerate()
         .batch(config.train.batch_size)
-        .map(lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads))
+        .map(
+            _as_it_is(
+                lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads)
+            )
+        )
     )
 
 
@@ -185,6 +195,7 @@ def _prepare(
         batch["num_dropped"] *= places < len(payloads)  # repeated frames count once
         return [batch[key] for key in _OUTPUTS]
 
+    @_as_it_is
     def to_tensors(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Runs the Python preprocessing of a batch, and sets the static shapes of its results."""
         values = tf.numpy_function(run, inputs, list(_OUTPUTS.values()), stateful=False)

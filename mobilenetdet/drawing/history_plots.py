@@ -16,6 +16,7 @@ from mobilenetdet.drawing.figure_style import write_figure
 
 # What is plotted of each class, as flat metrics name it.
 _AP = "moderate/R40"
+_LEGEND_COLUMNS = 4
 _REMEDY = "copy the file again (the next epoch of the run writes it anew, too)"
 
 
@@ -69,7 +70,7 @@ def plot_comparison(csv_paths: dict[str, Path], png_path: Path) -> None:
     _log_losses(loss_axes)
     measured_axes.set(xlabel="epoch", ylabel=title)
     for axes in (loss_axes, measured_axes):
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8)  # paths of runs may be long
         axes.grid(alpha=0.3)
     write_figure(figure, png_path)
 
@@ -122,6 +123,13 @@ def _log_losses(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(number if high < 20 * low else NullFormatter())
 
 
+def _legend_above(axes: Axes) -> None:
+    """Puts the legend above the axes, where no curve runs."""
+    columns = min(_LEGEND_COLUMNS, len(axes.get_legend_handles_labels()[1]))
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    axes.legend(fontsize=8, frameon=False, ncols=columns, **place)
+
+
 def _series(rows: list[dict[str, str]], name: str) -> tuple[list[float], list[float]]:
     points = [(float(r["epoch"]), float(r[name])) for r in rows if r.get(name)]
     return [x for x, _ in points], [y for _, y in points]
@@ -138,7 +146,7 @@ def _plot_losses(axes: Axes, rows: list[dict[str, str]]) -> None:
     rate_axes = axes.twinx()
     rate_axes.plot(*_series(rows, "learning_rate"), color="grey", linestyle=":", linewidth=1)
     rate_axes.set_ylabel("learning rate (dotted)", color="grey")
-    axes.legend(fontsize=8)
+    _legend_above(axes)
     axes.grid(alpha=0.3)
 
 
@@ -146,9 +154,10 @@ def _plot_ap(axes: Axes, rows: list[dict[str, str]]) -> None:
     for name, colour in plot_colours(_classes(rows)).items():
         series = _series(rows, f"val/{name}/{_AP}")
         axes.plot(*series, marker="o", markersize=4, color=colour, label=name)
-    axes.plot(*_series(rows, f"val/mean/{_AP}"), color="black", linestyle="--", label="mean")
+    mean: dict[str, Any] = {"color": "black", "linestyle": "--", "marker": ".", "markersize": 4}
+    axes.plot(*_series(rows, f"val/mean/{_AP}"), label="mean", **mean)
     axes.set(xlabel="epoch", ylabel="validation AP, moderate, R40 (%)", ylim=(0, 100))
-    axes.legend(fontsize=8)
+    _legend_above(axes)
     axes.grid(alpha=0.3)
 
 
@@ -168,5 +177,5 @@ def _plot_accuracy(axes: Axes, rows: list[dict[str, str]]) -> None:
         label = f"test images, {name[:3]}-{name[3:]}"
         axes.plot(*series, marker="o", markersize=3, color=colour, label=label)
     axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100))
-    axes.legend(fontsize=8, loc="lower right")
+    _legend_above(axes)
     axes.grid(alpha=0.3)

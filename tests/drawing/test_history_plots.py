@@ -79,3 +79,24 @@ def test_a_damaged_history_is_named_with_its_line(tmp_path: Path, text: str, wor
     path.write_text(text)
     with pytest.raises(ValueError, match=f"metrics.csv{words}, no number; copy the file again"):
         history_plots.plot_history(path, tmp_path / "metrics.png")
+
+
+def test_legends_cover_no_curve(tmp_path: Path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(history_plots, "write_figure", lambda figure, _: figures.append(figure))
+    histories = (
+        "epoch,loss,box_loss,class_loss,learning_rate,val/Car/moderate/R40,val/mean/moderate/R40\n"
+        "1,9.0,3.0,6.0,0.001,95.0,95.0\n",
+        "epoch,accuracy,loss,learning_rate,val/top1,val/top5\n1,0.2,2.1,0.1,5.0,8.0\n",
+    )
+    for number, history in enumerate(histories):
+        run = write_run(tmp_path / str(number), history)
+        history_plots.plot_history(run / "metrics.csv", run / "metrics.png")
+    legends = 0
+    for figure in figures:
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            if (legend := axes.get_legend()) is not None:
+                legends += 1
+                assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+    assert legends == 4

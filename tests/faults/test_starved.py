@@ -145,7 +145,7 @@ CASES = [
     forbidden("export_annotations", "out"),
     forbidden("average_runs", "out"),
     forbidden("kitti_submission", "out"),
-    forbidden("eval a job", "out"),
+    forbidden("eval a job", "out/eval"),
     forbidden("import", "pictures/photo1.png", 0),
     forbidden("export_labels", "kitti/training/label_2/000009.txt", 0),
     forbidden("average_runs", "other/best.weights.h5", 0),
