@@ -13,6 +13,7 @@ from mobilenetdet.cli.progress import counting_progress
 from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.findings import counted, report_findings
 from mobilenetdet.kitti.frames_seen import seen_by_shipped_weights
+from mobilenetdet.kitti.labels import KittiObjects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.kitti.splits import list_overlaps
 from mobilenetdet.records.kitti_convert import (
@@ -22,8 +23,6 @@ from mobilenetdet.records.kitti_convert import (
 )
 from mobilenetdet.records.kitti_frames import FoundFrames, Unlabelled, find_frames
 from mobilenetdet.records.shard_writer import ShardProgress
-from mobilenetdet.records.shards import Manifest
-from mobilenetdet.records.verify_images import refuse_damaged_images
 
 
 @dataclass(frozen=True)
@@ -105,24 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     report_findings(list_overlaps(layout, options.split), strict=options.strict)
     with folder_lock(options.records_dir):  # of all splits together
         for split in options.split:
-            start = time.perf_counter()
-            manifest, num_kept = _convert_with_bar(
-                layout, split, options.records_dir, conversion, found[split]
-            )
-            print(
-                describe_conversion(
-                    manifest,
-                    num_kept,
-                    time.perf_counter() - start,
-                    content=f"{counted(manifest.num_frames, 'frame')}, "
-                    f"{counted(manifest.num_objects, 'object')}",
-                    skipped="incomplete frames",
-                )
-            )
-            if not split.startswith("train"):
-                frame_ids = [each.frame_id for each in found[split].sources if each.label_path]
-                for line in seen_by_shipped_weights(layout, split, frame_ids):
-                    print(line)
+            _convert(layout, split, options.records_dir, conversion, found[split])
     return 0
 
 
@@ -135,26 +117,47 @@ def _find_frames(layout: KittiLayout, split: str, options: Options) -> FoundFram
         skip_missing_images=options.skip_missing_images,
     )
     if options.verify:
+        # Not at the top: conversion alone decodes nothing.
+        from mobilenetdet.records.verify_images import refuse_damaged_images
+
         paths = [source.image_path for source in found.sources]
         refuse_damaged_images(paths, split, options.num_workers)
         print(f"{split}: all {counted(len(paths), 'image')} can be decoded")
     return found
 
 
-def _convert_with_bar(
+def _convert(
     layout: KittiLayout,
     split: str,
     output_dir: Path,
     conversion: ConversionOptions,
     found: FoundFrames,
-) -> tuple[Manifest, int]:
-    """Converts a split; the bar shows on terminals only."""
+) -> None:
+    """Converts a split, with a bar on terminals, and says what it holds and who has seen it."""
+    start = time.perf_counter()
+    is_measured_on = not split.startswith("train")
+    objects: dict[str, KittiObjects] = {}
     with counting_progress(split) as callbacks:
-        return convert_split(
+        manifest, num_kept = convert_split(
             layout,
             split,
             output_dir,
             conversion,
             found=found,
             progress=ShardProgress(*callbacks),
+            on_objects=objects.__setitem__ if is_measured_on else None,
         )
+    print(
+        describe_conversion(
+            manifest,
+            num_kept,
+            time.perf_counter() - start,
+            content=f"{counted(manifest.num_frames, 'frame')}, "
+            f"{counted(manifest.num_objects, 'object')}",
+            skipped="incomplete frames",
+        )
+    )
+    if is_measured_on:
+        frame_ids = [each.frame_id for each in found.sources if each.label_path]
+        for line in seen_by_shipped_weights(layout, split, frame_ids, objects):
+            print(line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -21,9 +21,8 @@ import numpy as np
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import count_named
-from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.labels import KittiObjects, read_objects
 from mobilenetdet.kitti.layout import KittiLayout
-from mobilenetdet.kitti.results import read_label_files
 from mobilenetdet.runs import FRAMES_SEEN_FILE, shipped_weights
 
 _HASH_BYTES = 6
@@ -180,7 +179,12 @@ def write_frames_seen(path: Path, seen: FramesSeen) -> None:
     write_json(path, values, indent=None)
 
 
-def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable[str]) -> list[str]:
+def seen_by_shipped_weights(
+    layout: KittiLayout,
+    split: str,
+    frame_ids: Sequence[str],
+    known: Mapping[str, KittiObjects] | None = None,
+) -> list[str]:
     """Returns which weights that ship were trained on frames of a split.
 
     Those that have seen the same number of them share a line.
@@ -189,13 +193,17 @@ def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable
         layout: the KITTI folder.
         split: name of the split.
         frame_ids: of the split; all have a label file.
+        known: objects of frames whose label files need not be read.
 
     Raises:
+        FileNotFoundError: a label file is gone.
         ValueError: a label file is damaged.
     """
-    frame_ids = list(frame_ids)
-    labels = read_label_files(layout.label_dir, frame_ids)
-    hashes = {i: frame_hashes(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
+    objects = dict(known or {})
+    for i in frame_ids:
+        if i not in objects:
+            objects[i] = read_objects(layout.label_path(i), with_scores=False)
+    hashes = {i: frame_hashes(i, objects[i]) for i in frame_ids}
     names: dict[str, list[str]] = {}  # by what is to be said
     for name, run in shipped_weights().items():
         if (seen := seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split)).frame_ids:

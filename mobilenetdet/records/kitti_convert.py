@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,6 +80,7 @@ def convert_split(
     *,
     found: FoundFrames | None = None,
     progress: ShardProgress | None = None,
+    on_objects: Callable[[str, KittiObjects], None] | None = None,
 ) -> tuple[Manifest, int]:
     """Writes the records of one split, or what is missing of them; see `write_shards`.
 
@@ -89,6 +91,7 @@ def convert_split(
         options: how to write them.
         found: what `find_frames` has found of the split, if it was called before.
         progress: called on the way.
+        on_objects: called with the id and the objects of each frame that is written, from threads.
 
     Returns:
         The manifest, and the number of shards that were kept from an earlier call.
@@ -111,6 +114,8 @@ def convert_split(
 
     def encode(source: FrameSource) -> EncodedRecord:
         frame = read_source(source, options.jpeg_quality, options.exif_orientation)
+        if on_objects is not None:
+            on_objects(frame.frame_id, frame.objects)
         parts = encode_example(frame_features(frame, sha256=options.sha256))
         return EncodedRecord(source.frame_id, parts, len(frame.objects))
 
