@@ -127,15 +127,20 @@ def _stored_size(encoded: bytes, source: str) -> tuple[int, int]:
 
 def _open(encoded: bytes, source: str, fault: str = "damaged image header") -> Image.Image:
     """Opens an image with Pillow, which reads the header and decodes nothing."""
-    # Not at the top: decoding PNG and JPEG files, all that a camera needs, does without.
-    from PIL import Image, JpegImagePlugin, PngImagePlugin
+    # Not at the top: decoding PNG and JPEG files, all that a camera needs, does without. Nor all of
+    # it at once, for a data set has images of one format.
+    from PIL import Image
 
     content = io.BytesIO(encoded)
     try:
         # By their classes: `Image.open` has a limit of its own.
         if encoded.startswith(_PNG_START):
+            from PIL import PngImagePlugin
+
             return PngImagePlugin.PngImageFile(content)
         if encoded.startswith(_JPEG_START):
+            from PIL import JpegImagePlugin
+
             return JpegImagePlugin.JpegImageFile(content)
         return Image.open(content)
     except Image.DecompressionBombError as error:
