@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mobilenetdet.files.atomic_write import atomic_write
+from mobilenetdet.files.atomic_write import atomic_write, sync
 from mobilenetdet.records.earlier_shards import (
     earlier_manifests,
     listed_shards,
@@ -179,6 +179,7 @@ def write_shards(
         todo, records.encode, output_dir, options.num_workers, progress=progress, enlist=enlist
     )
     os.replace(partial, complete)
+    sync(output_dir)
     return _describe(records, plan, done), num_kept
 
 
@@ -260,8 +261,11 @@ def _write_parts(
 
     def write(part: _Part) -> None:
         records = map(encode_unless_stopped, part.sources)
-        with atomic_write(output_dir / part.shard.name) as temporary:
-            enlist(_write_shard(temporary, part.shard, records, progress))
+        # Its name reaches the disk with the next manifest, or at the end: one wait less a shard.
+        with atomic_write(output_dir / part.shard.name, durable=False) as temporary:
+            shard = _write_shard(temporary, part.shard, records, progress)
+            sync(temporary)
+            enlist(shard)
 
     with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         try:
