@@ -59,6 +59,20 @@ def test_examples_are_tensorflows(floats, ints, strings):
     np.testing.assert_array_equal(decoded["ints"], features["ints"], strict=bool(ints))
 
 
+@given(floats=FLOATS, ints=INTS, strings=STRINGS)
+def test_their_bytes_are_protobufs(floats, ints, strings):
+    """So that records of earlier versions keep their fingerprints."""
+    features = {
+        "strings": strings,
+        "ints": np.array(ints, np.int64),
+        "floats": np.array(floats, np.float32),
+        "without floats": np.empty(0, np.float32),
+        "without ints": np.empty(0, np.int64),
+        "without strings": [],
+    }
+    assert encode(features) == reference(features).SerializeToString(deterministic=True)
+
+
 def test_single_values_and_a_large_image_keep_their_buffers():
     image = bytes(range(256)) * 4000
     parts = encode_example({"height": 375, "image": image})
