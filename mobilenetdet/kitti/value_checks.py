@@ -17,12 +17,9 @@ _MAX_COORDINATE = 100_000
 # Metres and radians: no camera sees further.
 _MAX_NUMBER = 1_000_000
 
-# Lowest and highest value of each column of a label but the type; the next functions say the rest.
-_LABEL_BOUNDS = np.array(
-    [(-1, 1), (-1, 3), (-_MAX_NUMBER, _MAX_NUMBER)]
-    + 4 * [(-_MAX_COORDINATE, _MAX_COORDINATE)]
-    + 7 * [(-_MAX_NUMBER, _MAX_NUMBER)]
-).T  # [2, 14]
+# Highest magnitude in each column of a label but the type; the next functions say the rest.
+_LABEL_BOUNDS = np.array([1, 3, _MAX_NUMBER] + 4 * [_MAX_COORDINATE] + 7 * [_MAX_NUMBER])  # [14]
+_OCCLUDED_VALUES = frozenset({-1, 0, 1, 2, 3})
 
 Rows = Sequence[tuple[int, Sequence[str]]]
 
@@ -89,12 +86,12 @@ def _is_usual_label(numbers: np.ndarray) -> bool:
     """Whether nothing is wrong with the numbers of labels: thousands of files are read by this."""
     if numbers.shape[1] == _NUM_RESULT_NUMBERS:
         return False
-    low, high = _LABEL_BOUNDS
-    truncated, occluded = numbers[:, 0], numbers[:, 1]
+    # Columns of a few objects: lists of them take less time than arrays.
+    truncated, occluded = numbers[:, 0].tolist(), numbers[:, 1].tolist()
     return bool(
-        ((numbers >= low) & (numbers <= high)).all()
-        and ((truncated >= 0) | (truncated == -1)).all()
-        and (occluded == np.rint(occluded)).all()
+        (np.abs(numbers) <= _LABEL_BOUNDS).all()
+        and all(share >= 0 or share == -1 for share in truncated)
+        and _OCCLUDED_VALUES.issuperset(occluded)
         and (numbers[:, 3:5] <= numbers[:, 5:7]).all()
     )
 
