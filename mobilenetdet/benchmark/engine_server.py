@@ -22,7 +22,7 @@ from mobilenetdet.boxes.numpy_postprocess import NumpyPostprocess
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.exported_runtime import ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector, load_detector, to_detections
-from mobilenetdet.inference.predict import detect_pictures
+from mobilenetdet.inference.predict import detect_ahead
 from mobilenetdet.inference.runtimes import RawDetections
 from mobilenetdet.media.find import find_files
 from mobilenetdet.media.sources import read_photo, read_pictures
@@ -190,9 +190,10 @@ class Server:
 
     def video(self, path: str, max_frames: int) -> dict[str, float]:
         """Returns frames and seconds of a whole video, or of a folder of pictures."""
+        model = self._engine.model.for_throughput()
         start, count = time.perf_counter(), 0
         pictures = islice(read_pictures(find_files([path])), max_frames)
-        for _ in detect_pictures(self._engine.model, pictures):
+        for _ in detect_ahead(model, pictures):
             count += 1
         return {"frames": count, "seconds": time.perf_counter() - start}
 

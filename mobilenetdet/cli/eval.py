@@ -149,7 +149,7 @@ def _load(
         weights=options.weights,
         config=config,
         tell=print,
-    )
+    ).for_throughput()
     height, width = model.image_size
     print(f"by {model.source} at {height}x{width}, {describe_engine(model, engine)}")
     # Before the minutes that detecting takes.

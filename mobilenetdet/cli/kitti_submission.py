@@ -132,4 +132,4 @@ def _load(options: Options, config: DetectionConfig) -> LoadedDetector:
         config=config,
         tell=print,
         start=import_tensorflow_quietly,
-    )
+    ).for_throughput()

@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         show=options.show,
     )
     with folder.locked():  # before the seconds that loading takes
-        model = _load(options, config)
+        model = _load(options, config, live=any(map(is_live, sources)))
         try:
             call.run(model)
         except KeyboardInterrupt:  # the way in which live sources end
@@ -161,11 +161,13 @@ def _one_by_one_if_live(config: DetectionConfig, sources: Sequence[Media]) -> De
     return replace(config, eval=replace(config.eval, batch_size=1))
 
 
-def _load(options: Options, config: DetectionConfig) -> LoadedDetector | FittingDetector:
+def _load(
+    options: Options, config: DetectionConfig, *, live: bool
+) -> LoadedDetector | FittingDetector:
     def load(size: tuple[int, int]) -> LoadedDetector:
         """Loads the run for a size of the network input."""
         data = replace(config.data, image_height=size[0], image_width=size[1])
-        return load_for_engine(
+        model = load_for_engine(
             options.model or options.run_dir,
             options.engine,
             weights=options.weights,
@@ -173,6 +175,7 @@ def _load(options: Options, config: DetectionConfig) -> LoadedDetector | Fitting
             tell=print,
             start=import_tensorflow_quietly,
         )
+        return model if live else model.for_throughput()
 
     if options.image_size == AUTO:
         return FittingDetector(load, config.image_size)

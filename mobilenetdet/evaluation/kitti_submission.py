@@ -23,11 +23,10 @@ from mobilenetdet.files.text import read_json, write_json
 from mobilenetdet.findings import count_named, counted
 from mobilenetdet.inference.exported import is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector
-from mobilenetdet.inference.predict import detect_fitted, fit_pictures
+from mobilenetdet.inference.predict import detect_ahead
 from mobilenetdet.kitti.labels import KittiObjects, read_objects, write_objects
 from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.media.sources import read_pictures
-from mobilenetdet.system.threads import read_ahead
 
 NUM_TEST_FRAMES = 7518
 # Beside the result files: what has made them.
@@ -202,12 +201,10 @@ def detect_test_frames(
         ValueError: an image is damaged; names it.
     """
     paths = [layout.image_path(frame_id) for frame_id in frame_ids]
-    pictures = fit_pictures(model, read_pictures(paths, names=frame_ids))
-    waiting = max(2, model.batch_size)
-    with read_ahead(pictures, waiting, lambda fitted: fitted.picture.image.nbytes) as fitted:
-        for done, (picture, found) in enumerate(detect_fitted(model, fitted), 1):
-            results.add(picture.name, found)
-            progress(done)
+    pictures = read_pictures(paths, names=frame_ids)
+    for done, (picture, found) in enumerate(detect_ahead(model, pictures), 1):
+        results.add(picture.name, found)
+        progress(done)
 
 
 def describe_archive(num_frames: int, num_detections: int, num_bytes: int) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
+    Stream,
     damage_named,
     engine_name,
     import_runtime,
@@ -29,25 +28,26 @@ class LiteRtRuntime(ExportedRuntime):
         Raises:
             ValueError: LiteRT is not installed, or the file is damaged or has no metadata.
         """
-        litert = import_runtime("ai_edge_litert.interpreter", _PACKAGE, _EXTRA, path)
-        content = path.read_bytes()
+        self._litert = import_runtime("ai_edge_litert.interpreter", _PACKAGE, _EXTRA, path)
+        self._content = path.read_bytes()
         with damage_named(path, "LiteRT"):
-            interpreter = litert.Interpreter(
-                model_content=content,
-                num_threads=num_engine_threads(),
-                experimental_preserve_all_tensors=False,
-            )
-            with without_info_lines():  # "Created TensorFlow Lite XNNPACK delegate for CPU."
-                interpreter.allocate_tensors()
-            text = read_metadata(content)
-            self._run = interpreter.get_signature_runner()
-            (self._input,) = self._run.get_input_details()
-        super().__init__(path, ExportedInfo.from_json(text, str(path)))
+            stream = self.open_stream(num_engine_threads())
+            text = read_metadata(self._content)
+        super().__init__(path, ExportedInfo.from_json(text, str(path)), stream)
         self.engine = engine_name("LiteRT", _PACKAGE)
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        return self._run(**{self._input: image})
+    def open_stream(self, num_threads: int) -> Stream:
+        """Opens the graph once more, with tensors and threads of its own."""
+        interpreter = self._litert.Interpreter(
+            model_content=self._content,
+            num_threads=num_threads,
+            experimental_preserve_all_tensors=False,
+        )
+        with without_info_lines():  # "Created TensorFlow Lite XNNPACK delegate for CPU."
+            interpreter.allocate_tensors()
+        run = interpreter.get_signature_runner()
+        (name,) = run.get_input_details()
+        return lambda image: run(**{name: image})
 
 
 def read_metadata(content: bytes) -> str | None:

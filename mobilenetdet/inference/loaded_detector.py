@@ -119,6 +119,13 @@ class LoadedDetector:
             info = np.stack([letterbox.to_array() for _, letterbox in batch])
             yield from self.detect_batch(np.stack([i for i, _ in batch]), info, fill_to=size)
 
+    def for_throughput(self) -> LoadedDetector:
+        """Returns the detector for many pictures: more of them a second, each of them later.
+
+        Engines of exported files run several pictures at once then; Keras runs batches anyway.
+        """
+        return self
+
     def letterbox(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
         """Fits uint8 [H, W, 3] into the network input; returns the transform as well."""
         return letterbox_image(image, self.image_size)

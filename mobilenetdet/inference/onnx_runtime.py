@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
+    Stream,
     damage_named,
     engine_name,
     import_runtime,
@@ -27,22 +27,28 @@ class OnnxRuntime(ExportedRuntime):
         Raises:
             ValueError: ONNX Runtime is not installed, or the file is damaged or has no metadata.
         """
-        onnxruntime = import_runtime("onnxruntime", "onnxruntime", "onnx", path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_engine_threads()
-        options.log_severity_level = _ERRORS_ONLY
-        content = path.read_bytes()  # it would refuse a path that is no UTF-8
+        self._onnxruntime = import_runtime("onnxruntime", "onnxruntime", "onnx", path)
+        self._content = path.read_bytes()  # it would refuse a path that is no UTF-8
         with damage_named(path, "ONNX"):
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-            (self._input,) = (each.name for each in self._session.get_inputs())
-            self._names = [each.name for each in self._session.get_outputs()]
-            text = self._session.get_modelmeta().custom_metadata_map.get(INFO_KEY)
-        super().__init__(path, ExportedInfo.from_json(text, str(path)))
+            session = self._open(num_engine_threads())
+            text = session.get_modelmeta().custom_metadata_map.get(INFO_KEY)
+            stream = _stream_of(session)
+        super().__init__(path, ExportedInfo.from_json(text, str(path)), stream)
         self.engine = engine_name("ONNX Runtime", "onnxruntime")
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        values = self._session.run(self._names, {self._input: image})
-        return dict(zip(self._names, values, strict=True))
+    def open_stream(self, num_threads: int) -> Stream:
+        """Opens the graph once more, with tensors and threads of its own."""
+        return _stream_of(self._open(num_threads))
+
+    def _open(self, num_threads: int) -> Any:
+        options = self._onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        options.log_severity_level = _ERRORS_ONLY
+        providers = ["CPUExecutionProvider"]
+        return self._onnxruntime.InferenceSession(self._content, options, providers=providers)
+
+
+def _stream_of(session: Any) -> Stream:
+    (name,) = (each.name for each in session.get_inputs())
+    names = [each.name for each in session.get_outputs()]
+    return lambda image: dict(zip(names, session.run(names, {name: image}), strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
+    Stream,
     damage_named,
     engine_name,
     import_runtime,
@@ -35,22 +36,29 @@ class OpenVinoRuntime(ExportedRuntime):
         if not weights.is_file():
             raise FileNotFoundError(f"{path} lies without {weights.name}, its weights; copy both")
         with damage_named(path, "OpenVINO"):
-            core = openvino.Core()
-            model = core.read_model(path)
-            known = INFO_KEY in model.get_rt_info()
-            text = model.get_rt_info(INFO_KEY).astype(str) if known else None
+            self._core = openvino.Core()
+            self._model = self._core.read_model(path)
+            known = INFO_KEY in self._model.get_rt_info()
+            text = self._model.get_rt_info(INFO_KEY).astype(str) if known else None
         info = ExportedInfo.from_json(text, str(path))
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": num_engine_threads()}
+        self._settings = {"PERFORMANCE_HINT": "LATENCY"}
         if (info.parts, info.precision) != ("network", "float16"):
-            settings["INFERENCE_PRECISION_HINT"] = "f32"
+            self._settings["INFERENCE_PRECISION_HINT"] = "f32"
         with damage_named(path, "OpenVINO"):
-            compiled = core.compile_model(model, "CPU", settings)
-        self._request = compiled.create_infer_request()
-        self._names = [output.get_any_name() for output in compiled.outputs]
-        super().__init__(path, info)
+            stream = self.open_stream(num_engine_threads())
+        super().__init__(path, info, stream)
         self.engine = engine_name("OpenVINO", "openvino")
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        values = self._request.infer([np.ascontiguousarray(image)], share_inputs=True)
-        return {name: np.array(values[index]) for index, name in enumerate(self._names)}
+    def open_stream(self, num_threads: int) -> Stream:
+        """Opens the graph once more, with tensors and threads of its own."""
+        settings = {**self._settings, "INFERENCE_NUM_THREADS": num_threads}
+        compiled = self._core.compile_model(self._model, "CPU", settings)
+        request = compiled.create_infer_request()
+        names = [output.get_any_name() for output in compiled.outputs]
+
+        def infer(image: np.ndarray) -> dict[str, np.ndarray]:
+            """Runs the graph; its outputs are copied, since the next image goes into them."""
+            values = request.infer([np.ascontiguousarray(image)], share_inputs=True)
+            return {name: np.array(values[index]) for index, name in enumerate(names)}
+
+        return infer

@@ -144,12 +144,23 @@ def _at_end(call: Callable[[], None]) -> Iterator[None]:
 def detect_pictures(
     model: PictureDetector, pictures: Iterable[Picture]
 ) -> Iterator[tuple[Picture, Detections]]:
-    """Detects in pictures of any size, a batch at a time.
+    """Detects in pictures of any size.
 
     Yields:
         Each picture with its detections, in its own pixels, the best first.
     """
     return detect_fitted(model, fit_pictures(model, pictures))
+
+
+def detect_ahead(
+    model: PictureDetector, pictures: Iterable[Picture]
+) -> Iterator[tuple[Picture, Detections]]:
+    """Detects as `detect_pictures` does; reading and letterboxing overlap with the network."""
+    waiting = max(2, model.batch_size)
+    with read_ahead(
+        fit_pictures(model, pictures), waiting, lambda fitted: fitted.picture.image.nbytes
+    ) as fitted:
+        yield from detect_fitted(model, fitted)
 
 
 def fit_pictures(model: PictureDetector, pictures: Iterable[Picture]) -> Iterator[FittedPicture]:
@@ -162,7 +173,7 @@ def fit_pictures(model: PictureDetector, pictures: Iterable[Picture]) -> Iterato
 def detect_fitted(
     model: PictureDetector, fitted: Iterable[FittedPicture]
 ) -> Iterator[tuple[Picture, Detections]]:
-    """Detects in letterboxed pictures, a batch at a time; see `detect_pictures`."""
+    """Detects in letterboxed pictures; see `detect_pictures`."""
     waiting: deque[Picture] = deque()
 
     def images() -> Iterator[tuple[np.ndarray, Letterbox]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mobilenetdet.exported_info import CLASSIFIER, INFO_FILE, INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import (
     ExportedRuntime,
+    Stream,
     damage_named,
     engine_name,
     import_runtime,
@@ -33,17 +32,19 @@ class SavedModelRuntime(ExportedRuntime):
         tf = _tensorflow(path)
         with damage_named(path, "SavedModel"):
             loaded = tf.saved_model.load(str(path))
-            self._run = loaded.signatures["serving_default"]
+            run = loaded.signatures["serving_default"]
         self._loaded = loaded  # its signature does not keep it alive
         info = path / EXTRA_ASSETS / INFO_FILE
         text = info.read_text(encoding="utf-8") if info.is_file() else None
-        super().__init__(path, ExportedInfo.from_json(text, str(path)))
+        self._stream: Stream = lambda image: {
+            name: each.numpy() for name, each in run(tf.constant(image)).items()
+        }
+        super().__init__(path, ExportedInfo.from_json(text, str(path)), self._stream)
         self.engine = engine_name("TensorFlow", "tensorflow")
-        self._constant = tf.constant
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        return {name: each.numpy() for name, each in self._run(self._constant(image)).items()}
+    def open_stream(self, num_threads: int) -> Stream:
+        """Returns the graph, whose calls share TensorFlow's threads."""
+        return self._stream
 
 
 class FrozenGraphRuntime(ExportedRuntime):
@@ -62,19 +63,20 @@ class FrozenGraphRuntime(ExportedRuntime):
             texts = [n.attr["value"].tensor.string_val[0] for n in graph.node if n.name == INFO_KEY]
             text = texts[0].decode() if texts else None
         info = ExportedInfo.from_json(text, str(path))
-        self._names = output_names(info)
+        names = output_names(info)
         with damage_named(path, "frozen graph"):
             imported = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
-            fetches = [imported.graph.get_tensor_by_name(f"{name}:0") for name in self._names]
-            self._run = imported.prune(imported.graph.get_tensor_by_name(f"{_INPUT}:0"), fetches)
-        super().__init__(path, info)
+            fetches = [imported.graph.get_tensor_by_name(f"{name}:0") for name in names]
+            run = imported.prune(imported.graph.get_tensor_by_name(f"{_INPUT}:0"), fetches)
+        self._stream: Stream = lambda image: {
+            name: each.numpy() for name, each in zip(names, run(tf.constant(image)), strict=True)
+        }
+        super().__init__(path, info, self._stream)
         self.engine = engine_name("TensorFlow", "tensorflow")
-        self._constant = tf.constant
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        values = self._run(self._constant(image))
-        return {name: each.numpy() for name, each in zip(self._names, values, strict=True)}
+    def open_stream(self, num_threads: int) -> Stream:
+        """Returns the graph, whose calls share TensorFlow's threads."""
+        return self._stream
 
 
 def output_names(info: ExportedInfo) -> list[str]:

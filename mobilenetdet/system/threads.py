@@ -11,9 +11,11 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 # Bytes that may wait between two stages, or one item that is larger.
 MAX_WAITING = 256e6
 
@@ -149,6 +151,37 @@ def call_behind(
         _finish(buffer, thread)
     if buffer.error is not None:
         raise buffer.error
+
+
+def map_in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int
+) -> Iterator[Result]:
+    """Applies a function to items, so many at once.
+
+    Args:
+        function: is called in threads of its own, or in this one where there is one.
+        items: one more of them than there are threads is taken ahead.
+        num_threads: how many.
+
+    Yields:
+        The results, in the order of the items; what a call raises is raised in its place.
+    """
+    if num_threads == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(num_threads, "map in threads") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                del item  # it may be large
+                if len(waiting) > num_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _start(function: Callable[[], None], name: str) -> threading.Thread:

@@ -1,5 +1,6 @@
 """Exported files as detectors: what they need, what may change, and how damage is told."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -130,10 +131,10 @@ def test_a_graph_that_cannot_be_computed_is_named(litert_file: Path, monkeypatch
     """Some damage shows only then; LiteRT calls it a RuntimeError."""
     model = md.load(litert_file)
 
-    def fail(**_):
+    def fail(image):
         raise RuntimeError("Input tensor 52 lacks data")
 
-    monkeypatch.setattr(model.runtime, "_run", fail)
+    monkeypatch.setattr(model.runtime, "infer", fail)
     with pytest.raises(ValueError, match=f"{litert_file} is damaged.*52 lacks data.*export it"):
         model.detect(picture())
 
@@ -208,3 +209,24 @@ def test_what_is_imported_says_nothing_unless_it_fails(tmp_path: Path, monkeypat
 def test_who_writes_files_is_told_all_that_is_missing():
     with pytest.raises(ValueError, match=r"needs tf2onnx.*pip install 'mobilenetdet\[export\]'"):
         exported_runtime.import_runtime("no_such_module", "tf2onnx", "export", "format onnx")
+
+
+@pytest.mark.parametrize("name", ["detector_float32.pb", "network_float32.tflite"])
+def test_several_pictures_at_once_are_detected_as_one_by_one(
+    files: Path, litert_file: Path, monkeypatch, name: str
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    path = files / name if name.endswith(".pb") else litert_file
+    pictures = [picture(seed) for seed in range(7)]
+    expected = md.load(path).detect(pictures)
+    model = md.load(path).for_throughput()
+    assert model.runtime.num_streams == 2 and md.load(path).runtime.num_streams == 1
+    fitted = [model.letterbox(image) for image in pictures]
+    images, info = zip(*fitted, strict=True)
+    batch = model.detect_batch(np.stack(images), np.stack([each.to_array() for each in info]))
+    for found in (model.detect(pictures), batch):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.class_ids, other.class_ids)
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+            np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=1e-3)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from mobilenetdet.system import threads
-from mobilenetdet.system.threads import call_behind, read_ahead
+from mobilenetdet.system.threads import call_behind, map_in_threads, read_ahead
 
 # Seconds after which a test that waits has failed.
 PATIENCE = 20
@@ -182,3 +182,36 @@ def test_a_second_interrupt_waits_for_the_present_call_alone(monkeypatch):
         assert began.wait(PATIENCE)
         monkeypatch.setattr(threading.Thread, "join", interrupted)
     assert done == [0]
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 5])
+def test_results_of_threads_come_in_order(num_threads):
+    pause = threading.Event()
+
+    def square(number):
+        pause.wait(0.002 * (number % 3))
+        return number**2
+
+    assert list(map_in_threads(square, range(40), num_threads)) == [n**2 for n in range(40)]
+    assert list(map_in_threads(square, [], num_threads)) == []
+
+
+def test_as_many_calls_as_threads_run_at_once():
+    together = threading.Barrier(3, timeout=PATIENCE)
+    assert len(list(map_in_threads(lambda _: together.wait(), range(6), 3))) == 6
+
+
+def test_threads_take_one_item_ahead():
+    taken = []
+    results = map_in_threads(lambda item: item, map(lambda n: taken.append(n) or n, range(40)), 2)
+    assert [next(results), next(results)] == [0, 1]
+    assert taken == [0, 1, 2, 3]
+    results.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("map in threads")]
+
+
+def test_what_a_call_raises_comes_in_its_place():
+    results = map_in_threads(lambda number: 6 // number, [1, 2, 0, 3], 2)
+    assert [next(results), next(results)] == [6, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
