@@ -91,8 +91,9 @@ ALL = [
     for kind in ("ssd_fpn", "squeezedet", "ssd_softmax")
     if (precision != "int8" or WRITERS[name].int8) and (name, precision, part, kind) not in FAST
 ]
-# Scores may differ by so much; int8 of weights drawn at random is only a check that the files run.
-TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "int8": 0.5}
+# Scores may differ by so much, in OpenVINO's bfloat16 by 0.022; int8 of weights drawn at random is
+# only a check that the files run.
+TOLERANCES = {"float32": 1e-3, "float16": 3e-2, "int8": 0.5}
 # Boxes may by so many pixels. Two anchors of one score, as random weights have them, may win in
 # another order; that is rare.
 BOX_TOLERANCE, SAME = 0.05, 0.9
@@ -110,6 +111,10 @@ def check(model, folder: Path, name: str, precision: str, part: str) -> None:
     assert score < TOLERANCES[precision]
     if precision == "float32":
         assert (away < BOX_TOLERANCE).mean() >= SAME
+    score, away = distances(found.for_throughput().runtime.run(IMAGES), ours)
+    assert score < (TOLERANCES[precision] if precision == "float16" else 1e-5)
+    if precision != "float16":  # bfloat16 in OpenVINO
+        assert (away < BOX_TOLERANCE).all()
 
 
 @pytest.mark.parametrize(("name", "precision", "part", "kind"), FAST)
