@@ -196,6 +196,16 @@ def seen_by_shipped_weights(layout: KittiLayout, split: str, frame_ids: Iterable
     frame_ids = list(frame_ids)
     labels = read_label_files(layout.label_dir, frame_ids)
     hashes = {i: frame_hashes(i, objects) for i, objects in zip(frame_ids, labels, strict=True)}
+    return shipped_weights_that_saw(hashes, split)
+
+
+def shipped_weights_that_saw(hashes: Mapping[str, Collection[str]], split: str) -> list[str]:
+    """Returns which weights that ship were trained on frames; see `seen_by_shipped_weights`.
+
+    Args:
+        hashes: of the frames of the split, by their ids; see `frame_hashes`.
+        split: its name.
+    """
     names: dict[str, list[str]] = {}  # by what is to be said
     for name, run in shipped_weights().items():
         if (seen := seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split)).frame_ids:
