@@ -118,7 +118,7 @@ class PredictCall:
         in_order = {each: self.faults[each] for each in self.sources if each in self.faults}
         fault = one_line(describe_faults(in_order, self.sources)) if in_order else ""
         if fault and not self.pictures and not self.live:
-            print(f"error: {fault}", file=sys.stderr)
+            print(fault, file=sys.stderr)
             return
         what = f"{counted(self.objects, 'object')} in {counted(self.pictures, 'picture')}"
         print(f"{self.writer.folder.path}: {what}, {describe_scores(self.config)}")
