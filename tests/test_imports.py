@@ -23,6 +23,7 @@ FLOORS = (
     "synthetic",
     "records",
     "label_formats",
+    "imported_records",
     "media",
     "predictions",
     "models",

@@ -108,12 +108,16 @@ GROUPS: dict[str, dict[str, Command]] = {
             (("--num_frames 800", "800 rendered frames with exact labels"),),
         ),
         "import": Command(
-            "make a KITTI folder of labels in another format",
+            "make a KITTI folder, or records, of labels in another format",
             (
                 ("--format coco annotations.json data/mine", "pictures are found around the file"),
                 (
                     "--format yolo data.yaml data/mine --class_map person Pedestrian",
                     "with names that KITTI has",
+                ),
+                (
+                    "--format tf_records od_api data/records --to records",
+                    "of the TensorFlow Object Detection API, to train on as they are",
                 ),
             ),
         ),

@@ -144,6 +144,8 @@ def _message_of_system(error: OSError) -> str:
     where = f"{one_line(path)}: " if path else ""
     if code == errno.ENOENT and not os.path.isabs(path) and _no_working_directory():
         return "the working directory is gone; change to one that is there (cd), and try again"
+    if code == errno.ENOENT and not path and "temporary directory" in text:  # Python's own words
+        return "no folder takes temporary files; name one that does (TMPDIR=FOLDER)"
     if code in (errno.EEXIST, errno.ENOTDIR) and (in_the_way := _file_on_the_way(path)):
         return f"{one_line(in_the_way)} is a file, not a folder; name another"
     if code in _REFUSALS and not (code == errno.EAGAIN and where):  # of a file, it means a pipe

@@ -16,6 +16,10 @@ _OUTPUT = ("--output_dir", "--run_dir")
 _DATA = ("--data.records_dir", "--records_dir", "--dataset_root", "--kitti_root")
 # Fields of options whose own fields are options without a prefix.
 _FLAT = ("config", "overrides")
+# What --skip_missing was where images and label files are looked for apart.
+_SKIPS = "--unlabelled skip (no label) and --skip_missing_images (no image)"
+# Options that a command has beside those that are named.
+_BESIDE = {_SKIPS: ("dataset_root",)}
 # Name elsewhere, with underscores, to ours, the likeliest first.
 _OURS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("conf", "conf_thres", "conf_threshold", "confidence"), _CONFIDENCE),
@@ -44,10 +48,7 @@ _OURS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("workers", "num_workers"), ("--num_workers",)),
     # Of earlier versions of this program.
     "missing_labels_are_empty": ("--unlabelled negative",),
-    "skip_missing": (
-        "--unlabelled skip (no label) and --skip_missing_images (no image)",
-        "--skip_missing_images",
-    ),
+    "skip_missing": (_SKIPS, "--skip_missing_images"),
     "copy": ("--image_files copy",),
     "symlink": ("--image_files symlink",),
     **dict.fromkeys(("device", "gpu", "gpus"), ("CUDA_VISIBLE_DEVICES in the environment",)),
@@ -92,4 +93,4 @@ def _option_names(options: Any, prefix: str = "") -> Iterator[str]:
 def _is_there(ours: str, known: Collection[str]) -> bool:
     """Whether a command has an option; what is no option is always there."""
     names = [word.removeprefix("--") for word in ours.split() if word.startswith("--")]
-    return all(name in known for name in names)
+    return all(name in known for name in (*names, *_BESIDE.get(ours, ())))

@@ -114,7 +114,12 @@ class PredictCall:
             self.stop.set()
 
     def tell(self, model: LoadedDetector | FittingDetector, engine: Engine) -> None:
-        """Prints what was done, and what could not be read."""
+        """Prints what was done, and what could not be read; where that is all, nothing else."""
+        in_order = {each: self.faults[each] for each in self.sources if each in self.faults}
+        fault = one_line(describe_faults(in_order, self.sources)) if in_order else ""
+        if fault and not self.pictures and not self.live:
+            print(fault, file=sys.stderr)
+            return
         what = f"{counted(self.objects, 'object')} in {counted(self.pictures, 'picture')}"
         print(f"{self.writer.folder.path}: {what}, {describe_scores(self.config)}")
         if weaker := self.writer.weaker_in():
@@ -131,9 +136,8 @@ class PredictCall:
         else:
             size = "{}x{}".format(*model.image_size)
         print(f"by {model.source} at {size}, {describe_engine(model, engine)}")
-        if self.faults:
-            in_order = {each: self.faults[each] for each in self.sources if each in self.faults}
-            print(one_line(describe_faults(in_order, self.sources)), file=sys.stderr)
+        if fault:
+            print(fault, file=sys.stderr)
 
 
 def describe_faults(faults: Mapping[Media, str], sources: Sequence[Media]) -> str:

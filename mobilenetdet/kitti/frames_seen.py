@@ -204,6 +204,16 @@ def seen_by_shipped_weights(
         if i not in objects:
             objects[i] = read_objects(layout.label_path(i), with_scores=False)
     hashes = {i: frame_hashes(i, objects[i]) for i in frame_ids}
+    return shipped_weights_that_saw(hashes, split)
+
+
+def shipped_weights_that_saw(hashes: Mapping[str, Collection[str]], split: str) -> list[str]:
+    """Returns which weights that ship were trained on frames; see `seen_by_shipped_weights`.
+
+    Args:
+        hashes: of the frames of the split, by their ids; see `frame_hashes`.
+        split: its name.
+    """
     names: dict[str, list[str]] = {}  # by what is to be said
     for name, run in shipped_weights().items():
         if (seen := seen_in_split(read_frames_seen(run.frames_seen_file), hashes, split)).frame_ids:

@@ -12,7 +12,7 @@ import importlib.resources
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -259,13 +259,23 @@ def list_overlaps(layout: KittiLayout, splits: Iterable[str]) -> list[str]:
     """
     beside = (name for name in ("train", "val") if layout.image_set_path(name).is_file())
     names = [name for name in dict.fromkeys([*splits, *beside]) if name != "trainval"]
-    lists = {name: layout.read_image_set(name) for name in names}
+    return describe_overlaps({name: layout.read_image_set(name) for name in names}, ending=".txt")
+
+
+def describe_overlaps(lists: Mapping[str, Sequence[str]], *, ending: str = "") -> list[str]:
+    """Returns a line for each list to measure on that shares frames with one to train on.
+
+    Args:
+        lists: frame ids by the name of the list; see `list_overlaps`.
+        ending: of the files of the lists, for the lines.
+    """
+    names = [name for name in lists if name != "trainval"]
     found = []
     for train in (name for name in names if name.startswith("train")):
         for val in (name for name in names if not name.startswith("train")):
             trained = set(lists[train])
             if shared := [frame_id for frame_id in lists[val] if frame_id in trained]:
-                what = f"frames of {val}.txt are in {train}.txt, too"
+                what = f"frames of {val}{ending} are in {train}{ending}, too"
                 found.append(f"{count_named(shared, len(lists[val]), what)}; AP on them flatters")
     return found
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from mobilenetdet.files.names import UNFINISHED, unique_name
 from mobilenetdet.kitti.format_hints import id_hint
 from mobilenetdet.system.terminal_text import is_control
 
+# Stands in an imported folder: the id of each frame, and the picture that it was.
+TABLE_NAME = "frame_names.csv"
 # File names may have 255 bytes; this leaves room for endings, and for what makes them unique.
 _MAX_BYTES = 150
 # Names of the parts of a data set.
@@ -92,3 +96,29 @@ def _usual(name: str) -> str:
 def _word(name: str) -> str:
     word = re.sub(r"[^\w.-]+", "_", name).strip("._") or "all"
     return word.removesuffix(UNFINISHED)
+
+
+def write_table(
+    folder: Path, ids: Sequence[str], pictures: Sequence[tuple[str, Sequence[str]]]
+) -> None:
+    """Writes which frame was which picture, and of which parts of the data set.
+
+    Args:
+        folder: gets the table.
+        ids: of the frames.
+        pictures: of the frames: the name in the source, and the names of the parts.
+    """
+    # A name may hold bytes that are no UTF-8; they are spelled.
+    path = folder / TABLE_NAME
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("frame_id", "picture", "splits"))
+        writer.writerows(
+            (each, _cell(name), " ".join(splits))
+            for each, (name, splits) in zip(ids, pictures, strict=True)
+        )
+
+
+def _cell(name: str) -> str:
+    """Returns a text that programs for tables take for no formula: a path may begin with ./."""
+    return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mobilenetdet.files.atomic_write import atomic_folder, refuse_filled
 from mobilenetdet.files.text import write_json
@@ -18,15 +18,14 @@ from mobilenetdet.kitti.layout import KittiLayout, check_frame_id
 from mobilenetdet.label_formats.cleaning import clean_objects, type_map
 from mobilenetdet.label_formats.coco import read_coco
 from mobilenetdet.label_formats.cvat import read_cvat
-from mobilenetdet.label_formats.frame_names import frame_ids
+from mobilenetdet.label_formats.frame_names import frame_ids, write_table
 from mobilenetdet.label_formats.kitti_tracking import read_kitti_tracking
-from mobilenetdet.label_formats.picture_files import Placed, place_picture
+from mobilenetdet.label_formats.picture_files import Placed, ReadPicture, place_picture
 from mobilenetdet.label_formats.source_frame import (
     ImportOptions,
     Notes,
-    PictureSource,
     SourceFrame,
-    join_objects,
+    join_repeated,
 )
 from mobilenetdet.label_formats.tf_records import read_tf_records
 from mobilenetdet.label_formats.voc import read_voc
@@ -42,10 +41,26 @@ FORMATS: dict[str, Callable[[Path, ImportOptions, Notes], list[SourceFrame]]] = 
     "kitti_tracking": read_kitti_tracking,
     "tf_records": read_tf_records,
 }
-# Stand in the folder: what was imported and how; the id of each frame and the picture that it was.
-RECORD_NAME, TABLE_NAME = "import.json", "frame_names.csv"
+# Stands in the folder: what was imported and how.
+RECORD_NAME = "import.json"
 # Pictures that are worked on at a time: more would fill the memory with their bytes.
 _BATCH = 256
+
+
+class DataSet(NamedTuple):
+    """A data set as its labels describe it.
+
+    Attributes:
+        frames: in the order of their names.
+        ids: of the frames.
+        types: type to write, by type of the source.
+        notes: what was changed or left out until here; takes what follows.
+    """
+
+    frames: list[SourceFrame]
+    ids: list[str]
+    types: dict[str, str]
+    notes: Notes
 
 
 @dataclass(frozen=True)
@@ -95,57 +110,48 @@ def import_labels(
         FileNotFoundError: labels or pictures are not found; names the first.
         ValueError: a file of the source is damaged; names file and value.
     """
-    _refuse_imported(destination)
-    notes = Notes()
-    frames = join_repeated(FORMATS[label_format](source, options, notes), notes)
-    types = type_map((str(n) for f in frames for n in f.objects.types), options.class_map, notes)
-    frames = _with_picture(frames, options, notes)
-    if not frames:
-        raise ValueError(f"{source} holds no picture; is it of the format {label_format}?")
-    frames.sort(key=lambda frame: frame.name)
+    refuse_imported(destination)
+    data = read_data_set(label_format, source, options)
     with atomic_folder(destination) as folder:
-        report = _fill(folder, frames, types, options, notes=notes, on_frame=on_frame)
-        _write_record(folder, label_format, source, options, report)
+        report = _fill(folder, data, options, on_frame)
+        made = {"format": label_format, "image_files": options.image_files}
+        write_account(folder, source, options, report, made)
+        write_table(folder, data.ids, [(frame.name, frame.splits) for frame in data.frames])
     return report
 
 
-def _refuse_imported(folder: Path) -> None:
-    """Refuses a folder that is not empty, before the work."""
+def read_data_set(label_format: str, source: Path, options: ImportOptions) -> DataSet:
+    """Reads all labels of a data set, and no picture.
+
+    Args: see `import_labels`.
+
+    Raises:
+        FileNotFoundError: labels or pictures are not found; names the first.
+        ValueError: a file of the source is damaged, or there is no picture; names file and value.
+    """
+    notes = Notes()
+    frames = join_repeated(FORMATS[label_format](source, options, notes), notes)
+    types = type_map((str(n) for f in frames for n in f.objects.types), options.class_map, notes)
+    frames = _labelled(_with_picture(frames, options, notes), options, notes)
+    if not frames:
+        raise ValueError(f"{source} holds no picture; is it of the format {label_format}?")
+    frames.sort(key=lambda frame: frame.name)
+    ids = frame_ids([frame.name for frame in frames])
+    return DataSet(frames, [check_frame_id(each, "frame") for each in ids], types, notes)
+
+
+def refuse_imported(folder: Path) -> None:
+    """Refuses a folder that is not empty, before the work.
+
+    Raises:
+        FileExistsError: it holds something.
+    """
     if (folder / RECORD_NAME).is_file():
         raise FileExistsError(
             f"{folder} holds an import already, see {folder / RECORD_NAME}; remove the folder to "
             "import again, or name another"
         )
     refuse_filled(folder)
-
-
-def join_repeated(frames: Sequence[SourceFrame], notes: Notes) -> list[SourceFrame]:
-    """Returns one frame for each picture, with all that several files or entries say of it.
-
-    Args:
-        frames: as they were read.
-        notes: takes pictures whose entries are not the same.
-    """
-    joined: dict[PictureSource, SourceFrame] = {}
-    for frame in frames:
-        earlier = joined.get(frame.image)
-        joined[frame.image] = frame if earlier is None else _join(earlier, frame, notes)
-    return list(joined.values())
-
-
-def _join(first: SourceFrame, second: SourceFrame, notes: Notes) -> SourceFrame:
-    objects = first.objects
-    same_objects = len(objects) == len(second.objects) and all(
-        (value == getattr(second.objects, key)).all()
-        for key, value in vars(objects).items()
-        if value is not None
-    )
-    if not same_objects:
-        notes.add("pictures are there several times; their objects were joined", first.name)
-        objects = join_objects(objects, second.objects)
-    return replace(
-        first, objects=objects, splits=tuple(dict.fromkeys((*first.splits, *second.splits)))
-    )
 
 
 def _with_picture(
@@ -165,25 +171,34 @@ def _with_picture(
     return [frame for frame in frames if frame.name not in missing]
 
 
+def _labelled(
+    frames: Sequence[SourceFrame], options: ImportOptions, notes: Notes
+) -> list[SourceFrame]:
+    """Leaves out or refuses frames without any object, if that was asked for."""
+    empty = [frame.name for frame in frames if not len(frame.objects)]
+    if empty and options.unlabelled == "error":
+        what = "pictures have no object; --unlabelled negative takes them for frames in which "
+        raise ValueError(count_named(empty, len(frames), f"{what}nothing is, skip leaves them out"))
+    if not empty or options.unlabelled == "negative":
+        return list(frames)
+    for name in empty:
+        notes.add("pictures without object were left out", name)
+    return [frame for frame in frames if len(frame.objects)]
+
+
 def _fill(
-    root: Path,
-    frames: Sequence[SourceFrame],
-    types: dict[str, str],
-    options: ImportOptions,
-    *,
-    notes: Notes,
-    on_frame: Callable[[int], None],
+    root: Path, data: DataSet, options: ImportOptions, on_frame: Callable[[int], None]
 ) -> ImportReport:
     """Writes pictures, labels, lists and the table of names."""
     layout = KittiLayout(root)
     layout.image_dir.mkdir(parents=True)
     layout.label_dir.mkdir()
-    ids = [check_frame_id(each, "frame") for each in frame_ids([frame.name for frame in frames])]
+    frames, ids, types, notes = data
     written: Counter[str] = Counter()
     num_empty = 0
     for index, placed in enumerate(_place_all(layout, ids, frames, options)):
         frame = frames[index]
-        _note_picture(frame, placed, notes)
+        note_picture(frame, placed, notes)
         objects = clean_objects(frame, placed.size, types, notes)
         layout.label_path(ids[index]).write_text(format_objects(objects), encoding="utf-8")
         written.update(objects.types.tolist())
@@ -194,7 +209,6 @@ def _fill(
         chosen = [each for each, f in zip(ids, frames, strict=True) if split in f.splits]
         layout.write_image_set(split, chosen)
         splits[split] = len(chosen)
-    _write_table(root / TABLE_NAME, ids, frames)
     read = Counter(str(name) for frame in frames for name in frame.objects.types)
     return ImportReport(len(frames), num_empty, splits, dict(read), dict(written), types, notes)
 
@@ -220,43 +234,40 @@ def _place_all(
             yield from executor.map(place, range(start, min(start + _BATCH, len(frames))))
 
 
-def _note_picture(frame: SourceFrame, placed: Placed, notes: Notes) -> None:
-    if placed.note:
-        notes.add(placed.note, frame.name)
-    if frame.size is not None and frame.size != placed.size:
+def note_picture(frame: SourceFrame, picture: Placed | ReadPicture, notes: Notes) -> None:
+    """Notes what was done to the picture of a frame, and a size that its labels do not say."""
+    if picture.note:
+        notes.add(picture.note, frame.name)
+    if frame.size is not None and frame.size != picture.size:
         notes.add(
             "pictures are not of the size that their labels say; the boxes were kept in pixels",
-            f"{frame.name} ({placed.size[0]}x{placed.size[1]}, not {frame.size[0]}x"
+            f"{frame.name} ({picture.size[0]}x{picture.size[1]}, not {frame.size[0]}x"
             f"{frame.size[1]})",
         )
 
 
-def _write_table(path: Path, ids: Sequence[str], frames: Sequence[SourceFrame]) -> None:
-    # A name may hold bytes that are no UTF-8; they are spelled.
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("frame_id", "picture", "splits"))
-        writer.writerows(
-            (each, _cell(frame.name), " ".join(frame.splits))
-            for each, frame in zip(ids, frames, strict=True)
-        )
-
-
-def _cell(name: str) -> str:
-    """Returns a text that programs for tables take for no formula: a path may begin with ./."""
-    return f"./{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
-
-
-def _write_record(
-    root: Path, label_format: str, source: Path, options: ImportOptions, report: ImportReport
+def write_account(
+    folder: Path,
+    source: Path,
+    options: ImportOptions,
+    report: ImportReport,
+    made: Mapping[str, object],
 ) -> None:
+    """Writes what was imported, and how.
+
+    Args:
+        folder: that was made.
+        source: file or folder of the labels.
+        options: how they were read.
+        report: what was made of them.
+        made: how it was made, for the file.
+    """
     write_json(
-        root / RECORD_NAME,
+        folder / RECORD_NAME,
         {
-            "format": label_format,
+            **made,
             "source": os.path.abspath(source).encode(errors="backslashreplace").decode(),
             "class_map": dict(options.class_map),
-            "image_files": options.image_files,
             "num_frames": report.num_frames,
             "num_frames_without_object": report.num_empty,
             "splits": report.splits,

@@ -16,6 +16,22 @@ _ENDINGS = {"png": ".png", "jpeg": ".jpg"}
 _STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8")
 
 
+class ReadPicture(NamedTuple):
+    """A picture as a KITTI folder or a record may hold it.
+
+    Attributes:
+        encoded: a PNG or JPEG file that no orientation turns.
+        format: png or jpeg.
+        size: width and height.
+        note: what was done to it, or "" where these are the bytes of the original.
+    """
+
+    encoded: bytes
+    format: str
+    size: tuple[int, int]
+    note: str = ""
+
+
 class Placed(NamedTuple):
     """A picture in a KITTI folder.
 
@@ -40,11 +56,8 @@ def place_picture(
 ) -> Placed:
     """Puts a picture where a KITTI folder has it; the original stays as it is.
 
-    PNG and JPEG files keep their bytes. Those that an EXIF orientation turns, and pictures of other
-    formats, are written as PNG, upright and 8 bits deep.
-
     Args:
-        image: the file, or what reads its bytes.
+        image: the file, or where it is in a larger one.
         name: of the picture, for messages.
         target: path of the new file without its ending.
         how: the file gets there. Where the file system has no hard links, or the original is on
@@ -52,16 +65,37 @@ def place_picture(
         exif_orientation: what boxes of turned pictures are meant for.
 
     Raises:
+        ValueError: see `read_picture`.
+    """
+    picture = read_picture(image, name, exif_orientation)
+    path = target.with_name(target.name + _ENDINGS[picture.format])
+    if not picture.note:
+        return Placed(path, picture.size, _put(image, picture.encoded, path, how))
+    path.write_bytes(picture.encoded)
+    return Placed(path, picture.size, picture.note)
+
+
+def read_picture(
+    image: PictureSource, name: str, exif_orientation: Literal["obey", "ignore"] | None
+) -> ReadPicture:
+    """Reads a picture and checks that it is whole.
+
+    PNG and JPEG files keep their bytes. Those that an EXIF orientation turns, and pictures of other
+    formats, become PNG, upright and 8 bits deep.
+
+    Args:
+        image: the file, or where it is in a larger one.
+        name: of the picture, for messages.
+        exif_orientation: what boxes of turned pictures are meant for.
+
+    Raises:
         ValueError: the picture is damaged or turned, or no picture; names it.
     """
-    encoded = image.read_bytes() if isinstance(image, Path) else image()
-    note = ""
+    encoded, note = image.read_bytes(), "pictures of other formats were written as PNG"
     if encoded.startswith(_STARTS):
         header = image_header(encoded, name)
         if header.orientation == UPRIGHT:
-            path = target.with_name(target.name + _ENDINGS[header.format])
-            note = _put(image, encoded, path, how)
-            return Placed(path, (header.width, header.height), note)
+            return ReadPicture(encoded, header.format, (header.width, header.height))
         if exif_orientation is None:
             raise ValueError(
                 f"{name} is turned by its EXIF orientation {header.orientation}; say what the "
@@ -70,10 +104,9 @@ def place_picture(
             )
         note = "pictures with an EXIF orientation were written upright, as PNG"
     pixels = decode_image(encoded, name, obey_orientation=exif_orientation != "ignore")
-    path = target.with_name(f"{target.name}.png")
-    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+    encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
     height, width = pixels.shape[:2]
-    return Placed(path, (width, height), note or "pictures of other formats were written as PNG")
+    return ReadPicture(encoded, "png", (width, height), note)
 
 
 def _put(image: PictureSource, encoded: bytes, path: Path, how: str) -> str:

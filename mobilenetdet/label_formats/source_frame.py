@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,8 @@ from mobilenetdet.kitti.labels import (
     KittiObjects,
 )
 
-# A picture's file, or what reads its bytes out of a larger file.
-PictureSource = Path | Callable[[], bytes]
+# How frames without any object are taken: nothing is in them, they are left out, or refused.
+Unlabelled = Literal["negative", "skip", "error"]
 # What other formats have for KITTI's columns beside the box, and what is unknown in them.
 UNKNOWN = {
     **{"truncated": -1.0, "occluded": -1.0, "alpha": UNKNOWN_ALPHA},
@@ -37,13 +37,39 @@ _RANGES = {"truncated": (0.0, 1.0), "occluded": (0.0, 3.0)}
 _LARGEST = 1_000_000
 
 
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A picture inside of a larger file; equal to itself alone.
+
+    Attributes:
+        path: of the larger file.
+        position: in it, of the bytes that hold the picture.
+        size: of these bytes.
+        unpack: gets the picture's file out of them.
+    """
+
+    path: Path
+    position: int
+    size: int
+    unpack: Callable[[bytes], bytes]
+
+    def read_bytes(self) -> bytes:
+        """Returns the content of the picture's file."""
+        with self.path.open("rb") as file:
+            file.seek(self.position)
+            return self.unpack(file.read(self.size))
+
+
+PictureSource = Path | EmbeddedPicture
+
+
 @dataclass(frozen=True, eq=False)
 class SourceFrame:
     """One picture and its objects.
 
     Attributes:
         name: path of the picture in the source, with / between folders.
-        image: the picture's file, or what reads its bytes out of a larger file.
+        image: the picture's file, or where it is in a larger file.
         objects: types as the source spells them, boxes unclipped.
         splits: names of the parts of the data set that it belongs to.
         size: width and height that the labels say the picture has; None where they do not.
@@ -72,6 +98,7 @@ class ImportOptions:
         exif_orientation: whether boxes are meant for pictures as their EXIF orientation turns them
             (obey) or as they are stored (ignore); None refuses turned pictures.
         image_files: hard links (copies where the file system has none), symbolic links, or copies.
+        unlabelled: how frames without any object are taken.
     """
 
     class_map: Mapping[str, str]
@@ -80,6 +107,7 @@ class ImportOptions:
     skip_missing_images: bool = False
     exif_orientation: Literal["obey", "ignore"] | None = None
     image_files: Literal["hardlink", "symlink", "copy"] = "hardlink"
+    unlabelled: Unlabelled = "negative"
 
 
 class Notes:
@@ -97,6 +125,11 @@ class Notes:
             name: the picture, file or line that it is in.
         """
         self.names.setdefault(what, []).append(name)
+
+    def merge(self, other: Notes) -> None:
+        """Adds all cases of others, behind these."""
+        for what, names in other.names.items():
+            self.names.setdefault(what, []).extend(names)
 
     def lines(self) -> list[str]:
         """Returns a line per kind: what, how many, and the first three by name."""
@@ -180,6 +213,35 @@ def join_objects(first: KittiObjects, second: KittiObjects) -> KittiObjects:
     names = [field.name for field in fields(KittiObjects) if field.name != "scores"]
     return KittiObjects(
         **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
+    )
+
+
+def join_repeated(frames: Sequence[SourceFrame], notes: Notes) -> list[SourceFrame]:
+    """Returns one frame for each picture, with all that several files or entries say of it.
+
+    Args:
+        frames: as they were read.
+        notes: takes pictures whose entries are not the same.
+    """
+    joined: dict[PictureSource, SourceFrame] = {}
+    for frame in frames:
+        earlier = joined.get(frame.image)
+        joined[frame.image] = frame if earlier is None else _join(earlier, frame, notes)
+    return list(joined.values())
+
+
+def _join(first: SourceFrame, second: SourceFrame, notes: Notes) -> SourceFrame:
+    objects = first.objects
+    same_objects = len(objects) == len(second.objects) and all(
+        (value == getattr(second.objects, key)).all()
+        for key, value in vars(objects).items()
+        if value is not None
+    )
+    if not same_objects:
+        notes.add("pictures are there several times; their objects were joined", first.name)
+        objects = join_objects(objects, second.objects)
+    return replace(
+        first, objects=objects, splits=tuple(dict.fromkeys((*first.splits, *second.splits)))
     )
 
 

@@ -9,8 +9,7 @@ of classes without names need a label map: item { id: 1 name: 'Car' }.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from mobilenetdet.label_formats.source_frame import (
     OCCLUDED_FLAG,
     TOO_HARD,
     TRUNCATED_FLAG,
+    EmbeddedPicture,
     ImportOptions,
     Notes,
     SourceFrame,
@@ -45,8 +45,12 @@ _BOX_DECIMALS, _DECIMALS = 3, 4
 # Bytes of a file around the payload of a record: length and checksums.
 _BEFORE, _BEHIND = 12, 4
 _REGIONS = {"is_crowd": "crowds", "group_of": "groups"}
-# train.record, train.tfrecord-00000-of-00010, train_003.tfrecord.
-_RECORDS = re.compile(r"(?P<split>.*?)[._-]?(tf_?)?record(s)?([-_]\d+[-_]of[-_]\d+)?", re.I)
+# train.record, train.tfrecord-00000-of-00010, train_003.tfrecord; train-00000-of-00010.
+_OF = r"[-_]\d+[-_]of[-_]\d+"
+_RECORDS = re.compile(rf"(?P<split>.*?)[._-]?(tf_?)?record(s)?({_OF})?", re.I)
+_NUMBERED = re.compile(rf"(?P<split>.*?){_OF}")
+# Files about records: label maps, manifests.
+_OTHERS = (".json", ".txt", ".pbtxt", ".csv")
 # Of the number of a class.
 _MAX_DIGITS = 9
 _ITEM = re.compile(r"item\s*\{([^{}]*)\}")
@@ -81,7 +85,7 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
         position = 0
         for index, payload in enumerate(read_records(path)):
             where = f"{path.name}, record {index}"
-            picture = partial(_read_picture, path, position + _BEFORE, len(payload))
+            picture = EmbeddedPicture(path, position + _BEFORE, len(payload), _unpack_picture)
             try:
                 features = decode_example(payload)
                 frame = _read_frame(features, picture, parts, names, where=where, notes=notes)
@@ -105,11 +109,8 @@ def find_record_files(source: Path) -> dict[Path, str]:
     return {path: path.parent.name for path in sorted(filter(_is_records, source.glob("*/*")))}
 
 
-def _read_picture(path: Path, position: int, size: int) -> bytes:
-    """Returns the picture of the record whose payload is at a position."""
-    with path.open("rb") as file:
-        file.seek(position)
-        return _strings(decode_example(file.read(size)), "image/encoded")[0]
+def _unpack_picture(payload: bytes) -> bytes:
+    return _strings(decode_example(payload), "image/encoded")[0]
 
 
 def read_label_map(path: Path) -> dict[int, str]:
@@ -139,21 +140,24 @@ def read_label_map(path: Path) -> dict[int, str]:
 
 
 def _is_records(path: Path) -> bool:
-    return path.is_file() and "record" in path.name.lower() and path.suffix not in (".json", ".txt")
+    name = path.name.lower()
+    named = ("record" in name and path.suffix not in _OTHERS) or _NUMBERED.fullmatch(name)
+    return bool(named) and path.is_file()
 
 
 def _stem(name: str) -> str:
     """Returns the part of the data set that a file is named after.
 
-    Example: "train.record-00000-of-00010" and "train_003.tfrecord" are of train.
+    Example: "train.record-00000-of-00010", "train-00000-of-00010" and "train_003.tfrecord" are of
+    train.
     """
-    match = _RECORDS.fullmatch(name)
+    match = _RECORDS.fullmatch(name) or _NUMBERED.fullmatch(name)
     return re.sub(r"[-_]\d+([-_]of[-_]\d+)?$", "", match["split"]) if match else ""
 
 
 def _read_frame(
     features: Features,
-    picture: Callable[[], bytes],
+    picture: EmbeddedPicture,
     parts: tuple[str, ...],
     names: Mapping[int, str],
     *,

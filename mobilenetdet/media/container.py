@@ -74,6 +74,24 @@ def _mp4_facts(file: BinaryIO, size: int) -> VideoFacts:
     return VideoFacts(frames=min(_shown_frames(track, tick) for track in videos))
 
 
+def keep_whole_fragments(path: Path) -> bool:
+    """Cuts an MP4 file in fragments, whose writing broke off, behind the last whole one.
+
+    Returns:
+        Whether there is one, so that the file can be played.
+    """
+    size, end, has_index = path.stat().st_size, 0, False
+    with path.open("r+b") as file:
+        for name, _, behind in _mp4_boxes(file, 0, size):
+            if behind > size:
+                break
+            has_index = has_index or name == b"moov"
+            if name == b"mdat" and has_index:
+                end = behind
+        file.truncate(end)
+    return end > 0
+
+
 def _mp4_boxes(file: BinaryIO, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yields the name of each box, where its content begins and where it ends."""
     while place + 8 <= end:

@@ -14,6 +14,7 @@ import cv2
 from mobilenetdet.findings import counted
 from mobilenetdet.media.address import Address
 from mobilenetdet.media.download import FIRST_WAIT, LONGEST_WAIT
+from mobilenetdet.media.silent_opencv import silent_opencv
 from mobilenetdet.media.video import VideoFrame, frame_rate
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 
@@ -129,7 +130,7 @@ class LiveSource:
 
     def _run(self) -> None:
         try:
-            with _silent_opencv():
+            with silent_opencv():
                 self._read_across_breaks()
         except BaseException as error:
             self._error = error
@@ -198,17 +199,6 @@ class LiveSource:
     def _is_full(self) -> bool:
         weight = sum(frame.image.nbytes for frame in self._frames)
         return len(self._frames) > MAX_FRAMES or weight > MAX_BYTES
-
-
-@contextlib.contextmanager
-def _silent_opencv() -> Iterator[None]:
-    """Keeps OpenCV from printing what the counts say, such as that a source was silent for long."""
-    logging = cv2.utils.logging
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 
 from mobilenetdet.files.names import utf8_text
 from mobilenetdet.media.container import video_facts
+from mobilenetdet.media.silent_opencv import silent_opencv
 from mobilenetdet.records.encoded_image import MAX_MEGAPIXELS, check_pixels
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -54,7 +55,7 @@ def count_frames(path: Path) -> int:
     """Returns how many frames a video says that it has, or 0; not all may be in it."""
     if (name := _name_for_ffmpeg(path)) is None:
         return 0
-    capture = cv2.VideoCapture(name)
+    capture = _open(name)
     try:
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
@@ -78,7 +79,7 @@ def read_frames(
     if (name := _name_for_ffmpeg(path)) is None:
         raise ValueError(f"{path}: the name of a video must be UTF-8 text; give it another")
     source = source or str(path)
-    capture = cv2.VideoCapture(name)
+    capture = _open(name)
     count, time_s = 0, -math.inf
     try:
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -87,7 +88,8 @@ def read_frames(
         check_pixels(width, height, source, max_megapixels)
         rate = frame_rate(capture)
         while True:
-            read, frame = capture.read()
+            with silent_opencv():
+                read, frame = capture.read()
             if not read:
                 break
             time_s = _time_of(capture, time_s, count, rate)
@@ -96,6 +98,12 @@ def read_frames(
     finally:
         capture.release()
     _refuse_incomplete(path, source, count, expected)
+
+
+def _open(name: str) -> cv2.VideoCapture:
+    """Opens a file, which may be no video; each of OpenCV's ways to read one would say so."""
+    with silent_opencv():
+        return cv2.VideoCapture(name)
 
 
 def _name_for_ffmpeg(path: Path) -> str | None:

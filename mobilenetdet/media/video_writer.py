@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
+from mobilenetdet.media.container import keep_whole_fragments
 from mobilenetdet.media.download import DownloadedVideo
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ _PYAV, EXTRA = "av", "video"
 _TICKS = 90_000
 # Quality of x264, 0 (lossless) to 51, and how hard it tries: detecting needs the cores, too.
 _QUALITY, _PRESET = "21", "veryfast"
+# Written second by second, each of which can be played when the next cannot be written, and made an
+# MP4 file as others at the end; FFmpeg has it since this version.
+_FRAGMENTS = {"movflags": "hybrid_fragmented", "frag_duration": "1000000"}
+_WITH_FRAGMENTS = (61, 7, 100)
 # Sound that an MP4 file may hold, which is copied as it is.
 _COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})
 
@@ -43,6 +49,10 @@ class VideoWriter(Protocol):
 
     def close(self) -> None:
         """Ends the file; it can be played then."""
+        ...
+
+    def give_up(self) -> bool:
+        """Ends it after a write that failed; returns whether what is there can be played."""
         ...
 
 
@@ -101,6 +111,11 @@ class _OpenCvVideo:
         if self._writer is not None:
             self._writer.release()
 
+    def give_up(self) -> bool:
+        """Ends the file, of which OpenCV writes the index last."""
+        self.close()
+        return False
+
 
 class _PyAvVideo:
     """H.264 in an MP4 file, each frame at its time, with the sound of the original."""
@@ -111,7 +126,9 @@ class _PyAvVideo:
         self.note = ""
         # FFmpeg would take what stands before a colon for a protocol: paths are absolute here.
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._file = av.open(os.path.abspath(path), "w", format="mp4")
+        self._path = path
+        options = _FRAGMENTS if av.library_versions["libavformat"] >= _WITH_FRAGMENTS else {}
+        self._file = av.open(os.path.abspath(path), "w", format="mp4", options=options)
         self._held = sound  # a temporary file lives as long as somebody holds it
         self._sound = _Sound(sound if isinstance(sound, Path) or sound is None else sound.path)
         self._stream: av.VideoStream | None = None
@@ -140,6 +157,13 @@ class _PyAvVideo:
         finally:
             self._file.close()
             self._sound.close()
+
+    def give_up(self) -> bool:
+        """Ends the file behind the last fragment that is whole."""
+        with contextlib.suppress(OSError):  # FFmpeg tries to write the end
+            self._file.close()
+        self._sound.close()
+        return keep_whole_fragments(self._path)
 
     def _begin(self, image: np.ndarray) -> av.VideoStream:
         height, width = _even(image).shape[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from mobilenetdet.media.video_writer import VideoWriter, open_video
 class VideoFiles:
     """Writes videos/VIDEO.mp4, each under a temporary name until it is whole.
 
-    A video is whole when the next one begins, or at the end, however that comes.
+    A video is whole when the next one begins, or at the end, however that comes. Where the system
+    takes no more of it, as a full disk, what can be played of it is VIDEO.incomplete.mp4.
     """
 
     def __init__(self, folder: OutputFolder) -> None:
@@ -27,6 +28,7 @@ class VideoFiles:
         self._name = ""
         self._writer: VideoWriter | None = None
         self._staging: Path | None = None
+        self._last = 0
         self.count = 0
         self.notes: list[str] = []
 
@@ -35,33 +37,33 @@ class VideoFiles:
 
         Raises:
             FileExistsError: a file of another is in the way.
+            OSError: the system takes no more; names the frame, the video, and what is kept of it.
         """
         if frame_of.video != self._name or self._writer is None:
             self.close()
             self._writer = self._open(frame_of)
-        with self._named():
+        self._last = frame_of.frame.index
+        with self._keeping_what_there_is():
             self._writer.add(drawn, frame_of.frame.time_s)
 
     def close(self) -> None:
-        """Ends the video that is being written, and gives it its name."""
-        writer, staging = self._writer, self._staging
-        self._writer = self._staging = None
-        if staging is None:
-            return
+        """Ends the video that is being written, and gives it its name.
+
+        Raises:
+            OSError: see `add`.
+        """
         try:
-            if writer is None:
+            if self._writer is None or self._staging is None:
                 return
-            with self._named():
-                writer.close()
-            name = f"videos/{self._name}.mp4"
-            with self._folder.writing(name) as path:
-                (staging / path.name).replace(path)
+            with self._keeping_what_there_is():
+                self._writer.close()
+            note = self._writer.note
+            name = self._take_in("")
             self.count += 1
-            if writer.note:
-                self.notes.append(f"{self._folder.path / name}: {writer.note}")
+            if note:
+                self.notes.append(f"{self._folder.path / name}: {note}")
         finally:
-            self._name = ""
-            remove_temporary(staging)
+            self._forget()
 
     def _open(self, frame_of: FrameOf) -> VideoWriter:
         name = f"videos/{frame_of.video}.mp4"
@@ -71,16 +73,48 @@ class VideoFiles:
         self._staging = temporary_path(self._folder.path / "new")
         self._staging.mkdir()
         path = self._staging / f"{self._name}.mp4"
-        with self._named():
+        with self._named(lambda: ""):
             return open_video(path, frame_of.frame.rate, frame_of.file)
 
+    def _take_in(self, mark: str) -> str:
+        """Moves the video to its place; returns its name in the folder."""
+        assert self._staging is not None
+        name = f"videos/{self._name}{mark}.mp4"
+        with self._folder.writing(name) as path:
+            (self._staging / f"{self._name}.mp4").replace(path)
+        return name
+
+    def _forget(self) -> None:
+        staging, self._name = self._staging, ""
+        self._writer = self._staging = None
+        if staging is not None:
+            remove_temporary(staging)
+
     @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
+    def _keeping_what_there_is(self) -> Iterator[None]:
+        """Ends a video that cannot be written on, and keeps what of it can be played."""
+
+        def keep() -> str:
+            kept = ""
+            # Whatever befalls it, the first error is the one to be told.
+            with contextlib.suppress(OSError):
+                if self._writer is not None and self._writer.give_up():
+                    kept = (
+                        f"{self._folder.path / self._take_in('.incomplete')} ends shortly before "
+                    )
+            self._forget()
+            return f"{kept}frame {self._last} of "
+
+        with self._named(keep):
+            yield
+
+    @contextlib.contextmanager
+    def _named(self, more: Callable[[], str]) -> Iterator[None]:
         """Lets errors of the system, such as a full disk, name the video that the user knows."""
+        name = str(self._folder.path / f"videos/{self._name}.mp4")
         try:
             yield
         except OSError as error:  # those of PyAV take no other name
             if not error.errno:
                 raise
-            name = str(self._folder.path / f"videos/{self._name}.mp4")
-            raise OSError(error.errno, os.strerror(error.errno), name) from error
+            raise OSError(error.errno, os.strerror(error.errno), more() + name) from error

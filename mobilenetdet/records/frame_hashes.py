@@ -9,7 +9,6 @@ from mobilenetdet.records.detection_record import RecordFrame, decode_record
 from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import (
     record_fingerprint,
-    repair_hint,
     shard_paths,
     split_manifest,
 )
@@ -35,7 +34,7 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
             if frame.frame_id in hashes:
                 raise ValueError(
                     f"{path}: frame {frame.frame_id} is in {found_in[frame.frame_id]} already; "
-                    + repair_hint(records_dir, split)
+                    + manifest.repair_hint(records_dir)
                 )
             hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
             found_in[frame.frame_id] = path
@@ -43,7 +42,7 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
         if fingerprint % 2**64 != shard.fingerprint:
             raise ValueError(
                 f"{path} does not hold the frames that {split}.json lists: it was edited or "
-                f"replaced; {repair_hint(records_dir, split)}"
+                f"replaced; {manifest.repair_hint(records_dir)}"
             )
     return hashes
 

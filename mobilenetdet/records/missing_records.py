@@ -24,9 +24,9 @@ def why_no_records(records_dir: str | os.PathLike[str], split: str, remedy: str)
     if not is_url(records_dir) and (other := _other_records(Path(records_dir))):
         return (
             f"no records of {split} in {records_dir}, but {other}, which another program has "
-            "written. Records of the TensorFlow Object Detection API become a KITTI folder by "
-            f"`mobilenetdet import {records_dir} FOLDER --format tf_records`, and that records by "
-            "`mobilenetdet tf_convert_data --dataset_root FOLDER`"
+            "written. Records of the TensorFlow Object Detection API become ours by "
+            f"`mobilenetdet import {records_dir} FOLDER --format tf_records --to records`; FOLDER "
+            "is the records_dir then"
         )
     return (
         f"no records of {split} in {records_dir}; {remedy}, or name the folder that holds them "
@@ -34,11 +34,25 @@ def why_no_records(records_dir: str | os.PathLike[str], split: str, remedy: str)
     )
 
 
+def import_again(source: str, label_format: str) -> str:
+    """Returns what helps where records that were imported are not as they were written.
+
+    Args:
+        source: that they were made of.
+        label_format: its format.
+    """
+    return (
+        f"import them again, into a new folder: `mobilenetdet import {source} FOLDER --format "
+        f"{label_format} --to records`"
+    )
+
+
 def _other_records(folder: Path) -> str:
     """Returns the name of a TFRecord file without any manifest in the folder, or nothing."""
     if any(folder.glob("*.json")):
         return ""
-    names = (path.name for path in [*folder.glob("*record*"), *folder.glob("*/*record*")])
+    patterns = ("*record*", "*/*record*", "*-of-*")  # train-00000-of-00010
+    names = (path.name for pattern in patterns for path in folder.glob(pattern))
     return min(
         (name for name in names if not name.endswith((".json", ".txt", ".pbtxt"))), default=""
     )

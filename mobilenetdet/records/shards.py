@@ -19,7 +19,7 @@ from pathlib import Path
 from mobilenetdet.files.atomic_write import atomic_write
 from mobilenetdet.files.names import UNFINISHED, check_split_name
 from mobilenetdet.files.text import read_text
-from mobilenetdet.records.missing_records import why_no_records
+from mobilenetdet.records.missing_records import import_again, why_no_records
 from mobilenetdet.records.remote_path import RecordsPath, RemotePath, num_bytes, records_path
 from mobilenetdet.records.tfrecord import count_records
 
@@ -28,6 +28,8 @@ FORMAT_VERSION = 1
 MAX_SHARDS = 99_999
 _SHARD_NAME = re.compile(r"(?P<split>.+)_\d{3,}\.tfrecord", re.DOTALL)
 _REMEDY = "run `mobilenetdet {converter} --split {split} --output_dir {records_dir}`"
+# Option of a conversion that another format was imported by: the name of the format.
+IMPORTED_FROM = "imported_from"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,15 @@ class Manifest:
     def fingerprint(self) -> str:
         """Identifies frames, images and labels, on any machine: 16 hexadecimal digits."""
         return f"{sum(shard.fingerprint for shard in self.shards) % 2**64:016x}"
+
+    def repair_hint(
+        self, records_dir: str | os.PathLike[str], *, converter: str = "tf_convert_data"
+    ) -> str:
+        """Returns the command that makes files again that are not as they were written."""
+        if name := self.options.get(IMPORTED_FROM):
+            return import_again(self.dataset, str(name))
+        remedy = _REMEDY.format(converter=converter, split=self.split, records_dir=records_dir)
+        return f"{remedy[:-1]} --overwrite`"
 
     def to_json(self) -> str:
         """Writes the manifest with its totals as indented JSON."""
@@ -230,15 +241,15 @@ def shard_paths(
             )
         raise FileNotFoundError(why_no_records(records_dir, split, remedy))
     manifest = read_manifest(complete)
+    repair = manifest.repair_hint(records_dir, converter=converter)
     for shard in manifest.shards:
-        path = folder / shard.name
+        path, written = folder / shard.name, shard.num_bytes
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is gone, and {complete} lists it; {remedy} again")
-        if (size := num_bytes(path)) != shard.num_bytes:
-            raise ValueError(
-                f"{path} has {size:,} bytes and was written with {shard.num_bytes:,}; "
-                + repair_hint(records_dir, split, converter=converter)
-            )
+            again = repair if manifest.options.get(IMPORTED_FROM) else f"{remedy} again"
+            raise FileNotFoundError(f"{path} is gone, and {complete} lists it; {again}")
+        if (size := num_bytes(path)) != written:
+            fault = f"{path} has {size:,} bytes and was written with {written:,}"
+            raise ValueError(f"{fault}; {repair}")
     return [folder / shard.name for shard in manifest.shards]
 
 
@@ -271,18 +282,11 @@ def count_frames(
         if (count := count_records(path)) != shard.num_frames:
             raise ValueError(
                 f"{path} holds {count:,} frames and {split}.json says {shard.num_frames:,}; "
-                + repair_hint(records_dir, split, converter=converter)
+                + manifest.repair_hint(records_dir, converter=converter)
             )
     if manifest.num_frames == 0:
         raise ValueError(f"the records of {split} in {records_dir} hold no frame; convert again")
     return manifest.num_frames
-
-
-def repair_hint(
-    records_dir: str | os.PathLike[str], split: str, *, converter: str = "tf_convert_data"
-) -> str:
-    """Returns the command that replaces the files of a split that are not as they were written."""
-    return f"run `mobilenetdet {converter} --split {split} --output_dir {records_dir} --overwrite`"
 
 
 def record_fingerprint(record_id: str, checksum: int) -> int:

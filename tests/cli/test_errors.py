@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,15 @@ def test_the_systems_errors_name_the_file_first(number, words):
 def test_records_that_vanish_while_they_are_read(tmp_path):
     told = message_for_user(raised(lambda: open(tmp_path / "train_000.tfrecord")))
     assert "train_000.tfrecord: no such file or directory; it was there at the start" in told
+
+
+def test_a_machine_without_place_for_temporary_files(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/nowhere"])
+    error = raised(tempfile.gettempdir)
+    assert message_for_user(error) == (
+        "no folder takes temporary files; name one that does (TMPDIR=FOLDER)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What holds after every fault: the user's files as they were, no half file, nothing left over."""
 
+import base64
 import csv
+import gzip
 import json
 import re
 import time
@@ -19,6 +21,8 @@ from mobilenetdet.records.tfrecord import read_records
 TEMPORARY = re.compile(r"(^|/)\.[^/]*\.[0-9a-f]{8}\.\d+\.[0-9a-f]{8}\.tmp(/|$)")
 # What stands for files whose content depends on the time.
 EVENTS = "tensorboard"
+# Holds a network whose nodes tf2onnx orders and names anew each time: counts by what it defines.
+NETWORK_SCRIPT = "model.js"
 # Processes that are to end with their parent have so long.
 SECONDS_OF_ORPHANS = 5.0
 
@@ -40,11 +44,22 @@ def snapshot(folder):
             continue
         if path.parent.name == EVENTS:
             found[str(Path(name).parent)] = epochs_of(path.parent)
+        elif path.name == NETWORK_SCRIPT:
+            found[name] = str(assert_script(path.read_bytes())).encode()
         elif path.name == MANIFEST_FILE:
             found[name] = own_files(path.parent)
         else:
             found[name] = path.read_bytes()
     return found
+
+
+def assert_script(content):
+    """Reads a script of a page to its end; returns the names of what it defines."""
+    head, _, value = content.decode().partition(" = ")
+    assert value.endswith(";\n"), "a script is cut off"
+    parts = json.loads(value.removesuffix(";\n"))
+    assert all(gzip.decompress(base64.b64decode(each)) for each in parts.values())
+    return head, sorted(parts)
 
 
 def own_files(folder):
@@ -94,6 +109,8 @@ def assert_whole(path):
     elif path.suffix == ".csv":
         rows = list(csv.DictReader(content.decode().splitlines()))
         assert rows and all(None not in row.values() and None not in row for row in rows), path
+    elif path.name in (NETWORK_SCRIPT, "runtime.js"):
+        assert_script(content)
     elif path.suffix == ".html":
         assert content.rstrip().endswith(b"</html>"), path
     elif path.suffix == ".txt" and path.parent.name in ("detections", "kitti", "label_2"):

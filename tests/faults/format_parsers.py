@@ -17,9 +17,8 @@ from mobilenetdet.label_formats.cleaning import clean_objects, type_map
 from mobilenetdet.label_formats.coco import read_coco, read_ids
 from mobilenetdet.label_formats.cvat import read_cvat
 from mobilenetdet.label_formats.frame_names import frame_ids
-from mobilenetdet.label_formats.importing import join_repeated
 from mobilenetdet.label_formats.kitti_tracking import read_kitti_tracking
-from mobilenetdet.label_formats.source_frame import ImportOptions, Notes
+from mobilenetdet.label_formats.source_frame import ImportOptions, Notes, join_repeated
 from mobilenetdet.label_formats.tf_records import read_label_map, read_tf_records
 from mobilenetdet.label_formats.voc import read_voc
 from mobilenetdet.label_formats.yolo import read_yolo

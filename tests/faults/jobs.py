@@ -26,6 +26,7 @@ class Job:
 RUN = "--run_dir run"
 PACK = f"pack_run {RUN} --data drawn"
 IMPORTED = "out/kitti"
+TO_RECORDS = "--to records --val_fraction 0.5"
 KITTI_EVAL = "kitti_eval --label_dir kitti/training/label_2 --result_dir results"
 JOBS = {
     "kitti_split": Job("kitti_split --kitti_root fresh --seed 3", ("fresh/ImageSets",)),
@@ -73,6 +74,10 @@ JOBS = {
         "--compare results",
         ("out",),
     ),
+    "export a page": Job(
+        f"export {RUN} --format web --web_runtime package --output_dir out/page", ("out",)
+    ),
+    "import to records": Job(f"import coco.json {IMPORTED} --format coco {TO_RECORDS}", ("out",)),
     "train": Job("train --config small.json --run_dir out/run", ("out/run",), grows=True),
     "train_classifier": Job(
         "train_classifier --config classifier.json --run_dir out/run", ("out/run",), grows=True

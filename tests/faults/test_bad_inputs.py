@@ -5,9 +5,11 @@ from faults import (
     bad_configs,
     bad_exports,
     bad_images,
+    bad_imported_records,
     bad_imports,
     bad_labels,
     bad_manifests,
+    bad_pages,
     bad_records,
     bad_results,
     bad_runs,
@@ -20,6 +22,8 @@ from mobilenetdet.cli import predict
 TABLES = (
     *(bad_labels, bad_results, bad_images, bad_records, bad_manifests),
     *(bad_weights, bad_runs, bad_configs, bad_imports, bad_exports),
+    bad_pages,
+    bad_imported_records,
 )
 GROUPS = {name: cases for table in TABLES for name, cases in table.CASES.items()}
 CASES = [

@@ -32,6 +32,8 @@ TWINS = [
     ("kitti_eval", 0.0),
     ("kitti_split elsewhere", 0.0),
     ("import", 0.0),
+    ("import to records", 0.0),
+    ("export a page", 0.0),
     ("export_labels", 0.0),
     ("export_annotations", 0.0),
     ("average_runs", 0.0),

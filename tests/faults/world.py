@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from faults.processes import ForkServer
+from fixtures.web_package import write_web_package
 
 from mobilenetdet.classification.config import (
     ClassifierConfig,
@@ -148,6 +149,7 @@ def write_other_formats(here):
     entries = [{"source": n, "width": 192, "height": 64, "detections": found} for n in names]
     (here / "predictions").mkdir()
     (here / "predictions/detections.json").write_text(json.dumps(entries))
+    write_web_package(here / "package")
     (here / "kitti/testing/image_2").mkdir(parents=True)
     for index, name in enumerate(names):
         shutil.copy(here / name, here / f"kitti/testing/image_2/{index:06d}.png")

@@ -1,5 +1,7 @@
 """Videos with the detections drawn in, as files: whole, in their place, and nobody else's."""
 
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf
 from mobilenetdet.media.video import VideoFrame, read_frames
+from mobilenetdet.media.video_writer import has_pyav
 from mobilenetdet.predictions.videos import VideoFiles
 
 IMAGE = np.full((32, 64, 3), 120, np.uint8)
@@ -55,3 +58,41 @@ def test_after_a_file_of_another_the_rest_goes_on(tmp_path: Path):
     assert (tmp_path / "videos/clip.mp4").read_text() == "mine"
     assert len(list(read_frames(tmp_path / "videos/other.mp4"))) == 2
     assert not list(tmp_path.glob(".new*"))
+
+
+@pytest.fixture
+def small_files():
+    """Lets no file grow beyond 400,000 bytes; Python has that signal ignored."""
+    assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, usual[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.mark.skipif(not has_pyav(), reason="PyAV is of the extra [video]")
+def test_what_was_written_until_the_disk_was_full_is_kept(tmp_path: Path, small_files):
+    videos, rng = VideoFiles(OutputFolder(tmp_path)), np.random.default_rng(0)
+    with pytest.raises(OSError, match=r"File too large: .*") as raised:
+        for index in range(400):
+            videos.add(frame_of(index), rng.integers(0, 255, (64, 128, 3)).astype(np.uint8))
+    failed = raised.value.filename
+    kept, whole = tmp_path / "videos/clip.incomplete.mp4", tmp_path / "videos/clip.mp4"
+    assert failed == f"{kept} ends shortly before frame {index} of {whole}"
+    videos.close()
+    # A second of 10 frames a second, and those that x264 looks ahead.
+    frames = list(read_frames(kept))
+    assert index - 70 < len(frames) <= index and len(frames) > 10
+    assert [path.name for path in (tmp_path / "videos").iterdir()] == [kept.name]
+    assert not list(tmp_path.glob(".new*")) and videos.count == 0
+
+
+@pytest.mark.skipif(not has_pyav(), reason="PyAV is of the extra [video]")
+def test_of_a_video_that_has_hardly_begun_nothing_is_kept(tmp_path: Path, small_files):
+    videos, rng = VideoFiles(OutputFolder(tmp_path)), np.random.default_rng(0)
+    with pytest.raises(OSError, match="too large") as raised:
+        for index in range(60):
+            videos.add(frame_of(index), rng.integers(0, 255, (960, 960, 3)).astype(np.uint8))
+    assert raised.value.filename == f"frame {index} of {tmp_path / 'videos/clip.mp4'}"
+    videos.close()
+    assert not (tmp_path / "videos").exists() and not list(tmp_path.glob(".new*"))

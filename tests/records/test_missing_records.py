@@ -7,13 +7,15 @@ import pytest
 from mobilenetdet.records.missing_records import why_no_records
 
 
-@pytest.mark.parametrize("name", ["train.record-00000-of-00010", "train/Cars.tfrecord"])
+@pytest.mark.parametrize(
+    "name", ["train.record-00000-of-00010", "train/Cars.tfrecord", "train-00000-of-00010"]
+)
 def test_records_of_another_program_lead_to_the_import(tmp_path: Path, name: str):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.touch()
     message = why_no_records(tmp_path, "train", "run `X`")
-    assert f"`mobilenetdet import {tmp_path} FOLDER --format tf_records`" in message
+    assert f"`mobilenetdet import {tmp_path} FOLDER --format tf_records --to records`" in message
     assert path.name in message and "run `X`" not in message
 
 

@@ -1,26 +1,20 @@
 """The command export --format web: beside other formats, and what it refuses."""
 
-import json
 from pathlib import Path
 
 import pytest
+from fixtures.web_package import write_web_package
 
 from mobilenetdet.cli import export
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.web.web_page import page_files
-from mobilenetdet.web.web_runtime import PACKAGE, VERSION
 
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Path:
     """The folder of a package whose files hold nothing that runs."""
-    folder = tmp_path / "package"
-    (folder / "dist").mkdir(parents=True)
-    for end in ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
-        (folder / "dist" / end).write_bytes(b"1;")
-    (folder / "package.json").write_text(json.dumps({"name": PACKAGE, "version": VERSION}))
-    return folder
+    return write_web_package(tmp_path / "package")
 
 
 def test_a_page_is_written_beside_other_formats(
