@@ -128,15 +128,14 @@ class Cluster:
         """Checks that all processes have the same settings, and returns them.
 
         Those that name the processes are left out: a run may go on in another number of them.
+        There is a share of the records for each process, at least.
 
         Raises:
-            ValueError: a setting differs; names it.
+            ValueError: a setting differs, or does not fit the number of processes; names it.
         """
         import mobilenetdet
 
-        train, names = FitConfig(), ("coordinator", "num_processes", "process_id")
-        alone = {name: getattr(train, name) for name in names}
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, **alone))
+        config = dataclasses.replace(config, train=config.train.for_processes(self.num_processes))
         if not self.is_alone:
             values = {
                 f"{section}.{key}": value
