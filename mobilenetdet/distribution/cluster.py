@@ -240,6 +240,8 @@ def _initialise(train: FitConfig) -> Cluster:
 
     watch_stderr()
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # It catches SIGTERM, for programs that ask it when to stop: this one would go on.
+    jax.config.update("jax_enable_preemption_service", False)
     if train.on_virtual_devices:  # before anything is computed
         jax.config.update("jax_num_cpu_devices", int(train.devices.removeprefix(VIRTUAL_DEVICES)))
     named: dict[str, Any] = {}
