@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
-from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT
+from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, WITHOUT_WEIGHT
 from mobilenetdet.boxes.gather import PositiveAnchors, top_k_anchors
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.grid_iou import from_iou, signed_overlaps
@@ -39,7 +39,8 @@ def match_anchors(
     Each object owns the anchor that `assign_best_anchors` gives it, if it overlaps one. Any other
     anchor is positive for the object of its highest IoU if that reaches `positive_iou`. Anchors on
     ignored objects, in DontCare regions (unless the config counts these as background) or with an
-    IoU between `ignore_iou` and `positive_iou` are neither positive nor negative.
+    IoU between `ignore_iou` and `positive_iou` are neither positive nor negative, nor is any anchor
+    of a frame WITHOUT_WEIGHT.
 
     Args:
         grid: the anchors.
@@ -58,6 +59,7 @@ def match_anchors(
     neutral = best >= from_iou(config.ignore_iou)
     if config.ignore_regions:
         neutral = ops.logical_or(neutral, _on_ignored(overlaps, gt_status, config))
+    neutral = ops.logical_or(neutral, ops.any(gt_status == WITHOUT_WEIGHT, axis=1)[:, None])
     negative = ops.logical_not(ops.logical_or(positive, neutral))
     return AnchorMatches(gt_index, positive, negative)
 

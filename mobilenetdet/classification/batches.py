@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.data.batch_share import WHOLE, BatchShare
 
 
 class ClassImages(Protocol):
@@ -18,14 +19,22 @@ class ClassImages(Protocol):
     Attributes:
         class_names: names of the classes in the order of the labels.
         num_train: training images.
+        num_test: test images.
+        steps: batches of a training epoch.
+        share_sizes: training images of each share of the records.
         fingerprint: identifies all images, "" where that is not known or there is one such set.
     """
 
     class_names: tuple[str, ...]
     num_train: int
+    num_test: int
+    steps: int
+    share_sizes: tuple[int, ...]
     fingerprint: str
 
-    def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
+    def train_batches(
+        self, first_epoch: int, num_epochs: int | None, *, share: BatchShare = WHOLE
+    ) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch.
 
         An epoch has `steps_per_epoch` batches of `train.batch_size` images. Which images, in which
@@ -34,6 +43,7 @@ class ClassImages(Protocol):
         Args:
             first_epoch: the epoch to begin with, 0 for a new run.
             num_epochs: how many; None goes on for ever.
+            share: the part of each batch that this process prepares.
 
         Returns:
             Elements (images uint8 [B, H, W, 3] RGB, labels int32 [B]).
@@ -111,10 +121,9 @@ def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:
     Raises:
         ValueError: there are fewer images than a batch has.
     """
-    steps = images.num_train // config.train.batch_size
-    if steps == 0:
+    if images.steps == 0:
         raise ValueError(
             f"train.batch_size is {config.train.batch_size}, but there are "
             f"{images.num_train} training images; choose a smaller one"
         )
-    return steps
+    return images.steps

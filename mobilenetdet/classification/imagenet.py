@@ -7,25 +7,21 @@ TF-Slim's inception_preprocessing). Evaluation: the middle 87.5 %, resized.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
 from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
-from mobilenetdet.data.epoch_order import (
-    chain_epochs,
-    epoch_seed,
-    shuffled_records,
-    untuned,
-)
+from mobilenetdet.data.batch_share import WHOLE, BatchShare, EpochPlan
+from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
 from mobilenetdet.records.remote_path import RecordsPath
 from mobilenetdet.records.shards import (
     count_frames,
     manifest_path,
     read_manifest,
     shard_paths,
+    split_manifest,
 )
 from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
 from mobilenetdet.system.cores import num_cores
@@ -53,39 +49,44 @@ class ImageNetRecords:
         """
         self.config = config
         folder = Path(config.data.data_dir)
-        self.train_paths, self.num_train = _find_records(folder, ("train",))
-        self.test_paths, self.num_test = _find_records(folder, _TEST_SPLITS)
+        train, test = _find_records(folder, ("train",)), _find_records(folder, _TEST_SPLITS)
+        self.train_paths, self.test_paths = ([path for path, _ in s] for s in (train, test))
+        self.num_train, self.num_test = (sum(count for _, count in s) for s in (train, test))
+        self._plan = EpochPlan.of(
+            train,
+            config.train.record_shares,
+            batch_size=config.train.batch_size,
+            drop_remainder=True,
+        )
+        self.steps, self.share_sizes = self._plan.steps, self._plan.sizes
         self.fingerprint = _fingerprint(folder)
         self.class_names = _name_classes(folder, config.data.num_classes)
 
-    def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
+    def train_batches(
+        self, first_epoch: int, num_epochs: int | None, *, share: BatchShare = WHOLE
+    ) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch."""
         data, train = self.config.data, self.config.train
-        count = self.num_train // train.batch_size * train.batch_size
+        plan = self._plan.for_process(share)
 
         def make_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            """Yields (epoch, number in it, record), shuffled."""
-            records = shuffled_records(
-                self.train_paths,
-                epoch,
-                seed=train.seed,
-                shuffle_buffer=data.shuffle_buffer,
-                num_readers=_NUM_READERS,
+            """Yields (epoch, place in it, record), shuffled."""
+            batches = plan.batches(
+                train.seed, epoch, shuffle_buffer=data.shuffle_buffer, num_readers=_NUM_READERS
             )
-            numbered = records.take(count).enumerate()
-            return numbered.map(lambda index, record: (epoch, index, record))
+            return batches.unbatch()
 
         def prepare(
-            epoch: tf.Tensor, index: tf.Tensor, record: tf.Tensor
+            epoch: tf.Tensor, place: tf.Tensor, record: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
             """Returns the augmented image and its label."""
             encoded, label = parse_class_record(record, data.num_classes)
-            seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), index)
+            seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), place)
             return distorted_image(encoded, seed, data), label
 
         epochs = chain_epochs(make_epoch, first_epoch, num_epochs)
         images = epochs.map(prepare, num_parallel_calls=num_cores(), deterministic=True)
-        batches = images.batch(train.batch_size, drop_remainder=True)
+        batches = images.batch(train.batch_size // share.count, drop_remainder=True)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
 
     def test_batches(self) -> tf.data.Dataset:
@@ -210,14 +211,16 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
         ) from None
 
 
-def _find_records(folder: Path, splits: tuple[str, ...]) -> tuple[Sequence[RecordsPath], int]:
-    """Returns files and number of records of the first of these splits that is there."""
+def _find_records(folder: Path, splits: tuple[str, ...]) -> list[tuple[RecordsPath, int]]:
+    """Returns the files of the first of these splits that is there, with their records."""
     for split in splits:
-        if paths := _tutorial_shards(folder, split):
-            return paths, sum(map(count_records, paths))
+        if files := _tutorial_shards(folder, split):
+            return [(path, count_records(path)) for path in files]
     split = splits[0]
-    num_records = count_frames(folder, split, converter=_CONVERTER)
-    return shard_paths(folder, split, converter=_CONVERTER), num_records
+    count_frames(folder, split, converter=_CONVERTER)  # of what is really there
+    paths = shard_paths(folder, split, converter=_CONVERTER)
+    shards = split_manifest(folder, split).shards
+    return [(path, shard.num_frames) for path, shard in zip(paths, shards, strict=True)]
 
 
 def _fingerprint(folder: Path) -> str:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mobilenetdet.classification.cifar10 import CLASS_NAMES, LabelledImages, read_cifar10
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
+from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
 from mobilenetdet.system.cores import num_cores
 
@@ -29,13 +30,19 @@ class Cifar10Images:
         self.test = read_cifar10(config.data.data_dir, "test")
         self.class_names = CLASS_NAMES
         self.num_train, self.num_test = len(self.train), len(self.test)
+        self.steps = self.num_train // config.train.batch_size
+        self.share_sizes = (self.num_train,)
         self.fingerprint = ""
 
-    def train_batches(self, first_epoch: int, num_epochs: int | None) -> tf.data.Dataset:
+    def train_batches(
+        self, first_epoch: int, num_epochs: int | None, *, share: BatchShare = WHOLE
+    ) -> tf.data.Dataset:
         """Returns augmented batches, epoch after epoch."""
         train = self.config.train
         images, labels = _to_tensors(self.train)
         count, size = self.num_train, train.batch_size
+        part = size // share.count
+        own = slice(share.index * part, (share.index + 1) * part)
 
         def make_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             """Yields (epoch, step, the numbers of its images), shuffled."""
@@ -50,7 +57,7 @@ class Cifar10Images:
             """Returns the augmented images of a step and their labels."""
             seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), step)
             batch = augment_images(tf.gather(images, chosen), seed, self.config.data)
-            return batch, tf.gather(labels, chosen)
+            return batch[own], tf.gather(labels, chosen)[own]
 
         epochs = chain_epochs(make_epoch, first_epoch, num_epochs)
         batches = epochs.map(make_batch, num_parallel_calls=num_cores(), deterministic=True)

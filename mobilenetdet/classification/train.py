@@ -78,6 +78,13 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
     images = open_images(config)
     steps = steps_per_epoch(images, config)
     facts = RunFacts(steps, images.fingerprint)
+    devices.cluster.agree(
+        {
+            "what the records hold": images.fingerprint,
+            "the number of images in each share": images.share_sizes,
+            "the number of test images": images.num_test,
+        }
+    )
     keras.utils.set_random_seed(config.train.seed)
     with devices.scope():
         model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))
@@ -170,8 +177,9 @@ def _fit(
 ) -> None:
     epochs = config.train.epochs
     validation = Validation(state, measurement, every=config.train.eval_every, epochs=epochs)
-    batches = images.train_batches(state.epoch, epochs - state.epoch)
-    batches = devices.divisible(batches, weigh=True)
+    batches = images.train_batches(state.epoch, epochs - state.epoch, share=devices.share)
+    if devices.cluster.is_alone:  # else each process has made its rows alone
+        batches = devices.divisible(batches, weigh=True)
     fit_epochs(
         batches,
         state,

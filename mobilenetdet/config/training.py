@@ -71,6 +71,10 @@ class FitConfig:
     num_processes: PositiveInt = 1
     # Number of this process, from 0; the first one writes the run directory.
     process_id: NonNegativeInt = 0
+    # Shares of the records, each shuffled by itself, that give an equal part of every batch; a
+    # divisor of batch_size. Each process reads its own alone, so that several processes have at
+    # least one each; one process makes the same batches with as many shares.
+    record_shares: PositiveInt = 1
     # Whether batch normalisation measures the batch of all devices together; False: each its own
     # part, which is faster. With JAX it is always of all.
     sync_batch_norm: bool = True
@@ -107,6 +111,21 @@ class FitConfig:
     # mlflow, which are extras of their own. An empty list logs nowhere else.
     logger: tuple[Logger, ...] = ("tensorboard",)
 
+    def for_processes(self: Fit, count: int) -> Fit:
+        """The settings of a training by so many processes, without what names each of them.
+
+        Raises:
+            ValueError: the processes cannot have equal parts of the batches; says what they need.
+        """
+        rule = f"a multiple of the {count} processes that share each batch"
+        require(self.batch_size % count == 0, "train.batch_size", self.batch_size, rule)
+        shares = count if self.record_shares == 1 else self.record_shares
+        rule = f"a multiple of the {count} processes, each of which reads its own"
+        require(shares % count == 0, "train.record_shares", shares, rule)
+        names = ("coordinator", "num_processes", "process_id")
+        alone: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in names}
+        return replace(self, record_shares=shares, **alone)
+
     def for_sharing(self: Fit) -> Fit:
         """The settings without the devices and addresses that were computed on."""
         alone: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in _OF_MACHINE}
@@ -124,6 +143,9 @@ class FitConfig:
         require(not has_address or named, "train.num_processes", self.num_processes, rule)
         rule = f"below train.num_processes, {self.num_processes}"
         require(self.process_id < self.num_processes, "train.process_id", self.process_id, rule)
+        rule = f"a divisor of train.batch_size, {self.batch_size}"
+        divides = self.batch_size % self.record_shares == 0
+        require(divides, "train.record_shares", self.record_shares, rule)
 
     @property
     def on_virtual_devices(self) -> bool:

@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from mobilenetdet.boxes.box_status import WITHOUT_WEIGHT
 from mobilenetdet.config.detection import DetectionConfig
-from mobilenetdet.data.batch_share import WHOLE, BatchShare
-from mobilenetdet.data.epoch_order import chain_epochs, shuffled_records, untuned
+from mobilenetdet.data.batch_share import WHOLE, BatchShare, EpochPlan
+from mobilenetdet.data.epoch_order import FILLING, chain_epochs, untuned
 from mobilenetdet.data.preprocess import FramePreparer
-from mobilenetdet.records.detection_record import decode_record
-from mobilenetdet.records.remote_path import RecordsPath
-from mobilenetdet.records.shards import count_frames, shard_paths
+from mobilenetdet.records.shards import count_frames, shard_paths, split_manifest
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.system.cores import num_cores
 
@@ -52,8 +51,25 @@ def num_workers() -> int:
 
 def steps_per_epoch(config: DetectionConfig) -> int:
     """Returns the number of batches of one training epoch, the last incomplete one included."""
-    num_frames = count_frames(config.data.records_dir, config.data.train_split)
-    return -(-num_frames // config.train.batch_size)
+    count_frames(config.data.records_dir, config.data.train_split)  # of what is really there
+    return plan_epochs(config).steps
+
+
+def plan_epochs(config: DetectionConfig, num_devices: int = 1) -> EpochPlan:
+    """Plans the training epochs of all processes, which have so many devices together.
+
+    Raises:
+        FileNotFoundError: the split is not converted.
+        ValueError: it has fewer frames than `config.train.record_shares`.
+    """
+    records_dir, split = config.data.records_dir, config.data.train_split
+    paths, shards = shard_paths(records_dir, split), split_manifest(records_dir, split).shards
+    return EpochPlan.of(
+        [(path, shard.num_frames) for path, shard in zip(paths, shards, strict=True)],
+        config.train.record_shares,
+        batch_size=config.train.batch_size,
+        num_devices=num_devices,
+    )
 
 
 def train_batches(
@@ -62,20 +78,24 @@ def train_batches(
     first_epoch: int = 0,
     num_epochs: int | None = None,
     share: BatchShare = WHOLE,
+    room_for: int = 0,
 ) -> tf.data.Dataset:
     """Returns augmented training batches, epoch after epoch.
 
     Every epoch holds each frame once, in an order and with an augmentation that depend on
     (`config.train.seed`, epoch) alone: epoch 3 is the same in a run from 0 and in one resumed at
     3, on any number of threads. The last batch of an epoch has the frames that are left over, so
-    an epoch ends where `steps_per_epoch` says.
+    an epoch ends where `steps_per_epoch` says; where there are several shares of the records, it is
+    filled up with frames that weigh nothing, see `EpochPlan`.
 
     Args:
         config: the detection config; images have the size of `config.for_training()`.
         first_epoch: the epoch to begin with, 0 for a new run.
         num_epochs: how many; None goes on for ever.
-        share: the rows of each batch that this process prepares. It reads all records and decodes
-            the images of its own.
+        share: the part of each batch that this process prepares. It reads no more than its shares
+            of the records.
+        room_for: boxes of a frame at least, padding included. Processes that share a batch know
+            their own boxes alone, and all need the same N: that of the frame with most objects.
 
     Returns:
         Elements (images, targets): uint8 [B, H, W, 3] RGB, and a dict of boxes float32 [B, N, 4]
@@ -86,14 +106,15 @@ def train_batches(
         FileNotFoundError: the split is not converted.
     """
     config = config.for_training()
-    paths = shard_paths(config.data.records_dir, config.data.train_split)
+    plan = plan_epochs(config, share.num_devices).for_process(share)
     num_batches = tf.data.INFINITE_CARDINALITY
     if num_epochs is not None:
-        num_batches = num_epochs * steps_per_epoch(config)
+        num_batches = num_epochs * plan.steps
+    seed, buffer = config.train.seed, config.data.shuffle_buffer
     records = chain_epochs(
-        lambda epoch: _epoch_records(paths, epoch, config), first_epoch, num_epochs
+        lambda epoch: plan.batches(seed, epoch, shuffle_buffer=buffer), first_epoch, num_epochs
     )
-    batches = _prepare(records, config, training=True, share=share)
+    batches = _prepare(records, config, training=True, room_for=room_for)
     batches = batches.map(
         _as_it_is(lambda batch: (batch["images"], {key: batch[key] for key in _TARGETS}))
     )
@@ -154,45 +175,27 @@ def damage_named(records_dir: str, split: str) -> Iterator[None]:
         raise  # it was something else
 
 
-def _epoch_records(
-    paths: list[RecordsPath], epoch: tf.Tensor, config: DetectionConfig
-) -> tf.data.Dataset:
-    """Returns the records of one epoch, shuffled: (epoch [B], index [B], payload [B])."""
-    records = shuffled_records(
-        paths, epoch, seed=config.train.seed, shuffle_buffer=config.data.shuffle_buffer
-    )
-    return (
-        records.enumerate()
-        .batch(config.train.batch_size)
-        .map(
-            _as_it_is(
-                lambda indices, payloads: (tf.fill(tf.shape(indices), epoch), indices, payloads)
-            )
-        )
-    )
-
-
 def _prepare(
     records: tf.data.Dataset,
     config: DetectionConfig,
     *,
     training: bool,
-    share: BatchShare = WHOLE,
+    room_for: int = 0,
 ) -> tf.data.Dataset:
-    """Turns batches (epoch, index, payload) into batches of `FramePreparer.prepare_batch`."""
+    """Turns batches (epoch, place, payload) into batches of `FramePreparer.prepare_batch`."""
     # The batches are what runs in parallel; OpenCV's own threads would only fight over the cores.
     cv2.setNumThreads(0)
     preparer = FramePreparer(config, training=training)
     base_seed = config.train.seed
 
-    def run(epochs: np.ndarray, indices: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
-        """Prepares the rows of the process, as arrays in the order of `_OUTPUTS`."""
-        places = share.places(len(payloads))
-        rows = places % len(payloads)
-        seeds = [(base_seed, int(epochs[row]), int(indices[row])) for row in rows]
-        room = 0 if share.count == 1 else _most_objects(payloads)
-        batch = preparer.prepare_batch(payloads[rows].tolist(), seeds, room_for=room)
-        batch["num_dropped"] *= places < len(payloads)  # repeated frames count once
+    def run(epochs: np.ndarray, places: np.ndarray, payloads: np.ndarray) -> list[np.ndarray]:
+        """Prepares a batch, as arrays in the order of `_OUTPUTS`."""
+        fills_up = places == FILLING
+        numbers = zip(epochs.tolist(), np.abs(places).tolist(), strict=True)
+        seeds = [(base_seed, epoch, place) for epoch, place in numbers]
+        batch = preparer.prepare_batch(payloads.tolist(), seeds, room_for=room_for)
+        batch["box_status"][fills_up] = WITHOUT_WEIGHT
+        batch["num_dropped"][fills_up] = 0
         return [batch[key] for key in _OUTPUTS]
 
     @_as_it_is
@@ -208,14 +211,6 @@ def _prepare(
 
     batches = records.map(to_tensors, num_parallel_calls=num_workers(), deterministic=True)
     return batches.with_options(untuned())
-
-
-def _most_objects(payloads: np.ndarray) -> int:
-    """Returns how many boxes a frame of a batch may have: the same in all processes.
-
-    What augmentation leaves of them is known to the process that decodes the frame alone.
-    """
-    return max(len(decode_record(payload).objects) for payload in payloads)
 
 
 def _shapes(config: DetectionConfig) -> dict[str, tuple[int | None, ...]]:

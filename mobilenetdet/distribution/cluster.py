@@ -24,9 +24,9 @@ import keras
 import numpy as np
 
 from mobilenetdet.config.training import FitConfig, TrainedConfig
-from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
-from mobilenetdet.distribution.lost_process import LOST, is_lost_process, watch_stderr
+from mobilenetdet.distribution.connection import connect
+from mobilenetdet.distribution.lost_process import LOST, is_lost_process
 from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.inference.detect_records import DetectedFrame, detect_records
 from mobilenetdet.inference.loaded_detector import LoadedDetector
@@ -46,9 +46,6 @@ from mobilenetdet.system.job_share import JobShare
 
 Config = TypeVar("Config", bound=TrainedConfig)
 
-# Of a process that does not answer, seconds. JAX's own is 100; the sign of life comes from a
-# thread of its own, which no computation holds up.
-_HEARTBEAT_SECONDS = 30
 # What a run goes on from.
 _STATE_OF_RUN = (
     *(CONFIG_FILE, STATE_FILE, BEST_WEIGHTS, LAST_WEIGHTS, HISTORY_FILE),
@@ -128,15 +125,14 @@ class Cluster:
         """Checks that all processes have the same settings, and returns them.
 
         Those that name the processes are left out: a run may go on in another number of them.
+        There is a share of the records for each process, at least.
 
         Raises:
-            ValueError: a setting differs; names it.
+            ValueError: a setting differs, or does not fit the number of processes; names it.
         """
         import mobilenetdet
 
-        train, names = FitConfig(), ("coordinator", "num_processes", "process_id")
-        alone = {name: getattr(train, name) for name in names}
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, **alone))
+        config = dataclasses.replace(config, train=config.train.for_processes(self.num_processes))
         if not self.is_alone:
             values = {
                 f"{section}.{key}": value
@@ -237,51 +233,12 @@ def join_cluster(train: FitConfig) -> Iterator[Cluster]:
 
 
 def _initialise(train: FitConfig) -> Cluster:
-    import jax
-
-    watch_stderr()
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    if train.on_virtual_devices:  # before anything is computed
-        jax.config.update("jax_num_cpu_devices", int(train.devices.removeprefix(VIRTUAL_DEVICES)))
-    named: dict[str, Any] = {}
-    if train.coordinator != "auto":
-        named = {
-            "coordinator_address": train.coordinator,
-            "num_processes": train.num_processes,
-            "process_id": train.process_id,
-            "cluster_detection_method": "deactivate",
-        }
-        who = f"process {train.process_id} of {train.num_processes}"
-        print(f"{who} waits for the others at {train.coordinator}, 5 minutes at most", flush=True)
-    try:
-        jax.distributed.initialize(**named, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
-    except TypeError as error:
-        raise ValueError(
-            f"JAX {jax.__version__} is too old for this: pip install -U jax"
-        ) from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(_why_not_joined(train, error)) from error
-    cluster = Cluster(jax.process_index(), jax.process_count())
+    cluster = Cluster(*connect(train))
     if cluster.process_id > 0:
         sys.stdout.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries print there, too
     print(f"{cluster.num_processes} processes train together")
     return cluster
-
-
-def _why_not_joined(train: FitConfig, error: Exception) -> str:
-    said = " ".join(str(error).split())
-    if train.coordinator == "auto":
-        return (
-            "train.coordinator is auto, and JAX finds no SLURM, Kubernetes or Open MPI that has "
-            f"started this process ({said}); start it there (srun, a Job with jax[k8s], mpirun), "
-            "or name the processes: --train.coordinator HOST:PORT --train.num_processes N "
-            "--train.process_id I"
-        )
-    return (
-        f"train.coordinator is {train.coordinator}, and process {train.process_id} cannot join "
-        f"there ({said}); is the port free on the first machine, and open to the others?"
-    )
 
 
 def _leave() -> None:

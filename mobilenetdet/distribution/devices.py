@@ -67,7 +67,7 @@ class Devices:
             keras.distribution.set_distribution(together)
 
     def divisible(self, batches: tf.data.Dataset, *, weigh: bool = False) -> tf.data.Dataset:
-        """Makes every batch one that the devices can divide, and takes the rows of this process.
+        """Makes every batch of a process that is alone one that its devices can divide.
 
         The last batch of an epoch is filled up with its own first images: for JAX to a multiple of
         the devices, for TensorFlow so that none is without an image. Where it has half as many
@@ -88,8 +88,6 @@ class Devices:
             """Repeats the first images of a batch where there are too few."""
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
             places = tf.range(-(-size // count) * count if on_jax else tf.maximum(size, count))
-            if not self.cluster.is_alone:
-                places = tf.split(places, self.cluster.num_processes)[self.cluster.process_id]
             batch = tf.nest.map_structure(lambda values: tf.gather(values, places % size), batch)
             if isinstance(batch[-1], dict) and _DROPPED in batch[-1]:
                 batch[-1][_DROPPED] *= tf.cast(places < size, tf.int32)  # counted once

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mobilenetdet.kitti.frames_seen import frame_hashes
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
@@ -13,6 +15,36 @@ from mobilenetdet.records.shards import (
     split_manifest,
 )
 from mobilenetdet.records.tfrecord import payload_checksum, read_records
+from mobilenetdet.system.job_share import JobShare
+
+_ALL = JobShare()
+
+
+@dataclass(frozen=True)
+class ScannedFrames:
+    """What reading records tells of their frames.
+
+    Attributes:
+        hashes: of each frame by its id, see `frame_hashes`.
+        most_objects: of a frame, DontCare included.
+    """
+
+    hashes: dict[str, tuple[str, ...]]
+    most_objects: int
+
+    @classmethod
+    def joined(
+        cls, parts: Sequence[ScannedFrames], records_dir: str | os.PathLike[str], split: str
+    ) -> ScannedFrames:
+        """Puts together what several processes have read of a split.
+
+        Raises:
+            ValueError: a frame is in the split twice; names both files.
+        """
+        hashes = {frame_id: own for part in parts for frame_id, own in part.hashes.items()}
+        if len(hashes) < sum(len(part.hashes) for part in parts):
+            scan_frames(records_dir, split)  # raises
+        return cls(hashes, max(part.most_objects for part in parts))
 
 
 def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tuple[str, ...]]:
@@ -23,11 +55,23 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
         ValueError: a shard is damaged or does not hold what its conversion has written, or a frame
             is in the split twice; names file and remedy.
     """
+    return scan_frames(records_dir, split).hashes
+
+
+def scan_frames(
+    records_dir: str | os.PathLike[str], split: str, share: JobShare = _ALL
+) -> ScannedFrames:
+    """Reads a split, or a share of its files.
+
+    Raises:
+        FileNotFoundError, ValueError: see `hash_frames`.
+    """
     paths = shard_paths(records_dir, split)
     manifest = split_manifest(records_dir, split)
     hashes: dict[str, tuple[str, ...]] = {}
     found_in: dict[str, RecordsPath] = {}
-    for path, shard in zip(paths, manifest.shards, strict=True):
+    most_objects = 0
+    for path, shard in share.of(list(zip(paths, manifest.shards, strict=True))):
         fingerprint = 0
         for payload in read_records(path):
             frame = _decode(payload, path)
@@ -38,13 +82,14 @@ def hash_frames(records_dir: str | os.PathLike[str], split: str) -> dict[str, tu
                 )
             hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
             found_in[frame.frame_id] = path
+            most_objects = max(most_objects, len(frame.objects))
             fingerprint += record_fingerprint(frame.frame_id, payload_checksum(payload))
         if fingerprint % 2**64 != shard.fingerprint:
             raise ValueError(
                 f"{path} does not hold the frames that {split}.json lists: it was edited or "
                 f"replaced; {manifest.repair_hint(records_dir)}"
             )
-    return hashes
+    return ScannedFrames(hashes, most_objects)
 
 
 def _decode(payload: bytes, path: RecordsPath) -> RecordFrame:

@@ -45,6 +45,7 @@ _MAY_CHANGE = (
     "train.learning_rate",
     "train.logger",
     "train.precision",
+    "train.record_shares",
     "train.tensorboard_images",
 )
 # Files that a run began from; a checkpoint holds all weights, and files may have moved.

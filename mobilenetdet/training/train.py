@@ -13,7 +13,7 @@ from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays,
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.anchor_coverage import describe_fit
 from mobilenetdet.data.class_counts import check_training_classes
-from mobilenetdet.data.pipeline import damage_named, steps_per_epoch, train_batches
+from mobilenetdet.data.pipeline import damage_named, plan_epochs, steps_per_epoch, train_batches
 from mobilenetdet.distribution.cluster import join_cluster
 from mobilenetdet.distribution.devices import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.drawing.history_plots import plot_history
@@ -88,20 +88,21 @@ def _train(
     config: DetectionConfig, run: RunDir, devices: Devices, *, verbose: int, strict: bool
 ) -> Evaluation:
     state = _open_run(config, run.path, devices)
-    seen = frames_of_training(config, run, strict=strict)
+    frames = frames_of_training(config, run, strict=strict, cluster=devices.cluster)
     # Only now: a start that fails before leaves the directory to the corrected command.
     claim_run_dir(config, run.path)
-    write_frames_seen(run.frames_seen_file, seen)
+    write_frames_seen(run.frames_seen_file, frames.seen)
     if "tensorboard" in config.train.logger:
         complete_log(run.events_dir, state.history)
     for line in [*config.eval_task().guesses(), *config.train.notes()]:
         print(line)
-    if state.epoch == 0:  # later it would be too late to change them
+    # Later it would be too late to change them. One process reads for all, and waits for none.
+    if state.epoch == 0 and devices.cluster.process_id == 0:
         report_findings(describe_fit(config), strict=False)
     evaluation = None
     if state.epoch < config.train.epochs:
-        measure = _make_measure(config, state.model, seen, devices)
-        evaluation = _fit(config, measure, state, devices, verbose)
+        measure = _make_measure(config, state.model, frames.seen, devices)
+        evaluation = _fit(config, measure, state, devices, frames.most_objects, verbose=verbose)
     if evaluation is None:  # the best epoch was before the interruption
         evaluation = _measure_best(config, run, devices)
     evaluation = _write(measure_scores(_calibrate(evaluation, run), run), run)
@@ -136,8 +137,13 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
         records=records_fingerprint(data.records_dir, data.train_split),
         measured_by=_measured_by(config),
     )
-    devices.cluster.agree({"what the training records hold": facts.records})
-    devices.cluster.agree({"what the AP depends on": facts.measured_by})
+    devices.cluster.agree(
+        {
+            "what the training records hold": facts.records,
+            "the number of records in each share": plan_epochs(config).sizes,
+            "what the AP depends on": facts.measured_by,
+        }
+    )
     state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
     if state.restore():
         print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
@@ -205,9 +211,14 @@ def _fit(
     measure: Callable[[], Evaluation],
     state: RunState,
     devices: Devices,
+    most_objects: int,
+    *,
     verbose: int,
 ) -> Evaluation | None:
-    """Trains to the last epoch; returns the best evaluation of these epochs, if there is one."""
+    """Trains to the last epoch; returns the best evaluation of these epochs, if there is one.
+
+    A frame has `most_objects` at most.
+    """
     epochs, run = config.train.epochs, RunDir(state.run_dir)
     if state.best_is_stale and run.best_weights.is_file():
         print("AP is measured in another way now; the best weights are measured again")
@@ -223,10 +234,15 @@ def _fit(
         epochs=epochs,
     )
     draw = tensorboard_overlays if config.train.tensorboard_images else None
+    is_alone = devices.cluster.is_alone
     batches = train_batches(
-        config, first_epoch=state.epoch, num_epochs=epochs - state.epoch, share=devices.share
+        config,
+        first_epoch=state.epoch,
+        num_epochs=epochs - state.epoch,
+        share=devices.share,
+        room_for=0 if is_alone else most_objects,
     )
-    if devices.cluster.is_alone:  # else each process has made its rows alone
+    if is_alone:  # else each process has made its rows alone
         batches = devices.divisible(batches)
     with damage_named(config.data.records_dir, config.data.train_split):
         fit_epochs(

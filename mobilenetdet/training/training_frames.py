@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.distribution.cluster import ALONE, Cluster
 from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, seen_in_split
-from mobilenetdet.records.frame_hashes import hash_frames
+from mobilenetdet.records.frame_hashes import ScannedFrames, scan_frames
 from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights
+from mobilenetdet.system.job_share import JobShare
 
 
-def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = False) -> FramesSeen:
+@dataclass(frozen=True)
+class TrainingFrames:
+    """The frames that a run trains on.
+
+    Attributes:
+        seen: these, and those of the weights that it begins from.
+        most_objects: of one frame, DontCare included.
+    """
+
+    seen: FramesSeen
+    most_objects: int
+
+
+def frames_of_training(
+    config: DetectionConfig, run: RunDir, *, strict: bool = False, cluster: Cluster = ALONE
+) -> TrainingFrames:
     """Returns the frames that a run trains on, and warns of those that it is measured on.
 
     Reads the records of both splits once.
@@ -20,6 +38,7 @@ def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = F
         config: of the run.
         run: may hold an unfinished run, whose frames count, too.
         strict: makes errors of the warnings.
+        cluster: the processes of the run, each of which reads a share of the files.
 
     Raises:
         FileNotFoundError: a split is not converted, or there are no such weights to begin from.
@@ -27,7 +46,8 @@ def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = F
             the training, or the batch is larger than the split.
     """
     data = config.data
-    train, val = (hash_frames(data.records_dir, s) for s in (data.train_split, data.val_split))
+    scanned = [_scan(data.records_dir, s, cluster) for s in (data.train_split, data.val_split)]
+    train, val = (each.hashes for each in scanned)
     own = FramesSeen.of(train.values(), num_train_frames=len(train))
     before = _seen_before(config, run)
     findings = []
@@ -44,7 +64,13 @@ def frames_of_training(config: DetectionConfig, run: RunDir, *, strict: bool = F
         what = f"{data.val_split} frames were trained on by the weights that this run begins from"
         findings.append(f"{count_named(only_earlier, len(val), what)}; AP on them flatters")
     report_findings(findings, strict=strict)
-    return own | before
+    return TrainingFrames(own | before, scanned[0].most_objects)
+
+
+def _scan(records_dir: str, split: str, cluster: Cluster) -> ScannedFrames:
+    share = JobShare(cluster.process_id, cluster.num_processes)
+    parts = cluster.gather(scan_frames(records_dir, split, share))
+    return ScannedFrames.joined(parts, records_dir, split)
 
 
 def _seen_before(config: DetectionConfig, run: RunDir) -> FramesSeen:

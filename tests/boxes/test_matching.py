@@ -6,7 +6,13 @@ import pytest
 from keras import ops
 
 from mobilenetdet.boxes.anchors import AnchorGrid
-from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
+from mobilenetdet.boxes.box_status import (
+    DONT_CARE,
+    IGNORED,
+    OBJECT,
+    PADDING,
+    WITHOUT_WEIGHT,
+)
 from mobilenetdet.boxes.geometry import pairwise_iou
 from mobilenetdet.boxes.matching import (
     AnchorMatches,
@@ -219,6 +225,17 @@ def test_dont_care_is_neither_background_nor_the_end_of_an_object(match):
     alone = match([ANCHORS[40]], [OBJECT])
     np.testing.assert_array_equal(matches.positive, alone.positive)
     np.testing.assert_array_equal(matches.negative, alone.negative & ~inside)
+
+
+@pytest.mark.parametrize("ignore_regions", [True, False])
+def test_no_anchor_of_a_frame_without_weight_counts(match, ignore_regions):
+    boxes = np.zeros((2, 8, 4))
+    boxes[:, 0] = ANCHORS[5]
+    status = [[OBJECT] + [PADDING] * 7, [WITHOUT_WEIGHT] * 8]
+    config = MatchingConfig(ignore_regions=ignore_regions)
+    matches = match(boxes, status, config)
+    assert matches.positive[0].any() and matches.negative[0].any()
+    assert not matches.positive[1].any() and not matches.negative[1].any()
 
 
 def test_a_small_ignored_object_shields_its_best_anchor(match):

@@ -1,6 +1,7 @@
 """Batches from ImageNet's records: what is in them, and Inception's preprocessing."""
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from mobilenetdet.classification.config import (
     ImageDataConfig,
 )
 from mobilenetdet.classification.imagenet import central_image, distorted_image
+from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.records.tfrecord import (
     decode_example,
     encode_example,
@@ -66,6 +68,24 @@ def test_an_epoch_has_each_image_once_with_its_label(class_records, class_folder
         assert [label_of[image] for image in seen] == [v for _, labels in batches for v in labels]
         orders.append(seen)
     assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(("count", "num_shares"), [(2, 2), (3, 3), (2, 4)])
+def test_processes_together_make_the_batches_of_one(class_records, count, num_shares):
+    config = make_config(class_records, batch_size=12)
+    config = replace(config, train=replace(config.train, record_shares=num_shares))
+    images = open_images(config)
+    assert sum(images.share_sizes) == 32 and len(images.share_sizes) == num_shares
+    assert steps_per_epoch(images, config) == min(images.share_sizes) // (12 // num_shares) == 2
+    whole = list(images.train_batches(0, 1).as_numpy_iterator())
+    own = [
+        images.train_batches(0, 1, share=BatchShare(index, count, count)).as_numpy_iterator()
+        for index in range(count)
+    ]
+    for batch, *parts in zip(whole, *own, strict=True):
+        for expected, found in zip(batch, zip(*parts, strict=True), strict=True):
+            np.testing.assert_array_equal(np.concatenate(found), expected)
+    assert len({image.tobytes() for pixels, _ in whole for image in pixels}) == 24
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(class_records, repeatable_epoch):

@@ -13,6 +13,7 @@ from mobilenetdet.classification.config import (
     ImageDataConfig,
 )
 from mobilenetdet.classification.small_images import augment_images
+from mobilenetdet.data.batch_share import BatchShare
 
 PLAIN = {"flip": 0.0, "crop_padding": 0, "cutout": 0}
 
@@ -47,6 +48,18 @@ def test_an_epoch_has_each_image_once_with_its_label(small_cifar10, class_batche
         assert [label_of[image] for image in seen] == [v for _, labels in epoch for v in labels]
         orders.append(seen)
     assert orders[0] != orders[1]
+
+
+def test_processes_together_make_the_batches_of_one(small_cifar10):
+    images = open_images(make_config(small_cifar10))
+    whole = list(images.train_batches(0, 1).as_numpy_iterator())
+    own = [
+        images.train_batches(0, 1, share=BatchShare(index, 2, 2)).as_numpy_iterator()
+        for index in range(2)
+    ]
+    for batch, *parts in zip(whole, *own, strict=True):
+        for expected, found in zip(batch, zip(*parts, strict=True), strict=True):
+            np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
 def test_what_fills_no_batch_waits(small_cifar10, class_batches):

@@ -1,5 +1,6 @@
 """Batches from records: what is in an epoch, in which order, and that it can be repeated."""
 
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mobilenetdet.boxes.box_status import DONT_CARE, PADDING
+from mobilenetdet.boxes.box_status import DONT_CARE, PADDING, WITHOUT_WEIGHT
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import (
     AugmentConfig,
@@ -106,31 +107,70 @@ def run(config, **settings):
     return list(train_batches(config, **settings).as_numpy_iterator())
 
 
-def rows_of_parts(config, count, num_devices):
-    """The batches of processes, put together: frames, boxes that are any, and dropped boxes."""
+def parts_of_processes(config, count, num_devices):
+    """The batches of processes, put together, and which of their rows fill up."""
     shares = [BatchShare(index, count, num_devices) for index in range(count)]
-    for parts in zip(*(run(config, num_epochs=2, share=share) for share in shares), strict=True):
-        assert len({targets["boxes"].shape for _, targets in parts}) == 1
+    room = {"room_for": 20}
+    for parts in zip(*(run(config, num_epochs=2, share=s, **room) for s in shares), strict=True):
+        assert {targets["boxes"].shape[1] for _, targets in parts} == {24}
         images = np.concatenate([images for images, _ in parts])
         joined = {key: np.concatenate([y[key] for _, y in parts]) for key in parts[0][1]}
-        yield images, joined
+        yield images, joined, (joined["box_status"] == WITHOUT_WEIGHT).all(axis=1)
 
 
-@pytest.mark.parametrize(("count", "num_devices"), [(2, 2), (2, 4), (3, 3)])
-def test_processes_together_make_the_batches_of_one(records_dir, count, num_devices):
-    config = make_config(records_dir, crop=1.0, flip=0.5, min_box_size=12)
-    whole = run(config, num_epochs=2)
-    together = list(rows_of_parts(config, count, num_devices))
-    assert len(whole) == len(together) == 12
-    for (images, one), (joined_images, joined) in zip(whole, together, strict=True):
-        rows = np.arange(len(joined_images)) % len(images)
-        np.testing.assert_array_equal(joined_images, images[rows])
-        for row, source in enumerate(rows):
+@pytest.mark.parametrize(
+    ("count", "num_devices", "batch_size"), [(2, 2, 4), (2, 4, 4), (3, 3, 6), (2, 2, 2)]
+)
+def test_processes_together_make_the_batches_of_one(records_dir, count, num_devices, batch_size):
+    config = make_config(records_dir, batch_size=batch_size, crop=1.0, flip=0.5, min_box_size=12)
+    config = replace(config, train=replace(config.train, record_shares=count))
+    whole = run(config, num_epochs=2, share=BatchShare(0, 1, num_devices))
+    together = list(parts_of_processes(config, count, num_devices))
+    assert len(whole) == len(together) == 2 * steps_per_epoch(config)
+    real = 0
+    for (images, one), (joined_images, joined, fills_up) in zip(whole, together, strict=True):
+        np.testing.assert_array_equal(joined_images, images)
+        assert len(images) % num_devices == 0
+        for row in range(len(images)):
+            used = one["box_status"][row] != PADDING
             for key in ("boxes", "classes"):
-                expected = one[key][source][one["box_status"][source] != PADDING]
                 found = joined[key][row][joined["box_status"][row] != PADDING]
-                np.testing.assert_array_equal(found, expected)
-        assert joined["num_dropped"].sum() == one["num_dropped"].sum()
+                expected = one[key][row][used]
+                np.testing.assert_array_equal(found[: len(expected)], expected)
+                assert not found[len(expected) :].any() or key == "classes"
+        np.testing.assert_array_equal(joined["num_dropped"], one["num_dropped"])
+        assert not joined["num_dropped"][fills_up].any()
+        real += (~fills_up).sum()
+    assert real == 2 * NUM_FRAMES
+
+
+def test_each_epoch_of_shares_has_every_frame_once(records_dir):
+    config = make_config(records_dir, enabled=False, batch_size=6)
+    config = replace(config, train=replace(config.train, record_shares=3))
+    orders = []
+    for images, targets in run(config, num_epochs=2):
+        fills_up = (targets["box_status"] == WITHOUT_WEIGHT).all(axis=1)
+        orders += frames_of(images[~fills_up])
+    assert sorted(orders[:NUM_FRAMES]) == sorted(orders[NUM_FRAMES:]) == list(range(NUM_FRAMES))
+    assert orders[:NUM_FRAMES] != orders[NUM_FRAMES:]
+    resumed = run(config, first_epoch=1, num_epochs=1)
+    straight = run(config, num_epochs=2)[-len(resumed) :]
+    assert [flatten(batch) for batch in straight] == [flatten(batch) for batch in resumed]
+
+
+def test_a_process_reads_no_shard_of_another(records_dir, tmp_path):
+    own = tmp_path / "tfrecord"
+    shutil.copytree(records_dir, own)
+    config = make_config(own, batch_size=6)
+    config = replace(config, train=replace(config.train, record_shares=3))
+    share = BatchShare(0, 3, 3)
+    whole = [flatten(batch) for batch in run(config, num_epochs=1, share=share)]
+    for name in ("train_001.tfrecord", "train_002.tfrecord"):
+        path = own / name
+        path.write_bytes(bytes(path.stat().st_size))  # damaged from its first byte on
+    assert [flatten(batch) for batch in run(config, num_epochs=1, share=share)] == whole
+    with pytest.raises(tf.errors.DataLossError):
+        run(config, num_epochs=1, share=BatchShare(1, 3, 3))
 
 
 def test_batches_of_a_split_are_those_of_all(records_dir):

@@ -1,9 +1,9 @@
 """One process of a small training run, with real records, batches, callbacks and checkpoints.
 
 A program, since processes join before anything is computed:
-`cluster_steps.py RECORDS_DIR RUN_DIR EPOCHS [COORDINATOR NUM_PROCESSES PROCESS_ID]`. The network is
-a handful of layers with all that may differ between processes: initial weights, dropout, batch
-normalisation, moving averages. It prints a line an epoch.
+`cluster_steps.py RECORDS_DIR RUN_DIR EPOCHS RECORD_SHARES [COORDINATOR NUM_PROCESSES PROCESS_ID]`.
+The network is a handful of layers with all that may differ between processes: initial weights,
+dropout, batch normalisation, moving averages. It prints a line an epoch.
 """
 
 import os
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mobilenetdet.cli.errors import tell
 from mobilenetdet.config.detection import (
     AugmentConfig,
     DataConfig,
@@ -26,15 +27,17 @@ from mobilenetdet.data.pipeline import eval_batches, steps_per_epoch, train_batc
 from mobilenetdet.distribution.cluster import join_cluster
 from mobilenetdet.distribution.devices import use_devices
 from mobilenetdet.records.shards import records_fingerprint
+from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
 from mobilenetdet.training.ema import EmaWeights
 from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.optimizers import make_optimizer
+from mobilenetdet.training.training_frames import frames_of_training
 
 
-def make_config(records_dir, epochs, *processes):
+def make_config(records_dir, epochs, record_shares, *processes):
     named = dict(zip(("coordinator", "num_processes", "process_id"), processes, strict=False))
     return DetectionConfig(
         data=DataConfig(records_dir=records_dir, image_height=32, image_width=96),
@@ -42,7 +45,8 @@ def make_config(records_dir, epochs, *processes):
         model=ModelConfig(weights="none", levels=(LevelConfig(16, ((20.0, 10.0),)),)),
         train=TrainConfig(
             epochs=epochs, batch_size=4, learning_rate=0.01, schedule="constant", ema=0.8,
-            warmup_epochs=0.0, eval_every=1, devices="cpu:1", optimizer="sgd", **named,
+            warmup_epochs=0.0, eval_every=1, devices="cpu:1", optimizer="sgd",
+            record_shares=record_shares, **named,
         ),
     )  # fmt: skip
 
@@ -95,8 +99,13 @@ def fit(config, run_dir, devices):
     print("resumed" if state.restore() else "begins", flush=True)
     claim_run_dir(config, run_dir)
     epochs = config.train.epochs
+    frames = frames_of_training(config, RunDir(run_dir), cluster=devices.cluster)
     batches = train_batches(
-        config, first_epoch=state.epoch, num_epochs=epochs - state.epoch, share=devices.share
+        config,
+        first_epoch=state.epoch,
+        num_epochs=epochs - state.epoch,
+        share=devices.share,
+        room_for=frames.most_objects,
     )
     batches = batches.map(sum_of_boxes)
     validation = Validation(state, make_measure(config, model, devices), every=1, epochs=epochs)
@@ -111,8 +120,10 @@ def fit(config, run_dir, devices):
     )
 
 
-def main(records_dir, run_dir, epochs, coordinator="", num_processes=1, process_id=0):
-    config = make_config(records_dir, int(epochs), coordinator, int(num_processes), int(process_id))
+def main(records_dir, run_dir, epochs, record_shares, coordinator="", *numbers):
+    config = make_config(
+        records_dir, int(epochs), int(record_shares), coordinator, *map(int, numbers)
+    )
     with join_cluster(config.train) as cluster:
         config = cluster.settle(config)
         with (
@@ -125,6 +136,7 @@ def main(records_dir, run_dir, epochs, coordinator="", num_processes=1, process_
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except (OSError, ValueError) as error:  # as the command line does
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        os._exit(2)
+    except (Exception, KeyboardInterrupt) as error:  # as the command line does
+        code = tell(error, "train")
+        sys.stderr.flush()
+        os._exit(code)

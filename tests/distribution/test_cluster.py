@@ -1,29 +1,18 @@
 """Several processes that train together: as one."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-import mobilenetdet
 from mobilenetdet.config.presets import make_preset
 from mobilenetdet.config.storage import with_changes
 from mobilenetdet.config.training import TrainConfig
 from mobilenetdet.distribution import lost_process
 from mobilenetdet.distribution.cluster import ALONE, Cluster, join_cluster
-from mobilenetdet.distribution.devices import Devices
-
-PROGRAM = Path(__file__).with_name("cluster_steps.py")
-START_SECONDS, END_SECONDS = 300, 120
 
 
 @pytest.mark.parametrize(
@@ -46,6 +35,29 @@ def test_settings_that_mean_nothing_are_refused(changes, message):
     changes = {f"train.{key}": value for key, value in changes.items()}
     with pytest.raises(ValueError, match=message):
         with_changes(make_preset("ssd_fpn"), changes)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "shares", "processes", "expected"),
+    [(4, 1, 1, 1), (4, 4, 1, 4), (4, 1, 2, 2), (8, 4, 2, 4), (6, 3, 3, 3)],
+)
+def test_each_process_has_a_share_of_the_records(batch_size, shares, processes, expected):
+    train = TrainConfig(batch_size=batch_size, record_shares=shares, coordinator="auto")
+    settled = train.for_processes(processes)
+    assert settled.record_shares == expected and settled.coordinator == ""
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "shares", "processes", "message"),
+    [
+        (4, 3, 1, "train.record_shares is 3; it must be a divisor of train.batch_size, 4"),
+        (4, 1, 3, "train.batch_size is 4; it must be a multiple of the 3 processes"),
+        (8, 2, 4, "train.record_shares is 2; it must be a multiple of the 4 processes, each of"),
+    ],
+)
+def test_shares_that_do_not_fit_are_refused(batch_size, shares, processes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(batch_size=batch_size, record_shares=shares).for_processes(processes)
 
 
 @pytest.mark.parametrize("address", ["auto", "10.0.0.1:1234", "node-1.local:65535", "[::1]:1234"])
@@ -97,7 +109,8 @@ def test_other_settings_of_another_process_are_named():
     cluster = rehearse(0, [None])
     cluster.__dict__["agree"] = values.update
     own = replace(config.train, coordinator="a:1", num_processes=2)
-    assert cluster.settle(replace(config, train=own)) == config
+    shared = replace(config, train=replace(config.train, record_shares=2))
+    assert cluster.settle(replace(config, train=own)) == shared
     assert "train.epochs" in values and "data.records_dir" not in values
     other = rehearse(0, [{"train.epochs": 3}])
     with pytest.raises(ValueError, match="train.epochs is 3 in process 1 and 2 in process 0; give"):
@@ -136,24 +149,6 @@ def test_processes_share_the_images_of_a_batch(size):
         assert len(found) <= -(-size // 3)
         parts.append(found)
     np.testing.assert_array_equal(np.concatenate(parts), images + 1)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
-def test_batches_are_divided_among_processes(size, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    images = np.arange(size)
-    targets = {"num_dropped": np.ones(size, np.int32)}
-    parts, dropped = [], 0
-    for process in range(2):
-        devices = Devices(tuple("abcd"), cluster=Cluster(process, 2))
-        batches = devices.divisible(tf.data.Dataset.from_tensors((images, targets)))
-        ((part, its_targets),) = batches.as_numpy_iterator()
-        places = devices.share.places(size)
-        assert part.tolist() == (places % size).tolist()
-        assert its_targets["num_dropped"].tolist() == (places < size).tolist()
-        parts += part.tolist()
-        dropped += its_targets["num_dropped"].sum()
-    assert parts == [place % size for place in range(-(-size // 4) * 4)] and dropped == size
 
 
 WALL = b"""F1129 22:04:06.187475 client.h:80] Terminating process because the JAX distributed \
@@ -213,94 +208,3 @@ def test_a_lost_process_is_told_from_other_errors(words, lost):
     assert lost_process.is_lost_process(ValueError(words)) == lost
     assert lost_process.is_lost_process(type("JaxRuntimeError", (RuntimeError,), {})(words)) == lost
     assert not lost_process.is_lost_process(OSError(words))
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def start(small_kitti, run_dir, epochs, *, num_processes):
-    """Starts the processes of a training; returns them."""
-    environment = os.environ | {
-        "KERAS_BACKEND": "jax",
-        "PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1]),
-    }
-    command = [sys.executable, "-u", str(PROGRAM), str(small_kitti / "tfrecord"), str(run_dir)]
-    command.append(str(epochs))
-    address = f"127.0.0.1:{free_port()}"
-    named = [[address, str(num_processes), str(i)] for i in range(num_processes)]
-    return [
-        subprocess.Popen(
-            [*command, *(more if num_processes > 1 else [])],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for more in named
-    ]
-
-
-def finish(processes):
-    """Waits for the end of all; returns what they have printed."""
-    ended = [process.communicate(timeout=START_SECONDS) for process in processes]
-    for process, (_, errors) in zip(processes, ended, strict=True):
-        assert process.returncode == 0, errors
-    return [printed for printed, _ in ended]
-
-
-def difference(one, other):
-    """Largest difference of the states of two runs: weights, averages, optimizer."""
-    states = [np.load(run / "checkpoint.npz") for run in (one, other)]
-    assert set(states[0].files) == set(states[1].files)
-    names = [name for name in states[0].files if name != "progress"]
-    return max(float(np.abs(states[0][n] - states[1][n]).max()) for n in names)
-
-
-@pytest.fixture(scope="module")
-def trained(small_kitti, tmp_path_factory):
-    """Runs of twenty steps: by one process, and by two."""
-    folder = tmp_path_factory.mktemp("cluster")
-    finish(start(small_kitti, folder / "one", 10, num_processes=1))
-    printed = finish(start(small_kitti, folder / "two", 10, num_processes=2))
-    return folder, printed
-
-
-@pytest.mark.slow
-def test_two_processes_train_the_weights_of_one(trained):
-    folder, (first, second) = trained
-    assert 0 < difference(folder / "one", folder / "two") < 1e-5
-    histories = [(folder / run / "metrics.csv").read_text().split() for run in ("one", "two")]
-    for one, two in zip(*(lines[1:] for lines in histories), strict=True):
-        numbers = [np.array(line.split(","), float) for line in (one, two)]
-        np.testing.assert_allclose(*numbers, atol=1e-5)
-    assert "2 processes train together" in first and "Epoch 10/10" in first
-    assert "Epoch" not in second
-    for place, printed in enumerate((first, second)):
-        assert f"process {place} of 2 waits for the others at 127.0.0.1:" in printed
-    assert '"num_processes": 1' in (folder / "two/config.json").read_text()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_after_a_kill_all_end_and_a_restart_resumes_exactly(small_kitti, trained, tmp_path, victim):
-    folder, _ = trained
-    run_dir = tmp_path / "run"
-    processes = start(small_kitti, run_dir, 10, num_processes=2)
-    deadline = time.monotonic() + START_SECONDS
-    while not (run_dir / "checkpoint.npz").is_file():
-        assert time.monotonic() < deadline and processes[0].poll() is None
-        time.sleep(0.05)
-    processes[victim].send_signal(signal.SIGKILL)
-    killed = time.monotonic()
-    _, errors = processes[1 - victim].communicate(timeout=END_SECONDS)
-    print(f"process {1 - victim} ended {time.monotonic() - killed:.1f} s after the other")
-    processes[victim].communicate()
-    assert processes[1 - victim].returncode != 0
-    assert "another process of this training is gone" in errors, errors
-    assert "Check failure stack trace" not in errors
-    first, _ = finish(start(small_kitti, run_dir, 10, num_processes=2))
-    assert "resumed" in first
-    assert difference(folder / "two", run_dir) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from mobilenetdet.records import shards
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.remote_path import RemotePath, is_url, records_path
@@ -49,6 +50,11 @@ def test_records_by_url_are_those_of_the_folder(small_records):
     assert [frame.encoded for frame in remote] == [frame.encoded for frame in local]
     read = tf.data.TFRecordDataset([str(path) for path in shard_paths(url, "train")])
     assert sum(1 for _ in read) == len(local)
+
+
+def test_counting_by_url_opens_no_shard(small_records, monkeypatch):
+    monkeypatch.delattr(shards, "count_records")
+    assert count_frames(Path(small_records).as_uri(), "train") == 8
 
 
 def test_damage_by_url_is_named(small_records, tmp_path):

@@ -21,7 +21,7 @@ def begun_from(config, **model):
 
 
 def test_a_run_has_seen_its_training_split(small_config, hashes, tmp_path, capsys):
-    seen = frames_of_training(small_config, RunDir(tmp_path), strict=True)
+    seen = frames_of_training(small_config, RunDir(tmp_path), strict=True).seen
     assert seen == FramesSeen.of(hashes[0])
     assert capsys.readouterr().out == ""
 
@@ -35,10 +35,10 @@ def test_frames_of_the_weights_that_it_begins_from_count(
     (base / "last.weights.h5").touch()
     config = begun_from(small_config, **{setting: str(base / "last.weights.h5")})
     # Weights of a whole detector have seen frames that nobody has listed, others perhaps none.
-    unlisted = frames_of_training(config, RunDir(tmp_path / "run"))
+    unlisted = frames_of_training(config, RunDir(tmp_path / "run")).seen
     assert unlisted == replace(FramesSeen.of(hashes[0]), complete=setting == "weights")
     write_frames_seen(base / FRAMES_SEEN_FILE, FramesSeen.of([hashes[1][2], ["other"]]))
-    seen = frames_of_training(config, RunDir(tmp_path / "run"))
+    seen = frames_of_training(config, RunDir(tmp_path / "run")).seen
     assert seen == FramesSeen.of([*hashes[0], hashes[1][2], ["other"]])
     line = "1 of 4 val frames were trained on by the weights that this run begins from: 000010"
     assert f"warning: {line}; AP on them flatters\n" in capsys.readouterr().out
@@ -62,5 +62,5 @@ def test_a_run_that_goes_on_keeps_what_it_has_seen(small_config, hashes, tmp_pat
     with pytest.raises(FileNotFoundError, match="gone"):
         frames_of_training(config, run)
     run.state_file.touch()
-    seen = frames_of_training(config, run)
+    seen = frames_of_training(config, run).seen
     assert seen == FramesSeen.of([*hashes[0], ["earlier"]])
