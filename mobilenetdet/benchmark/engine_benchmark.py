@@ -238,15 +238,15 @@ def _take_turns(
 def _measure(
     engine: _Running, sgemm_gigaflops: float | None, conditions: Conditions, report: Report
 ) -> EngineResult:
-    """Finishes one engine: video, memory, and AP at the end, since that needs other libraries."""
+    """Finishes one engine: memory, video, and AP at the end, since that needs other libraries."""
     facts, process = engine.facts, engine.process
     rate, more = None, {}
+    peak = process.ask("memory")["peak_megabytes"]  # of one picture at once, as the times are
     if conditions.video is not None and not engine.file.foreign:
         report(f"{engine.name}: {conditions.video}")
         limit = conditions.max_video_frames
         seen = process.ask("video", path=str(conditions.video), max_frames=limit)
         rate = seen["frames"] / seen["seconds"]
-    peak = process.ask("memory")["peak_megabytes"]
     if conditions.records_dir is not None and not engine.file.foreign:
         report(f"{engine.name}: AP on {conditions.records_dir}")
         found = process.ask("ap", records_dir=str(conditions.records_dir))

@@ -94,8 +94,9 @@ def legend(results: Sequence[EngineResult]) -> str:
     said = (
         "AP: mean of the classes, moderate, R40. ms: median of a picture from its file to boxes, "
         "beside the 90th percentile and the minimum; then the medians of its stages. frames/s: of "
-        "a whole video. MB: of the files. peak MB: largest resident memory of the process. sgemm: "
-        "GFLOP/s of a float32 matrix product of the machine in the same turns."
+        "a whole video, several pictures at once. MB: of the files. peak MB: largest resident "
+        "memory of the process before that. sgemm: GFLOP/s of a float32 matrix product of the "
+        "machine in the same turns."
     )
     if any("suppression" not in each.milliseconds for each in results if not each.foreign):
         said += " Where suppression has no figure, network has it inside."

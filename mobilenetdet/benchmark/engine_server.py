@@ -190,7 +190,8 @@ class Server:
 
     def video(self, path: str, max_frames: int) -> dict[str, float]:
         """Returns frames and seconds of a whole video, or of a folder of pictures."""
-        model = self._engine.model.for_throughput()
+        model = self._engine.model
+        model.run_several_at_once()  # as predict does
         start, count = time.perf_counter(), 0
         pictures = islice(read_pictures(find_files([path])), max_frames)
         for _ in detect_ahead(model, pictures):

@@ -149,7 +149,8 @@ def _load(
         weights=options.weights,
         config=config,
         tell=print,
-    ).for_throughput()
+    )
+    model.run_several_at_once(config.eval.batch_size)
     height, width = model.image_size
     print(f"by {model.source} at {height}x{width}, {describe_engine(model, engine)}")
     # Before the minutes that detecting takes.

@@ -125,11 +125,13 @@ def _refuse_other_archive(options: Options, results: ResultFiles) -> None:
 
 
 def _load(options: Options, config: DetectionConfig) -> LoadedDetector:
-    return load_for_engine(
+    model = load_for_engine(
         options.model or options.run_dir,
         options.engine,
         weights=options.weights,
         config=config,
         tell=print,
         start=import_tensorflow_quietly,
-    ).for_throughput()
+    )
+    model.run_several_at_once()
+    return model

@@ -113,7 +113,9 @@ def main(argv: list[str] | None = None) -> int:
         show=options.show,
     )
     with folder.locked():  # before the seconds that loading takes
-        model = _load(options, config, live=any(map(is_live, sources)))
+        model = _load(options, config)
+        if isinstance(model, LoadedDetector) and _are_several(sources):
+            model.run_several_at_once()
         try:
             call.run(model)
         except KeyboardInterrupt:  # the way in which live sources end
@@ -161,13 +163,18 @@ def _one_by_one_if_live(config: DetectionConfig, sources: Sequence[Media]) -> De
     return replace(config, eval=replace(config.eval, batch_size=1))
 
 
-def _load(
-    options: Options, config: DetectionConfig, *, live: bool
-) -> LoadedDetector | FittingDetector:
+def _are_several(sources: Sequence[Media]) -> bool:
+    """Whether pictures are at hand before they are asked for; those of cameras are not."""
+    if any(map(is_live, sources)):
+        return False
+    return len(sources) > 1 or any(map(has_frames, sources))
+
+
+def _load(options: Options, config: DetectionConfig) -> LoadedDetector | FittingDetector:
     def load(size: tuple[int, int]) -> LoadedDetector:
         """Loads the run for a size of the network input."""
         data = replace(config.data, image_height=size[0], image_width=size[1])
-        model = load_for_engine(
+        return load_for_engine(
             options.model or options.run_dir,
             options.engine,
             weights=options.weights,
@@ -175,7 +182,6 @@ def _load(
             tell=print,
             start=import_tensorflow_quietly,
         )
-        return model if live else model.for_throughput()
 
     if options.image_size == AUTO:
         return FittingDetector(load, config.image_size)

@@ -15,7 +15,7 @@ import numpy as np
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.detections import Detections
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
-from mobilenetdet.inference.exported_runtime import ExportedRuntime
+from mobilenetdet.inference.exported_runtime import MAX_STREAMS, ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.runs import find_exported
 from mobilenetdet.system.threads import map_in_threads
@@ -90,7 +90,7 @@ class ExportedDetector(LoadedDetector):
 
     @property
     def batch_size(self) -> int:
-        """Images go through one by one."""
+        """Images of a call of the graph, of which there may be several at once."""
         return 1
 
     @property
@@ -107,10 +107,9 @@ class ExportedDetector(LoadedDetector):
             return self.config.drawing_scores()
         return dict(self.runtime.info.drawing_scores)
 
-    def for_throughput(self) -> ExportedDetector:
-        """Returns this detector, which from now on runs several pictures at once."""
-        self.runtime.use_streams()
-        return self
+    def run_several_at_once(self, most: int = MAX_STREAMS) -> None:
+        """Runs several pictures at once from now on, each on a share of the threads."""
+        self.runtime.use_streams(most)
 
     def detect_fitted(self, fitted: Iterable[tuple[np.ndarray, Letterbox]]) -> Iterator[Detections]:
         """Detects in what `letterbox` gave of images, in its order."""
@@ -120,7 +119,13 @@ class ExportedDetector(LoadedDetector):
             image, letterbox = each
             return self.detect_batch(image[None], letterbox.to_array()[None])[0]
 
-        return map_in_threads(detect, fitted, self.runtime.num_streams)
+        return map_in_threads(detect, fitted, self.runtime.num_streams, _original_bytes)
+
+
+def _original_bytes(fitted: tuple[np.ndarray, Letterbox]) -> float:
+    """Bytes of a picture as it was read, which whoever detects in it keeps until then."""
+    _, letterbox = fitted
+    return 3 * letterbox.height * letterbox.width
 
 
 def is_exported(source: str | os.PathLike[str]) -> bool:

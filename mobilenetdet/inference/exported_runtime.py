@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # From uint8 [1, *image_size, 3] to the outputs of the graph by name.
 Stream = Callable[[np.ndarray], dict[str, np.ndarray]]
-# Each has tensors of its own.
-_MAX_STREAMS = 8
+# Each has tensors of its own, which take memory.
+MAX_STREAMS = 8
 
 
 class ExportedRuntime(ABC):
@@ -59,26 +59,30 @@ class ExportedRuntime(ABC):
     def open_stream(self, num_threads: int) -> Stream:
         """Opens the graph once more, with tensors and threads of its own."""
 
-    def use_streams(self) -> None:
-        """Runs as many images at once as there are threads, instead of one on all of them.
+    def use_streams(self, most: int) -> None:
+        """Runs several images at once, instead of one on all threads.
 
         More images a second, since threads do not wait for each other, and each of them later.
+
+        Args:
+            most: streams at most; there are no more than threads, which they share.
         """
         num_threads = num_engine_threads()
-        count = min(_MAX_STREAMS, num_threads)
+        count = min(most, num_threads)
         if count != self.num_streams:
+            shares = [num_threads // count + (i < num_threads % count) for i in range(count)]
             with damage_named(self.path, self.engine):
-                streams = [self.open_stream(num_threads // count) for _ in range(count)]
-            self._set_streams(streams)
+                self._set_streams([self.open_stream(share) for share in shares])
 
     def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
         # A stream has one set of tensors: threads would see each other's.
-        stream = self._idle.get()
+        idle = self._idle
+        stream = idle.get()
         try:
             return stream(image)
         finally:
-            self._idle.put(stream)
+            idle.put(stream)
 
     def use(self, settings: PostprocessConfig) -> None:
         """Makes detections by other thresholds and suppression, which a network leaves open."""
@@ -90,7 +94,8 @@ class ExportedRuntime(ABC):
         Raises:
             ValueError: the runtime cannot compute the graph, which only then shows some damage.
         """
-        found = list(map_in_threads(self._detect, images[:, None], self.num_streams))
+        at_once = min(self.num_streams, len(images))
+        found = list(map_in_threads(self._detect, images[:, None], at_once))
         return RawDetections(*(np.stack(arrays) for arrays in zip(*found, strict=True)))
 
     def _detect(self, image: np.ndarray) -> RawDetections:

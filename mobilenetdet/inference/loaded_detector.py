@@ -119,12 +119,14 @@ class LoadedDetector:
             info = np.stack([letterbox.to_array() for _, letterbox in batch])
             yield from self.detect_batch(np.stack([i for i, _ in batch]), info, fill_to=size)
 
-    def for_throughput(self) -> LoadedDetector:
-        """Returns the detector for many pictures: more of them a second, each of them later.
+    def run_several_at_once(self, most: int = 8) -> None:
+        """Prepares for many pictures: more of them a second, each of them later.
 
-        Engines of exported files run several pictures at once then; Keras runs batches anyway.
+        Exported files run several pictures at once from now on; Keras runs batches anyway.
+
+        Args:
+            most: pictures at once; there are no more than threads.
         """
-        return self
 
     def letterbox(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
         """Fits uint8 [H, W, 3] into the network input; returns the transform as well."""

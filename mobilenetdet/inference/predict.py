@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -95,11 +96,9 @@ def predict_files(
     stop = options.stop or threading.Event()
     tally = _Tally(writer, on_fault, progress)
     pictures = read_pictures(sources, on_fault, options=options._replace(stop=stop), names=names)
-    waiting = max(2, model.batch_size)
+    waiting = _num_waiting(model)
     with (
-        read_ahead(
-            fit_pictures(model, pictures), waiting, lambda fitted: fitted.picture.image.nbytes
-        ) as fitted,
+        _fitted_ahead(model, pictures) as fitted,
         call_behind(tally.write, waiting, lambda call: call[0].image.nbytes) as write_behind,
         _at_end(stop.set),  # before the reader is waited for: a camera may be silent
     ):
@@ -156,11 +155,20 @@ def detect_ahead(
     model: PictureDetector, pictures: Iterable[Picture]
 ) -> Iterator[tuple[Picture, Detections]]:
     """Detects as `detect_pictures` does; reading and letterboxing overlap with the network."""
-    waiting = max(2, model.batch_size)
-    with read_ahead(
-        fit_pictures(model, pictures), waiting, lambda fitted: fitted.picture.image.nbytes
-    ) as fitted:
+    with _fitted_ahead(model, pictures) as fitted:
         yield from detect_fitted(model, fitted)
+
+
+def _fitted_ahead(
+    model: PictureDetector, pictures: Iterable[Picture]
+) -> AbstractContextManager[Iterator[FittedPicture]]:
+    """Reads and letterboxes in a thread of its own."""
+    fitted = fit_pictures(model, pictures)
+    return read_ahead(fitted, _num_waiting(model), lambda each: each.picture.image.nbytes)
+
+
+def _num_waiting(model: PictureDetector) -> int:
+    return max(2, model.batch_size)
 
 
 def fit_pictures(model: PictureDetector, pictures: Iterable[Picture]) -> Iterator[FittedPicture]:

@@ -154,7 +154,10 @@ def call_behind(
 
 
 def map_in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    num_threads: int,
+    weigh: Callable[[Item], float] = lambda item: 0.0,
 ) -> Iterator[Result]:
     """Applies a function to items, so many at once.
 
@@ -162,26 +165,41 @@ def map_in_threads(
         function: is called in threads of its own, or in this one where there is one.
         items: one more of them than there are threads is taken ahead.
         num_threads: how many.
+        weigh: bytes that an item keeps; fewer are taken ahead where they exceed `MAX_WAITING`.
 
     Yields:
-        The results, in the order of the items; what a call raises is raised in its place.
+        The results, in the order of the items. What a call or `items` raises is raised in its
+        place, behind the results of all items before.
     """
     if num_threads == 1:
         yield from map(function, items)
         return
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[tuple[float, Future[Result]]] = deque()
+    weight, error = 0.0, None
+    items = iter(items)
     with ThreadPoolExecutor(num_threads, "map in threads") as pool:
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
+            while True:
+                try:
+                    item = next(items)
+                except StopIteration:
+                    break
+                except Exception as failure:
+                    error = failure
+                    break
+                waiting.append((weigh(item), pool.submit(function, item)))
+                weight += waiting[-1][0]
                 del item  # it may be large
-                if len(waiting) > num_threads:
-                    yield waiting.popleft().result()
+                while len(waiting) > num_threads or (weight > MAX_WAITING and waiting):
+                    weight -= waiting[0][0]
+                    yield waiting.popleft()[1].result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[1].result()
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
+    if error is not None:
+        raise error
 
 
 def _start(function: Callable[[], None], name: str) -> threading.Thread:

@@ -12,6 +12,7 @@ from fixtures.servers import Camera, Server, numbers_of
 
 from mobilenetdet.cli import predict
 from mobilenetdet.cli.predict_call import PredictCall, describe_faults
+from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.kitti.labels import read_objects
 from mobilenetdet.media.video import read_frames
 
@@ -188,6 +189,22 @@ def test_by_default_pictures_are_drawn_as_pictures_and_videos_as_videos(
     frames = list(read_frames(out / "videos/clip.mp4"))
     assert len(frames) == 3 and frames[0].image.shape == (32, 64, 3)
     assert frames[0].rate == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(["a.png"], 0), (["a.png", "b.png"], 1), (["clip.avi"], 1)]
+)
+def test_only_several_pictures_run_at_once(
+    tmp_path: Path, red_predict, monkeypatch, names: list[str], expected: int
+):
+    """One alone has all threads."""
+    asked = []
+    monkeypatch.setattr(LoadedDetector, "run_several_at_once", asked.append)
+    for name in names:
+        (write_clip if name.endswith(".avi") else write_picture)(tmp_path / name)
+    inputs = [str(tmp_path / name) for name in names]
+    assert red_predict([*inputs, "--output_dir", str(tmp_path / "out")]) == 0
+    assert len(asked) == expected
 
 
 def test_all_formats_at_once(tmp_path: Path, red_predict):

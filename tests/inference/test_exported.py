@@ -211,6 +211,16 @@ def test_who_writes_files_is_told_all_that_is_missing():
         exported_runtime.import_runtime("no_such_module", "tf2onnx", "export", "format onnx")
 
 
+def test_streams_share_all_threads(litert_file: Path, monkeypatch):
+    runtime, opened = md.load(litert_file).runtime, []
+    monkeypatch.setattr(exported_runtime, "num_engine_threads", lambda: 11)
+    monkeypatch.setattr(runtime, "open_stream", opened.append)
+    runtime.use_streams(4)
+    assert opened == [3, 3, 3, 2] and runtime.num_streams == 4
+    runtime.use_streams(64)
+    assert opened[4:] == [1] * 11
+
+
 @pytest.mark.parametrize("name", ["detector_float32.pb", "network_float32.tflite"])
 def test_several_pictures_at_once_are_detected_as_one_by_one(
     files: Path, litert_file: Path, monkeypatch, name: str
@@ -220,8 +230,10 @@ def test_several_pictures_at_once_are_detected_as_one_by_one(
     path = files / name if name.endswith(".pb") else litert_file
     pictures = [picture(seed) for seed in range(7)]
     expected = md.load(path).detect(pictures)
-    model = md.load(path).for_throughput()
-    assert model.runtime.num_streams == 2 and md.load(path).runtime.num_streams == 1
+    model = md.load(path)
+    assert model.runtime.num_streams == 1
+    model.run_several_at_once()
+    assert model.runtime.num_streams == 2
     fitted = [model.letterbox(image) for image in pictures]
     images, info = zip(*fitted, strict=True)
     batch = model.detect_batch(np.stack(images), np.stack([each.to_array() for each in info]))

@@ -210,6 +210,26 @@ def test_threads_take_one_item_ahead():
     assert not [each for each in threading.enumerate() if each.name.startswith("map in threads")]
 
 
+def test_what_the_items_raise_comes_behind_the_results_before_it():
+    def items():
+        yield from (1, 2, 3)
+        raise OSError("the disk is gone")
+
+    results = map_in_threads(lambda number: number**2, items(), 2)
+    assert [next(results) for _ in range(3)] == [1, 4, 9]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(results)
+
+
+def test_large_items_are_not_taken_ahead():
+    taken = []
+    numbers = map(lambda n: taken.append(n) or n, range(9))
+    results = map_in_threads(lambda n: n, numbers, 4, lambda n: threads.MAX_WAITING / 2)
+    assert next(results) == 0
+    assert taken == [0, 1, 2]
+    assert list(results) == list(range(1, 9))
+
+
 def test_what_a_call_raises_comes_in_its_place():
     results = map_in_threads(lambda number: 6 // number, [1, 2, 0, 3], 2)
     assert [next(results), next(results)] == [6, 3]
