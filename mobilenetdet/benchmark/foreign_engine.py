@@ -94,14 +94,12 @@ Opened = tuple[Callable[[np.ndarray], object], list[int] | list[str], Any, str]
 
 def _open_openvino(path: Path) -> Opened:
     openvino = import_runtime("openvino", "openvino", "openvino", path)
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": num_engine_threads(),
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": num_engine_threads()}
     with damage_named(path, "OpenVINO"):
         core = openvino.Core()
         model = core.read_model(path)
+        if not _is_in_halves(model):  # else in bfloat16 where the processor has it, as ours
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
         compiled = core.compile_model(model, "CPU", settings)
     taken = _only_input(path, model.inputs)
     shape = taken.get_partial_shape()
@@ -114,6 +112,16 @@ def _open_openvino(path: Path) -> Opened:
 
     dtype = _numpy_type(path, taken.get_element_type().get_type_name())
     return infer, sides, dtype, engine_name("OpenVINO", "openvino")
+
+
+def _is_in_halves(model: Any) -> bool:
+    """Whether the kernels of an OpenVINO model are in half precision, as ours in float16 are."""
+    types = {op.get_element_type().get_type_name() for op in model.get_ops() if _is_constant(op)}
+    return "f16" in types
+
+
+def _is_constant(op: Any) -> bool:
+    return op.get_type_name() == "Constant"
 
 
 def _open_onnx(path: Path) -> Opened:

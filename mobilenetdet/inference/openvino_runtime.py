@@ -51,7 +51,12 @@ class OpenVinoRuntime(ExportedRuntime):
 
     def open_stream(self, num_threads: int) -> Stream:
         """Opens the graph once more, with tensors and threads of its own."""
-        settings = {**self._settings, "INFERENCE_NUM_THREADS": num_threads}
+        settings = {
+            **self._settings,
+            "INFERENCE_NUM_THREADS": num_threads,
+            # The threads of each stream would be tied to the same cores.
+            "ENABLE_CPU_PINNING": num_threads == num_engine_threads(),
+        }
         compiled = self._core.compile_model(self._model, "CPU", settings)
         request = compiled.create_infer_request()
         names = [output.get_any_name() for output in compiled.outputs]

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mobilenetdet.benchmark import foreign_engine
 from mobilenetdet.benchmark.foreign_engine import ForeignEngine
 from mobilenetdet.benchmark.timed_files import foreign_files
 from mobilenetdet.data.letterbox_image import letterbox_image
@@ -60,6 +61,18 @@ def test_a_network_is_given_the_letterboxed_picture(tmp_path, picture, shape, ki
     values = given[0][0].transpose(1, 2, 0) if shape[1] == 3 else given[0][0]
     assert list(given[0].shape) == shape
     np.testing.assert_allclose(values * (255 if kind == "FLOAT" else 1), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("halves", [True, False])
+def test_kernels_in_halves_are_seen(tmp_path, halves):
+    """They run in bfloat16 where the processor has it, as ours do."""
+    openvino = pytest.importorskip("openvino", reason="the extra [openvino] is not installed")
+    given = openvino.opset13.parameter([1, 64], np.float32)
+    kernel = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    product = openvino.opset13.matmul(given, openvino.opset13.constant(kernel), False, False)
+    path = tmp_path / "x.xml"
+    openvino.save_model(openvino.Model([product], [given]), path, compress_to_fp16=halves)
+    assert foreign_engine._is_in_halves(openvino.Core().read_model(path)) == halves
 
 
 def test_an_openvino_file_is_timed(tmp_path, picture):
