@@ -31,6 +31,7 @@ from mobilenetdet.label_formats.importing import (
 from mobilenetdet.label_formats.picture_files import read_picture
 from mobilenetdet.label_formats.source_frame import ImportOptions, Notes, SourceFrame
 from mobilenetdet.records.detection_record import RecordFrame, frame_features
+from mobilenetdet.records.manifest import IMPORTED_FROM, Manifest
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     ShardOptions,
@@ -38,7 +39,6 @@ from mobilenetdet.records.shard_writer import (
     SplitRecords,
     write_shards,
 )
-from mobilenetdet.records.shards import IMPORTED_FROM, Manifest
 from mobilenetdet.records.tfrecord import encode_example
 from mobilenetdet.system.terminal_text import one_line
 

@@ -20,7 +20,8 @@ from mobilenetdet.kitti.layout import KittiLayout
 from mobilenetdet.label_formats.source_frame import ImportOptions
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.frame_hashes import hash_frames
-from mobilenetdet.records.shards import read_manifest, shard_paths
+from mobilenetdet.records.manifest import read_manifest
+from mobilenetdet.records.shards import shard_paths
 from mobilenetdet.records.tfrecord import write_record
 from mobilenetdet.runs import RunDir
 

@@ -12,7 +12,7 @@ from keras import ops
 
 from mobilenetdet.analysis.overlays import write_pictures
 from mobilenetdet.boxes.anchors import AnchorGrid
-from mobilenetdet.boxes.box_status import OBJECT, PADDING
+from mobilenetdet.boxes.box_status import OBJECT, PADDING, WITHOUT_WEIGHT
 from mobilenetdet.boxes.matching import match_anchors
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
@@ -115,7 +115,10 @@ def write_match_overlays(config: DetectionConfig, folder: OutputFolder) -> Path:
 
 
 class _Frame(NamedTuple):
-    """One frame of a training batch; row i of all fields is the same object."""
+    """One frame of a training batch; row i of all fields is the same object.
+
+    Boxes have the rows of padding, too, which come last: a frame may have no others.
+    """
 
     image: np.ndarray
     boxes: np.ndarray
@@ -132,10 +135,11 @@ def _training_frames(config: DetectionConfig) -> Iterator[tuple[str, _Frame]]:
         ):
             if index == config.eval.num_overlays:
                 return
+            if (box_status == WITHOUT_WEIGHT).any():
+                continue  # it fills up the batch, and is elsewhere in the epoch
             used = box_status != PADDING
-            boxes, classes, box_status = boxes[used], classes[used], box_status[used]
-            types = np.where(box_status == OBJECT, names[classes], DONT_CARE_TYPE)
-            objects = KittiObjects.from_detections(types, boxes, np.ones(len(types)))
+            types = np.where(box_status == OBJECT, names[classes], DONT_CARE_TYPE)[used]
+            objects = KittiObjects.from_detections(types, boxes[used], np.ones(len(types)))
             objects = replace(objects, scores=None)  # they are labels
             yield f"batch_{index:03d}", _Frame(image, boxes, box_status, objects)
             index += 1

@@ -54,6 +54,10 @@ class ClassImages(Protocol):
         """Returns every test image once, in the same form; the last batch may be smaller."""
         ...
 
+    def order(self) -> str:
+        """Identifies the order of all images, "" where that is not known or there is one."""
+        ...
+
     def check(self) -> None:
         """Reads all images, which may take long.
 
@@ -122,8 +126,10 @@ def steps_per_epoch(images: ClassImages, config: ClassifierConfig) -> int:
         ValueError: there are fewer images than a batch has.
     """
     if images.steps == 0:
+        sizes = images.share_sizes
+        shares = f" in {len(sizes)} shares, the smallest of {min(sizes)}" if len(sizes) > 1 else ""
         raise ValueError(
             f"train.batch_size is {config.train.batch_size}, but there are "
-            f"{images.num_train} training images; choose a smaller one"
+            f"{images.num_train} training images{shares}; choose a smaller one"
         )
     return images.steps

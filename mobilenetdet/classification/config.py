@@ -12,7 +12,7 @@ from mobilenetdet.classification.config_sections import (
     ClassifierTrainConfig,
     ImageDataConfig,
 )
-from mobilenetdet.config.validation import section
+from mobilenetdet.config.validation import require, section
 
 __all__ = [
     "ClassifierConfig",
@@ -34,6 +34,11 @@ class ClassifierConfig:
     COMMAND: ClassVar[str] = "mobilenetdet train_classifier"
     FORMAT: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        """Checks what two sections have to agree on."""
+        shares, rule = self.train.record_shares, "1 for cifar10, which has no records to divide"
+        require(self.has_records or shares == 1, "train.record_shares", shares, rule)
+
     @staticmethod
     def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
         """Returns the tree as it is: there is no other format yet."""
@@ -47,6 +52,11 @@ class ClassifierConfig:
             model=replace(self.model, weights=Path(self.model.weights).name),
             train=self.train.for_sharing(),
         )
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the images are in records: CIFAR-10 has none."""
+        return self.data.dataset != "cifar10"
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

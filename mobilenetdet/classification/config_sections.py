@@ -32,7 +32,8 @@ class ImageDataConfig:
     image_size: Annotated[int, Field(ge=32)] = 32
     # Number of classes, 2 or more; 10 for cifar10.
     num_classes: Annotated[int, Field(ge=2)] = 10
-    # Images in the shuffle buffer of imagenet, 1 or more; cifar10 is shuffled as a whole.
+    # Images in the shuffle buffer of imagenet, 1 or more, of which the train.record_shares have an
+    # equal part each; cifar10 is shuffled as a whole.
     shuffle_buffer: PositiveInt = 4096
     # Probability of a left-right flip, 0 to 1.
     flip: Share = 0.5

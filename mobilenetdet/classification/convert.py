@@ -17,6 +17,7 @@ from mobilenetdet.classification.records import (
     write_labels,
 )
 from mobilenetdet.files.folder_lock import folder_lock
+from mobilenetdet.records.manifest import Manifest, is_manifest, manifest_path
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     ShardOptions,
@@ -24,7 +25,6 @@ from mobilenetdet.records.shard_writer import (
     SplitRecords,
     write_shards,
 )
-from mobilenetdet.records.shards import Manifest, is_manifest, manifest_path
 from mobilenetdet.records.tfrecord import encode_example
 
 TRAIN, VAL = "train", "val"

@@ -61,7 +61,10 @@ def make_predictor(model: keras.Model) -> Predictor:
         ]
     import tensorflow as tf
 
-    forward = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    # AutoGraph would write temporary files and warn where it cannot; the model needs none.
+    forward = tf.function(
+        lambda images: model(images, training=False), reduce_retracing=True, autograph=False
+    )
     return lambda images: forward(tf.constant(images)).numpy()
 
 

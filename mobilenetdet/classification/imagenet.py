@@ -15,17 +15,14 @@ from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
 from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
 from mobilenetdet.data.batch_share import WHOLE, BatchShare, EpochPlan
 from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
+from mobilenetdet.records.manifest import manifest_path, read_manifest
 from mobilenetdet.records.remote_path import RecordsPath
-from mobilenetdet.records.shards import (
-    count_frames,
-    manifest_path,
-    read_manifest,
-    shard_paths,
-    split_manifest,
-)
-from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
+from mobilenetdet.records.shards import counted_shards, records_order
+from mobilenetdet.records.tfrecord import decode_example, read_records, record_lengths
 from mobilenetdet.system.cores import num_cores
 
+# AutoGraph would write temporary files and warn where it cannot; these functions need none.
+_as_it_is = tf.autograph.experimental.do_not_convert
 _CONVERTER = "imagenet_convert"
 # Names of the test split: this project's and the tutorial's.
 _TEST_SPLITS = ("val", "validation")
@@ -76,6 +73,7 @@ class ImageNetRecords:
             )
             return batches.unbatch()
 
+        @_as_it_is
         def prepare(
             epoch: tf.Tensor, place: tf.Tensor, record: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -93,6 +91,7 @@ class ImageNetRecords:
         """Returns every test image once, in the order of the records."""
         data = self.config.data
 
+        @_as_it_is
         def prepare(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             """Returns the central crop and its label."""
             encoded, label = parse_class_record(record, data.num_classes)
@@ -102,6 +101,10 @@ class ImageNetRecords:
         images = records.map(prepare, num_parallel_calls=num_cores(), deterministic=True)
         batches = images.batch(self.config.train.batch_size)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
+
+    def order(self) -> str:
+        """Identifies the order of the records of both splits."""
+        return records_order([*self.train_paths, *self.test_paths])
 
     def check(self) -> None:
         """Reads every record whole, to find the one that stopped a pipeline.
@@ -212,15 +215,18 @@ def _check_record(record: bytes, where: str, num_classes: int) -> None:
 
 
 def _find_records(folder: Path, splits: tuple[str, ...]) -> list[tuple[RecordsPath, int]]:
-    """Returns the files of the first of these splits that is there, with their records."""
+    """Returns the files of the first of these splits that is there, and how many records each has.
+
+    Raises:
+        FileNotFoundError: none is there, or not all of its files.
+        ValueError: a file is damaged, or holds another number of records than its manifest says.
+    """
     for split in splits:
         if files := _tutorial_shards(folder, split):
-            return [(path, count_records(path)) for path in files]
+            return [(path, len(record_lengths(path))) for path in files]
     split = splits[0]
-    count_frames(folder, split, converter=_CONVERTER)  # of what is really there
-    paths = shard_paths(folder, split, converter=_CONVERTER)
-    shards = split_manifest(folder, split).shards
-    return [(path, shard.num_frames) for path, shard in zip(paths, shards, strict=True)]
+    shards = counted_shards(folder, split, converter=_CONVERTER)
+    return [(path, shard.num_frames) for path, shard in shards]
 
 
 def _fingerprint(folder: Path) -> str:

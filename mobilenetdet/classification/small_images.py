@@ -10,6 +10,8 @@ from mobilenetdet.data.batch_share import WHOLE, BatchShare
 from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
 from mobilenetdet.system.cores import num_cores
 
+# AutoGraph would write temporary files and warn where it cannot; these functions need none.
+_as_it_is = tf.autograph.experimental.do_not_convert
 # The middle of the range, which the network sees as about 0.
 _GREY = 127
 _PREFETCH_BATCHES = 4
@@ -49,8 +51,9 @@ class Cifar10Images:
             seed = epoch_seed(train.seed, epoch)
             order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
             steps = tf.data.Dataset.from_tensor_slices(order).batch(size, drop_remainder=True)
-            return steps.enumerate().map(lambda step, chosen: (epoch, step, chosen))
+            return steps.enumerate().map(_as_it_is(lambda step, chosen: (epoch, step, chosen)))
 
+        @_as_it_is
         def make_batch(
             epoch: tf.Tensor, step: tf.Tensor, chosen: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -62,6 +65,10 @@ class Cifar10Images:
         epochs = chain_epochs(make_epoch, first_epoch, num_epochs)
         batches = epochs.map(make_batch, num_parallel_calls=num_cores(), deterministic=True)
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
+
+    def order(self) -> str:
+        """Is unknown: the images of `read_cifar10` have one order everywhere."""
+        return ""
 
     def check(self) -> None:
         """Does nothing: `read_cifar10` has checked every image."""

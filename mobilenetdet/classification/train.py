@@ -85,6 +85,8 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
             "the number of test images": images.num_test,
         }
     )
+    if not devices.cluster.is_alone:
+        devices.cluster.agree({"the order of the records": images.order()}, unknown="")
     keras.utils.set_random_seed(config.train.seed)
     with devices.scope():
         model = compiled_classifier(config, steps, load_weights=not _is_begun(run_dir))

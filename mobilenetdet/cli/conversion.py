@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mobilenetdet.findings import counted
-from mobilenetdet.records.shards import Manifest
+from mobilenetdet.records.manifest import Manifest
 
 
 def describe_conversion(

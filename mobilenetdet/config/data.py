@@ -50,7 +50,8 @@ class DataConfig:
     # Highest truncation by the image border of an object that is trained, 0 to 1; more truncated
     # ones are ignored. KITTI's level hard scores up to 0.5.
     max_truncation: Share = 0.7
-    # Frames in the shuffle buffer, 1 or more. One shard's worth mixes well; more takes memory.
+    # Frames in the shuffle buffer, 1 or more. One shard's worth mixes well; more takes memory. The
+    # train.record_shares have an equal part of it each.
     shuffle_buffer: PositiveInt = 1024
 
     def __post_init__(self) -> None:

@@ -118,6 +118,11 @@ class DetectionConfig:
         """Height and width of the network input, pixels."""
         return self.data.image_height, self.data.image_width
 
+    @property
+    def has_records(self) -> bool:
+        """Whether the images are in records: always, of a detector."""
+        return True
+
     def for_training(self) -> DetectionConfig:
         """The config whose `image_size` is that of the training images: `train.image_scale` of it.
 

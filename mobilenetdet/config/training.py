@@ -73,7 +73,8 @@ class FitConfig:
     process_id: NonNegativeInt = 0
     # Shares of the records, each shuffled by itself, that give an equal part of every batch; a
     # divisor of batch_size. Each process reads its own alone, so that several processes have at
-    # least one each; one process makes the same batches with as many shares.
+    # least one each; one process makes the same batches with as many shares. CIFAR-10 has no
+    # records, and is not divided.
     record_shares: PositiveInt = 1
     # Whether batch normalisation measures the batch of all devices together; False: each its own
     # part, which is faster. With JAX it is always of all.
@@ -111,17 +112,23 @@ class FitConfig:
     # mlflow, which are extras of their own. An empty list logs nowhere else.
     logger: tuple[Logger, ...] = ("tensorboard",)
 
-    def for_processes(self: Fit, count: int) -> Fit:
+    def for_processes(self: Fit, count: int, *, has_records: bool = True) -> Fit:
         """The settings of a training by so many processes, without what names each of them.
+
+        Args:
+            count: of the processes.
+            has_records: whether there are records to divide among them.
 
         Raises:
             ValueError: the processes cannot have equal parts of the batches; says what they need.
         """
         rule = f"a multiple of the {count} processes that share each batch"
         require(self.batch_size % count == 0, "train.batch_size", self.batch_size, rule)
-        shares = count if self.record_shares == 1 else self.record_shares
-        rule = f"a multiple of the {count} processes, each of which reads its own"
-        require(shares % count == 0, "train.record_shares", shares, rule)
+        shares = self.record_shares
+        if has_records:
+            shares = count if shares == 1 else shares
+            rule = f"a multiple of the {count} processes, each of which reads its own"
+            require(shares % count == 0, "train.record_shares", shares, rule)
         names = ("coordinator", "num_processes", "process_id")
         alone: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in names}
         return replace(self, record_shares=shares, **alone)
@@ -188,4 +195,9 @@ class TrainedConfig(Protocol):
     @property
     def train(self) -> FitConfig:
         """How it is trained."""
+        ...
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the images are in records, which several processes divide among them."""
         ...

@@ -44,7 +44,7 @@ class EpochPlan:
 
     Attributes:
         shares: of the records, those of this process.
-        num_shares: of all processes.
+        num_shares: number of the shares of all processes, which divides the batch.
         part: rows of a share in a full batch.
         length: records that a share gives in an epoch.
     """
@@ -73,7 +73,7 @@ class EpochPlan:
 
         Args:
             files: each with the number of its records.
-            num_shares: a divisor of the batch size.
+            num_shares: number of shares; it has to divide the batch size.
             batch_size: of all processes together.
             num_devices: of all processes together; where there are several shares, these divide the
                 last batch.

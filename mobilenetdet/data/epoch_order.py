@@ -44,6 +44,8 @@ def chain_epochs(
         num_epochs: how many; None goes on for ever.
     """
     end = np.iinfo(np.int64).max if num_epochs is None else first_epoch + num_epochs
+    # AutoGraph would write temporary files and warn where it cannot; this function needs none.
+    make_epoch = tf.autograph.experimental.do_not_convert(make_epoch)
     return tf.data.Dataset.range(first_epoch, end).flat_map(make_epoch)
 
 
@@ -54,7 +56,7 @@ def epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
 
 def shuffled_records(
     share: RecordShare,
-    epoch_seed: tf.Tensor,
+    seed: tf.Tensor,
     *,
     shuffle_buffer: int,
     num_readers: int | None = None,
@@ -63,15 +65,15 @@ def shuffled_records(
 
     Args:
         share: of the records of a split.
-        epoch_seed: int64 [2].
+        seed: int64 [2], of the epoch.
         shuffle_buffer: records.
         num_readers: files that are read at once; None reads one after the other.
     """
     # This function is traced, and the seed that it sets is its graph's. Dataset.shuffle would mix
     # in the seed of the process otherwise: the order would depend on what else was seeded.
     tf.random.set_seed(_GRAPH_SEED)
-    drawn = tf.random.stateless_uniform([], epoch_seed, minval=0, maxval=2**31 - 1, dtype=tf.int64)
-    order = tf.random.experimental.stateless_shuffle(tf.range(len(share.ranges)), epoch_seed)
+    drawn = tf.random.stateless_uniform([], seed, minval=0, maxval=2**31 - 1, dtype=tf.int64)
+    order = tf.random.experimental.stateless_shuffle(tf.range(len(share.ranges)), seed)
     paths, first, count = (list(column) for column in zip(*share.ranges, strict=True))
     columns = tf.constant(paths), tf.constant(first, tf.int64), tf.constant(count, tf.int64)
     files = tf.data.Dataset.from_tensor_slices(tuple(tf.gather(c, order) for c in columns))
@@ -86,7 +88,7 @@ def shuffled_records(
 
 def numbered_records(
     share: RecordShare,
-    epoch_seed: tf.Tensor,
+    seed: tf.Tensor,
     length: int,
     *,
     shuffle_buffer: int,
@@ -98,7 +100,7 @@ def numbered_records(
 
     Args:
         share: of the records of a split.
-        epoch_seed: int64 [2].
+        seed: int64 [2], of the epoch.
         length: how many.
         shuffle_buffer: records.
         num_readers: see `shuffled_records`.
@@ -107,9 +109,7 @@ def numbered_records(
         Elements (place int64, record). Places are those in the epoch of all shares together, the
         first share's first.
     """
-    records = shuffled_records(
-        share, epoch_seed, shuffle_buffer=shuffle_buffer, num_readers=num_readers
-    )
+    records = shuffled_records(share, seed, shuffle_buffer=shuffle_buffer, num_readers=num_readers)
     numbered = records.enumerate(start=share.first).take(length)
     missing = length - len(share)
     if missing <= 0:

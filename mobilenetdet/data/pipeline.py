@@ -19,11 +19,11 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.batch_share import WHOLE, BatchShare, EpochPlan
 from mobilenetdet.data.epoch_order import FILLING, chain_epochs, untuned
 from mobilenetdet.data.preprocess import FramePreparer
-from mobilenetdet.records.shards import count_frames, shard_paths, split_manifest
+from mobilenetdet.records.shards import counted_shards, shard_paths, split_shards
 from mobilenetdet.records.tfrecord import read_records
 from mobilenetdet.system.cores import num_cores
 
-# Functions that need no translation to graphs; that writes files and, where it cannot, warns.
+# AutoGraph would write temporary files and warn where it cannot; these functions need none.
 _as_it_is = tf.autograph.experimental.do_not_convert
 # More threads than this wait for Python's lock rather than work.
 _MAX_WORKERS = 8
@@ -49,23 +49,25 @@ def num_workers() -> int:
     return min(_MAX_WORKERS, num_cores())
 
 
-def steps_per_epoch(config: DetectionConfig) -> int:
-    """Returns the number of batches of one training epoch, the last incomplete one included."""
-    count_frames(config.data.records_dir, config.data.train_split)  # of what is really there
-    return plan_epochs(config).steps
+def plan_epochs(
+    config: DetectionConfig, num_devices: int = 1, *, count_records: bool = False
+) -> EpochPlan:
+    """Plans the training epochs of all processes, the last incomplete batches included.
 
-
-def plan_epochs(config: DetectionConfig, num_devices: int = 1) -> EpochPlan:
-    """Plans the training epochs of all processes, which have so many devices together.
+    Args:
+        config: the detection config.
+        num_devices: of all processes together.
+        count_records: also counts the records in local files, which the manifest tells.
 
     Raises:
         FileNotFoundError: the split is not converted.
-        ValueError: it has fewer frames than `config.train.record_shares`.
+        ValueError: it has fewer frames than `config.train.record_shares`; or, with `count_records`,
+            no frame, or a file has another number of them than the manifest says.
     """
     records_dir, split = config.data.records_dir, config.data.train_split
-    paths, shards = shard_paths(records_dir, split), split_manifest(records_dir, split).shards
+    find = counted_shards if count_records else split_shards
     return EpochPlan.of(
-        [(path, shard.num_frames) for path, shard in zip(paths, shards, strict=True)],
+        [(path, shard.num_frames) for path, shard in find(records_dir, split)],
         config.train.record_shares,
         batch_size=config.train.batch_size,
         num_devices=num_devices,
@@ -85,7 +87,7 @@ def train_batches(
     Every epoch holds each frame once, in an order and with an augmentation that depend on
     (`config.train.seed`, epoch) alone: epoch 3 is the same in a run from 0 and in one resumed at
     3, on any number of threads. The last batch of an epoch has the frames that are left over, so
-    an epoch ends where `steps_per_epoch` says; where there are several shares of the records, it is
+    an epoch ends after `EpochPlan.steps`; where there are several shares of the records, it is
     filled up with frames that weigh nothing, see `EpochPlan`.
 
     Args:

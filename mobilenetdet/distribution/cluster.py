@@ -1,9 +1,9 @@
 """Several processes, on several machines, that train one model together: JAX's own engine.
 
-All of them do the same in the same order, since what moves values between devices waits for every
-one of them; assigning a variable is enough. So there is no branch by process in the training run.
-The first has the run directory; each other one has a copy of it in a temporary folder, writes there
-what the first writes for the user, and removes it at its end.
+What moves values between the devices of all waits for every process; assigning a variable is
+enough. So all of them do that in the same order, and where the training run branches by process,
+neither branch does it. The first has the run directory; each other one has a copy of it in a
+temporary folder, writes there what the first writes for the user, and removes it at its end.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ _STATE_OF_RUN = (
     *(CONFIG_FILE, STATE_FILE, BEST_WEIGHTS, LAST_WEIGHTS, HISTORY_FILE),
     *(CALIBRATION_FILE, BEST_F1_FILE, FRAMES_SEEN_FILE),
 )
+# No value of a setting.
+_NOTHING = object()
 # Settings that may differ from process to process: each machine may have records of its own.
 _OWN_SETTINGS = ("data.records_dir", "data.data_dir")
 
@@ -105,19 +107,25 @@ class Cluster:
             padded[:] = content
         return pickle.loads(np.asarray(broadcast_one_to_all(padded)).tobytes())
 
-    def agree(self, values: dict[str, Any]) -> None:
+    def agree(self, values: dict[str, Any], *, unknown: Any = _NOTHING) -> None:
         """Checks that all processes have the same values.
+
+        Args:
+            values: by what they are, for the message.
+            unknown: a value that says nothing, and agrees with all.
 
         Raises:
             ValueError: they do not; names the first that differs.
         """
         everyone = self.gather(values)
-        for process, theirs in enumerate(everyone):
-            for key, value in everyone[0].items():
-                if theirs.get(key) != value:
+        for key in everyone[0]:
+            found = [(process, theirs.get(key)) for process, theirs in enumerate(everyone)]
+            (first, value), *others = [each for each in found if each[1] != unknown] or found
+            for process, other in others:
+                if other != value:
                     raise ValueError(
-                        f"{key} is {theirs.get(key)!r} in process {process} and {value!r} in "
-                        "process 0; give every process the same command but for train.process_id, "
+                        f"{key} is {other!r} in process {process} and {value!r} in process "
+                        f"{first}; give every process the same command but for train.process_id, "
                         "the same files and the same versions"
                     )
 
@@ -125,14 +133,15 @@ class Cluster:
         """Checks that all processes have the same settings, and returns them.
 
         Those that name the processes are left out: a run may go on in another number of them.
-        There is a share of the records for each process, at least.
+        Of records there is a share for each process, at least.
 
         Raises:
             ValueError: a setting differs, or does not fit the number of processes; names it.
         """
         import mobilenetdet
 
-        config = dataclasses.replace(config, train=config.train.for_processes(self.num_processes))
+        train = config.train.for_processes(self.num_processes, has_records=config.has_records)
+        config = dataclasses.replace(config, train=train)
         if not self.is_alone:
             values = {
                 f"{section}.{key}": value

@@ -29,11 +29,6 @@ def connect(train: FitConfig) -> tuple[int, int]:
     import jax
 
     watch_stderr()
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    # It catches SIGTERM, for programs that ask it when to stop: this one would go on.
-    jax.config.update("jax_enable_preemption_service", False)
-    if train.on_virtual_devices:  # before anything is computed
-        jax.config.update("jax_num_cpu_devices", int(train.devices.removeprefix(VIRTUAL_DEVICES)))
     named: dict[str, Any] = {}
     if train.coordinator != "auto":
         named = {
@@ -45,28 +40,55 @@ def connect(train: FitConfig) -> tuple[int, int]:
         who = f"process {train.process_id} of {train.num_processes}"
         print(f"{who} waits for the others at {train.coordinator}, 5 minutes at most", flush=True)
     try:
+        _set_options(train)
         with _ended_by_interrupt():
             jax.distributed.initialize(**named, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
-    except TypeError as error:
-        raise ValueError(
-            f"JAX {jax.__version__} is too old for this: pip install -U jax"
-        ) from error
+    except (AttributeError, TypeError) as error:  # of an option, of an argument that it lacks
+        raise too_old_jax(error) from error
     except (ValueError, RuntimeError) as error:
         raise ValueError(_why_not_joined(train, error)) from error
     return jax.process_index(), jax.process_count()
 
 
+def too_old_jax(error: Exception) -> ValueError:
+    """Returns what to raise where JAX has not got something yet that several devices need.
+
+    Args:
+        error: what it has raised.
+    """
+    import jax
+
+    said = " ".join(str(error).split())
+    return ValueError(f"JAX {jax.__version__} is too old for this ({said}): pip install -U jax")
+
+
+def _set_options(train: FitConfig) -> None:
+    """Sets what JAX has to know before anything is computed."""
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # It catches SIGTERM, for programs that ask it when to stop: this one would go on.
+    jax.config.update("jax_enable_preemption_service", False)
+    if train.on_virtual_devices:
+        jax.config.update("jax_num_cpu_devices", int(train.devices.removeprefix(VIRTUAL_DEVICES)))
+
+
 @contextlib.contextmanager
 def _ended_by_interrupt() -> Iterator[None]:
-    """Lets Ctrl-C end the process at once: JAX waits where Python cannot be interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread has a say in signals
+    """Lets Ctrl-C end the process at once: JAX waits where Python cannot be interrupted.
+
+    What has other plans keeps them: a job in the background of a script, which ignores Ctrl-C, and
+    a program with a handler of its own. Only the main thread has a say in signals.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _why_not_joined(train: FitConfig, error: Exception) -> str:

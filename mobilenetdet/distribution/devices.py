@@ -15,6 +15,7 @@ import keras
 from mobilenetdet.config.validation import VIRTUAL_DEVICES
 from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.distribution.cluster import ALONE, Cluster
+from mobilenetdet.distribution.connection import too_old_jax
 from mobilenetdet.models.layers import nested_layers
 from mobilenetdet.system.quiet import output_set_aside
 
@@ -84,6 +85,7 @@ class Devices:
 
         on_jax = keras.backend.backend() == "jax"
 
+        @tf.autograph.experimental.do_not_convert  # it would write files, and this needs none
         def fill(*batch: Any) -> Any:
             """Repeats the first images of a batch where there are too few."""
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
@@ -221,6 +223,10 @@ def _tensorflow_cpus(count: int) -> Sequence[str]:
 def _jax_cpus(count: int) -> Sequence[str]:
     import jax
 
-    with contextlib.suppress(RuntimeError):  # it computes already, perhaps with enough of them
+    try:
         jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:  # it computes already, perhaps with enough of them
+        pass
+    except AttributeError as error:
+        raise too_old_jax(error) from error
     return _of_this_process(keras.distribution.list_devices("cpu"))

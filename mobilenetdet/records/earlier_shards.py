@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mobilenetdet.records.shards import Manifest, Shard, manifest_path, read_manifest
+from mobilenetdet.records.manifest import Manifest, Shard, manifest_path, read_manifest
 
 
 def earlier_manifests(records_dir: Path, split: str, *, overwrite: bool) -> list[Manifest]:

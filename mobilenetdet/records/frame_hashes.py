@@ -8,12 +8,9 @@ from dataclasses import dataclass
 
 from mobilenetdet.kitti.frames_seen import frame_hashes
 from mobilenetdet.records.detection_record import RecordFrame, decode_record
+from mobilenetdet.records.manifest import record_fingerprint
 from mobilenetdet.records.remote_path import RecordsPath
-from mobilenetdet.records.shards import (
-    record_fingerprint,
-    shard_paths,
-    split_manifest,
-)
+from mobilenetdet.records.shards import split_manifest, split_shards
 from mobilenetdet.records.tfrecord import payload_checksum, read_records
 from mobilenetdet.system.job_share import JobShare
 
@@ -66,19 +63,17 @@ def scan_frames(
     Raises:
         FileNotFoundError, ValueError: see `hash_frames`.
     """
-    paths = shard_paths(records_dir, split)
-    manifest = split_manifest(records_dir, split)
     hashes: dict[str, tuple[str, ...]] = {}
     found_in: dict[str, RecordsPath] = {}
     most_objects = 0
-    for path, shard in share.of(list(zip(paths, manifest.shards, strict=True))):
+    for path, shard in share.of(split_shards(records_dir, split)):
         fingerprint = 0
         for payload in read_records(path):
             frame = _decode(payload, path)
             if frame.frame_id in hashes:
                 raise ValueError(
                     f"{path}: frame {frame.frame_id} is in {found_in[frame.frame_id]} already; "
-                    + manifest.repair_hint(records_dir)
+                    + split_manifest(records_dir, split).repair_hint(records_dir)
                 )
             hashes[frame.frame_id] = frame_hashes(frame.frame_id, frame.objects)
             found_in[frame.frame_id] = path
@@ -87,7 +82,7 @@ def scan_frames(
         if fingerprint % 2**64 != shard.fingerprint:
             raise ValueError(
                 f"{path} does not hold the frames that {split}.json lists: it was edited or "
-                f"replaced; {manifest.repair_hint(records_dir)}"
+                "replaced; " + split_manifest(records_dir, split).repair_hint(records_dir)
             )
     return ScannedFrames(hashes, most_objects)
 

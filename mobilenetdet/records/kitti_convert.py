@@ -23,6 +23,7 @@ from mobilenetdet.records.kitti_frames import (
     find_frames,
     refuse_turned_images,
 )
+from mobilenetdet.records.manifest import Manifest
 from mobilenetdet.records.shard_writer import (
     EncodedRecord,
     ShardOptions,
@@ -30,7 +31,6 @@ from mobilenetdet.records.shard_writer import (
     SplitRecords,
     write_shards,
 )
-from mobilenetdet.records.shards import Manifest
 from mobilenetdet.records.tfrecord import encode_example
 
 # What the labels of images with an EXIF orientation are meant for.

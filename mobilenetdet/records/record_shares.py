@@ -43,9 +43,11 @@ def divide_records(
 ) -> tuple[RecordShare, ...]:
     """Divides the records of a split among shares.
 
-    Shares differ by a record at most, unless the edge of a file is so near (a hundredth of a share,
-    a record at least) that a bound is moved there: of the other file nothing is read then. A file
-    in which a bound lies is read by both of its shares, by each as far as its own records go.
+    Shares differ by a record at most, unless the edge of a file is so near (a hundredth of a share)
+    that a bound is moved there: of the other file nothing is read then. Of small shares bounds move
+    by one record, if no share is the larger for it: an epoch has as many steps as its largest
+    share. A file in which a bound lies is read by both of its shares, by each as far as its own
+    records go.
 
     Args:
         files: each with the number of its records, in their order.
@@ -65,13 +67,26 @@ def divide_records(
             "fewer shares, or fewer processes"
         )
     size = total // num_shares
-    near = max(1, size // _NEAR) if size > 2 else 0
-    bounds = [round(total * place / num_shares) for place in range(num_shares + 1)]
-    for place, bound in enumerate(bounds):
-        edge = min(edges, key=lambda edge: abs(edge - bound))
-        if abs(edge - bound) <= near:
-            bounds[place] = edge
+    even = [round(total * place / num_shares) for place in range(num_shares + 1)]
+    bounds = _at_edges(even, edges, size // _NEAR)
+    if 2 < size < _NEAR:
+        moved = _at_edges(even, edges, 1)
+        bounds = moved if _largest(moved) <= -(-total // num_shares) else bounds
     return tuple(RecordShare(first, _between(files, first, end)) for first, end in pairwise(bounds))
+
+
+def _at_edges(bounds: Sequence[int], edges: Sequence[int], near: int) -> list[int]:
+    """Moves each bound to the nearest edge of a file, if that is no more records away."""
+    nearest = [min(edges, key=lambda edge: abs(edge - bound)) for bound in bounds]
+    return [
+        edge if abs(edge - bound) <= near else bound
+        for bound, edge in zip(bounds, nearest, strict=True)
+    ]
+
+
+def _largest(bounds: Sequence[int]) -> int:
+    """The number of records of the largest share."""
+    return max(end - first for first, end in pairwise(bounds))
 
 
 def _between(

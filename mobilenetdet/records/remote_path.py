@@ -71,6 +71,14 @@ class RemotePath(os.PathLike[str]):
         with _as_os_errors(self.url):
             return _gfile().stat(self.url).length
 
+    def file_size(self) -> int | None:
+        """The size of the file, None where there is none; asks once."""
+        gfile = _gfile()
+        with contextlib.suppress(FileNotFoundError), _as_os_errors(self.url):
+            found = gfile.stat(self.url)
+            return None if found.is_directory else found.length
+        return None
+
     def read_bytes(self) -> bytes:
         """The content of the file."""
         with _as_os_errors(self.url), _gfile().GFile(self.url, "rb") as file:
@@ -111,6 +119,17 @@ def num_bytes(path: str | os.PathLike[str]) -> int:
         OSError: it is not there, or cannot be read.
     """
     return RemotePath(os.fspath(path)).num_bytes() if is_url(path) else os.stat(path).st_size
+
+
+def file_size(path: RecordsPath) -> int | None:
+    """Returns the size of a local or remote file, None where there is none.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if isinstance(path, RemotePath):
+        return path.file_size()
+    return path.stat().st_size if path.is_file() else None
 
 
 def _gfile() -> Any:

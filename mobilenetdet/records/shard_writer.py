@@ -24,7 +24,7 @@ from mobilenetdet.records.earlier_shards import (
     refuse_changed_shards,
     refuse_foreign_shards,
 )
-from mobilenetdet.records.shards import (
+from mobilenetdet.records.manifest import (
     FORMAT_VERSION,
     MAX_SHARDS,
     Manifest,

@@ -91,13 +91,13 @@ def payload_checksum(payload: bytes) -> int:
     return _mask(google_crc32c.value(payload))
 
 
-def count_records(path: str | os.PathLike[str]) -> int:
-    """Counts the records of a TFRecord file by their lengths, without reading them.
+def record_lengths(path: str | os.PathLike[str]) -> list[int]:
+    """Returns the sizes of the records of a TFRecord file, bytes, without reading them.
 
     Raises:
         ValueError: the file is cut off, or no TFRecord file; names it.
     """
-    count = position = 0
+    lengths, position = [], 0
     # Without a buffer: it would read the start of each image, too.
     with open_binary(path, buffering=0) as file:
         end = num_bytes(path)
@@ -107,10 +107,12 @@ def count_records(path: str | os.PathLike[str]) -> int:
             if length is None or length > end - position - _HEADER_SIZE - _CHECKSUM.size:
                 break
             position += _HEADER_SIZE + length + _CHECKSUM.size
-            count += 1
+            lengths.append(length)
     if position != end:
-        raise ValueError(f"{path}: record {count} is cut off or damaged; write the file again")
-    return count
+        raise ValueError(
+            f"{path}: record {len(lengths)} is cut off or damaged; write the file again"
+        )
+    return lengths
 
 
 def encode_example(features: Mapping[str, FeatureValue]) -> list[bytes]:

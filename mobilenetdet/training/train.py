@@ -13,7 +13,7 @@ from mobilenetdet.analysis.overlays import measure_scores, tensorboard_overlays,
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.data.anchor_coverage import describe_fit
 from mobilenetdet.data.class_counts import check_training_classes
-from mobilenetdet.data.pipeline import damage_named, plan_epochs, steps_per_epoch, train_batches
+from mobilenetdet.data.pipeline import damage_named, plan_epochs, train_batches
 from mobilenetdet.distribution.cluster import join_cluster
 from mobilenetdet.distribution.devices import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.drawing.history_plots import plot_history
@@ -96,7 +96,8 @@ def _train(
         complete_log(run.events_dir, state.history)
     for line in [*config.eval_task().guesses(), *config.train.notes()]:
         print(line)
-    # Later it would be too late to change them. One process reads for all, and waits for none.
+    # Later it would be too late to change them. One process reads for all, and prints for all; this
+    # moves nothing between the devices of several, so that none waits for it.
     if state.epoch == 0 and devices.cluster.process_id == 0:
         report_findings(describe_fit(config), strict=False)
     evaluation = None
@@ -126,21 +127,21 @@ def finish_run(run: RunDir) -> Evaluation:
 def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunState:
     """Opens records, weights and the checkpoint, if there is one."""
     check_training_classes(config)
-    steps, data = steps_per_epoch(config), config.data
+    data, plan = config.data, plan_epochs(config, count_records=True)
     count_frames(data.records_dir, data.val_split)  # rather now than after hours
     with devices.scope():
-        detector = _compiled_detector(config.for_training(), steps, run_dir)
+        detector = _compiled_detector(config.for_training(), plan.steps, run_dir)
     if config.train.sync_batch_norm and len(devices.names) > 1:
         synchronise_batch_norm(detector)
     facts = RunFacts(
-        steps=steps,
+        steps=plan.steps,
         records=records_fingerprint(data.records_dir, data.train_split),
         measured_by=_measured_by(config),
     )
     devices.cluster.agree(
         {
             "what the training records hold": facts.records,
-            "the number of records in each share": plan_epochs(config).sizes,
+            "the number of records in each share": plan.sizes,
             "what the AP depends on": facts.measured_by,
         }
     )
@@ -215,9 +216,18 @@ def _fit(
     *,
     verbose: int,
 ) -> Evaluation | None:
-    """Trains to the last epoch; returns the best evaluation of these epochs, if there is one.
+    """Trains to the last epoch.
 
-    A frame has `most_objects` at most.
+    Args:
+        config: of the run.
+        measure: measures the weights of `state`.
+        state: of the run, at the beginning of an epoch.
+        devices: that share each batch.
+        most_objects: of one frame, DontCare included; room for them in every batch.
+        verbose: of Keras.
+
+    Returns:
+        The best evaluation of these epochs, if there is one.
     """
     epochs, run = config.train.epochs, RunDir(state.run_dir)
     if state.best_is_stale and run.best_weights.is_file():

@@ -10,6 +10,7 @@ from mobilenetdet.distribution.cluster import ALONE, Cluster
 from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import ScannedFrames, scan_frames
+from mobilenetdet.records.shards import records_order, shard_paths
 from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights
 from mobilenetdet.system.job_share import JobShare
 
@@ -42,8 +43,9 @@ def frames_of_training(
 
     Raises:
         FileNotFoundError: a split is not converted, or there are no such weights to begin from.
-        ValueError: the records are damaged; with `strict`, the validation split holds frames of
-            the training, or the batch is larger than the split.
+        ValueError: the records are damaged, or in another order in another process; with `strict`,
+            the validation split holds frames of the training, or the batch is larger than the
+            split.
     """
     data = config.data
     scanned = [_scan(data.records_dir, s, cluster) for s in (data.train_split, data.val_split)]
@@ -68,6 +70,9 @@ def frames_of_training(
 
 
 def _scan(records_dir: str, split: str, cluster: Cluster) -> ScannedFrames:
+    if not cluster.is_alone:  # else the shares of two might hold the same frame, and none another
+        order = records_order(shard_paths(records_dir, split))
+        cluster.agree({f"the order of the records of {split}": order}, unknown="")
     share = JobShare(cluster.process_id, cluster.num_processes)
     parts = cluster.gather(scan_frames(records_dir, split, share))
     return ScannedFrames.joined(parts, records_dir, split)

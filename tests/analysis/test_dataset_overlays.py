@@ -46,6 +46,17 @@ def test_objects_of_batches_are_named_without_a_score(
     assert all(objects.scores is None for objects in drawn)
 
 
+def test_a_frame_that_fills_up_a_batch_is_not_drawn_again(
+    small_config: DetectionConfig, tmp_path: Path
+):
+    # Three shares of 8 frames: one of them has a frame less than the others.
+    train = replace(small_config.train, record_shares=3, batch_size=3)
+    config = replace(small_config, train=train, eval=replace(small_config.eval, num_overlays=99))
+    for write, name in ((write_batch_overlays, "batches"), (write_match_overlays, "matches")):
+        write(config, OutputFolder(tmp_path / name))
+        assert len(list((tmp_path / name).glob("batch_*.jpg"))) == 8
+
+
 def test_labels_of_an_unknown_frame_are_refused(small_config: DetectionConfig, tmp_path: Path):
     with pytest.raises(ValueError, match="split: frames 000003, 999999"):
         write_label_overlays(

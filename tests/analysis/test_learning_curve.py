@@ -11,7 +11,7 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.records.frame_hashes import hash_frames
-from mobilenetdet.records.shards import Manifest, Shard, manifest_path, write_manifest
+from mobilenetdet.records.manifest import Manifest, Shard, manifest_path, write_manifest
 from mobilenetdet.runs import RunDir
 
 FRAMES = (100, 200, 400)

@@ -13,6 +13,18 @@ from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classif
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.schema import config_keys
 from mobilenetdet.config.storage import from_json, read_config, to_json
+from mobilenetdet.distribution.cluster import Cluster
+
+SHARED = ClassifierTrainConfig(record_shares=2)
+IMAGENET_PRESET = make_classifier_preset("imagenet")
+
+
+class TwoProcesses(Cluster):
+    """Processes that agree on everything."""
+
+    def agree(self, values):
+        pass
+
 
 SECTIONS = {
     "data": ImageDataConfig,
@@ -65,6 +77,21 @@ def test_faults_name_the_kind_and_the_nearest_of_its_keys():
 def test_a_run_without_config_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="mobilenetdet train_classifier has written"):
         read_config(tmp_path / "config.json", ClassifierConfig)
+
+
+def test_cifar10_has_no_records_to_divide():
+    assert "train.record_shares is 2; it must be 1 for cifar10, which has no records" in message_of(
+        {"train": {"record_shares": 2}}
+    )
+    assert ClassifierConfig(data=ImageDataConfig(dataset="imagenet"), train=SHARED).has_records
+    assert not ClassifierConfig().has_records
+
+
+def test_processes_that_train_on_cifar10_divide_no_records():
+    for config, shares in ((make_classifier_preset("cifar10"), 1), (IMAGENET_PRESET, 2)):
+        assert TwoProcesses(0, 2).settle(config).train.record_shares == shares
+    with pytest.raises(ValueError, match="train.batch_size is 128; it must be a multiple of the 3"):
+        TwoProcesses(0, 3).settle(make_classifier_preset("cifar10"))
 
 
 IMAGENET = {"dataset": "imagenet"}

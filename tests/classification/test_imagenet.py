@@ -88,6 +88,17 @@ def test_processes_together_make_the_batches_of_one(class_records, count, num_sh
     assert len({image.tobytes() for pixels, _ in whole for image in pixels}) == 24
 
 
+def test_shares_smaller_than_their_part_of_a_batch_are_named(class_records):
+    config = make_config(class_records, batch_size=32)
+    config = replace(config, train=replace(config.train, record_shares=2))
+    images = open_images(config)
+    config = replace(config, train=replace(config.train, batch_size=36))
+    message = r"is 36, but there are 32 training images in 2 shares, the smallest of 1\d; choose"
+    with pytest.raises(ValueError, match=message):
+        steps_per_epoch(open_images(config), config)
+    assert images.order() == open_images(config).order() != ""
+
+
 def test_an_epoch_depends_on_seed_and_number_alone(class_records, repeatable_epoch):
     config = make_config(class_records)
     batches = repeatable_epoch(config, make_config(class_records, seed=1))

@@ -20,7 +20,7 @@ from mobilenetdet.config.detection import (
 from mobilenetdet.data.batch_share import BatchShare
 from mobilenetdet.data.pipeline import (
     eval_batches,
-    steps_per_epoch,
+    plan_epochs,
     train_batches,
 )
 from mobilenetdet.kitti.layout import KittiLayout
@@ -126,7 +126,7 @@ def test_processes_together_make_the_batches_of_one(records_dir, count, num_devi
     config = replace(config, train=replace(config.train, record_shares=count))
     whole = run(config, num_epochs=2, share=BatchShare(0, 1, num_devices))
     together = list(parts_of_processes(config, count, num_devices))
-    assert len(whole) == len(together) == 2 * steps_per_epoch(config)
+    assert len(whole) == len(together) == 2 * plan_epochs(config).steps
     real = 0
     for (images, one), (joined_images, joined, fills_up) in zip(whole, together, strict=True):
         np.testing.assert_array_equal(joined_images, images)
@@ -185,9 +185,9 @@ def test_counts(records_dir):
     config = make_config(records_dir)
     for split in ("train", "val"):
         assert count_frames(config.data.records_dir, split) == NUM_FRAMES
-    assert steps_per_epoch(config) == 6
-    assert steps_per_epoch(make_config(records_dir, batch_size=11)) == 2
-    assert steps_per_epoch(make_config(records_dir, batch_size=64)) == 1
+    assert plan_epochs(config).steps == plan_epochs(config, count_records=True).steps == 6
+    assert plan_epochs(make_config(records_dir, batch_size=11)).steps == 2
+    assert plan_epochs(make_config(records_dir, batch_size=64)).steps == 1
 
 
 def test_each_epoch_has_every_frame_once_in_an_order_of_its_own(records_dir):
@@ -326,7 +326,7 @@ def test_records_that_are_not_there_are_named(tmp_path):
     for call in (
         lambda: train_batches(config),
         lambda: eval_batches(config, "val"),
-        lambda: steps_per_epoch(config),
+        lambda: plan_epochs(config, count_records=True),
     ):
         with pytest.raises(FileNotFoundError, match="mobilenetdet tf_convert_data"):
             call()

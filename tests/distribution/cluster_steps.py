@@ -23,7 +23,7 @@ from mobilenetdet.config.detection import (
     ModelConfig,
     TrainConfig,
 )
-from mobilenetdet.data.pipeline import eval_batches, steps_per_epoch, train_batches
+from mobilenetdet.data.pipeline import eval_batches, plan_epochs, train_batches
 from mobilenetdet.distribution.cluster import join_cluster
 from mobilenetdet.distribution.devices import use_devices
 from mobilenetdet.records.shards import records_fingerprint
@@ -94,7 +94,10 @@ def sum_of_boxes(images, targets):
 
 def fit(config, run_dir, devices):
     model = make_model(config)
-    facts = RunFacts(steps_per_epoch(config), records_fingerprint(config.data.records_dir, "train"))
+    facts = RunFacts(
+        plan_epochs(config, count_records=True).steps,
+        records_fingerprint(config.data.records_dir, "train"),
+    )
     state = RunState(model, EmaWeights(model, config.train.ema, every=1), run_dir, facts)
     print("resumed" if state.restore() else "begins", flush=True)
     claim_run_dir(config, run_dir)

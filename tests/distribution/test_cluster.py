@@ -118,6 +118,26 @@ def test_other_settings_of_another_process_are_named():
     rehearse(0, [{"train.epochs": 2}]).agree({"train.epochs": 2})
 
 
+@pytest.mark.parametrize(
+    ("own", "others", "fault"),
+    [
+        ("a", ["a", "a"], ""),
+        ("", ["", ""], ""),
+        ("", ["a", "a"], ""),
+        ("a", ["", "a"], ""),
+        ("", ["a", "b"], "order is 'b' in process 2 and 'a' in process 1"),
+        ("a", ["", "b"], "order is 'b' in process 2 and 'a' in process 0"),
+    ],
+)
+def test_what_a_process_does_not_know_agrees_with_all(own, others, fault):
+    cluster = rehearse(0, [{"order": other} for other in others])
+    if not fault:
+        cluster.agree({"order": own}, unknown="")
+        return
+    with pytest.raises(ValueError, match=fault):
+        cluster.agree({"order": own}, unknown="")
+
+
 def test_the_other_processes_write_to_a_copy_of_the_run(tmp_path):
     run_dir = tmp_path / "run"
     run_dir.mkdir()

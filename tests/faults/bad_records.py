@@ -12,7 +12,7 @@ from fixtures.records import serialize_frame
 
 from mobilenetdet.kitti.labels import parse_objects
 from mobilenetdet.records.detection_record import decode_record
-from mobilenetdet.records.shards import (
+from mobilenetdet.records.manifest import (
     manifest_path,
     read_manifest,
     record_fingerprint,

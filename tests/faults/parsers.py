@@ -36,8 +36,8 @@ from mobilenetdet.media.video import read_frames
 from mobilenetdet.models.weight_file import check_weight_file, read_weight_file
 from mobilenetdet.records.detection_record import decode_record
 from mobilenetdet.records.encoded_image import decode_image, image_header
-from mobilenetdet.records.shards import read_manifest
-from mobilenetdet.records.tfrecord import count_records, decode_example, read_records
+from mobilenetdet.records.manifest import read_manifest
+from mobilenetdet.records.tfrecord import decode_example, read_records, record_lengths
 from mobilenetdet.records.verify_images import find_damage
 from mobilenetdet.runs import RunDir
 from mobilenetdet.training.checkpoint import read_state
@@ -85,7 +85,7 @@ def _decode(path: Path) -> None:
 
 
 def _read_records(path: Path) -> None:
-    for read in (count_records, lambda p: list(read_records(p))):
+    for read in (record_lengths, lambda p: list(read_records(p))):
         try:
             read(path)
         except ValueError:

@@ -11,8 +11,9 @@ from fixtures.small_layout import SHARDS, convert, names, options
 from mobilenetdet.records import shard_writer
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.kitti_convert import convert_split
+from mobilenetdet.records.manifest import read_manifest, write_manifest
 from mobilenetdet.records.shard_writer import ShardProgress
-from mobilenetdet.records.shards import read_manifest, shard_paths, write_manifest
+from mobilenetdet.records.shards import shard_paths
 
 
 def contents(folder):

@@ -34,6 +34,8 @@ def test_every_record_is_in_one_share_and_shares_are_alike(counts, num_shares):
     assert min(sizes) >= 1
     # A bound moves by a record, or by a hundredth of a share.
     assert max(sizes) - min(sizes) <= 5
+    # Small shares are no larger than they have to be: an epoch has as many steps as the largest.
+    assert max(sizes) <= -(-total // num_shares) + 2 * (total // num_shares // 100)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,9 @@ def test_every_record_is_in_one_share_and_shares_are_alike(counts, num_shares):
         ([464] * 8, 3, ["012", "2345", "567"]),
         ([10, 90, 100], 2, ["01", "2"]),
         ([100], 3, ["0", "0", "0"]),
+        ([8, 7, 7], 3, ["0", "1", "2"]),
+        # Shares of 10, 8, 12, 8 and 10 would read fewer files, and take a step more.
+        ([6] * 8, 5, ["01", "123", "34", "456", "67"]),
         ([1, 1], 2, ["0", "1"]),
     ],
 )

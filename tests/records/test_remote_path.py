@@ -53,8 +53,30 @@ def test_records_by_url_are_those_of_the_folder(small_records):
 
 
 def test_counting_by_url_opens_no_shard(small_records, monkeypatch):
-    monkeypatch.delattr(shards, "count_records")
+    monkeypatch.delattr(shards, "record_lengths")
     assert count_frames(Path(small_records).as_uri(), "train") == 8
+
+
+def test_a_shard_is_asked_for_once(small_records, monkeypatch):
+    asked = []
+    stat = tf.io.gfile.stat
+    monkeypatch.setattr(tf.io.gfile, "stat", lambda path: asked.append(path) or stat(path))
+    exists = tf.io.gfile.exists
+    monkeypatch.setattr(tf.io.gfile, "exists", lambda path: asked.append(path) or exists(path))
+    url = Path(small_records).as_uri()
+    paths = shard_paths(url, "train")
+    assert sorted(asked) == sorted([f"{url}/train.json", *map(str, paths)])
+
+
+def test_a_folder_is_no_shard(small_records, tmp_path):
+    for path in Path(small_records).iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shard = shard_paths(tmp_path, "train")[0]
+    shard.unlink()
+    shard.mkdir()
+    for folder in (tmp_path, tmp_path.as_uri()):
+        with pytest.raises(FileNotFoundError, match=rf"{shard.name} is gone"):
+            shard_paths(folder, "train")
 
 
 def test_damage_by_url_is_named(small_records, tmp_path):

@@ -13,8 +13,9 @@ from fixtures.small_layout import LABELS, SHARDS, convert, names, options
 import mobilenetdet
 from mobilenetdet.records.detection_record import read_frames
 from mobilenetdet.records.kitti_convert import convert_split
+from mobilenetdet.records.manifest import read_manifest
 from mobilenetdet.records.shard_writer import ShardProgress
-from mobilenetdet.records.shards import read_manifest, shard_paths
+from mobilenetdet.records.shards import shard_paths
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 6), (1, 1), (100, 6)])

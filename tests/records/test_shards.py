@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from mobilenetdet.records.shards import (
+from mobilenetdet.records.manifest import (
     Manifest,
     Shard,
-    count_frames,
     manifest_path,
     read_manifest,
     shard_name,
-    shard_paths,
     write_manifest,
 )
+from mobilenetdet.records.remote_path import RemotePath
+from mobilenetdet.records.shards import count_frames, records_order, shard_paths
 from mobilenetdet.records.tfrecord import write_record
 
 
@@ -96,6 +96,19 @@ def test_a_shard_with_another_number_of_frames(tmp_path, counted, listed):
     message = rf"train_000\.tfrecord holds {counted} frames and train\.json says 2; .*--overwrite"
     with pytest.raises(ValueError, match=message):
         count_frames(tmp_path, "train")
+
+
+def test_the_order_of_records_is_told_by_their_sizes(tmp_path):
+    orders = {}
+    for name, files in (("one", [[3, 5, 35]]), ("two", [[3], [5, 35]]), ("turned", [[3, 35, 5]])):
+        paths = [tmp_path / f"{name}_{index}" for index in range(len(files))]
+        for path, sizes in zip(paths, files, strict=True):
+            with path.open("wb") as file:
+                for size in sizes:
+                    write_record(file, [bytes(size)])
+        orders[name] = records_order(paths)
+    assert orders["one"] == orders["two"] != orders["turned"]
+    assert records_order([RemotePath((tmp_path / "one_0").as_uri())]) == ""
 
 
 def test_a_manifest_of_another_version(tmp_path):
