@@ -101,7 +101,7 @@ class Manifest:
     ) -> str:
         """Returns the command that makes files again that are not as they were written."""
         if name := self.options.get(IMPORTED_FROM):
-            return import_again(self.dataset, str(name))
+            return import_again(self.dataset, str(name), records_dir)
         remedy = _REMEDY.format(converter=converter, split=self.split, records_dir=records_dir)
         return f"{remedy[:-1]} --overwrite`"
 
@@ -141,8 +141,7 @@ def read_manifest(path: RecordsPath) -> Manifest:
             says.
     """
     try:
-        remote = isinstance(path, RemotePath)
-        fields = json.loads(path.read_bytes() if remote else read_text(path))
+        fields = json.loads(path.read_bytes() if isinstance(path, RemotePath) else read_text(path))
         totals = fields.pop("num_frames"), fields.pop("fingerprint")
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
         manifest = Manifest(shards=shards, **fields)
@@ -243,12 +242,12 @@ def shard_paths(
     manifest = read_manifest(complete)
     repair = manifest.repair_hint(records_dir, converter=converter)
     for shard in manifest.shards:
-        path, written = folder / shard.name, shard.num_bytes
+        path = folder / shard.name
         if not path.is_file():
             again = repair if manifest.options.get(IMPORTED_FROM) else f"{remedy} again"
             raise FileNotFoundError(f"{path} is gone, and {complete} lists it; {again}")
-        if (size := num_bytes(path)) != written:
-            fault = f"{path} has {size:,} bytes and was written with {written:,}"
+        if (size := num_bytes(path)) != shard.num_bytes:
+            fault = f"{path} has {size:,} bytes and was written with {shard.num_bytes:,}"
             raise ValueError(f"{fault}; {repair}")
     return [folder / shard.name for shard in manifest.shards]
 
