@@ -9,7 +9,8 @@ of classes without names need a label map: item { id: 1 name: 'Car' }.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ _REGIONS = {"is_crowd": "crowds", "group_of": "groups"}
 # train.record, train.tfrecord-00000-of-00010, train_003.tfrecord; train-00000-of-00010.
 _RECORDS = re.compile(rf"(?P<split>.*?)[._-]?(tf_?)?record(s)?({NUMBER})?", re.I)
 _NUMBERED = re.compile(rf"(?P<split>.*?){NUMBER}")
+_ONE_OF_MANY = re.compile(r"(?P<set>.+?)[-_]\d+[-_]of[-_](?P<count>\d+)(\..*)?")
 # Of the number of a class.
 _MAX_DIGITS = 9
 # Of a side of a box; one that leads over the border is not meant to be larger.
@@ -81,6 +83,8 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
     stems = find_record_files(source)
     if not stems:
         raise FileNotFoundError(f"{source} holds no TFRecord files (*.record, *.tfrecord*)")
+    if source.is_dir():
+        _note_absent(stems, notes)
     names = {} if options.label_map is None else read_label_map(options.label_map)
     usual = split_names(filter(None, stems.values()))
     frames = []
@@ -111,6 +115,16 @@ def find_record_files(source: Path) -> dict[Path, str]:
     if files:
         return {path: _stem(path.name) for path in files}
     return {path: path.parent.name for path in sorted(filter(is_record_file, source.glob("*/*")))}
+
+
+def _note_absent(paths: Iterable[Path], notes: Notes) -> None:
+    """Notes sets of which fewer files are there than their names say, as after half a copy."""
+    matches = ((path.parent, _ONE_OF_MANY.fullmatch(path.name)) for path in paths)
+    found = Counter((folder, m["set"], m["count"]) for folder, m in matches if m)
+    for (_, name, count), number in found.items():
+        if number < int(count):
+            what = f"{name}-*-of-{count}: {number:,} of {int(count):,}"
+            notes.add("sets of files are not all there", what)
 
 
 def _unpack_picture(payload: bytes) -> bytes:

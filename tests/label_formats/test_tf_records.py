@@ -119,6 +119,21 @@ def test_usual_names_are_found_and_what_lies_beside_is_not(tmp_path, name, part)
         (folder / other).write_text("no record")
     report = run_import("tf_records", folder, tmp_path / "out")
     assert report.splits == {part: 1}
+    assert ("sets of files are not all there" in report.notes.names) == ("-of-" in name)
+
+
+def test_a_set_of_which_files_are_absent_is_told(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a_train.record-00000-of-00003", "a_train.record-00002-of-00003"):
+        write_records(folder / name, tmp_path)
+    for name in ("val-00001-of-00002.tfrecord", "val-00002-of-00002.tfrecord"):
+        write_records(folder / name, tmp_path)
+    report = run_import("tf_records", folder, tmp_path / "out")
+    told = report.notes.names["sets of files are not all there"]
+    assert told == ["a_train.record-*-of-00003: 2 of 3"]
+    alone = run_import("tf_records", folder / "a_train.record-00000-of-00003", tmp_path / "one")
+    assert "sets of files are not all there" not in alone.notes.names
 
 
 def test_numbers_of_classes_need_a_label_map(tmp_path):
