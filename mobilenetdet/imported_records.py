@@ -1,10 +1,12 @@
 """Data sets of other formats made records, without a KITTI folder in between.
 
-The records are those that `import_labels`, lists of frames and `convert_split` give, byte for byte.
+The records are those that `import_labels`, lists of frames and `convert_split` give, byte for byte;
+of more than 2 GB they may be divided among other files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +87,7 @@ class _FrameSource:
 
     @property
     def num_bytes(self) -> int:
-        """Size of the picture in the source."""
+        """Bytes that hold the picture in the source: a file, or a record with all that is in it."""
         image = self.frame.image
         return image.stat().st_size if isinstance(image, Path) else image.size
 
@@ -103,6 +105,7 @@ class _Encoder:
         self._notes: dict[int, Notes] = {}
         self._types: dict[int, list[str]] = {}
         self._hashes: dict[int, tuple[str, ...]] = {}
+        self._pictures: dict[int, bytes] = {}
 
     def sources(self, indices: Sequence[int]) -> list[_FrameSource]:
         """Returns frames by their places in the data set."""
@@ -122,6 +125,7 @@ class _Encoder:
         self._notes[source.index] = notes
         self._types[source.index] = objects.types.tolist()
         self._hashes[source.index] = frame_hashes(frame_id, objects)
+        self._pictures[source.index] = hashlib.blake2b(picture.encoded, digest_size=16).digest()
         return EncodedRecord(frame_id, encode_example(frame_features(record)), len(objects))
 
     def report(self, parts: Mapping[str, Sequence[int]]) -> ImportReport:
@@ -137,6 +141,21 @@ class _Encoder:
             written=dict(Counter(name for index in indices for name in self._types[index])),
             types=data.types,
             notes=data.notes,
+        )
+
+    def overlaps(self, parts: Mapping[str, Sequence[int]]) -> list[str]:
+        """Says which splits to measure on share pictures with one to train on.
+
+        The same picture may be in several records, whose frames have ids of their own.
+        """
+        first: dict[bytes, str] = {}
+        for index in sorted(self._pictures):
+            first.setdefault(self._pictures[index], self._data.ids[index])
+        return describe_overlaps(
+            {
+                split: [first[self._pictures[index]] for index in indices]
+                for split, indices in parts.items()
+            }
         )
 
     def seen(self, parts: Mapping[str, Sequence[int]]) -> list[str]:
@@ -156,6 +175,7 @@ def import_records(
     source: Path,
     destination: Path,
     options: ImportOptions,
+    *,
     division: Division | None = None,
     progress: ShardProgress | None = None,
 ) -> ImportedRecords:
@@ -179,18 +199,25 @@ def import_records(
     """
     refuse_imported(destination)
     data = read_data_set(label_format, source, options)
-    parts = _divide(data, source, division or Division())
+    division = division or Division()
+    parts = _divide(data, source, division)
     encoder = _Encoder(data, options)
     made_of = utf8_text(os.path.abspath(source)), label_format
     with atomic_folder(destination) as folder:
         manifests = _write(folder, parts, encoder, made_of, progress or ShardProgress())
         report = encoder.report(parts)
-        write_account(folder, source, options, report, {"format": label_format, "to": "records"})
+        made = {
+            "format": label_format,
+            "to": "records",
+            "split": list(division.splits),
+            "val_fraction": division.val_fraction,
+            "seed": division.seed,
+        }
+        write_account(folder, source, options, report, made)
         splits = _splits_of(parts)
         pictures = [(data.frames[index].name, names) for index, names in splits.items()]
         write_table(folder, [data.ids[index] for index in splits], pictures)
-    lists = {split: [data.ids[index] for index in indices] for split, indices in parts.items()}
-    return ImportedRecords(report, manifests, describe_overlaps(lists), encoder.seen(parts))
+    return ImportedRecords(report, manifests, encoder.overlaps(parts), encoder.seen(parts))
 
 
 def _write(
@@ -203,12 +230,18 @@ def _write(
     """Writes the records of each split."""
     dataset, label_format = made_of
     progress.on_start(sum(map(len, parts.values())))
-    of_all = ShardProgress(on_record=progress.on_record)
+    # The start of all splits was told above.
+    each_record = ShardProgress(on_record=progress.on_record)
     manifests = []
     for split, indices in parts.items():
-        sources, how = encoder.sources(indices), {IMPORTED_FROM: label_format}
-        records = SplitRecords(split, sources, encoder.encode, {**how}, dataset=dataset)
-        manifests.append(write_shards(records, folder, ShardOptions(), of_all)[0])
+        records = SplitRecords(
+            split,
+            encoder.sources(indices),
+            encoder.encode,
+            {IMPORTED_FROM: label_format},
+            dataset=dataset,
+        )
+        manifests.append(write_shards(records, folder, ShardOptions(), each_record)[0])
     return manifests
 
 
@@ -231,11 +264,12 @@ def _divide(data: DataSet, source: Path, division: Division) -> dict[str, list[i
         )
     if missing := [name for name in division.splits if name not in parts]:
         raise ValueError(f"{source} has no part {missing[0]}; it has {', '.join(parts)}")
-    _refuse_name_of_account(parts)
+    chosen = {name: parts[name] for name in division.splits or parts}
+    _refuse_name_of_account(chosen)
     left_out = [f.name for f in data.frames if not f.splits and division.val_fraction is None]
     for name in left_out:
         data.notes.add("pictures of no part of the data set were left out", name)
-    return {name: parts[name] for name in division.splits or parts}
+    return chosen
 
 
 def _refuse_name_of_account(splits: Iterable[str]) -> None:
@@ -244,7 +278,8 @@ def _refuse_name_of_account(splits: Iterable[str]) -> None:
         if f"{split}.json".lower() == RECORD_NAME:
             raise ValueError(
                 f"a part of the data set is called {split}, and {RECORD_NAME} tells of the import; "
-                "rename the file or folder that it is called after, or divide with --val_fraction"
+                "rename the file or folder that it is called after, name the other parts with "
+                "--split, or divide with --val_fraction"
             )
 
 

@@ -155,7 +155,7 @@ def test_pictures_without_object_are_taken_as_told(tmp_path, unlabelled, to, cap
     ("change", "message"),
     [
         ({"encoded": [b"GIF89a" * 9]}, "0.jpg: cannot be decoded"),
-        ({"encoded": [b"\xff\xd8" * 9]}, "0.jpg: "),
+        ({"encoded": [b"\xff\xd8" * 9]}, r"0.jpg: damaged image header \(.*\); replace"),
         ({"object/bbox/xmin": [float("nan")]}, "0.jpg: the box of object 1 is nan"),
         ({"object/class/text": [], "object/class/label": [1]}, "--label_map FILE.pbtxt"),
     ],
@@ -187,9 +187,50 @@ def test_parts_are_chosen_and_named(tmp_path, capsys):
     named = write_examples(tmp_path / "Import.record", {}, {})
     with pytest.raises(ValueError, match="is called Import, and import.json tells of the import"):
         to_records(named, tmp_path / "other")
+    both = tmp_path / "both"
+    both.mkdir()
+    for name in ("import.record", "train.record"):
+        write_examples(both / name, {"filename": [name.encode()]})
+    with pytest.raises(ValueError, match="name the other parts with --split"):
+        to_records(both, tmp_path / "other")
+    to_records(both, tmp_path / "chosen", "--split", "train")
+    assert read_manifest(tmp_path / "chosen/train.json").num_frames == 1
     division = Division(val_fraction=0.5)
-    made = import_records("tf_records", named, tmp_path / "other", ImportOptions({}), division)
+    made = import_records(
+        "tf_records", named, tmp_path / "other", ImportOptions({}), division=division
+    )
     assert made.report.splits == {"train": 1, "val": 1}
+
+
+def test_pictures_that_are_to_train_and_to_measure_on_are_told(tmp_path):
+    """Each record is a frame of its own, whatever picture is in it."""
+    (tmp_path / "in").mkdir()
+    other = {"encoded": [draw_picture(tmp_path / "other.jpg", seed=1).read_bytes()]}
+    write_examples(tmp_path / "in/train.record", {})
+    write_examples(tmp_path / "in/val.record", {}, other)
+    made = import_records("tf_records", tmp_path / "in", tmp_path / "out", ImportOptions({}))
+    assert made.overlaps == ["1 of 2 frames of val are in train, too: 0; AP on them flatters"]
+    assert [row[0] for row in frame_table(tmp_path / "out")] == ["0", "0_2", "1"]
+
+
+def test_the_account_has_all_options_by_which_the_records_are_made_again(tmp_path):
+    path = write_examples(tmp_path / "my records", *[{}] * 3, EMPTY)
+    label_map = tmp_path / "map.pbtxt"
+    label_map.write_text("item { id: 1 name: 'car' }")
+    words = ["--class_map", "car", "Car", "--label_map", str(label_map)]
+    words += ["--val_fraction", "0.5", "--seed", "7", "--unlabelled", "skip"]
+    words += ["--exif_orientation", "ignore"]
+    to_records(path, tmp_path / "out", *words)
+    account = json.loads((tmp_path / "out/import.json").read_text())
+    assert account == account | {
+        **{"format": "tf_records", "to": "records", "source": str(path)},
+        **{"split": [], "val_fraction": 0.5, "seed": 7},
+        **{"class_map": {"car": "Car"}, "image_dir": None, "label_map": str(label_map)},
+        **{"skip_missing_images": False, "unlabelled": "skip", "exif_orientation": "ignore"},
+        "splits": {"train": 1, "val": 2},
+    }
+    hint = read_manifest(tmp_path / "out/val.json").repair_hint(tmp_path / "out")
+    assert f"`mobilenetdet import '{path}' FOLDER --format tf_records" in hint
 
 
 @pytest.mark.parametrize(
@@ -221,7 +262,8 @@ def test_nothing_of_the_user_is_overwritten(od_api, tmp_path):
 
 
 def test_damage_is_found_and_the_remedy_is_the_import(od_api, tmp_path):
-    remedy = rf"`mobilenetdet import {od_api} FOLDER --format tf_records --to records`"
+    remedy = rf"`mobilenetdet import {od_api} FOLDER --format tf_records --to records` and the "
+    remedy += rf"options that {tmp_path}/out/import.json lists"
     to_records(od_api, tmp_path / "out")
     path = shard_paths(tmp_path / "out", "train")[1]
     content = path.read_bytes()

@@ -58,7 +58,8 @@ class Options:
     class_map: dict[str, str] = field(default_factory=dict)
     # Folder of the pictures; by default it is looked for around the labels.
     image_dir: Path | None = None
-    # Names of the numbers of classes in records without names: item { id: 1 name: 'Car' }.
+    # Names of the numbers of classes in records, which go before names in them: item { id: 1
+    # name: 'Car' }.
     label_map: Path | None = None
     # Leaves out labels whose image is missing instead of refusing to start.
     skip_missing_images: bool = False
@@ -136,7 +137,12 @@ def _make_records(options: Options, how: ImportOptions) -> None:
     division = Division(options.split, options.val_fraction, options.seed)
     with counting_progress("importing") as callbacks:
         made = import_records(
-            options.format, options.source, destination, how, division, ShardProgress(*callbacks)
+            options.format,
+            options.source,
+            destination,
+            how,
+            division=division,
+            progress=ShardProgress(*callbacks),
         )
     _print_report(made.report, destination, time.monotonic() - started)
     for manifest in made.manifests:

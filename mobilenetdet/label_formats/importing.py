@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobilenetdet.files.atomic_write import atomic_folder, refuse_filled
+from mobilenetdet.files.names import utf8_text
 from mobilenetdet.files.text import write_json
 from mobilenetdet.findings import count_named
 from mobilenetdet.kitti.labels import format_objects
@@ -123,7 +124,10 @@ def import_labels(
 def read_data_set(label_format: str, source: Path, options: ImportOptions) -> DataSet:
     """Reads all labels of a data set, and no picture.
 
-    Args: see `import_labels`.
+    Args:
+        label_format: one of `FORMATS`.
+        source: file or folder of the labels.
+        options: how to read them.
 
     Raises:
         FileNotFoundError: labels or pictures are not found; names the first.
@@ -132,9 +136,19 @@ def read_data_set(label_format: str, source: Path, options: ImportOptions) -> Da
     notes = Notes()
     frames = join_repeated(FORMATS[label_format](source, options, notes), notes)
     types = type_map((str(n) for f in frames for n in f.objects.types), options.class_map, notes)
-    frames = _labelled(_with_picture(frames, options, notes), options, notes)
     if not frames:
         raise ValueError(f"{source} holds no picture; is it of the format {label_format}?")
+    frames = _with_picture(frames, options, notes)
+    if not frames:
+        raise ValueError(
+            f"none of the pictures of {source} is there; name their folder with --image_dir"
+        )
+    frames = _labelled(frames, options, notes)
+    if not frames:
+        raise ValueError(
+            f"no picture in {source} has an object; --unlabelled negative takes them for frames in "
+            "which nothing is"
+        )
     frames.sort(key=lambda frame: frame.name)
     ids = frame_ids([frame.name for frame in frames])
     return DataSet(frames, [check_frame_id(each, "frame") for each in ids], types, notes)
@@ -253,7 +267,7 @@ def write_account(
     report: ImportReport,
     made: Mapping[str, object],
 ) -> None:
-    """Writes what was imported, and how.
+    """Writes what was imported, and all options by which it can be made again.
 
     Args:
         folder: that was made.
@@ -262,12 +276,17 @@ def write_account(
         report: what was made of them.
         made: how it was made, for the file.
     """
+    paths = {"image_dir": options.image_dir, "label_map": options.label_map}
     write_json(
         folder / RECORD_NAME,
         {
             **made,
-            "source": os.path.abspath(source).encode(errors="backslashreplace").decode(),
+            "source": utf8_text(os.path.abspath(source)),
             "class_map": dict(options.class_map),
+            **{key: path and utf8_text(os.path.abspath(path)) for key, path in paths.items()},
+            "skip_missing_images": options.skip_missing_images,
+            "unlabelled": options.unlabelled,
+            "exif_orientation": options.exif_orientation,
             "num_frames": report.num_frames,
             "num_frames_without_object": report.num_empty,
             "splits": report.splits,

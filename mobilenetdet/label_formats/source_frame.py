@@ -39,7 +39,7 @@ _LARGEST = 1_000_000
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """A picture inside of a larger file; equal to itself alone.
+    """A picture inside of a larger file; two of one place are equal.
 
     Attributes:
         path: of the larger file.

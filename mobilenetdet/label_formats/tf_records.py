@@ -9,10 +9,12 @@ of classes without names need a label map: item { id: 1 name: 'Car' }.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from google.protobuf.text_encoding import CUnescape
 
 from mobilenetdet.config.type_names import DONT_CARE_TYPE
 from mobilenetdet.files.text import read_text
@@ -29,6 +31,7 @@ from mobilenetdet.label_formats.source_frame import (
     make_objects,
     read_attributes,
 )
+from mobilenetdet.records.record_names import NUMBER, is_record_file
 from mobilenetdet.records.tfrecord import Features, decode_example, read_records
 
 _OBJECT = "image/object"
@@ -46,17 +49,20 @@ _BOX_DECIMALS, _DECIMALS = 3, 4
 _BEFORE, _BEHIND = 12, 4
 _REGIONS = {"is_crowd": "crowds", "group_of": "groups"}
 # train.record, train.tfrecord-00000-of-00010, train_003.tfrecord; train-00000-of-00010.
-_OF = r"[-_]\d+[-_]of[-_]\d+"
-_RECORDS = re.compile(rf"(?P<split>.*?)[._-]?(tf_?)?record(s)?({_OF})?", re.I)
-_NUMBERED = re.compile(rf"(?P<split>.*?){_OF}")
-# Files about records: label maps, manifests.
-_OTHERS = (".json", ".txt", ".pbtxt", ".csv")
+_RECORDS = re.compile(rf"(?P<split>.*?)[._-]?(tf_?)?record(s)?({NUMBER})?", re.I)
+_NUMBERED = re.compile(rf"(?P<split>.*?){NUMBER}")
+_ONE_OF_MANY = re.compile(r"(?P<set>.+?)[-_]\d+[-_]of[-_](?P<count>\d+)(\..*)?")
 # Of the number of a class.
 _MAX_DIGITS = 9
-_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
-_FIELD = re.compile(
-    r"(?P<key>id|name|display_name)\s*:\s*(\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|(?P<c>\d+))"
-)
+# Of a side of a box; one that leads over the border is not meant to be larger.
+_LARGEST_SHARE = 10.0
+# A text of a label map, and what stands between two of them.
+_TEXT = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
+_COMMENT = re.compile(rf"({_TEXT})|#.*")
+_ITEM = re.compile(rf"\bitem\s*(?::\s*)?\{{((?:[^{{}}\"']|{_TEXT})*)\}}")
+# Within an item, such as keypoints, which have ids as well.
+_INNER = re.compile(rf"\b(?!item\b)\w+\s*(?::\s*)?\{{(?:[^{{}}\"']|{_TEXT})*\}}")
+_FIELD = re.compile(rf"\b(?P<key>id|name|display_name)\s*:\s*(?P<value>{_TEXT}|\d+)")
 
 
 def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[SourceFrame]:
@@ -77,6 +83,8 @@ def read_tf_records(source: Path, options: ImportOptions, notes: Notes) -> list[
     stems = find_record_files(source)
     if not stems:
         raise FileNotFoundError(f"{source} holds no TFRecord files (*.record, *.tfrecord*)")
+    if source.is_dir():
+        _note_absent(stems, notes)
     names = {} if options.label_map is None else read_label_map(options.label_map)
     usual = split_names(filter(None, stems.values()))
     frames = []
@@ -103,10 +111,20 @@ def find_record_files(source: Path) -> dict[Path, str]:
     """
     if source.is_file():
         return {source: _stem(source.name)}
-    files = sorted(filter(_is_records, source.glob("*")))
+    files = sorted(filter(is_record_file, source.glob("*")))
     if files:
         return {path: _stem(path.name) for path in files}
-    return {path: path.parent.name for path in sorted(filter(_is_records, source.glob("*/*")))}
+    return {path: path.parent.name for path in sorted(filter(is_record_file, source.glob("*/*")))}
+
+
+def _note_absent(paths: Iterable[Path], notes: Notes) -> None:
+    """Notes sets of which fewer files are there than their names say, as after half a copy."""
+    matches = ((path.parent, _ONE_OF_MANY.fullmatch(path.name)) for path in paths)
+    found = Counter((folder, m["set"], m["count"]) for folder, m in matches if m)
+    for (_, name, count), number in found.items():
+        if number < int(count):
+            what = f"{name}-*-of-{count}: {number:,} of {int(count):,}"
+            notes.add("sets of files are not all there", what)
 
 
 def _unpack_picture(payload: bytes) -> bytes:
@@ -120,10 +138,10 @@ def read_label_map(path: Path) -> dict[int, str]:
         FileNotFoundError: there is no such file.
         ValueError: it is no label map; names it.
     """
-    text = re.sub(r"#.*", "", read_text(path, "label map"))
+    text = _COMMENT.sub(lambda match: match[1] or "", read_text(path, "label map"))
     names: dict[int, str] = {}
-    for item in _ITEM.finditer(text):
-        fields = {m["key"]: m["a"] or m["b"] or m["c"] for m in _FIELD.finditer(item[1])}
+    for item in _ITEM.finditer(_INNER.sub("", text)):
+        fields = {m["key"]: _unquoted(m["value"], path) for m in _FIELD.finditer(item[1])}
         # COCO's map has codes for names (/m/01g317), and people's names beside them.
         name = fields.get("display_name") or fields.get("name")
         number = fields.get("id") or ""
@@ -139,10 +157,15 @@ def read_label_map(path: Path) -> dict[int, str]:
     return names
 
 
-def _is_records(path: Path) -> bool:
-    name = path.name.lower()
-    named = ("record" in name and path.suffix not in _OTHERS) or _NUMBERED.fullmatch(name)
-    return bool(named) and path.is_file()
+def _unquoted(value: str, path: Path) -> str:
+    """Returns a text as it is meant: protobuf writes letters beyond ASCII as octal numbers."""
+    text = value[1:-1] if value[0] in "\"'" else value
+    if "\\" not in text:
+        return text
+    try:
+        return CUnescape(text).decode()
+    except ValueError:
+        raise ValueError(f"{path}: {text!r} is no text of a label map; write \\ as \\\\") from None
 
 
 def _stem(name: str) -> str:
@@ -173,6 +196,13 @@ def _read_frame(
     boxes = [_numbers(features, key) for key in _SIDES]
     if len({len(side) for side in boxes}) != 1:
         raise ValueError("sides of boxes are of different numbers of objects")
+    for key, side in zip(_SIDES, boxes, strict=True):
+        pixels = side[(np.abs(side) > _LARGEST_SHARE) & np.isfinite(side)]
+        if len(pixels):
+            raise ValueError(
+                f"{key} is {pixels[0]:g}; it must be a share of width or height, 0 to 1: divide "
+                "pixels by them"
+            )
     objects = _read_objects(features, np.stack(boxes, axis=1), names, name, notes=notes)
     return SourceFrame(name, picture, objects, parts, normalised=True, decimals=_BOX_DECIMALS)
 
@@ -180,7 +210,7 @@ def _read_frame(
 def _read_objects(
     features: Features, boxes: np.ndarray, names: Mapping[int, str], where: str, *, notes: Notes
 ) -> KittiObjects:
-    types = _types(features, len(boxes), names)
+    types = _types(features, len(boxes), names, where, notes=notes)
     columns: dict[str, np.ndarray] = {}
     for key, column in _COLUMNS.items():
         values = _numbers(features, key)
@@ -210,18 +240,36 @@ def _read_objects(
     return make_objects(types, boxes, attributes)
 
 
-def _types(features: Features, count: int, names: Mapping[int, str]) -> list[str]:
-    texts = [text.decode(errors="replace") for text in _strings(features, f"{_OBJECT}/class/text")]
-    if len(texts) == count and all(texts):
-        return texts
+def _types(
+    features: Features, count: int, names: Mapping[int, str], where: str, *, notes: Notes
+) -> list[str]:
+    texts = _strings(features, f"{_OBJECT}/class/text")
     labels = _numbers(features, f"{_OBJECT}/class/label").tolist()
+    has_texts = len(texts) == count and all(texts)
+    if has_texts and not (names and len(labels) == count):
+        return [_utf8(text) for text in texts]
     if len(labels) != count:
         raise ValueError(f"{count} boxes, {len(texts)} names and {len(labels)} numbers of classes")
     if not names:
         raise ValueError("classes have numbers and no names; name them with --label_map FILE.pbtxt")
     if unknown := sorted(set(labels) - set(names)):
         raise ValueError(f"class {unknown[0]:g} is not in the label map")
-    return [names[int(label)] for label in labels]
+    types = [names[int(label)] for label in labels]
+    for text, name in zip(texts, types, strict=True) if has_texts else ():
+        if text != name.encode():
+            what = "names of the label map were taken, not those in the records"
+            notes.add(what, f"{where}: {name}, not {text.decode(errors='replace')}")
+    return types
+
+
+def _utf8(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"the name of a class is {text!r}, which is no UTF-8 text; write it so, or name the "
+            "numbers of classes with --label_map FILE.pbtxt"
+        ) from None
 
 
 def _flags(features: Features, key: str, count: int) -> np.ndarray:

@@ -72,6 +72,15 @@ def has_pyav() -> bool:
     return importlib.util.find_spec(_PYAV) is not None
 
 
+def keeps_parts() -> bool:
+    """Returns whether of a video that breaks off what was written until then can be played."""
+    if not has_pyav():
+        return False
+    import av  # not at the top: it takes long, and may be absent
+
+    return av.library_versions["libavformat"] >= _WITH_FRAGMENTS
+
+
 def describe_writer() -> str:
     """Says what writes videos, and how that would be better.
 
@@ -127,7 +136,7 @@ class _PyAvVideo:
         # FFmpeg would take what stands before a colon for a protocol: paths are absolute here.
         self._rate = Fraction(rate).limit_denominator(1001)
         self._path = path
-        options = _FRAGMENTS if av.library_versions["libavformat"] >= _WITH_FRAGMENTS else {}
+        options = _FRAGMENTS if keeps_parts() else {}
         self._file = av.open(os.path.abspath(path), "w", format="mp4", options=options)
         self._held = sound  # a temporary file lives as long as somebody holds it
         self._sound = _Sound(sound if isinstance(sound, Path) or sound is None else sound.path)

@@ -14,12 +14,16 @@ from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.media.sources import FrameOf
 from mobilenetdet.media.video_writer import VideoWriter, open_video
 
+# Between the name of a video and its ending, of a part.
+_INCOMPLETE = ".incomplete"
+
 
 class VideoFiles:
     """Writes videos/VIDEO.mp4, each under a temporary name until it is whole.
 
     A video is whole when the next one begins, or at the end, however that comes. Where the system
-    takes no more of it, as a full disk, what can be played of it is VIDEO.incomplete.mp4.
+    takes no more of it, as a full disk, what can be played of it is VIDEO.incomplete.mp4, which
+    goes when the video becomes whole.
     """
 
     def __init__(self, folder: OutputFolder) -> None:
@@ -29,8 +33,13 @@ class VideoFiles:
         self._writer: VideoWriter | None = None
         self._staging: Path | None = None
         self._last = 0
-        self.count = 0
+        self._whole: set[str] = set()
         self.notes: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """Videos that are whole."""
+        return len(self._whole)
 
     def add(self, frame_of: FrameOf, drawn: np.ndarray) -> None:
         """Adds a frame.
@@ -58,31 +67,35 @@ class VideoFiles:
             with self._keeping_what_there_is():
                 self._writer.close()
             note = self._writer.note
-            name = self._take_in("")
-            self.count += 1
+            name = self._name_of()
+            self._take_in(name)
+            self._whole.add(name)
+            # Of an earlier call, unless another video is called so.
+            self._folder.discard({self._name_of(_INCOMPLETE)} - self._whole)
             if note:
                 self.notes.append(f"{self._folder.path / name}: {note}")
         finally:
             self._forget()
 
     def _open(self, frame_of: FrameOf) -> VideoWriter:
-        name = f"videos/{frame_of.video}.mp4"
-        self._folder.refuse_foreign([name])
-        self._folder.path.mkdir(parents=True, exist_ok=True)
         self._name = frame_of.video
+        self._folder.refuse_foreign([self._name_of()])
+        self._folder.path.mkdir(parents=True, exist_ok=True)
         self._staging = temporary_path(self._folder.path / "new")
         self._staging.mkdir()
         path = self._staging / f"{self._name}.mp4"
         with self._named(lambda: ""):
             return open_video(path, frame_of.frame.rate, frame_of.file)
 
-    def _take_in(self, mark: str) -> str:
-        """Moves the video to its place; returns its name in the folder."""
+    def _name_of(self, mark: str = "") -> str:
+        """Returns the name of the video in the folder."""
+        return f"videos/{self._name}{mark}.mp4"
+
+    def _take_in(self, name: str) -> None:
+        """Moves the video to its place."""
         assert self._staging is not None
-        name = f"videos/{self._name}{mark}.mp4"
         with self._folder.writing(name) as path:
             (self._staging / f"{self._name}.mp4").replace(path)
-        return name
 
     def _forget(self) -> None:
         staging, self._name = self._staging, ""
@@ -95,13 +108,15 @@ class VideoFiles:
         """Ends a video that cannot be written on, and keeps what of it can be played."""
 
         def keep() -> str:
-            kept = ""
+            name, kept = self._name_of(_INCOMPLETE), ""
             # Whatever befalls it, the first error is the one to be told.
             with contextlib.suppress(OSError):
                 if self._writer is not None and self._writer.give_up():
-                    kept = (
-                        f"{self._folder.path / self._take_in('.incomplete')} ends shortly before "
-                    )
+                    try:
+                        self._take_in(name)
+                        kept = f"{self._folder.path / name} ends shortly before "
+                    except FileExistsError:
+                        kept = f"{self._folder.path / name} is another's, so no part is kept; "
             self._forget()
             return f"{kept}frame {self._last} of "
 
@@ -111,7 +126,7 @@ class VideoFiles:
     @contextlib.contextmanager
     def _named(self, more: Callable[[], str]) -> Iterator[None]:
         """Lets errors of the system, such as a full disk, name the video that the user knows."""
-        name = str(self._folder.path / f"videos/{self._name}.mp4")
+        name = str(self._folder.path / self._name_of())
         try:
             yield
         except OSError as error:  # those of PyAV take no other name

@@ -99,7 +99,7 @@ class Manifest:
     ) -> str:
         """Returns the command that makes files again that are not as they were written."""
         if name := self.options.get(IMPORTED_FROM):
-            return import_again(self.dataset, str(name))
+            return import_again(self.dataset, str(name), records_dir)
         return f"{conversion_hint(records_dir, self.split, converter)[:-1]} --overwrite`"
 
     def to_json(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
+from mobilenetdet.records.record_names import is_record_file
 from mobilenetdet.records.remote_path import is_url
 
 
@@ -25,8 +27,8 @@ def why_no_records(records_dir: str | os.PathLike[str], split: str, remedy: str)
         return (
             f"no records of {split} in {records_dir}, but {other}, which another program has "
             "written. Records of the TensorFlow Object Detection API become ours by "
-            f"`mobilenetdet import {records_dir} FOLDER --format tf_records --to records`; FOLDER "
-            "is the records_dir then"
+            f"`mobilenetdet import {shlex.quote(os.fspath(records_dir))} FOLDER --format "
+            "tf_records --to records`; FOLDER is the records_dir then"
         )
     return (
         f"no records of {split} in {records_dir}; {remedy}, or name the folder that holds them "
@@ -34,16 +36,18 @@ def why_no_records(records_dir: str | os.PathLike[str], split: str, remedy: str)
     )
 
 
-def import_again(source: str, label_format: str) -> str:
+def import_again(source: str, label_format: str, records_dir: str | os.PathLike[str]) -> str:
     """Returns what helps where records that were imported are not as they were written.
 
     Args:
         source: that they were made of.
         label_format: its format.
+        records_dir: folder of the records, or a URL.
     """
     return (
-        f"import them again, into a new folder: `mobilenetdet import {source} FOLDER --format "
-        f"{label_format} --to records`"
+        f"import them again, into a new folder: `mobilenetdet import {shlex.quote(source)} FOLDER "
+        f"--format {label_format} --to records` and the options that {records_dir}/import.json "
+        "lists"
     )
 
 
@@ -51,8 +55,5 @@ def _other_records(folder: Path) -> str:
     """Returns the name of a TFRecord file without any manifest in the folder, or nothing."""
     if any(folder.glob("*.json")):
         return ""
-    patterns = ("*record*", "*/*record*", "*-of-*")  # train-00000-of-00010
-    names = (path.name for pattern in patterns for path in folder.glob(pattern))
-    return min(
-        (name for name in names if not name.endswith((".json", ".txt", ".pbtxt"))), default=""
-    )
+    files = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    return min((path.name for path in files if is_record_file(path)), default="")

@@ -261,7 +261,8 @@ def _write_parts(
 
     def write(part: _Part) -> None:
         records = map(encode_unless_stopped, part.sources)
-        # Its name reaches the disk with the next manifest, or at the end: one wait less a shard.
+        # Its name reaches the disk with the next manifest, or at the end: an fsync of the folder
+        # less per shard.
         with atomic_write(output_dir / part.shard.name, durable=False) as temporary:
             shard = _write_shard(temporary, part.shard, records, progress)
             sync(temporary)

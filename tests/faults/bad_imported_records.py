@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from faults.bad_images import png
-from faults.bad_imports import coco, coco_picture, filled, into, records, yolo
+from faults.bad_imports import coco, filled, into, records, yolo
 from faults.user_folder import BadInput, bad
 
 DRAW = ("--val_fraction", "0.5")
@@ -20,7 +20,16 @@ TO_RECORDS: list[BadInput] = [
     bad("a share of all", to_records(coco(), "--val_fraction", "1"), "val_fraction is 1"),
     bad("a share of NaN", to_records(coco(), "--val_fraction", "nan"), "val_fraction is nan"),
     bad("a part that is not there", to_records(yolo(), "--split", "val"), "no part val; it has tr"),
-    bad("records of half a picture", to_records(coco_picture(png(9, 7)[:-6]), *DRAW), "1 frame"),
+    bad(
+        "records of half a picture",
+        to_records(yolo(picture=png(9, 7)[:-6])),
+        "train/a.png: the PNG image is cut off",
+    ),
+    bad(
+        "records of pictures without object, skipped",
+        to_records(yolo(label=""), "--unlabelled", "skip"),
+        "no picture in .*data.yaml has an object; --unlabelled negative takes them",
+    ),
     bad(
         "records of records cut off",
         to_records(records(lambda whole: whole[:-7])),

@@ -59,9 +59,13 @@ def coco_picture(content: bytes) -> Callable:
     return make
 
 
-def yolo(data: str | None = None, label: str | bytes = "0 .5 .5 .2 .2\n") -> Callable:
+def yolo(
+    data: str | None = None,
+    label: str | bytes = "0 .5 .5 .2 .2\n",
+    picture: bytes = png(9, 7),
+) -> Callable:
     def make(user: UserFolder) -> list:
-        user.file("in/images/train/a.png", png(9, 7))
+        user.file("in/images/train/a.png", picture)
         user.file("in/labels/train/a.txt", label)
         text = data or "names: [Car]\n"
         return importing(user, "yolo", user.file("in/data.yaml", f"{text}\ntrain: images/train\n"))

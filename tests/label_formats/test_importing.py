@@ -112,6 +112,7 @@ def test_the_record_and_the_table_say_all(tmp_path):
     assert record["objects_read"] == {"car": 10} and record["objects_written"] == {}
     assert len(record["changed_or_left_out"]["boxes without area were left out"]) == 10
     assert report.num_empty == 2 and record["splits"] == {"train": 2}
+    assert record["image_files"] == "hardlink" and record["unlabelled"] == "negative"
     line = "boxes without area were left out: 10 (images/a b.png car 100 50 100 50; ...)"
     assert report.notes.lines() == [line]
 
@@ -126,6 +127,10 @@ def test_missing_pictures_stop_the_import_or_are_left_out(tmp_path):
         run_import("yolo", root, tmp_path / "out")
     report = run_import("yolo", root, tmp_path / "out", skip_missing_images=True)
     assert report.num_frames == 2 and "labels without picture were left out" in report.notes.names
+    (root / "list.txt").write_text("images/3.png\n")
+    (root / "labels/3.txt").write_text("0 .5 .5 .1 .1")
+    with pytest.raises(ValueError, match="none of the pictures of .* is there; .*--image_dir"):
+        run_import("yolo", root, tmp_path / "out_2", skip_missing_images=True)
 
 
 def test_a_damaged_picture_leaves_nothing(tmp_path):

@@ -92,6 +92,50 @@ def test_folders_of_records_are_parts_as_roboflow_writes_them(tmp_path):
     assert report.splits == {"train": 1, "val": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("coco_train.record-00000-of-00010", "train"),
+        ("coco_val.record-00000-of-00010", "val"),
+        ("pascal_train.record", "train"),
+        ("pet_faces_train.record-00000-of-00010", "train"),
+        ("oid_train.tfrecord-00001-of-00100", "train"),
+        ("train-00000-of-00010.tfrecord", "train"),
+        ("train-00000-of-00256", "train"),
+        ("coco_testdev.record-00000-of-00100", "coco_testdev"),
+        ("val_001.tfrecords", "val"),
+    ],
+)
+def test_usual_names_are_found_and_what_lies_beside_is_not(tmp_path, name, part):
+    """Names of create_{coco,pascal,pet,oid}_tf_record.py, and files of trained models."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_records(folder / name, tmp_path)
+    for other in (
+        *("model.ckpt-0.data-00000-of-00001", "model.ckpt-0.index", "checkpoint"),
+        *("ckpt-3.data-00000-of-00002", "predictions.csv-00000-of-00001", "pipeline.config"),
+        *("generate_tfrecord.py", "tf_record_map.pbtxt", "create_tf_record.ipynb"),
+    ):
+        (folder / other).write_text("no record")
+    report = run_import("tf_records", folder, tmp_path / "out")
+    assert report.splits == {part: 1}
+    assert ("sets of files are not all there" in report.notes.names) == ("-of-" in name)
+
+
+def test_a_set_of_which_files_are_absent_is_told(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a_train.record-00000-of-00003", "a_train.record-00002-of-00003"):
+        write_records(folder / name, tmp_path)
+    for name in ("val-00001-of-00002.tfrecord", "val-00002-of-00002.tfrecord"):
+        write_records(folder / name, tmp_path)
+    report = run_import("tf_records", folder, tmp_path / "out")
+    told = report.notes.names["sets of files are not all there"]
+    assert told == ["a_train.record-*-of-00003: 2 of 3"]
+    alone = run_import("tf_records", folder / "a_train.record-00000-of-00003", tmp_path / "one")
+    assert "sets of files are not all there" not in alone.notes.names
+
+
 def test_numbers_of_classes_need_a_label_map(tmp_path):
     path = write_records(tmp_path / "a.tfrecord", tmp_path, **{"object/class/text": None})
     with pytest.raises(ValueError, match=r"a.tfrecord, record 0: .*--label_map FILE.pbtxt"):
@@ -103,6 +147,37 @@ def test_numbers_of_classes_need_a_label_map(tmp_path):
     label_map.write_text("item { id: 1 name: 'car' }")
     with pytest.raises(ValueError, match="class 2 is not in the label map"):
         run_import("tf_records", path, tmp_path / "out_2", label_map=label_map)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        # As google.protobuf.text_format prints it.
+        (r'item { id: 1 name: "Fu\303\237g\303\244nger" }', {1: "Fußgänger"}),
+        ("item { id: 1 name: 'C# {a}' }  # }", {1: "C# {a}"}),
+        (r"item { id: 1 name: 'driver\'s seat' }", {1: "driver's seat"}),
+        (
+            'item { id: 7 name: "face" keypoints { id: 0 label: "nose" } keypoints { id: 1 } } '
+            'item { id: 8 name: "hand" }',
+            {7: "face", 8: "hand"},
+        ),
+    ],
+)
+def test_label_maps_are_read_as_protobuf_reads_them(tmp_path, text, names):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(text, encoding="utf-8")
+    assert read_label_map(path) == names
+
+
+def test_a_label_map_goes_before_names_in_the_records(tmp_path):
+    """Those of Open Images are codes."""
+    names = {"object/class/text": [b"/m/0k4j", b"traffic light"]}
+    path = write_records(tmp_path / "oid_train.record", tmp_path, **names)
+    (tmp_path / "map.pbtxt").write_text(LABEL_MAP)
+    report = run_import("tf_records", path, tmp_path / "out", label_map=tmp_path / "map.pbtxt")
+    assert report.read == {"car": 1, "traffic light": 1}
+    what = "names of the label map were taken, not those in the records"
+    assert report.notes.names[what] == ["2007_1.jpg: car, not /m/0k4j"]
 
 
 def test_crowds_are_dont_care(tmp_path):
@@ -132,6 +207,8 @@ def test_our_own_records_come_back(labelled_kitti, tmp_path):
         ({"object/bbox/xmin": [0.1]}, "sides of boxes are of different numbers"),
         ({"object/class/text": None, "object/class/label": None}, "2 boxes, 0 names and 0 numbers"),
         ({"object/bbox/xmin": [float("nan"), 0.1]}, "it needs numbers"),
+        ({"object/bbox/ymax": [0.5, 120.0]}, "bbox/ymax is 120; it must be a share of .* divide"),
+        ({"object/class/text": [b"car", b"F\xfc"]}, r"b'F.xfc', which is no UTF-8 text"),
     ],
 )
 def test_damaged_records_are_told(tmp_path, changes, message):
@@ -143,7 +220,12 @@ def test_damaged_records_are_told(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "holds no item"), ("item { name: 'a' }", "without id or name")]
+    ("text", "message"),
+    [
+        ("", "holds no item"),
+        ("item { name: 'a' }", "without id or name"),
+        (r"item { id: 1 name: 'a\xg' }", "map.pbtxt: 'a.*' is no text of a label map"),
+    ],
 )
 def test_damaged_label_maps_are_told(tmp_path, text, message):
     path = tmp_path / "map.pbtxt"

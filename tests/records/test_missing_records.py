@@ -11,12 +11,23 @@ from mobilenetdet.records.missing_records import why_no_records
     "name", ["train.record-00000-of-00010", "train/Cars.tfrecord", "train-00000-of-00010"]
 )
 def test_records_of_another_program_lead_to_the_import(tmp_path: Path, name: str):
-    path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
+    folder = tmp_path / "my data"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    message = why_no_records(tmp_path, "train", "run `X`")
-    assert f"`mobilenetdet import {tmp_path} FOLDER --format tf_records --to records`" in message
+    message = why_no_records(folder, "train", "run `X`")
+    assert f"`mobilenetdet import '{folder}' FOLDER --format tf_records --to records`" in message
     assert path.name in message and "run `X`" not in message
+
+
+@pytest.mark.parametrize(
+    "name", ["model.ckpt-0.data-00000-of-00001", "generate_tfrecord.py", "record_map.pbtxt"]
+)
+def test_what_lies_beside_records_is_none(tmp_path: Path, name: str):
+    (tmp_path / name).touch()
+    assert why_no_records(tmp_path, "train", "run `X`").endswith(
+        "run `X`, or name the folder that holds them (records_dir)"
+    )
 
 
 def test_our_own_records_of_another_split_lead_to_the_conversion(tmp_path: Path):

@@ -133,6 +133,10 @@ def test_files_are_tensorflows(tmp_path):
             writer.write(payload)
     assert ours.read_bytes() == theirs.read_bytes()
     assert list(read_records(theirs)) == payloads
+    with tf.io.TFRecordWriter(str(theirs), tf.io.TFRecordOptions("GZIP")) as writer:
+        writer.write(b"x")
+    with pytest.raises(ValueError, match=r"theirs: the file is packed by gzip; unpack it"):
+        list(read_records(theirs))
 
 
 @pytest.mark.parametrize(
