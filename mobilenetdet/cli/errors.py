@@ -40,6 +40,8 @@ _VANISHED = "it was there at the start: bring it back, or convert the data again
 _MAX_SHOWN = 40
 # Packages that only exported files do without.
 _OF_RUNS = ("tensorflow", "keras")
+# cv2.Error.StsNoMem
+_OPENCV_NO_MEMORY = -4
 # Keras writes some of its messages in bold.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # What TensorFlow puts around the words of an error.
@@ -57,7 +59,10 @@ def message_for_user(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or name == "ResourceExhaustedError" or _is_jax_oom(error):
         return _MEMORY.format(_first_line(error) or "as the system says")
     if (name, type(error).__module__) == ("error", "cv2"):
-        return f"OpenCV cannot work on a picture: {getattr(error, 'err', '') or error}"
+        reason = getattr(error, "err", "") or str(error)
+        if getattr(error, "code", 0) == _OPENCV_NO_MEMORY:
+            return _MEMORY.format(reason)
+        return f"OpenCV cannot work on a picture: {reason}"
     if isinstance(error, UnicodeDecodeError):
         byte = error.object[error.start]
         return f"a file is no UTF-8 text (byte 0x{byte:02x} at {error.start}); save it as UTF-8"

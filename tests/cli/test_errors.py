@@ -44,6 +44,12 @@ def test_want_of_memory_names_the_settings(error):
     assert "lower train.batch_size" in message and "data.image_height" in message
 
 
+def test_opencv_may_want_memory():
+    error = named("error", "(-4:Insufficient memory) Failed to allocate 6553600 bytes")
+    type(error).__module__, error.code, error.err = "cv2", -4, "Failed to allocate 6553600 bytes"
+    assert "not enough memory (Failed to allocate 6553600 bytes)" in message_for_user(error)
+
+
 def test_opencv_says_what_it_could_not_do():
     error = raised(lambda: cv2.resize(np.empty((0, 0), np.uint8), (3, 3)))
     assert message_for_user(error) == "OpenCV cannot work on a picture: !ssize.empty()"

@@ -20,6 +20,8 @@ def apply(request):
         count_touches(request["folder"], request["touches"], request["kill_at"], request["signal"])
     for name, value in request["limits"].items():
         limit(name, value)
+        # CPython would keep the first bytes of a compiled module, which no import can read then.
+        sys.dont_write_bytecode = True
     if request["obeys_permissions"] and os.geteuid() == 0:
         keep_capabilities(lambda held: held & ~FILES)
     if request["user"] is not None:
