@@ -10,7 +10,9 @@ from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
 from mobilenetdet.runs import (
     RunDir,
+    beside_exported,
     find_detector_weights,
+    find_exported,
     is_run,
     open_run,
     shipped_weights,
@@ -79,6 +81,14 @@ def run_dir(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "config.json").write_text(to_json(DetectionConfig()))
     return folder
+
+
+def test_results_of_a_file_that_ships_go_where_those_of_its_weights_go(tmp_path: Path):
+    assert beside_exported(tmp_path / "a.tflite").path == tmp_path / "a_tflite"
+    own = Path("runs/pretrained/ssd_fpn/detector_int8_tflite")
+    assert beside_exported(Path("ssd_fpn/detector_int8.tflite")).path == own
+    shipped = find_exported("ssd_fpn/detector_int8.tflite")
+    assert shipped.is_file() and beside_exported(shipped).path == own
 
 
 def test_a_run_is_found_by_its_path(run_dir: Path):

@@ -97,4 +97,4 @@ def _poor_parts(analysis: Analysis, name: str) -> list[str]:
             if matters and part.num_objects >= NUM_RECALL_STEPS and part.recall < _POOR_RECALL:
                 found = f"{100 * part.recall:.0f} % of {part.num_objects:,}"
                 poor.append(f"{property_name} {part.part.name} ({found})")
-    return [f"{name}: found too seldom are {', '.join(poor)}."] if poor else []
+    return [f"{name}: found too seldom, at any score, are {', '.join(poor)}."] if poor else []

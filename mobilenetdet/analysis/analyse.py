@@ -15,9 +15,11 @@ from mobilenetdet.analysis.error_types import (
     CORRECT,
     ERROR_KINDS,
     MISSED,
+    REPEATED,
     Errors,
     error_costs,
     find_errors,
+    surest,
 )
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, KITTI_TASK, EvalTask
 from mobilenetdet.kitti.average_precision import (
@@ -48,7 +50,8 @@ class Analysis:
         error_costs: by class and kind, what R40 would gain without such errors, percent points.
         parts: by property and class, AP and recall of the objects in parts.
         confusion: [C + 1, C + 1], see `confusion_matrix`.
-        scores: by class and kind, the scores of all detections whatever their score.
+        scores: by class and kind, the scores of all detections whatever their score; of several on
+            one object the surest is the correct one.
         frame_errors: [F] errors of all classes in each frame.
     """
 
@@ -227,10 +230,24 @@ def _scores_by_kind(
 ) -> dict[str, dict[str, np.ndarray]]:
     scores = np.concatenate([np.empty(0), *(frame.scores for frame in detections)])
     kinds = [CORRECT, *(kind for kind in ERROR_KINDS if kind != MISSED)]
+    found = {name: _surest_are_hits(of_class, scores) for name, of_class in errors.items()}
     return {
-        name: {kind: scores[of_class.detection_kinds == kind] for kind in kinds}
-        for name, of_class in errors.items()
+        name: {kind: scores[of_class == kind] for kind in kinds} for name, of_class in found.items()
     }
+
+
+def _surest_are_hits(errors: Errors, scores: np.ndarray) -> np.ndarray:
+    """Returns the kinds of detections as a threshold would show them, which leaves the surest.
+
+    Without one the protocol gives each object to the detection that overlaps it most, however
+    unsure.
+    """
+    kinds, gts = errors.detection_kinds.copy(), errors.detection_gts
+    hits, repeated = (np.flatnonzero(kinds == kind) for kind in (CORRECT, REPEATED))
+    of_hit = np.concatenate([hits, repeated[np.isin(gts[repeated], gts[hits])]])
+    kinds[of_hit] = REPEATED
+    kinds[surest(of_hit, gts, scores)] = CORRECT
+    return kinds
 
 
 def _count_by_frame(

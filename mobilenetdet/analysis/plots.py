@@ -99,7 +99,7 @@ def draw_parts(parts: dict[str, dict[str, list[PartAp]]]) -> Figure:
         *handles,
         loc="outside upper center",
         ncols=3,
-        title="bars: R40, pale below 41 objects; lines: recall; numbers: objects",
+        title="bars: R40, pale below 41 objects; lines: recall at any score; numbers: objects",
     )
     return figure
 

@@ -143,7 +143,9 @@ def _has_folders(folder: Path) -> bool:
 
 
 def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and path.is_file()
+    """Whether a file is read, by its suffix; a link to nowhere is, and is named then."""
+    is_there = path.is_file() or (path.is_symlink() and not path.exists())
+    return path.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and is_there
 
 
 def _is_unread(path: Path) -> bool:

@@ -11,7 +11,7 @@ from mobilenetdet.analysis.analyse import (
 )
 from mobilenetdet.config.classes import EvalTask
 from mobilenetdet.kitti.average_precision import PrecisionRecall, evaluate_detections
-from mobilenetdet.kitti.labels import KittiObjects
+from mobilenetdet.kitti.labels import KittiObjects, parse_objects
 
 
 @pytest.fixture
@@ -38,6 +38,17 @@ def test_scores_are_kept_by_kind(analysis):
     of_class = analysis.scores["Pedestrian"]
     assert len(of_class["correct"]) == 80
     assert of_class["background"].tolist() == [0.95] * 10
+
+
+def test_of_several_on_one_object_the_surest_is_the_correct_one():
+    """Whichever overlaps it most: a threshold between them would leave the surest."""
+    box = np.array([[100.0, 100, 200, 200]])
+    labels = parse_objects("Car 0 0 0 100 100 200 200 1.5 1.6 3.9 0 1.5 20 0", "labels")
+    boxes = np.concatenate([box, box + 5, box + 9])
+    found = KittiObjects.from_detections(["Car"] * 3, boxes, np.array([0.1, 0.9, 0.2]))
+    scores = analyse([labels], [found]).scores["Car"]
+    assert scores["correct"].tolist() == [0.9]
+    assert sorted(scores["repeated"].tolist()) == [0.1, 0.2]
 
 
 def test_worst_frames_come_first(analysis):

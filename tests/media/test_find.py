@@ -28,6 +28,11 @@ def test_folders_in_folders_are_looked_into_if_asked_to(tree: Path):
     assert names(find_files([str(tree)], recursive=True), tree) == ["b.jpg", "x/a.png", "x/y/c.mp4"]
 
 
+def test_a_link_to_nowhere_is_found_so_that_it_can_be_named(tree: Path):
+    (tree / "gone.jpg").symlink_to(tree / "nowhere.jpg")
+    assert names(find_files([str(tree)]), tree) == ["b.jpg", "gone.jpg"]
+
+
 def test_what_this_program_has_written_is_no_input(tree: Path):
     with OutputFolder(tree / "predictions").writing("overlays/b.jpg") as path:
         path.write_bytes(b"drawn")
