@@ -259,8 +259,8 @@ def _divide(data: DataSet, source: Path, division: Division) -> dict[str, list[i
         }
     if not parts:
         raise ValueError(
-            f"{source} does not say what is for training; draw some frames to measure on with "
-            "--val_fraction 0.2"
+            f"{source} does not say what is for training, as parts called train and val would; "
+            "divide its frames with --val_fraction 0.2"
         )
     if missing := [name for name in division.splits if name not in parts]:
         raise ValueError(f"{source} has no part {missing[0]}; it has {', '.join(parts)}")

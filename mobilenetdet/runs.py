@@ -197,14 +197,11 @@ def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig
 
 
 def beside_exported(path: Path) -> RunDir:
-    """Returns the place of the results of an exported file: DIR/detector_int8_tflite.
-
-    That of a file that ships is runs/pretrained/ssd_fpn/detector_int8_tflite.
-    """
+    """Returns the place of the results of an exported file: DIR/detector_int8_tflite."""
     folder = find_exported(path).parent
-    is_shipped = folder.parent.resolve() == _SHIPPED
-    place = RunDir(folder, folder.name).output_dir if is_shipped else path.parent
-    return RunDir(place / path.name.replace(".", "_"))
+    if folder.parent.resolve() == _SHIPPED:
+        path = RunDir(folder, folder.name).output_dir / path.name
+    return RunDir(path.with_name(path.name.replace(".", "_")))
 
 
 def hash_weights(path: str | os.PathLike[str]) -> str:

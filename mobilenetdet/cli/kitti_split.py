@@ -127,8 +127,8 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
                 known[name] = present
             elif not overwrite:
                 raise FileExistsError(
-                    f"{path} was not written by this command, or edited since; move it away, or "
-                    "replace it with --overwrite"
+                    f"{path} was not written by this command, or edited since; tf_convert_data "
+                    "takes it as it is; to divide anew move it away, or replace it with --overwrite"
                 )
     # Before and after: a list is known whenever the writing of the three is broken off.
     write_json(record, known | {_UNFINISHED: hashes})
