@@ -99,11 +99,11 @@ def test_engines_take_turns_and_another_begins_each_time(fake):
     assert results[0].frames_per_second is results[0].mean_ap is None
 
 
-def test_video_and_ap_come_after_memory_of_what_came_before(fake):
+def test_memory_comes_before_video_and_ap(fake):
     results, _ = benchmark_engines(
         FILES[:1], conditions(video=Path("v.mp4"), records_dir=Path("records"))
     )
-    assert [what for name, what in fake.log if name == "a.tflite"][-3:] == ["video", "memory", "ap"]
+    assert [what for name, what in fake.log if name == "a.tflite"][-3:] == ["memory", "video", "ap"]
     assert results[0].frames_per_second == 5.0
     assert (results[0].mean_ap, results[0].seen) == (42.0, "none was seen")
 
