@@ -108,6 +108,7 @@ class VideoFiles:
         """Ends a video that cannot be written on, and keeps what of it can be played."""
 
         def keep() -> str:
+            """Keeps what can be played; returns what the message says before the video's name."""
             name, kept = self._name_of(_INCOMPLETE), ""
             # Whatever befalls it, the first error is the one to be told.
             with contextlib.suppress(OSError):

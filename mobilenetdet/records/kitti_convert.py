@@ -113,6 +113,7 @@ def convert_split(
         refuse_turned_images(sources)
 
     def encode(source: FrameSource) -> EncodedRecord:
+        """Makes the record of a frame, and hands on its objects."""
         frame = read_source(source, options.jpeg_quality, options.exif_orientation)
         if on_objects is not None:
             on_objects(frame.frame_id, frame.objects)

@@ -260,9 +260,9 @@ def _write_parts(
         return encode(source)
 
     def write(part: _Part) -> None:
+        """Writes one shard under a temporary name, lists it and renames it."""
         records = map(encode_unless_stopped, part.sources)
-        # Its name reaches the disk with the next manifest, or at the end: an fsync of the folder
-        # less per shard.
+        # Its name reaches the disk with the next manifest, or at the end: one fsync less.
         with atomic_write(output_dir / part.shard.name, durable=False) as temporary:
             shard = _write_shard(temporary, part.shard, records, progress)
             sync(temporary)

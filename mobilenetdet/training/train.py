@@ -243,7 +243,6 @@ def _fit(
         every=config.train.eval_every,
         epochs=epochs,
     )
-    draw = tensorboard_overlays if config.train.tensorboard_images else None
     is_alone = devices.cluster.is_alone
     batches = train_batches(
         config,
@@ -261,7 +260,7 @@ def _fit(
             validation,
             config=config,
             steps=state.facts.steps,
-            draw=draw,
+            draw=tensorboard_overlays if config.train.tensorboard_images else None,
             verbose=verbose,
             is_first=devices.cluster.process_id == 0,
         )
