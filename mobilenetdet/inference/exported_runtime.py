@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # From uint8 [1, *image_size, 3] to the outputs of the graph by name.
 Stream = Callable[[np.ndarray], dict[str, np.ndarray]]
-# Each has tensors of its own, which take memory.
-MAX_STREAMS = 8
 
 
 class ExportedRuntime(ABC):

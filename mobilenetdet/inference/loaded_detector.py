@@ -15,7 +15,7 @@ from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.data.letterbox_image import letterbox_image
 from mobilenetdet.detections import Detections
 from mobilenetdet.files.text import why_no_file
-from mobilenetdet.inference.runtimes import RawDetections, Runtime
+from mobilenetdet.inference.runtimes import MAX_STREAMS, RawDetections, Runtime
 from mobilenetdet.media.sources import Photo, read_photo
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class LoadedDetector:
             info = np.stack([letterbox.to_array() for _, letterbox in batch])
             yield from self.detect_batch(np.stack([i for i, _ in batch]), info, fill_to=size)
 
-    def run_several_at_once(self, most: int = 8) -> None:
+    def run_several_at_once(self, most: int = MAX_STREAMS) -> None:
         """Prepares for many pictures: more of them a second, each of them later.
 
         Exported files run several pictures at once from now on; Keras runs batches anyway.

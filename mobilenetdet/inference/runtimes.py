@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+# Images that a runtime runs at once at most: each takes memory for tensors of its own.
+MAX_STREAMS = 8
+
 
 class RawDetections(NamedTuple):
     """Detections of a batch, in pixels of the network input; rows to spare have class id -1.
