@@ -21,6 +21,7 @@ from tyro.constructors import (
 )
 
 from mobilenetdet.cli.commands import command_of, examples_text
+from mobilenetdet.cli.default_checks import quick_default_checks
 from mobilenetdet.cli.foreign_options import refuse_foreign_options
 from mobilenetdet.cli.mappings import mapping_rule
 
@@ -61,7 +62,7 @@ def parse(
     """
     options: dict[str, Any] = {} if default is None else {"default": default}
     refuse_foreign_options(argv, kind if default is None else default)
-    with option_rules(rules):
+    with option_rules(rules), quick_default_checks():
         parsed = tyro.cli(
             kind,
             args=argv,

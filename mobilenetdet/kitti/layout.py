@@ -256,4 +256,4 @@ def _stems(folder: Path, suffixes: tuple[str, ...]) -> set[str]:
         return set()
     # A name that starts with a dot is a file of the system (macOS' ._000000.png) or half-written.
     names = (name for name in os.listdir(folder) if not name.startswith("."))
-    return {os.path.splitext(name)[0] for name in names if name.endswith(suffixes)}
+    return {name[: name.rindex(".")] for name in names if name.endswith(suffixes)}

@@ -1,10 +1,11 @@
-"""Progress bars: on terminals, and nowhere else."""
+"""Progress bars on terminals, lines in logs."""
 
 import io
 import sys
 
 import pytest
 
+from mobilenetdet.cli import progress
 from mobilenetdet.cli.progress import counting_progress, frame_progress
 
 
@@ -36,7 +37,27 @@ def test_a_bar_on_a_terminal(monkeypatch, use):
 
 @pytest.mark.parametrize("use", [_three_frames, _three_records])
 @pytest.mark.parametrize("stderr", [io.StringIO(), None], ids=["a pipe", "closed"])
-def test_nothing_elsewhere(monkeypatch, use, stderr):
+def test_what_is_soon_done_leaves_nothing_elsewhere(monkeypatch, use, stderr):
     monkeypatch.setattr(sys, "stderr", stderr)
     use()
     assert not stderr or not stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("use", "line"), [(_three_frames, "detecting: 3 of 3"), (_three_records, "train: 1 of 3")]
+)
+def test_a_log_gets_a_line_every_half_minute(monkeypatch, use, line):
+    log, clock = io.StringIO(), iter([0.0, 31.0, 31.0, 40.0, 50.0])
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    use()
+    assert log.getvalue() == f"{line}\n"
+
+
+def test_a_log_that_cannot_be_written_to_ends_no_work(monkeypatch):
+    closed = io.StringIO()
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "_on_terminal", lambda: False)
+    monkeypatch.setattr(sys, "stderr", closed)
+    closed.close()
+    _three_frames()
