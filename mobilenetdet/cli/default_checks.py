@@ -20,15 +20,16 @@ Check = Callable[[Any, Any], bool]
 @contextlib.contextmanager
 def quick_default_checks() -> Iterator[None]:
     """Looks into unions, tuples and mappings without typeguard, in the `with` block."""
-    general: Check | None = getattr(_resolver, "is_instance", None)
+    resolver: Any = _resolver
+    general: Check | None = getattr(resolver, "is_instance", None)
     if general is None:
         yield
         return
-    _resolver.is_instance = lambda kind, value: _is_instance(kind, value, general)
+    resolver.is_instance = lambda kind, value: _is_instance(kind, value, general)
     try:
         yield
     finally:
-        _resolver.is_instance = general
+        resolver.is_instance = general
 
 
 def _is_instance(kind: Any, value: Any, general: Check) -> bool:
