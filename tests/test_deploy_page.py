@@ -33,15 +33,20 @@ print(json.dumps([names, np.asarray(boxes, float).tolist()]))
 """
 
 
+def modules_of(package: str) -> set[str]:
+    """What a package brings at the top level, nothing if it is not installed."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return set()
+    return {each.parts[0].split(".")[0] for each in files if each.suffix in (".py", ".so")}
+
+
 def blocked_for(engine: str) -> set[str]:
     """The package, all that it depends on but numpy and OpenCV, and the other engines."""
     lines = importlib.metadata.requires("mobilenetdet") or []
     packages = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in lines}
-    modules = {
-        module
-        for module, names in importlib.metadata.packages_distributions().items()
-        if packages & {name.lower().replace("_", "-") for name in names}
-    }
+    modules = set().union(*map(modules_of, packages))
     # What an engine brings itself is no matter of this package.
     kept = {"numpy", "cv2", "google", ENGINES[engine]}
     return ({"mobilenetdet", "tensorflow", "keras"} | modules) - kept

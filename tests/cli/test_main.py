@@ -77,8 +77,8 @@ def test_an_error_ends_the_program_whatever_still_runs(error, code, message):
 
 
 def run_tool(command, folder, first=""):
-    program = "from mobilenetdet.cli.main import main; main()"
-    shell = f"{first} {sys.executable} -c '{program}' {command}"
+    # Not by `-c`: Python 3.13.0 imports nothing from there where the working directory is gone.
+    shell = f"{first} {sys.executable} -m mobilenetdet {command}"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return subprocess.run(
         shell, shell=True, env=environment, cwd=folder, capture_output=True, text=True, check=False

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from fixtures.red_finder import red_image
+from fixtures.seeds import seed_all
 
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.config.detection import DetectionConfig
@@ -150,11 +151,9 @@ def test_settings_can_be_changed(run_dir: Path):
 
 
 def test_loading_leaves_globals_as_they_are(run_dir: Path):
-    random.seed(7)
-    np.random.seed(7)
-    keras.utils.set_random_seed(7)
+    seed_all(7)
     expected = [random.random(), np.random.rand(), float(keras.random.normal(()))]
-    keras.utils.set_random_seed(7)
+    seed_all(7)
     before = keras.config.dtype_policy().name
     load_detector(run_dir)
     assert keras.config.dtype_policy().name == before == "float32"

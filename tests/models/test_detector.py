@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from fixtures.seeds import seed_all
 from keras import ops
 
 from mobilenetdet.boxes.box_status import DONT_CARE, IGNORED, OBJECT, PADDING
@@ -307,13 +308,13 @@ def test_weights_load_on_the_other_backend(tensorflow_only, detector, batch, tmp
 
 def test_building_leaves_the_state_of_the_process_as_it_is():
     config = replace(CONFIG, train=TrainConfig(precision="mixed_bfloat16", seed=5))
-    keras.utils.set_random_seed(3)
+    seed_all(3)
+    expected = ops.convert_to_numpy(keras.random.normal((4,)))  # of Keras' global generator
+    seed_all(3)
     policy, state = (
         keras.config.dtype_policy(),
         (random.getstate(), np.random.get_state()[1].copy()),
     )
-    expected = ops.convert_to_numpy(keras.random.normal((4,)))  # of Keras' global generator
-    keras.utils.set_random_seed(3)
     detector, _ = build_detector(config)
     assert keras.config.dtype_policy() is policy
     assert random.getstate() == state[0]
