@@ -2,7 +2,8 @@
 
 - The first three convolutions, up to the end of block 1. The depthwise kernel of block 1 has
   weights up to 32 in the ImageNet weights, by which it multiplies the rounding of the map before
-  it: of the error of the scores that int8 makes, three quarters come from there.
+  it: of the error of the scores that int8 makes, three quarters come from there. Where an int8
+  convolution can give floats, the depthwise one is enough: the picture has 8 bits anyway.
 - The prediction layers, whose deltas would be in steps of a tenth of an anchor; conv_preds of a
   classifier.
 - Decoding and suppression.
@@ -13,7 +14,7 @@ LiteRT's converter keeps the names of the layers. The others do not, and go by t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 # Keras numbers the layers of a copied model: conv_dw_1_1 is conv_dw_1.
@@ -21,8 +22,9 @@ from typing import NamedTuple
 _STEM = r"(?:^|[/;])(?:scale|conv(?:1|_[dp]w_1)(?:_relu)?)(?:_\d+)?/"
 # Matches the names of operations that are quantised, whole.
 QUANTISED = rf"^(?!.*(?:{_STEM}|prediction|conv_preds|postprocess)).*$"
-# Convolutions from the input on that stay in float.
-_STEM_DEPTH = 3
+# Convolutions that stay in float, counted from the input on.
+STEM = (1, 2, 3)
+DEPTHWISE_OF_STEM = (2,)
 
 
 class Operation(NamedTuple):
@@ -39,11 +41,14 @@ class Operation(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def float_operations(operations: Sequence[Operation]) -> list[str]:
+def float_operations(
+    operations: Sequence[Operation], stem_depths: Collection[int] = STEM
+) -> list[str]:
     """Returns the names of the operations that stay in float32.
 
     Args:
         operations: of the whole graph, each behind those that it reads.
+        stem_depths: which of the first convolutions.
     """
     depths: dict[str, int] = {}  # convolutions on the longest way from the input
     readers: dict[str, list[Operation]] = defaultdict(list)
@@ -54,7 +59,7 @@ def float_operations(operations: Sequence[Operation]) -> list[str]:
         for name in each.inputs:
             readers[name].append(each)
     stem = {
-        each.name for each in operations if each.is_convolution and depths[each.name] <= _STEM_DEPTH
+        each.name for each in operations if each.is_convolution and depths[each.name] in stem_depths
     }
     activations = {
         reader.name for name in stem for reader in readers[name] if not reader.is_convolution

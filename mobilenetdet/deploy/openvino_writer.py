@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenetdet.deploy.calibration_images import CalibrationImages
-from mobilenetdet.deploy.float_layers import Operation, float_operations
+from mobilenetdet.deploy.float_layers import DEPTHWISE_OF_STEM, Operation, float_operations
 from mobilenetdet.deploy.graph import FrozenGraph
 from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
@@ -59,7 +59,7 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
             subset_size=len(images),
             # Not all that stays in float is a node of NNCF's graph.
             ignored_scope=nncf.IgnoredScope(
-                names=float_operations(_operations(model)), validate=False
+                names=float_operations(_operations(model), DEPTHWISE_OF_STEM), validate=False
             ),
         )
 

@@ -146,8 +146,9 @@ class LoadedDetector:
         Returns:
             B detections in pixels of the original images.
         """
-        missing = max(0, fill_to - len(images))
-        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        filled = images
+        if (missing := fill_to - len(images)) > 0:
+            filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
         raw = RawDetections(*(array[: len(images)] for array in self.runtime.run(filled)))
         return to_detections(raw, image_info, self.classes)
 

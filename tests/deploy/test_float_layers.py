@@ -4,7 +4,12 @@ import re
 
 import pytest
 
-from mobilenetdet.deploy.float_layers import QUANTISED, Operation, float_operations
+from mobilenetdet.deploy.float_layers import (
+    DEPTHWISE_OF_STEM,
+    QUANTISED,
+    Operation,
+    float_operations,
+)
 
 
 def chain(*names: str, start: tuple[str, ...] = ()) -> list[Operation]:
@@ -28,6 +33,11 @@ STEM = ["conv1", "conv2", "conv3", "relu1", "relu2", "relu3"]
 
 def test_the_stem_and_all_behind_the_last_convolutions_stay_float():
     assert float_operations([*BODY, *HEADS]) == sorted([*STEM, *ENDS])
+
+
+def test_where_int8_gives_floats_the_depthwise_convolution_is_all_of_the_stem():
+    found = float_operations([*BODY, *HEADS], DEPTHWISE_OF_STEM)
+    assert found == sorted(["conv2", "relu2", *ENDS])
 
 
 def test_a_second_way_through_the_network_has_a_stem_of_its_own():
