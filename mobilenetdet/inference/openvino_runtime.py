@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from mobilenetdet.inference.exported_runtime import (
     import_runtime,
 )
 from mobilenetdet.system.cores import num_engine_threads
+
+# OpenVINO's binding makes a table of types when it is first asked for one. Of two threads that ask
+# at once, one holds the table and the other Python's lock, and both wait for good.
+_TYPES = threading.Lock()
 
 
 class OpenVinoRuntime(ExportedRuntime):
@@ -35,6 +40,8 @@ class OpenVinoRuntime(ExportedRuntime):
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise FileNotFoundError(f"{path} lies without {weights.name}, its weights; copy both")
+        with _TYPES:
+            openvino.Type.u8.to_dtype()
         with damage_named(path, "OpenVINO"):
             self._core = openvino.Core()
             self._model = self._core.read_model(path)
