@@ -69,8 +69,8 @@ class OpenVinoRuntime(ExportedRuntime):
         names = [output.get_any_name() for output in compiled.outputs]
 
         def infer(image: np.ndarray) -> dict[str, np.ndarray]:
-            """Runs the graph; its outputs are copied, since the next image goes into them."""
+            """Runs the graph; `infer` copies its outputs, for the next image goes into them."""
             values = request.infer([np.ascontiguousarray(image)], share_inputs=True)
-            return {name: np.array(values[index]) for index, name in enumerate(names)}
+            return {name: values[index] for index, name in enumerate(names)}
 
         return infer
