@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -24,6 +25,8 @@ MIN_RUNS = 50
 # Runs of an engine before the next one has its turn, and untimed ones before them: the caches hold
 # what the others have left.
 _RUNS_A_TURN, _WARM_UP = 5, 2
+# Seconds between two turns: threads that wait for more work keep a core busy for a while.
+_REST_S = 0.1
 # Untimed runs after loading: libraries choose their kernels and buffers in the first ones.
 _FIRST_RUNS = 5
 
@@ -218,21 +221,26 @@ def _take_turns(
         if sgemm_lasts:
             sgemm_lasts = False
             with _failures_told("sgemm", left_out):
-                products += sgemm.ask("time", runs=count, warm_up=_WARM_UP)["times"][TOTAL]
+                products += _time(sgemm, count)[TOTAL]
                 sgemm_lasts = True
         # Another one begins each time, so that none always follows the same.
         first = (start // _RUNS_A_TURN) % max(1, len(alive))
         for engine in [*alive[first:], *alive[:first]]:
             lasted = False
             with _failures_told(engine.name, left_out):
-                found = engine.process.ask("time", runs=count, warm_up=_WARM_UP)["times"]
-                for stage, times in found.items():
+                for stage, times in _time(engine.process, count).items():
                     engine.times[stage] += times
                 lasted = True
             if not lasted:
                 alive = [each for each in alive if each is not engine]
         report(f"{start + count} of {runs} runs")
     return alive, products
+
+
+def _time(process: EngineProcess, runs: int) -> Times:
+    """Times some runs, behind a rest for the machine."""
+    time.sleep(_REST_S)
+    return process.ask("time", runs=runs, warm_up=_WARM_UP)["times"]
 
 
 def _measure(

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,7 +122,7 @@ def _parts_of(
     if runtime.info.postprocess.mirror:  # two runs of the network
         return runtime.run, None
     postprocess = NumpyPostprocess(runtime.info, runtime.info.postprocess)
-    return runtime.infer, lambda outputs: RawDetections(
+    return partial(runtime.infer, copy=False), lambda outputs: RawDetections(
         *(values[None] for values in postprocess(outputs))
     )
 

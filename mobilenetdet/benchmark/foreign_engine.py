@@ -108,7 +108,7 @@ def _open_openvino(path: Path) -> Opened:
 
     def infer(values: np.ndarray) -> object:
         """Runs the network."""
-        return request.infer([values], share_inputs=True)
+        return request.infer([values], share_inputs=True, share_outputs=True)
 
     dtype = _numpy_type(path, taken.get_element_type().get_type_name())
     return infer, sides, dtype, engine_name("OpenVINO", "openvino")

@@ -24,7 +24,8 @@ from mobilenetdet.system.threads import map_in_threads
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import PostprocessConfig
 
-# From uint8 [1, *image_size, 3] to the outputs of the graph by name.
+# From uint8 [1, *image_size, 3] to the outputs of the graph by name, which may lie in its tensors:
+# the next image may go into them.
 Stream = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -72,15 +73,19 @@ class ExportedRuntime(ABC):
             with damage_named(self.path, self.engine):
                 self._set_streams([self.open_stream(share) for share in shares])
 
-    def infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs the graph on uint8 [1, *image_size, 3]; returns its outputs by name."""
-        # A stream has one set of tensors: threads would see each other's.
-        idle = self._idle
-        stream = idle.get()
-        try:
-            return stream(image)
-        finally:
-            idle.put(stream)
+    def infer(self, image: np.ndarray, *, copy: bool = True) -> dict[str, np.ndarray]:
+        """Runs the graph.
+
+        Args:
+            image: uint8 [1, *image_size, 3].
+            copy: False for outputs that are good until the next call, of any thread.
+
+        Returns:
+            Its outputs by name.
+        """
+        with self._idle_stream() as stream:
+            outputs = stream(image)
+            return _copied(outputs) if copy else outputs
 
     def use(self, settings: PostprocessConfig) -> None:
         """Makes detections by other thresholds and suppression, which a network leaves open."""
@@ -98,23 +103,40 @@ class ExportedRuntime(ABC):
 
     def _detect(self, image: np.ndarray) -> RawDetections:
         """Detects in uint8 [1, *image_size, 3]; the arrays are without a batch."""
-        outputs = self._infer(image)
-        if self._postprocess is None:
-            return RawDetections(*(outputs[name][0] for name in ("boxes", "scores", "classes")))
-        if self._postprocess.settings.mirror:
-            mirrored = self._infer(np.ascontiguousarray(image[:, :, ::-1]))
-            outputs = self._postprocess.average_mirrored(outputs, mirrored)
-        return RawDetections(*self._postprocess(outputs))
+        with self._idle_stream() as stream:
+            outputs = self._run(stream, image)
+            if self._postprocess is None:
+                found = (outputs[name][0] for name in ("boxes", "scores", "classes"))
+                return RawDetections(*map(np.array, found))
+            if self._postprocess.settings.mirror:
+                first = _copied(outputs)
+                mirrored = self._run(stream, np.ascontiguousarray(image[:, :, ::-1]))
+                outputs = self._postprocess.average_mirrored(first, mirrored)
+            return RawDetections(*self._postprocess(outputs))
 
-    def _infer(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, stream: Stream, image: np.ndarray) -> dict[str, np.ndarray]:
         with damage_named(self.path, self.engine):
-            return self.infer(image)
+            return stream(image)
+
+    @contextlib.contextmanager
+    def _idle_stream(self) -> Iterator[Stream]:
+        """A stream for this thread alone: it has one set of tensors."""
+        idle = self._idle
+        stream = idle.get()
+        try:
+            yield stream
+        finally:
+            idle.put(stream)
 
     def _set_streams(self, streams: list[Stream]) -> None:
         self.num_streams = len(streams)
         self._idle: LifoQueue[Stream] = LifoQueue()
         for stream in streams:
             self._idle.put(stream)
+
+
+def _copied(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.array(value) for name, value in outputs.items()}
 
 
 def import_runtime(module: str, package: str, extra: str, source: Path | str) -> ModuleType:

@@ -69,8 +69,10 @@ class OpenVinoRuntime(ExportedRuntime):
         names = [output.get_any_name() for output in compiled.outputs]
 
         def infer(image: np.ndarray) -> dict[str, np.ndarray]:
-            """Runs the graph; `infer` copies its outputs, for the next image goes into them."""
-            values = request.infer([np.ascontiguousarray(image)], share_inputs=True)
+            """Runs the graph; its outputs are those of the request."""
+            values = request.infer(
+                [np.ascontiguousarray(image)], share_inputs=True, share_outputs=True
+            )
             return {name: values[index] for index, name in enumerate(names)}
 
         return infer

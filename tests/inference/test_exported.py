@@ -150,7 +150,9 @@ def test_a_graph_that_cannot_be_computed_is_named(litert_file: Path, monkeypatch
     def fail(image):
         raise RuntimeError("Input tensor 52 lacks data")
 
-    monkeypatch.setattr(model.runtime, "infer", fail)
+    monkeypatch.setattr(exported_runtime, "num_engine_threads", lambda: 2)
+    monkeypatch.setattr(model.runtime, "open_stream", lambda num_threads: fail)
+    model.run_several_at_once()
     with pytest.raises(ValueError, match=f"{litert_file} is damaged.*52 lacks data.*export it"):
         model.detect(picture())
 
@@ -260,14 +262,44 @@ def test_several_pictures_at_once_are_detected_as_one_by_one(
             np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=1e-3)
 
 
-def test_the_first_two_pictures_of_openvino_do_not_wait_for_each_other(
-    small_detector, tmp_path: Path
-):
-    """They did, for good, in 10 of 12 processes."""
+@pytest.fixture(scope="module")
+def openvino_file(small_detector, tmp_path_factory) -> Path:
     pytest.importorskip("openvino", reason="openvino is not installed")
-    options = {"formats": ["openvino"], "parts": ["network"]}
-    path = small_detector("ssd").export(tmp_path, **options)[0]
+    folder = tmp_path_factory.mktemp("openvino")
+    return small_detector("ssd").export(folder, formats=["openvino"], parts=["network"])[0]
+
+
+def test_the_first_two_pictures_of_openvino_do_not_wait_for_each_other(openvino_file: Path):
+    """They did, for good, in 10 of 12 processes."""
     for _ in range(3):
-        command = [sys.executable, "-c", TWO_AT_ONCE, str(path)]
+        command = [sys.executable, "-c", TWO_AT_ONCE, str(openvino_file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout) == (0, "8\n"), done.stderr
+
+
+def test_outputs_outlive_the_next_picture_where_they_are_to(openvino_file: Path):
+    runtime = md.load(openvino_file).runtime
+    first, second = (
+        np.ascontiguousarray(picture(seed, runtime.image_size)[None]) for seed in (1, 2)
+    )
+    kept, lent = runtime.infer(first), runtime.infer(first, copy=False)
+    before = {name: value.copy() for name, value in lent.items()}
+    other = runtime.infer(second, copy=False)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(value, before[name])
+        assert not np.array_equal(value, other[name])
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_tensors_that_are_used_again_change_no_detection(
+    openvino_file: Path, files: Path, monkeypatch, mirror: bool
+):
+    monkeypatch.setattr(exported_runtime, "num_engine_threads", lambda: 2)
+    pictures = [picture(seed) for seed in range(6)]
+    overrides = {"postprocess.mirror": mirror}
+    expected = md.load(files / "network_float32.pb", overrides=overrides).detect(pictures)
+    model = md.load(openvino_file, overrides=overrides)
+    model.run_several_at_once()
+    for one, other in zip(model.detect(pictures), expected, strict=True):
+        assert len(one) == len(other) > 0
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
