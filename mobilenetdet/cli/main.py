@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import gc
 import importlib
 import io
 import logging
@@ -16,6 +17,7 @@ from typing import NoReturn
 import mobilenetdet
 from mobilenetdet.cli.commands import COMMANDS, command_module, overview
 from mobilenetdet.cli.errors import tell
+from mobilenetdet.system.garbage import garbage_left_alone
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
@@ -31,7 +33,11 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
 
     def call() -> int:
         """Imports what the command needs, when it needs it, and runs it."""
-        return importlib.import_module(command_module(command)).main(argv)
+        with garbage_left_alone():
+            module = importlib.import_module(command_module(command))
+        if argv is None:
+            gc.freeze()  # what is imported stays, and need not be looked at
+        return module.main(argv)
 
     _end_with(call, command, whole=argv is None)
 
@@ -46,6 +52,8 @@ def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoRe
         except SystemExit as end:  # --help, whose text may still be on its way
             code = end.code
         sys.stdout.flush()
+        if whole:
+            gc.freeze()  # Python would look at all that is left once more: a second with TensorFlow
         sys.exit(code)
     except BrokenPipeError:
         # The reader has seen enough (`... | head`). Python would complain once more at its end.

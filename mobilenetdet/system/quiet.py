@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mobilenetdet.system.cores import num_cores
+from mobilenetdet.system.garbage import garbage_left_alone
 
 # Of the input pipeline and of libraries, beside those of the cores.
 _MORE_THREADS = 8
@@ -35,7 +36,7 @@ def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
     os.getcwd()  # where it is gone, imports fail in their middle, after many messages
     _choose_backend()
     _start_some_threads()
-    with importing_quietly():
+    with importing_quietly(), garbage_left_alone():
         try:
             import keras
             import tensorflow as tf
