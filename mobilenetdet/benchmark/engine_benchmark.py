@@ -25,8 +25,9 @@ MIN_RUNS = 50
 # Runs of an engine before the next one has its turn, and untimed ones before them: the caches hold
 # what the others have left.
 _RUNS_A_TURN, _WARM_UP = 5, 2
-# Seconds between two turns: threads that wait for more work keep a core busy for a while.
-_REST_S = 0.1
+# Seconds of pause before a turn: threads of the engine before wait for more work, and keep a core
+# busy for a while.
+_PAUSE_S = 0.1
 # Untimed runs after loading: libraries choose their kernels and buffers in the first ones.
 _FIRST_RUNS = 5
 
@@ -238,8 +239,8 @@ def _take_turns(
 
 
 def _time(process: EngineProcess, runs: int) -> Times:
-    """Times some runs, behind a rest for the machine."""
-    time.sleep(_REST_S)
+    """Times runs of one process after a pause of `_PAUSE_S`."""
+    time.sleep(_PAUSE_S)
     return process.ask("time", runs=runs, warm_up=_WARM_UP)["times"]
 
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 import mobilenetdet
 from mobilenetdet.cli.commands import COMMANDS, command_module, overview
 from mobilenetdet.cli.errors import tell
-from mobilenetdet.system.garbage import garbage_left_alone
+from mobilenetdet.system.garbage_collection import gc_paused
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
@@ -33,10 +33,10 @@ def run(command: str, argv: list[str] | None = None) -> NoReturn:
 
     def call() -> int:
         """Imports what the command needs, when it needs it, and runs it."""
-        with garbage_left_alone():
+        with gc_paused():
             module = importlib.import_module(command_module(command))
         if argv is None:
-            gc.freeze()  # what is imported stays, and need not be looked at
+            gc.freeze()  # what is imported stays: no collection need look at it
         return module.main(argv)
 
     _end_with(call, command, whole=argv is None)
@@ -53,7 +53,9 @@ def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoRe
             code = end.code
         sys.stdout.flush()
         if whole:
-            gc.freeze()  # Python would look at all that is left once more: a second with TensorFlow
+            # Python's last collection takes a second with TensorFlow. Objects in cycles are not
+            # finalised then; files are closed by `with`, and what libraries end with is in atexit.
+            gc.freeze()
         sys.exit(code)
     except BrokenPipeError:
         # The reader has seen enough (`... | head`). Python would complain once more at its end.

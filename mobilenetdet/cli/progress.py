@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -40,7 +41,7 @@ def frame_progress(total: int | None, what: str) -> Iterator[Callable[[int], Non
 
 @contextlib.contextmanager
 def counting_progress(what: str) -> Iterator[tuple[Callable[[int], None], Callable[[], None]]]:
-    """Shows progress as `frame_progress` does, whose length is known only after the start.
+    """Shows progress as `frame_progress` does; the total is known only after the start.
 
     Args:
         what: is being done.
@@ -60,22 +61,28 @@ def counting_progress(what: str) -> Iterator[tuple[Callable[[int], None], Callab
 
 
 class _Lines:
-    """Progress for who reads a log: what takes less than half a minute leaves nothing there."""
+    """Prints progress on standard error, at most every `LINE_EVERY_S` seconds; for logs."""
 
     def __init__(self, what: str, total: int | None) -> None:
         self._what, self._total, self._done = what, total, 0
         self._told = time.monotonic()
+        self._lock = threading.Lock()
 
     def set_total(self, total: int) -> None:
         """Takes how many there are."""
         self._total = total
 
     def advance(self) -> None:
-        """Counts one more."""
-        self.show(self._done + 1)
+        """Counts one more, of any thread."""
+        with self._lock:
+            self._show(self._done + 1)
 
     def show(self, done: int) -> None:
         """Prints how many are done, if it is time to."""
+        with self._lock:
+            self._show(done)
+
+    def _show(self, done: int) -> None:
         self._done = done
         if sys.stderr is None or time.monotonic() - self._told < LINE_EVERY_S:
             return

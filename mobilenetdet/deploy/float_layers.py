@@ -2,8 +2,9 @@
 
 - The first three convolutions, up to the end of block 1. The depthwise kernel of block 1 has
   weights up to 32 in the ImageNet weights, by which it multiplies the rounding of the map before
-  it: of the error of the scores that int8 makes, three quarters come from there. Where an int8
-  convolution can give floats, the depthwise one is enough: the picture has 8 bits anyway.
+  it: of the error of the scores that int8 makes, three quarters come from there. In OpenVINO an
+  int8 convolution can give floats, and the depthwise one alone is enough there: the first
+  convolution reads the 8 bits of a picture as they are, and its output is not rounded.
 - The prediction layers, whose deltas would be in steps of a tenth of an anchor; conv_preds of a
   classifier.
 - Decoding and suppression.
@@ -22,7 +23,8 @@ from typing import NamedTuple
 _STEM = r"(?:^|[/;])(?:scale|conv(?:1|_[dp]w_1)(?:_relu)?)(?:_\d+)?/"
 # Matches the names of operations that are quantised, whole.
 QUANTISED = rf"^(?!.*(?:{_STEM}|prediction|conv_preds|postprocess)).*$"
-# Convolutions that stay in float, counted from the input on.
+# Depths of the convolutions that stay in float, 1 for the first: of the whole first block, and of
+# its depthwise one.
 STEM = (1, 2, 3)
 DEPTHWISE_OF_STEM = (2,)
 
@@ -48,7 +50,7 @@ def float_operations(
 
     Args:
         operations: of the whole graph, each behind those that it reads.
-        stem_depths: which of the first convolutions.
+        stem_depths: of the first convolutions those that stay in float, by depth from 1.
     """
     depths: dict[str, int] = {}  # convolutions on the longest way from the input
     readers: dict[str, list[Operation]] = defaultdict(list)

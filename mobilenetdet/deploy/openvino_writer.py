@@ -6,13 +6,14 @@ import contextlib
 import io
 import logging
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mobilenetdet.deploy.calibration_images import CalibrationImages
-from mobilenetdet.deploy.float_layers import DEPTHWISE_OF_STEM, Operation, float_operations
+from mobilenetdet.deploy.float_layers import DEPTHWISE_OF_STEM, STEM, Operation, float_operations
 from mobilenetdet.deploy.graph import FrozenGraph
-from mobilenetdet.exported_info import INFO_KEY, ExportedInfo
+from mobilenetdet.exported_info import CLASSIFIER, INFO_KEY, ExportedInfo
 from mobilenetdet.inference.exported_runtime import import_runtime
 
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -29,7 +30,9 @@ def write_openvino(
     openvino = import_runtime("openvino", "openvino", "openvino", path)
     model = convert(graph)
     if info.precision == "int8":
-        model = quantise(model, images)
+        # What it costs a classifier was not measured.
+        stem = STEM if info.parts == CLASSIFIER else DEPTHWISE_OF_STEM
+        model = quantise(model, images, stem)
     model.set_rt_info(info.to_json(), INFO_KEY)
     openvino.save_model(model, path, compress_to_fp16=info.precision == "float16")
 
@@ -47,8 +50,8 @@ def convert(graph: FrozenGraph) -> Any:
     return model
 
 
-def quantise(model: Any, images: CalibrationImages) -> Any:
-    """Makes int8 of the body of the network."""
+def quantise(model: Any, images: CalibrationImages, stem_depths: Collection[int]) -> Any:
+    """Makes int8 of the body of the network; see `float_operations`."""
     nncf = import_runtime("nncf", "nncf", "export", "int8")
     nncf.set_log_level(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars, in notebooks as well
@@ -59,7 +62,7 @@ def quantise(model: Any, images: CalibrationImages) -> Any:
             subset_size=len(images),
             # Not all that stays in float is a node of NNCF's graph.
             ignored_scope=nncf.IgnoredScope(
-                names=float_operations(_operations(model), DEPTHWISE_OF_STEM), validate=False
+                names=float_operations(_operations(model), stem_depths), validate=False
             ),
         )
 

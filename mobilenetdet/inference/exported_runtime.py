@@ -24,8 +24,7 @@ from mobilenetdet.system.threads import map_in_threads
 if TYPE_CHECKING:
     from mobilenetdet.config.detection import PostprocessConfig
 
-# From uint8 [1, *image_size, 3] to the outputs of the graph by name, which may lie in its tensors:
-# the next image may go into them.
+# From uint8 [1, *image_size, 3] to the outputs of the graph by name; see `lends_outputs`.
 Stream = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -41,9 +40,11 @@ class ExportedRuntime(ABC):
         classes: names, by class index.
         engine: what runs it, with its version.
         num_streams: images that go through the graph at once.
+        lends_outputs: whether outputs lie in the tensors of a stream, where the next image goes.
     """
 
     engine: str
+    lends_outputs = False
 
     def __init__(self, path: Path, info: ExportedInfo, stream: Stream) -> None:
         """Takes the metadata of a file that was opened, and a stream on all threads."""
@@ -78,14 +79,15 @@ class ExportedRuntime(ABC):
 
         Args:
             image: uint8 [1, *image_size, 3].
-            copy: False for outputs that are good until the next call, of any thread.
+            copy: False for outputs that are good until the next call, where no other thread uses
+                this runtime.
 
         Returns:
             Its outputs by name.
         """
         with self._idle_stream() as stream:
             outputs = stream(image)
-            return _copied(outputs) if copy else outputs
+            return _copied(outputs) if copy and self.lends_outputs else outputs
 
     def use(self, settings: PostprocessConfig) -> None:
         """Makes detections by other thresholds and suppression, which a network leaves open."""
@@ -105,14 +107,20 @@ class ExportedRuntime(ABC):
         """Detects in uint8 [1, *image_size, 3]; the arrays are without a batch."""
         with self._idle_stream() as stream:
             outputs = self._run(stream, image)
-            if self._postprocess is None:
-                found = (outputs[name][0] for name in ("boxes", "scores", "classes"))
-                return RawDetections(*map(np.array, found))
-            if self._postprocess.settings.mirror:
-                first = _copied(outputs)
+            if self._postprocess is not None and self._postprocess.settings.mirror:
+                first = _copied(outputs) if self.lends_outputs else outputs
                 mirrored = self._run(stream, np.ascontiguousarray(image[:, :, ::-1]))
                 outputs = self._postprocess.average_mirrored(first, mirrored)
+            if self.lends_outputs:
+                return self._find(outputs)
+        return self._find(outputs)
+
+    def _find(self, outputs: dict[str, np.ndarray]) -> RawDetections:
+        """Makes detections of the outputs of the graph, in arrays of their own."""
+        if self._postprocess is not None:
             return RawDetections(*self._postprocess(outputs))
+        found = (outputs[name][0] for name in ("boxes", "scores", "classes"))
+        return RawDetections(*map(np.array, found))
 
     def _run(self, stream: Stream, image: np.ndarray) -> dict[str, np.ndarray]:
         with damage_named(self.path, self.engine):

@@ -17,9 +17,9 @@ from mobilenetdet.inference.exported_runtime import (
 )
 from mobilenetdet.system.cores import num_engine_threads
 
-# OpenVINO's binding makes a table of types when it is first asked for one. Of two threads that ask
-# at once, one holds the table and the other Python's lock, and both wait for good.
-_TYPES = threading.Lock()
+# OpenVINO's binding makes its table of dtypes when it is first asked for one. Two threads that ask
+# at once deadlock: one holds the table and waits for Python's lock, the other the other way round.
+_DTYPE_TABLE_LOCK = threading.Lock()
 
 
 class OpenVinoRuntime(ExportedRuntime):
@@ -28,6 +28,8 @@ class OpenVinoRuntime(ExportedRuntime):
     A network in half precision runs in bfloat16 where the processor has it. All else runs in
     float32 beside int8: coordinates of boxes in bfloat16 would be in steps of 8 pixels.
     """
+
+    lends_outputs = True
 
     def __init__(self, path: Path) -> None:
         """Opens a file.
@@ -40,7 +42,7 @@ class OpenVinoRuntime(ExportedRuntime):
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise FileNotFoundError(f"{path} lies without {weights.name}, its weights; copy both")
-        with _TYPES:
+        with _DTYPE_TABLE_LOCK:
             openvino.Type.u8.to_dtype()
         with damage_named(path, "OpenVINO"):
             self._core = openvino.Core()

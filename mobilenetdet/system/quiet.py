@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mobilenetdet.system.cores import num_cores
-from mobilenetdet.system.garbage import garbage_left_alone
+from mobilenetdet.system.garbage_collection import gc_paused
 
 # Of the input pipeline and of libraries, beside those of the cores.
 _MORE_THREADS = 8
@@ -36,7 +36,7 @@ def import_tensorflow_quietly(*, find_devices: bool = True) -> None:
     os.getcwd()  # where it is gone, imports fail in their middle, after many messages
     _choose_backend()
     _start_some_threads()
-    with importing_quietly(), garbage_left_alone():
+    with importing_quietly(), gc_paused():
         try:
             import keras
             import tensorflow as tf

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,7 +82,10 @@ def test_spread():
     assert (found.median, found.min) == (3.0, 1.0) and found.p90 == pytest.approx(7.6)
 
 
-def test_engines_take_turns_and_another_begins_each_time(fake):
+def test_engines_take_turns_and_another_begins_each_time(fake, monkeypatch):
+    monkeypatch.setattr(
+        engine_benchmark, "time", SimpleNamespace(sleep=lambda s: fake.log.append(("", "pause")))
+    )
     results, left_out = benchmark_engines(FILES, conditions())
     assert [each.name for each in results] == [
         "litert float32", "onnx int8", "frozen_graph float32 whole",
@@ -92,6 +96,9 @@ def test_engines_take_turns_and_another_begins_each_time(fake):
     assert turns == [
         "sgemm", *names, "sgemm", *names[1:], names[0], "sgemm", names[2], *names[:2]
     ]  # fmt: skip
+    for before, (_, what) in zip(fake.log, fake.log[1:], strict=False):
+        if what == "time":
+            assert before[1] in ("pause", "open")  # the first runs behind loading are untimed
     assert results[0].milliseconds["network"] == Spread(100.0, 100.0, 100.0)
     assert "suppression" not in results[0].milliseconds
     assert results[0].peak_megabytes == 123.0 and results[0].image_size == (64, 96)

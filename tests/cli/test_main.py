@@ -143,3 +143,17 @@ def test_a_reader_that_leaves_early_is_no_error(words):
     )
     os.close(write)
     assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.parametrize(("argv", "frozen"), [("None", True), ("['--help']", False)])
+def test_a_program_of_its_own_keeps_what_it_imports_from_collection(argv: str, frozen: bool):
+    """A caller within another program would lose the garbage that it has."""
+    program = f"""
+import atexit, gc, sys
+from mobilenetdet.cli.main import run
+sys.argv = ["mobilenetdet kitti_split", "--help"]
+atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.isenabled()))
+run("kitti_split", {argv})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.endswith(f"\n{frozen} True\n"), done.stderr

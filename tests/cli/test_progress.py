@@ -2,6 +2,8 @@
 
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,7 +51,7 @@ def test_what_is_soon_done_leaves_nothing_elsewhere(monkeypatch, use, stderr):
 def test_a_log_gets_a_line_every_half_minute(monkeypatch, use, line):
     log, clock = io.StringIO(), iter([0.0, 31.0, 31.0, 40.0, 50.0])
     monkeypatch.setattr(sys, "stderr", log)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     use()
     assert log.getvalue() == f"{line}\n"
 
@@ -61,3 +63,20 @@ def test_a_log_that_cannot_be_written_to_ends_no_work(monkeypatch):
     monkeypatch.setattr(sys, "stderr", closed)
     closed.close()
     _three_frames()
+
+
+def test_no_count_of_several_threads_is_lost(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with counting_progress("train") as (start, advance):
+            start(16_001)
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda _: [advance() for _ in range(2000)], range(8)))
+            monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+            advance()
+    finally:
+        sys.setswitchinterval(interval)
+    assert log.getvalue() == "train: 16001 of 16001\n"
