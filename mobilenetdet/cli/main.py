@@ -19,6 +19,9 @@ from mobilenetdet.cli.commands import COMMANDS, command_module, overview
 from mobilenetdet.cli.errors import tell
 from mobilenetdet.system.garbage_collection import gc_paused
 
+# Exit code of a command whose output nobody reads any more, as the shell has it for SIGPIPE.
+_READER_GONE = 141
+
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
     """Runs a command and leaves the program with its exit code.
@@ -46,6 +49,8 @@ def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoRe
     """Leaves the program with the exit code of a call, and tells its errors; see `run`."""
     if whole:
         _prepare_streams()
+    is_help = name.startswith("-") or bool({"-h", "--help"}.intersection(sys.argv))
+    code: int | str | None = 0 if is_help else _READER_GONE
     try:
         try:
             code = call() or 0
@@ -58,9 +63,13 @@ def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoRe
             gc.freeze()
         sys.exit(code)
     except BrokenPipeError:
-        # The reader has seen enough (`... | head`). Python would complain once more at its end.
+        # The reader has seen enough (`--help | head`). Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if code == _READER_GONE:
+            tell(ValueError("who reads the output has left before the work was done"), name)
+            if whole and "tensorflow" in sys.modules:
+                _leave_at_once(_READER_GONE)
+        sys.exit(code)
     except (Exception, KeyboardInterrupt) as error:
         _name_standard_output(error)
         code = tell(error, name)

@@ -221,4 +221,7 @@ def _refuse_built_in(info: ExportedInfo, config: DetectionConfig, source: str) -
     exported = read_config_of(info, source).for_sharing()
     for key in changed_keys(exported, config.for_sharing()):
         if not key.startswith(free):
-            raise ValueError(f"{key} is built into {source}; export the run again to change it")
+            remedy = "export the run again to change it"
+            if key.startswith("postprocess."):
+                remedy = "a file of --parts network leaves it open"
+            raise ValueError(f"{key} is built into {source}; {remedy}")

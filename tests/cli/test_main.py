@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +158,28 @@ run("kitti_split", {argv})
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.endswith(f"\n{frozen} True\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("kitti_split --help", 0, ""),
+        ("--help", 0, ""),
+        (
+            "tf_convert_data --dataset_root kitti",
+            141,
+            "error: who reads the output has left before the work was done\n",
+        ),
+    ],
+)
+def test_a_reader_that_leaves_is_told_from_a_command_that_is_done(
+    small_kitti: Path, tmp_path: Path, command: str, code: int, message: str
+):
+    shutil.copytree(small_kitti, tmp_path / "kitti", ignore=shutil.ignore_patterns("tfrecord"))
+    # The pipe is closed before anything is printed.
+    shell = f"{sys.executable} -u -m mobilenetdet {command} | true; exit ${{PIPESTATUS[0]}}"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(
+        ["bash", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (code, message)
