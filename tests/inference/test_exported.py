@@ -99,9 +99,7 @@ def test_a_network_leaves_open_how_its_predictions_become_detections(files: Path
     few = {"postprocess.max_detections": 3, "postprocess.suppression.kind": "greedy"}
     model = md.load(files / "network_float32.pb", overrides=few)
     assert len(model.detect(picture())) == 3 and model.config.postprocess.max_detections == 3
-    with pytest.raises(
-        ValueError, match="max_detections is built into .*pb; a file of --parts"
-    ):
+    with pytest.raises(ValueError, match="max_detections is built into .*pb; a file of --parts"):
         md.load(files / "detector_float32.pb", overrides={"postprocess.max_detections": 3})
 
 
