@@ -21,6 +21,8 @@ from mobilenetdet.system.garbage_collection import gc_paused
 
 # Exit code of a command whose output nobody reads any more, as the shell has it for SIGPIPE.
 _READER_GONE = 141
+# Libraries with threads of their own.
+_THREADED = ("tensorflow", "openvino", "onnxruntime", "ai_edge_litert")
 
 
 def run(command: str, argv: list[str] | None = None) -> NoReturn:
@@ -67,13 +69,13 @@ def _end_with(call: Callable[[], int | None], name: str, *, whole: bool) -> NoRe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if code == _READER_GONE:
             tell(ValueError("who reads the output has left before the work was done"), name)
-            if whole and "tensorflow" in sys.modules:
+            if whole and _may_have_threads():
                 _leave_at_once(_READER_GONE)
         sys.exit(code)
     except (Exception, KeyboardInterrupt) as error:
         _name_standard_output(error)
         code = tell(error, name)
-        if whole and "tensorflow" in sys.modules:
+        if whole and _may_have_threads():
             _leave_at_once(code)
         sys.exit(code)
 
@@ -121,11 +123,16 @@ def _name_standard_output(error: BaseException) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _may_have_threads() -> bool:
+    """Whether a library was imported whose threads an error leaves at work."""
+    return any(name in sys.modules for name in _THREADED)
+
+
 def _leave_at_once(code: int) -> NoReturn:
     """Ends the process without Python's own end.
 
-    After an error tf.data's threads may still run Python code, and the end of the interpreter
-    aborts or hangs with them. All files are closed by now: `with` blocks have ended, and event
+    After an error threads of tf.data and of engines may still be at work, and the end of the
+    interpreter aborts or hangs with them. All files are closed by now: `with` blocks have ended, and event
     files are flushed after each epoch.
     """
     logging.shutdown()

@@ -183,3 +183,20 @@ def test_a_reader_that_leaves_is_told_from_a_command_that_is_done(
         ["bash", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (code, message)
+
+
+@pytest.mark.parametrize(
+    ("library", "at_end"), [("tensorflow", ""), ("openvino", ""), ("x", "end")]
+)
+def test_after_an_error_nothing_waits_for_threads_of_libraries(library: str, at_end: str):
+    program = f"""
+import atexit, sys, types
+from mobilenetdet.cli.main import run
+sys.modules["{library}"] = types.ModuleType("{library}")
+sys.argv = ["mobilenetdet kitti_split", "--kitti_root", "/no/such/folder"]
+atexit.register(lambda: print("end"))
+run("kitti_split")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (2, at_end)
+    assert done.stderr.startswith("error: ")
