@@ -173,6 +173,8 @@ def _pictures_of(entry: str, root: Path, source: Path) -> list[Path]:
             "paths are below with --image_dir"
         )
     if path.is_dir():
+        if (whole := path.resolve()) == Path(whole.anchor):  # minutes, and pictures of others
+            raise ValueError(f"{source} names {entry}, the whole disk; name a folder of pictures")
         return _in_folder(path)
     lines = read_text(path, "list of pictures").splitlines()
     return [_listed(line.strip(), path.parent, root) for line in lines if line.strip()]

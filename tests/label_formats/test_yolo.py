@@ -123,6 +123,7 @@ def test_damaged_lines_are_named(tmp_path, line, message):
         ("names: [a\n", "is no YAML"),
         ("names: [a]\n", "names no pictures"),
         ("names: [a]\ntrain: absent\n", "names absent, which is not there"),
+        ("names: [a]\ntrain: /\n", "names /, the whole disk; name a folder of pictures"),
         ("!!python/object/apply:os.system ['true']", "is no YAML"),
     ],
 )
