@@ -132,8 +132,8 @@ def _leave_at_once(code: int) -> NoReturn:
     """Ends the process without Python's own end.
 
     After an error threads of tf.data and of engines may still be at work, and the end of the
-    interpreter aborts or hangs with them. All files are closed by now: `with` blocks have ended, and event
-    files are flushed after each epoch.
+    interpreter aborts or hangs with them. All files are closed by now: `with` blocks have ended,
+    and event files are flushed after each epoch.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
