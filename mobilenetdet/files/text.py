@@ -32,7 +32,7 @@ def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
     if content.startswith(_UTF16) or _alternates_with_zeros(content):
         raise ValueError(f"{path}: the text is in UTF-16; save it as UTF-8")
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
@@ -40,6 +40,7 @@ def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
             f"{path}:{line}: byte 0x{byte:02x} is no UTF-8 text; is this a {what}? If so, save it "
             "as UTF-8"
         ) from None
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def why_no_file(path: str | os.PathLike[str]) -> str:
@@ -89,6 +90,6 @@ def write_json(path: Path, values: Any, *, indent: int | None = 2, durable: bool
 def _alternates_with_zeros(content: bytes) -> bool:
     """Whether every other byte is 0, as in UTF-16 without a mark."""
     start = content[:40]
-    return len(start) > 1 and any(
-        not any(start[zeros::2]) and all(start[1 - zeros :: 2]) for zeros in (0, 1)
-    )
+    if 0 not in start or len(start) < 2:
+        return False
+    return any(not any(start[zeros::2]) and all(start[1 - zeros :: 2]) for zeros in (0, 1))

@@ -144,7 +144,9 @@ def parse_objects(
         ValueError: a line is damaged or the lines differ in kind; names source:line, the field
             and the value.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if "\r" in text:  # to look for one takes less time than to replace none
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
     rows = [(number, words) for number, line in enumerate(lines, 1) if (words := line.split())]
     if not rows:
         return KittiObjects.empty(with_scores=bool(with_scores))
@@ -220,13 +222,15 @@ def _check_column_counts(rows: list[tuple[int, list[str]]], source: str, with_sc
 
 def _parse_numbers(rows: list[tuple[int, list[str]]], source: str) -> np.ndarray:
     """Returns every column but the type as [N, 14 or 15] float64."""
-    words_of_all = [word for _, words in rows for word in words[1:]]
+    # Thousands of files are read: one flat list takes less time than an array of lists.
+    words_of_all: list[str] = []
+    for _, words in rows:
+        words_of_all += words[1:]
     try:
-        # Thousands of files are read: this takes less time than an array of lists.
         numbers = np.fromiter(map(float, words_of_all), np.float64, len(words_of_all))
         numbers = numbers.reshape(len(rows), -1)
-        tokens = " ".join(words_of_all)
         # Python reads 1_000 and other scripts' digits as numbers; the devkit does not.
+        tokens = "".join(words_of_all)
         if np.isfinite(numbers).all() and tokens.isascii() and "_" not in tokens:
             return numbers
     except ValueError:

@@ -41,7 +41,7 @@ def check_values(numbers: np.ndarray, rows: Rows, source: str, *, allow_inverted
         InvertedBoxError: a box has a negative side.
         ValueError: another value is out of range; names source:line, the field and the value.
     """
-    if _is_usual_label(numbers):
+    if _is_usual(numbers):
         return
     if numbers.shape[1] == _NUM_RESULT_NUMBERS:
         _check_result_fields(numbers, rows, source)
@@ -63,7 +63,9 @@ def check_types(rows: Rows, source: str) -> None:
     Raises:
         ValueError: one is too long, or holds control characters; names source:line.
     """
-    for number, words in rows:
+    if all(map(is_type_name, {words[0] for _, words in rows})):
+        return
+    for number, words in rows:  # the line that holds it
         if not is_type_name(words[0]):
             raise ValueError(
                 f"{source}:{number}: the type {words[0][:MAX_NAME]!r} is no name; {NAME_RULE}"
@@ -82,17 +84,20 @@ def check_boxes(boxes_xyxy: np.ndarray, source: str) -> None:
         raise ValueError(f"{source}: box {box} lies far outside of any image; convert again")
 
 
-def _is_usual_label(numbers: np.ndarray) -> bool:
-    """Whether nothing is wrong with the numbers of labels: thousands of files are read by this."""
-    if numbers.shape[1] == _NUM_RESULT_NUMBERS:
+def _is_usual(numbers: np.ndarray) -> bool:
+    """Whether nothing is wrong with the numbers: thousands of files are read by this."""
+    boxes = numbers[:, 3:7]
+    if not (boxes[:, :2] <= boxes[:, 2:]).all():
         return False
     # Columns of a few objects: lists of them take less time than arrays.
     truncated, occluded = numbers[:, 0].tolist(), numbers[:, 1].tolist()
+    if numbers.shape[1] == _NUM_RESULT_NUMBERS:
+        is_inside = (np.abs(boxes) <= _MAX_COORDINATE).all()
+        return bool(is_inside and _OCCLUDED_VALUES.issuperset(occluded))
     return bool(
         (np.abs(numbers) <= _LABEL_BOUNDS).all()
         and all(share >= 0 or share == -1 for share in truncated)
         and _OCCLUDED_VALUES.issuperset(occluded)
-        and (numbers[:, 3:5] <= numbers[:, 5:7]).all()
     )
 
 
