@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.classification.array_pickle import load_array_pickle
+from mobilenetdet.classification.config_sections import CIFAR10_SIDE
 
 CLASS_NAMES = (
     "airplane",
@@ -26,7 +27,6 @@ CLASS_NAMES = (
 )
 FOLDER = "cifar-10-batches-py"
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
-_SIDE = 32
 _REMEDY = "unpack cifar-10-python.tar.gz again"
 
 
@@ -95,13 +95,13 @@ def _read_batch(path: Path) -> LabelledImages:
         raise ValueError(f"{path} lacks {' and '.join(sorted(absent))}; {_REMEDY}")
     rows = np.asarray(content["data"])
     labels = np.asarray(content["labels"])
-    if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 3 * _SIDE**2:
+    if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 3 * CIFAR10_SIDE**2:
         raise ValueError(
             f"{path}: data is {rows.dtype} {list(rows.shape)}, expected uint8 [N, 3072] (is it "
             f"CIFAR-10?); {_REMEDY}"
         )
     _check_labels(labels, len(rows), path)
-    images = rows.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+    images = rows.reshape(-1, 3, CIFAR10_SIDE, CIFAR10_SIDE).transpose(0, 2, 3, 1)
     return LabelledImages(np.ascontiguousarray(images), labels.astype(np.int32))
 
 

@@ -60,7 +60,7 @@ class Cifar10Images:
             """Returns the augmented images of a step and their labels."""
             seed = tf.random.experimental.stateless_fold_in(epoch_seed(train.seed, epoch), step)
             batch = augment_images(tf.gather(images, chosen), seed, self.config.data)
-            return batch[own], tf.gather(labels, chosen)[own]
+            return self._enlarge(batch[own]), tf.gather(labels, chosen)[own]
 
         epochs = chain_epochs(make_epoch, first_epoch, num_epochs)
         batches = epochs.map(make_batch, num_parallel_calls=num_cores(), deterministic=True)
@@ -74,10 +74,18 @@ class Cifar10Images:
         """Does nothing: `read_cifar10` has checked every image."""
 
     def test_batches(self) -> tf.data.Dataset:
-        """Returns every test image once, in the order of the file, as it is."""
+        """Returns every test image once, in the order of the file, not augmented."""
         batches = tf.data.Dataset.from_tensor_slices(_to_tensors(self.test))
         batches = batches.batch(self.config.train.batch_size)
+        batches = batches.map(_as_it_is(lambda images, labels: (self._enlarge(images), labels)))
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
+
+    def _enlarge(self, images: tf.Tensor) -> tf.Tensor:
+        """Resizes uint8 [B, 32, 32, 3] to the network input, bilinearly; 32 leaves them as is."""
+        side = self.config.data.image_size
+        if side == images.shape[1]:
+            return images
+        return tf.cast(tf.round(tf.image.resize(images, [side, side])), tf.uint8)
 
 
 def augment_images(images: tf.Tensor, seed: tf.Tensor, config: ImageDataConfig) -> tf.Tensor:

@@ -96,7 +96,7 @@ def test_processes_that_train_on_cifar10_divide_no_records():
 
 IMAGENET = {"dataset": "imagenet"}
 OUT_OF_RANGE = [
-    ("data", {"image_size": 64}, "data.image_size is 64; it must be 32 for cifar10"),
+    ("data", {"image_size": 31}, "data.image_size is 31; it must be 32 or more"),
     ("data", {"num_classes": 7}, "data.num_classes is 7; it must be 10 for cifar10"),
     ("data", IMAGENET | {"image_size": 31}, "data.image_size is 31; it must be 32 or more"),
     ("data", IMAGENET | {"num_classes": 1}, "data.num_classes is 1; it must be 2 or more"),
@@ -105,7 +105,7 @@ OUT_OF_RANGE = [
     ("data", {"colour": -0.5}, "data.colour is -0.5; it must be 0 or more"),
     ("data", {"min_area": 0.0}, "data.min_area is 0.0; it must be above 0"),
     ("data", {"crop_padding": -1}, "data.crop_padding is -1; it must be 0 or more"),
-    ("data", {"cutout": 33}, "data.cutout is 33; it must be at most data.image_size, 32"),
+    ("data", {"cutout": 33}, "data.cutout is 33; it must be at most 32"),
     ("model", {"alpha": 0.0}, "model.alpha is 0.0; it must be above 0"),
     ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be below 1"),
     ("model", {"batch_norm_momentum": -1.0}, "model.batch_norm_momentum is -1.0"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -85,6 +86,24 @@ def test_test_images_come_as_they_are(small_cifar10):
     assert [len(labels) for _, labels in batches] == [10, 10, 4]
     np.testing.assert_array_equal(np.concatenate([i for i, _ in batches]), images.test.images)
     np.testing.assert_array_equal(np.concatenate([v for _, v in batches]), images.test.labels)
+
+
+@pytest.mark.parametrize("side", [48, 96])
+def test_images_are_enlarged_behind_the_augmentation(small_cifar10, class_batches, side):
+    small, large = make_config(small_cifar10), make_config(small_cifar10, image_size=side)
+
+    def all_batches(config):
+        tests = open_images(config).test_batches().as_numpy_iterator()
+        return [*class_batches(config, num_epochs=1), *tests]
+
+    pairs = zip(all_batches(small), all_batches(large), strict=True)
+    for (images, labels), (enlarged, same_labels) in pairs:
+        np.testing.assert_array_equal(labels, same_labels)
+        assert enlarged.dtype == np.uint8
+        for image, by_tensorflow in zip(images, enlarged, strict=True):
+            by_opencv = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
+            # OpenCV's weights are of 11 bits.
+            assert np.abs(by_tensorflow.astype(int) - by_opencv).max() <= 1
 
 
 def test_nothing_switched_on_changes_nothing():

@@ -20,7 +20,14 @@ from mobilenetdet.config.upgrade import REMOVED, RENAMED, REPLACED
 # Files that the last version with format 1 wrote, one a preset, and one of a trained run.
 FORMAT_1 = Path(__file__).parent / "format_1"
 # What was changed in presets since.
-CHANGED = {"ssd_fpn_025": {"model.frozen_blocks": 3, "train.schedule": "cosine"}}
+CHANGED = {
+    "ssd_fpn_025": {"model.frozen_blocks": 3, "train.schedule": "cosine"},
+    "squeezedet_paper": {
+        **{"data.min_object_height": 12.0, "data.max_occlusion": 2, "data.max_truncation": 0.7},
+        **{"augment.shift_scale": 0.5, "augment.shift": 0.05},
+        **{"postprocess.suppression.max_iou": 0.45, "postprocess.max_candidates": 256},
+    },
+}
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "ssd_fpn_050"])
