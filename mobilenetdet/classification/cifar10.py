@@ -97,8 +97,8 @@ def _read_batch(path: Path) -> LabelledImages:
     labels = np.asarray(content["labels"])
     if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 3 * CIFAR10_SIDE**2:
         raise ValueError(
-            f"{path}: data is {rows.dtype} {list(rows.shape)}, expected uint8 [N, 3072] (is it "
-            f"CIFAR-10?); {_REMEDY}"
+            f"{path}: data is {rows.dtype} {list(rows.shape)}, expected uint8 "
+            f"[N, {3 * CIFAR10_SIDE**2}] (is it CIFAR-10?); {_REMEDY}"
         )
     _check_labels(labels, len(rows), path)
     images = rows.reshape(-1, 3, CIFAR10_SIDE, CIFAR10_SIDE).transpose(0, 2, 3, 1)

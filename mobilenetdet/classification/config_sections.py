@@ -31,7 +31,8 @@ class ImageDataConfig:
     # Folder of the data set. cifar10: that is or holds cifar-10-batches-py; empty = downloaded by
     # Keras. imagenet: of the TFRecords that `mobilenetdet imagenet_convert` writes.
     data_dir: str = ""
-    # Height and width of the network input, pixels, 32 or more; cifar10's 32 are enlarged to it.
+    # Height and width of the network input, pixels, 32 or more. cifar10's images of 32x32 are
+    # augmented and then enlarged to it; beyond 32, model.small_images had better be False.
     image_size: Annotated[int, Field(ge=32)] = 32
     # Number of classes, 2 or more; 10 for cifar10.
     num_classes: Annotated[int, Field(ge=2)] = 10
@@ -40,9 +41,11 @@ class ImageDataConfig:
     shuffle_buffer: PositiveInt = 4096
     # Probability of a left-right flip, 0 to 1.
     flip: Share = 0.5
-    # cifar10: width of the grey border from which a random crop is cut, of 32 pixels; 0 = no crop.
+    # cifar10: width of the grey border from which a random crop is cut, pixels of the image before
+    # it is enlarged; 0 = no crop.
     crop_padding: NonNegativeInt = 4
-    # cifar10: side of the square that is painted grey at a random place, of 32 pixels; 0 = none.
+    # cifar10: side of the square that is painted grey at a random place, pixels of the image before
+    # it is enlarged; 0 = none.
     cutout: NonNegativeInt = 8
     # imagenet: smallest share of a picture's area that a random crop keeps, above 0; 1 = no crop.
     min_area: PositiveShare = 0.08
@@ -51,12 +54,13 @@ class ImageDataConfig:
     colour: Share = 1.0
 
     def __post_init__(self) -> None:
-        """Checks crop and cutout against the image, and that cifar10 has its classes."""
+        """Checks what only cifar10 goes by: crop and cutout against its images, its classes."""
+        if self.dataset != "cifar10":
+            return
         for name in ("crop_padding", "cutout"):
             value = getattr(self, name)
             require(value <= CIFAR10_SIDE, f"data.{name}", value, f"at most {CIFAR10_SIDE}")
-        if self.dataset == "cifar10":
-            require(self.num_classes == 10, "data.num_classes", self.num_classes, "10 for cifar10")
+        require(self.num_classes == 10, "data.num_classes", self.num_classes, "10 for cifar10")
 
 
 @section("model")

@@ -77,7 +77,11 @@ class Cifar10Images:
         """Returns every test image once, in the order of the file, not augmented."""
         batches = tf.data.Dataset.from_tensor_slices(_to_tensors(self.test))
         batches = batches.batch(self.config.train.batch_size)
-        batches = batches.map(_as_it_is(lambda images, labels: (self._enlarge(images), labels)))
+        batches = batches.map(
+            _as_it_is(lambda images, labels: (self._enlarge(images), labels)),
+            num_parallel_calls=num_cores(),
+            deterministic=True,
+        )
         return batches.with_options(untuned()).prefetch(_PREFETCH_BATCHES)
 
     def _enlarge(self, images: tf.Tensor) -> tf.Tensor:

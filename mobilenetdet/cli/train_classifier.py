@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from mobilenetdet.classification.config import ClassifierConfig, ClassifierModelConfig
+from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.classification.presets import CLASSIFIER_PRESETS, make_classifier_preset
 from mobilenetdet.cli.config_options import parse_with_config
 from mobilenetdet.cli.options import CONFIG_FILE, peek
@@ -100,7 +100,7 @@ def resolve(options: Options, run_dir: Path) -> ClassifierConfig:
         if path is not None:
             raise ValueError(f"--pretrain_path {path} has no effect without --load_pretrain")
         return config
-    if config.model.weights != ClassifierModelConfig.weights:
+    if config.model.weights != make_classifier_preset(options.preset).model.weights:
         raise ValueError(
             f"--load_pretrain beside --model.weights {config.model.weights}: name the weights "
             "once, as --load_pretrain --pretrain_path PATH or as --model.weights PATH"

@@ -62,12 +62,16 @@ def squeezedet() -> DetectionConfig:
 def squeezedet_paper() -> DetectionConfig:
     """The recipe of the SqueezeDet paper: SGD, rate halved in steps, one anchor an object.
 
+    Values are those of the authors' code (github.com/BichenWuUCB/squeezeDet), but: images move by
+    up to 45 rows instead of 100, objects that leave the image by more than 60 % count no longer,
+    and the best 64 boxes are taken of each class instead of all classes together.
+
     Expected: not run yet; the paper trains on a GPU.
     """
     config = squeezedet()
     return replace(
         config,
-        # Nothing is left out as too hard (EXCLUDE_HARD_EXAMPLES is False in the authors' code).
+        # No object is left out as too hard (EXCLUDE_HARD_EXAMPLES is False).
         data=replace(config.data, min_object_height=0.0, max_occlusion=3, max_truncation=1.0),
         matching=replace(config.matching, positive_iou=1.0, ignore_iou=1.0),
         head=SqueezeDetHeadConfig(
@@ -78,7 +82,7 @@ def squeezedet_paper() -> DetectionConfig:
             negative_normaliser="negatives",
             class_weight=1.0,
         ),
-        # Moved by up to 150 of 1,242 pixels; the paper moves by up to 100 of 375 rows.
+        # By up to 150 of 1,242 columns, both ways.
         augment=AugmentConfig(crop=0.0, shift_scale=1.0, shift=0.12, scale=0.0, colour=0.0),
         model=replace(config.model, frozen_blocks=0),
         postprocess=replace(

@@ -144,7 +144,7 @@ def parse_objects(
         ValueError: a line is damaged or the lines differ in kind; names source:line, the field
             and the value.
     """
-    if "\r" in text:  # to look for one takes less time than to replace none
+    if "\r" in text:  # faster than two replacements that find none
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     rows = [(number, words) for number, line in enumerate(lines, 1) if (words := line.split())]

@@ -19,6 +19,7 @@ _MAX_NUMBER = 1_000_000
 
 # Highest magnitude in each column of a label but the type; the next functions say the rest.
 _LABEL_BOUNDS = np.array([1, 3, _MAX_NUMBER] + 4 * [_MAX_COORDINATE] + 7 * [_MAX_NUMBER])  # [14]
+# All that a label may have; results may hold others, which they seldom do.
 _OCCLUDED_VALUES = frozenset({-1, 0, 1, 2, 3})
 
 Rows = Sequence[tuple[int, Sequence[str]]]
@@ -85,7 +86,10 @@ def check_boxes(boxes_xyxy: np.ndarray, source: str) -> None:
 
 
 def _is_usual(numbers: np.ndarray) -> bool:
-    """Whether nothing is wrong with the numbers: thousands of files are read by this."""
+    """Whether nothing is wrong with the numbers at first sight; False: they have to be looked at.
+
+    Thousands of files are read by this.
+    """
     boxes = numbers[:, 3:7]
     if not (boxes[:, :2] <= boxes[:, 2:]).all():
         return False

@@ -87,6 +87,18 @@ def test_cifar10_has_no_records_to_divide():
     assert not ClassifierConfig().has_records
 
 
+def test_what_imagenet_does_not_go_by_refuses_nothing():
+    assert (
+        ImageDataConfig(dataset="imagenet", image_size=224, cutout=64, crop_padding=40).cutout == 64
+    )
+
+
+def test_the_preset_for_enlarged_images_keeps_the_strides_of_its_weights():
+    config = make_classifier_preset("cifar10_transfer")
+    assert config.input_shape == (96, 96, 3) and not config.model.small_images
+    assert config.model.weights == "imagenet"
+
+
 def test_processes_that_train_on_cifar10_divide_no_records():
     for config, shares in ((make_classifier_preset("cifar10"), 1), (IMAGENET_PRESET, 2)):
         assert TwoProcesses(0, 2).settle(config).train.record_shares == shares
@@ -105,6 +117,7 @@ OUT_OF_RANGE = [
     ("data", {"colour": -0.5}, "data.colour is -0.5; it must be 0 or more"),
     ("data", {"min_area": 0.0}, "data.min_area is 0.0; it must be above 0"),
     ("data", {"crop_padding": -1}, "data.crop_padding is -1; it must be 0 or more"),
+    ("data", {"crop_padding": 33}, "data.crop_padding is 33; it must be at most 32"),
     ("data", {"cutout": 33}, "data.cutout is 33; it must be at most 32"),
     ("model", {"alpha": 0.0}, "model.alpha is 0.0; it must be above 0"),
     ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be below 1"),

@@ -74,6 +74,7 @@ def test_images_may_be_bytes_or_floats():
         # Sides after blocks 1, 3, 5, 11 and 13.
         ((32, 32), True, [32, 16, 8, 8, 4]),
         ((32, 32), False, [16, 8, 4, 2, 1]),
+        ((96, 96), False, [48, 24, 12, 6, 3]),
         ((224, 224), False, [112, 56, 28, 14, 7]),
     ],
 )

@@ -89,7 +89,7 @@ def test_test_images_come_as_they_are(small_cifar10):
 
 
 @pytest.mark.parametrize("side", [48, 96])
-def test_images_are_enlarged_behind_the_augmentation(small_cifar10, class_batches, side):
+def test_images_are_enlarged_after_the_augmentation(small_cifar10, class_batches, side):
     small, large = make_config(small_cifar10), make_config(small_cifar10, image_size=side)
 
     def all_batches(config):

@@ -22,6 +22,7 @@ from mobilenetdet.classification.config import (
     ImageDataConfig,
 )
 from mobilenetdet.classification.model import build_classifier
+from mobilenetdet.classification.presets import make_classifier_preset
 from mobilenetdet.classification.train import compiled_classifier, train_classifier
 from mobilenetdet.cli import train_classifier as command
 from mobilenetdet.config.storage import read_config, to_json
@@ -224,6 +225,18 @@ def test_weights_are_named_once(tmp_path):
     config = ClassifierConfig(model=replace(SMALL, weights="a.h5"))
     with pytest.raises(ValueError, match=r"--model.weights a.h5: name the weights once"):
         command.resolve(command.Options(load_pretrain=True, config=config), tmp_path)
+
+
+def test_other_weights_take_the_place_of_those_of_a_preset(tmp_path):
+    preset = make_classifier_preset("cifar10_transfer")
+    options = command.Options(preset="cifar10_transfer", load_pretrain=True, config=preset)
+    assert command.resolve(options, tmp_path) == preset
+    (tmp_path / "a.h5").touch()
+    others = replace(options, pretrain_path=tmp_path / "a.h5")
+    assert command.resolve(others, tmp_path).model.weights == str(tmp_path / "a.h5")
+    named = replace(options, config=replace(preset, model=replace(preset.model, weights="b.h5")))
+    with pytest.raises(ValueError, match=r"--model.weights b.h5: name the weights once"):
+        command.resolve(named, tmp_path)
 
 
 def test_load_pretrain_alone_means_imagenet(tmp_path):

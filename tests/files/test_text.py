@@ -10,7 +10,8 @@ from mobilenetdet.files.text import read_json, read_text, why_no_file, write_jso
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "byte"), [(b"a\nb\xff\nc", 2, "ff"), (b"\xe4", 1, "e4")]
+    ("content", "line", "byte"),
+    [(b"a\nb\xff\nc", 2, "ff"), (b"\xe4", 1, "e4"), (codecs.BOM_UTF8 + b"a\nb\xff.", 2, "ff")],
 )
 def test_what_is_no_text_is_named_with_its_line(tmp_path, content, line, byte):
     path = tmp_path / "a.txt"

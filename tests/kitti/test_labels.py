@@ -110,10 +110,32 @@ MALFORMED = [
     (changed(RESULT, 15, "nan"), ["score", "'nan'"]),
     (changed(RESULT, 15, "-inf"), ["score", "'-inf'"]),
     (changed(RESULT, 2, "0.5"), ["occluded", "'0.5'", "result"]),
+    (changed(RESULT, 2, "100"), ["occluded", "'100'", "result"]),
+    (changed(RESULT, 2, "-100"), ["occluded", "'-100'", "result"]),
+    (changed(RESULT, 2, "99"), None),
+    (changed(RESULT, 2, "-99"), None),
+    (changed(RESULT, 6, "100001"), ["far outside", "100001"]),
+    (changed(CAR, 6, "100001"), ["far outside", "100001"]),
     (f"Person {changed(CAR, 0, 'sitting')}", ["truncated", "'sitting'"]),
     (changed(CAR, 0, "Straßenbahn"), None),  # any word is a type
     (changed(CAR, 0, "\x00"), ["the type '\\x00' is no name"]),
 ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "word"), [(2, "0.5", "occluded"), (7, "-100001", "far outside")]
+)
+def test_inverted_boxes_that_are_allowed_hide_nothing_else(column, value, word):
+    inverted = changed(RESULT, 6, "-5")
+    assert len(parse_objects(inverted, "a", allow_inverted=True)) == 1
+    with pytest.raises(ValueError, match=word):
+        parse_objects(changed(inverted, column, value), "a", allow_inverted=True)
+
+
+def test_the_line_of_a_wrong_type_is_named():
+    lines = [CAR, changed(CAR, 0, "\x00"), CAR]
+    with pytest.raises(ValueError, match="a:2: the type"):
+        parse_objects("\n".join(lines), "a")
 
 
 @pytest.mark.parametrize(("line", "words"), MALFORMED)
