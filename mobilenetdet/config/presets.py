@@ -83,7 +83,6 @@ def squeezedet_paper() -> DetectionConfig:
             negative_normaliser="negatives",
             class_weight=1.0,
         ),
-        # By up to 150 of 1,242 columns, both ways.
         augment=AugmentConfig(crop=0.0, shift_scale=1.0, shift=0.12, scale=0.0, colour=0.0),
         model=replace(config.model, frozen_blocks=0),
         postprocess=replace(
