@@ -67,7 +67,8 @@ class ModelConfig:
     # Blocks of the backbone that are not trained, 0 to 13, the first ones; block 1 includes the
     # stem.
     frozen_blocks: Annotated[int, Field(ge=0, le=13)] = 0
-    # Keeps the batch normalisation statistics of the backbone as loaded.
+    # Keeps batch normalisation as loaded: of the backbone, or with detector_weights of the whole
+    # detector.
     freeze_batch_norm: bool = False
     # Momentum of the running batch normalisation statistics, 0 to 1. Keras' default of 0.99 is too
     # slow for runs of a few hundred steps: the initial variance of 1 would remain in them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from mobilenetdet.config.validation import (
@@ -185,6 +186,25 @@ class TrainConfig(FitConfig):
     image_scale: PositiveShare = 1.0
     # Validation frames drawn in TensorBoard after each measurement; 0 = none.
     tensorboard_images: NonNegativeInt = 4
+    # Detectors to learn from (knowledge distillation), of the same classes and anchors, of any
+    # width: runs, or ssd_fpn, which ships. Empty = the labels alone.
+    teachers: tuple[str, ...] = ()
+    # Weights of the teachers in the mean that is learnt, one each, above 0; empty = all alike.
+    teacher_shares: tuple[Positive, ...] = ()
+    # Share of the loss that the teachers give, above 0 up to 1; the labels give the rest.
+    teacher_weight: PositiveShare = 0.5
+
+    def for_sharing(self) -> TrainConfig:
+        """The settings without devices and addresses; of teachers the names alone."""
+        names = tuple(Path(teacher).name for teacher in self.teachers)
+        return replace(super().for_sharing(), teachers=names)
+
+    def __post_init__(self) -> None:
+        """Checks that each teacher has its share."""
+        super().__post_init__()
+        rule = f"empty, or one for each of the {len(self.teachers)} train.teachers"
+        fits = len(self.teacher_shares) in (0, len(self.teachers))
+        require(fits, "train.teacher_shares", self.teacher_shares, rule)
 
 
 class TrainedConfig(Protocol):

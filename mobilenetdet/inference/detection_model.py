@@ -36,10 +36,16 @@ def average_mirrored(predictions: Predictions, mirrored: Predictions, order: Ten
     Returns:
         The same entries and shapes.
     """
+    back = mirrored_back(mirrored, order)
+    return {name: (value + back[name]) / 2 for name, value in predictions.items()}
+
+
+def mirrored_back(mirrored: Predictions, order: Tensor) -> Predictions:
+    """Makes raw predictions for an image of those for its mirror image; see `average_mirrored`."""
     back = {name: ops.take(value, order, axis=1) for name, value in mirrored.items()}
     # To the right is to the left in the mirror.
     back["deltas"] = back["deltas"] * ops.convert_to_tensor([-1.0, 1.0, 1.0, 1.0])
-    return {name: (value + back[name]) / 2 for name, value in predictions.items()}
+    return back
 
 
 class DetectionModel(keras.Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 from keras import ops
@@ -37,6 +37,20 @@ _COARSEST = max(TAP_BLOCKS)
 _HEADS: dict[str, type[AnchorHead]] = {"squeezedet": SqueezeDetHead, "ssd": SsdHead}
 
 
+class Teacher(Protocol):
+    """What a detector learns from beside labels."""
+
+    def loss(self, images: Tensor, *, scores: Tensor, deltas: Tensor) -> Tensor:
+        """How far predictions for images are from what it predicts itself, a scalar.
+
+        Args:
+            images: [B, H, W, 3], 0 to 255.
+            scores: [B, C, A], 0 to 1.
+            deltas: [B, A, 4].
+        """
+        ...
+
+
 @keras.saving.register_keras_serializable("mobilenetdet")
 class Detector(keras.Model):
     """MobileNetV1 with an anchor head.
@@ -62,16 +76,19 @@ class Detector(keras.Model):
             batch_norm_momentum=model.batch_norm_momentum,
         )
         freeze_blocks(self.backbone, model.frozen_blocks)
-        if model.freeze_batch_norm:
-            freeze_batch_norm(self.backbone)
         self.pyramid = _pyramid(model, self.backbone)
         self.extra_layers = _extra_layers(model, self.backbone)
         self.head = _make_head(config)
+        if model.freeze_batch_norm:
+            # Weights of a backbone leave the other layers fresh; their statistics must be learnt.
+            freeze_batch_norm(self if model.detector_weights else self.backbone)
         # === Anchors ===
         self.anchor_grid = AnchorGrid(config.image_size, model.anchor_levels)
         self.anchors = self.anchor_grid.boxes_xyxy()  # [A, 4]
         # === Metrics ===
-        self.part_trackers = [keras.metrics.Mean(name=name) for name in self.head.loss_parts]
+        self.teacher: Teacher | None = None
+        names = [*self.head.loss_parts, *(["teacher_loss"] if config.train.teachers else [])]
+        self.part_trackers = [keras.metrics.Mean(name=name) for name in names]
         self.dropped_tracker = keras.metrics.Sum(name="dropped_boxes")
         # === Config ===
         self.config = config
@@ -104,10 +121,10 @@ class Detector(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Matches anchors to the boxes of the batch and sums the parts of the loss.
+        """Sums the parts of the loss: of the anchors matched to the boxes, and of a teacher.
 
         Args:
-            x: images, unused.
+            x: images; only a teacher looks at them.
             y: "boxes" [B, N, 4] (pixels of the network input), "classes" and "box_status" [B, N],
                 and optionally "num_dropped" [B].
             y_pred: raw predictions.
@@ -116,8 +133,25 @@ class Detector(keras.Model):
         """
         if sample_weight is not None:
             raise ValueError("Detector takes no sample_weight; use box_status to ignore objects")
+        share = 0.0 if self.teacher is None else self.config.train.teacher_weight
+        parts = dict.fromkeys(self.head.loss_parts, 0.0)
+        if share < 1:
+            of_labels = self._losses_of_labels(y, y_pred)
+            parts = {name: (1 - share) * part for name, part in of_labels.items()}
+        if self.teacher is not None:
+            parts["teacher_loss"] = share * self.teacher.loss(
+                x, scores=self.head.scores(y_pred), deltas=y_pred["deltas"]
+            )
+        for tracker in self.part_trackers:
+            # Each replica adds its part of the loss, and a tracker holds their mean.
+            tracker.update_state(parts[tracker.name] * num_replicas())
+        if "num_dropped" in y:
+            self.dropped_tracker.update_state(y["num_dropped"])
+        return sum(parts.values())
+
+    def _losses_of_labels(self, y: Any, y_pred: Any) -> dict[str, Tensor]:
         matches = match_anchors(self.anchor_grid, y["boxes"], y["box_status"], self.config.matching)
-        parts = self.head.losses_by_part(
+        return self.head.losses_by_part(
             y_pred,
             self.anchors,
             matches,
@@ -125,12 +159,6 @@ class Detector(keras.Model):
             gt_classes=y["classes"],
             config=self.config.head,
         )
-        for tracker in self.part_trackers:
-            # Each replica adds its part of the loss, and a tracker holds their mean.
-            tracker.update_state(parts[tracker.name] * num_replicas())
-        if "num_dropped" in y:
-            self.dropped_tracker.update_state(y["num_dropped"])
-        return sum(parts.values())
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None

@@ -8,6 +8,8 @@ from mobilenetdet.boxes.geometry import Tensor
 
 # The least base of a power whose gradient is infinite at 0.
 _LEAST_BASE = 1e-12
+# Scores nearer to 0 or 1 than this are all the same.
+_LEAST_SCORE = 1e-6
 
 
 def squared_error(deltas: Tensor, box_targets: Tensor) -> Tensor:
@@ -62,6 +64,17 @@ def quality_focal(logits: Tensor, targets: Tensor, *, beta: float = 2.0) -> Tens
 def background_focal(logits: Tensor, *, beta: float = 2.0) -> Tensor:
     """Quality focal loss where every target is 0, in fewer steps: [...] of logits [...]."""
     return _power(ops.sigmoid(logits), beta) * ops.softplus(logits)
+
+
+def score_divergence(scores: Tensor, targets: Tensor) -> Tensor:
+    """Divergence [...] of scores from targets [...], both 0 to 1: 0 where they are the same.
+
+    That of Kullback and Leibler between two coins. Its gradient by the logit of a score is score
+    minus target.
+    """
+    scores, targets = (ops.clip(x, _LEAST_SCORE, 1 - _LEAST_SCORE) for x in (scores, targets))
+    of_object = targets * (ops.log(targets) - ops.log(scores))
+    return of_object + (1 - targets) * (ops.log(1 - targets) - ops.log(1 - scores))
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

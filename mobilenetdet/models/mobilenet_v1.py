@@ -18,6 +18,7 @@ from mobilenetdet.models.layers import (
     FusedBatchNormalization,
     PointwiseConv2D,
     Tensor,
+    nested_layers,
 )
 
 Activation = Literal["relu6", "leaky_relu"]
@@ -133,9 +134,9 @@ def freeze_blocks(backbone: keras.Model, num_blocks: int) -> None:
             layer.trainable = False
 
 
-def freeze_batch_norm(backbone: keras.Model) -> None:
-    """Freezes statistics, scale and offset of every batch normalisation."""
-    for layer in backbone.layers:
+def freeze_batch_norm(model: keras.Model) -> None:
+    """Freezes statistics, scale and offset of every batch normalisation in a model."""
+    for layer in nested_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 

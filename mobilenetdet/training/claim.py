@@ -127,6 +127,8 @@ class Change:
             # Weights of all runs have these names; the folder says which run.
             depth = 2 if old.name in (BEST_WEIGHTS, LAST_WEIGHTS) else 1
             return old.parts[-depth:] == new.parts[-depth:]
+        if self.key == "train.teachers":  # files may have moved; the last folder says which run
+            return [Path(name).name for name in self.old] == [Path(name).name for name in self.new]
         if self.key == "train.precision":  # the scale of its loss is part of the state
             return "mixed_float16" not in (self.old, self.new)
         return any(fnmatch.fnmatchcase(self.key, pattern) for pattern in _MAY_CHANGE)

@@ -43,6 +43,7 @@ from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.loggers import check_loggers
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
+from mobilenetdet.training.teachers import load_teachers
 from mobilenetdet.training.training_frames import frames_of_training
 
 # The figure that decides which weights are the best.
@@ -195,6 +196,7 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
     detector, report = build_detector(config, load_weights=not resuming)
     if report is not None:
         print(report)
+    detector.teacher = load_teachers(config)
     optimizer = make_optimizer(config.train, make_schedule(config.train, steps))
     if config.train.backbone_rate < 1:
         scale_learning_rate(

@@ -11,7 +11,7 @@ from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import ScannedFrames, scan_frames
 from mobilenetdet.records.shards import records_order, shard_paths
-from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights
+from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights, open_run
 from mobilenetdet.system.job_share import JobShare
 
 
@@ -63,7 +63,9 @@ def frames_of_training(
         findings.append(f"{count_named(shared, len(val), what)}; AP on them flatters")
     earlier = seen_in_split(before, val, data.val_split).frame_ids
     if only_earlier := [i for i in earlier if i not in shared]:
-        what = f"{data.val_split} frames were trained on by the weights that this run begins from"
+        source = "the weights that this run begins from"
+        source += " or its teachers" if config.train.teachers else ""
+        what = f"{data.val_split} frames were trained on by {source}"
         findings.append(f"{count_named(only_earlier, len(val), what)}; AP on them flatters")
     report_findings(findings, strict=strict)
     return TrainingFrames(own | before, scanned[0].most_objects)
@@ -88,6 +90,8 @@ def _seen_before(config: DetectionConfig, run: RunDir) -> FramesSeen:
     if model.detector_weights:
         path = find_detector_weights(model.detector_weights)
         seen |= read_frames_seen(path.with_name(FRAMES_SEEN_FILE)) or FramesSeen(complete=False)
+    for teacher in config.train.teachers:  # what they know of these frames is learnt from them
+        seen |= read_frames_seen(open_run(teacher).frames_seen_file) or FramesSeen(complete=False)
     if model.weights not in ("none", "imagenet"):
         # Weights of classifiers have no such record and have seen no frame; those of runs have one.
         path = Path(model.weights).with_name(FRAMES_SEEN_FILE)

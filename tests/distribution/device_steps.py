@@ -1,7 +1,7 @@
 """Trains a small network for some steps on one and on several virtual devices, and compares them.
 
 A program, since virtual devices are made before anything is computed:
-`device_steps.py detector|squeezedet|classifier NUM_DEVICES`. It prints a JSON object.
+`device_steps.py detector|squeezedet|student|classifier NUM_DEVICES`. It prints a JSON object.
 """
 
 import contextlib
@@ -43,12 +43,15 @@ def detector_config(kind, devices):
         alpha=0.25, weights="none", levels=(LevelConfig(8, anchors),), pyramid_channels=0
     )
     head = SqueezeDetHeadConfig(blocks=1, channels=16, negative_normaliser="negatives")
-    if kind == "detector":
+    if kind in ("detector", "student"):
         levels = (LevelConfig(8, anchors), LevelConfig(16, ((40.0, 40.0),)))
         model = replace(model, levels=levels, pyramid_channels=16)
         head = SsdHeadConfig(blocks=1, channels=16)
     data = DataConfig(image_height=HEIGHT, image_width=WIDTH)
-    return DetectionConfig(data=data, model=model, head=head, train=train_config(devices))
+    train = train_config(devices)
+    if kind == "student":
+        train = replace(train, teachers=("made in `make_detector`",))
+    return DetectionConfig(data=data, model=model, head=head, train=train)
 
 
 def detection_batches():
@@ -72,9 +75,12 @@ def make_detector(kind, devices):
 
     from mobilenetdet.models.detector import build_detector
     from mobilenetdet.training.optimizers import make_optimizer
+    from mobilenetdet.training.teachers import Teachers
 
     config = detector_config(kind, devices)
     model, _ = build_detector(config)
+    if kind == "student":
+        model.teacher = Teachers([build_detector(config, seed=seed)[0] for seed in (1, 2)])
     jit = keras.backend.backend() == "jax"
     model.compile(make_optimizer(config.train, RATE), jit_compile=jit)
     return model

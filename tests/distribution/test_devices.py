@@ -22,7 +22,7 @@ PROGRAM = Path(__file__).with_name("device_steps.py")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("kind", ["detector", "squeezedet", "classifier"])
+@pytest.mark.parametrize("kind", ["detector", "squeezedet", "student", "classifier"])
 def test_twenty_steps_are_those_of_one_device(kind, count):
     environment = os.environ | {
         "PYTHONPATH": str(Path(mobilenetdet.__file__).parents[1]),

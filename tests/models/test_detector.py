@@ -394,6 +394,27 @@ def test_frozen_blocks_do_not_move(tensorflow_only, batch):
     assert expected and still == expected
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_batch_normalisation_stays_as_loaded(tensorflow_only, batch, whole):
+    changes = {"model.freeze_batch_norm": True, "model.pyramid_channels": 32}
+    # Of a backbone its own, of a detector all: the other layers of the former were fresh.
+    changes["model.detector_weights"] = "somewhere" if whole else ""
+    config = with_changes(CONFIG, changes)
+    detector, _ = build_detector(config, load_weights=False)
+
+    def statistics() -> dict[str, np.ndarray]:
+        weights = {w.path: np.array(w) for w in detector.weights}
+        return {path: value for path, value in weights.items() if "moving_" in path}
+
+    before = statistics()
+    train(compiled(detector), batch, steps=2)
+    after = statistics()
+    moved = {path for path in before if not np.array_equal(before[path], after[path])}
+    of_backbone = {w.path for w in detector.backbone.weights} & set(before)
+    assert 40 < len(of_backbone) < len(before)
+    assert moved == (set() if whole else set(before) - of_backbone)
+
+
 def test_the_seed_decides_the_weights(tensorflow_only):
     first, again, other = [
         build_detector(replace(CONFIG, train=TrainConfig(seed=seed)))[0] for seed in (1, 1, 2)

@@ -9,6 +9,7 @@ from mobilenetdet.models.losses import (
     background_focal,
     cross_entropy,
     quality_focal,
+    score_divergence,
     sigmoid_focal,
     smooth_l1,
     squared_confidence_error,
@@ -142,3 +143,18 @@ def test_gradients_of_sure_logits_are_finite(gradients, gamma, target):
         assert np.isfinite(gradient).all()
         # Far on the wrong side a step of 1 costs its weight.
         assert np.abs(gradient).max() > 0.1
+
+
+def test_score_divergence_is_keras_divergence_of_two_coins():
+    rng = np.random.default_rng(0)
+    scores, targets = rng.uniform(0.001, 0.999, (2, 6, 50)).astype(np.float32)
+    coins = [np.stack([p, 1 - p], axis=-1) for p in (targets, scores)]
+    expected = keras.losses.KLDivergence(reduction=None)(*coins)
+    np.testing.assert_allclose(score_divergence(scores, targets), expected, atol=1e-6, rtol=1e-4)
+    np.testing.assert_array_equal(score_divergence(targets, targets), np.zeros_like(targets))
+
+
+def test_score_divergence_is_finite_where_one_is_sure():
+    scores, targets = np.array([[0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
+    found = ops.convert_to_numpy(score_divergence(scores, targets))
+    np.testing.assert_allclose(found, [0, 0, -math.log(1e-6), -math.log(1e-6)], rtol=0.01)

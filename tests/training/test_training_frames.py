@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir
@@ -44,6 +45,20 @@ def test_frames_of_the_weights_that_it_begins_from_count(
     assert f"warning: {line}; AP on them flatters\n" in capsys.readouterr().out
     with pytest.raises(ValueError, match=line):
         frames_of_training(config, RunDir(tmp_path / "run"), strict=True)
+
+
+def test_frames_of_teachers_count(small_config, hashes, tmp_path, capsys):
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    (teacher / "config.json").write_text(to_json(small_config))
+    config = with_changes(small_config, {"train.teachers": [str(teacher)]})
+    unlisted = frames_of_training(config, RunDir(tmp_path / "run")).seen
+    assert unlisted == replace(FramesSeen.of(hashes[0]), complete=False)
+    write_frames_seen(teacher / FRAMES_SEEN_FILE, FramesSeen.of([hashes[1][2], ["other"]]))
+    seen = frames_of_training(config, RunDir(tmp_path / "run")).seen
+    assert seen == FramesSeen.of([*hashes[0], hashes[1][2], ["other"]])
+    line = "trained on by the weights that this run begins from or its teachers: 000010; AP on them"
+    assert line in capsys.readouterr().out
 
 
 def test_a_split_that_is_measured_and_trained_on_is_said(small_config, tmp_path, capsys):

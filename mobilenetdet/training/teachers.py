@@ -1,0 +1,131 @@
+"""Knowledge distillation: a detector learns what other detectors predict for the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from keras import ops
+
+from mobilenetdet.boxes.geometry import Tensor
+from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.inference.detection_model import mirrored_back
+from mobilenetdet.models.anchor_head import Predictions
+from mobilenetdet.models.detector import Detector, build_detector
+from mobilenetdet.models.losses import score_divergence, smooth_l1
+from mobilenetdet.replicas import count_over_replicas
+from mobilenetdet.runs import open_run
+
+# Weight of the box deltas beside the scores.
+_BOX_WEIGHT = 2.0
+# Score of the teachers from which on an anchor's box is learnt; below, boxes mean nothing.
+_LEAST_SCORE = 0.1
+
+
+class SoftTargets(NamedTuple):
+    """What the teachers predict.
+
+    Attributes:
+        scores: [B, C, A], 0 to 1.
+        deltas: [B, A, 4].
+    """
+
+    scores: Tensor
+    deltas: Tensor
+
+
+class Teachers:
+    """Trained detectors, whose mean prediction another one learns (arXiv 1503.02531).
+
+    Every second teacher looks at the mirror images: what is peculiar to one of two orientations is
+    averaged out without a second look. They are no part of the detector that learns, so that its
+    weight files and checkpoints do not hold them.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], shares: Sequence[float] = ()) -> None:
+        """Takes built detectors of the same classes, anchors and image size.
+
+        Args:
+            detectors: one or more.
+            shares: of each in the mean, above 0; empty: all alike.
+        """
+        self._detectors = list(detectors)
+        given = list(shares) or [1.0] * len(self._detectors)
+        self._shares = [share / sum(given) for share in given]
+
+    def loss(self, images: Tensor, *, scores: Tensor, deltas: Tensor) -> Tensor:
+        """How far predictions for images are from the mean of the teachers'; a scalar.
+
+        See `models.detector.Teacher`.
+        """
+        return distillation_loss(scores, deltas, self.predict(images))
+
+    def predict(self, images: Tensor) -> SoftTargets:
+        """Predicts for [B, H, W, 3], 0 to 255, as `Detector.call` takes them; without gradients."""
+        scores: Tensor = 0.0
+        deltas: Tensor = 0.0
+        for index, (detector, share) in enumerate(zip(self._detectors, self._shares, strict=True)):
+            predictions = _predict(detector, images, in_mirror=index % 2 == 1)
+            scores += share * detector.head.scores(predictions)
+            deltas += share * predictions["deltas"]
+        return SoftTargets(ops.stop_gradient(scores), ops.stop_gradient(deltas))
+
+
+def _predict(detector: Detector, images: Tensor, *, in_mirror: bool) -> Predictions:
+    if not in_mirror:
+        return detector(images, training=False)
+    mirrored = detector(ops.flip(images, axis=2), training=False)
+    return mirrored_back(mirrored, detector.anchor_grid.mirror_order())
+
+
+def distillation_loss(scores: Tensor, deltas: Tensor, targets: SoftTargets) -> Tensor:
+    """How far predictions are from those of the teachers, a scalar.
+
+    The divergence of the scores of all anchors, and smooth L1 of the box deltas where the teachers
+    see an object; divided by the sum of their highest scores, at least 1.
+
+    Args:
+        scores: [B, C, A], 0 to 1, of the detector that learns.
+        deltas: [B, A, 4].
+        targets: of the teachers.
+    """
+    objects = ops.max(targets.scores, axis=1)  # [B, A]
+    sure = ops.where(objects > _LEAST_SCORE, objects, 0.0)
+    score_loss = ops.sum(score_divergence(scores, targets.scores)) / count_over_replicas(objects)
+    box_loss = ops.sum(sure * smooth_l1(deltas, targets.deltas)) / count_over_replicas(sure)
+    return score_loss + _BOX_WEIGHT * box_loss
+
+
+def load_teachers(config: DetectionConfig) -> Teachers | None:
+    """Loads `train.teachers` at the input size of a config, if it names any.
+
+    Raises:
+        FileNotFoundError: there is no such run, or it has no weights.
+        ValueError: a teacher has other classes or anchors, or its files are damaged; names it.
+    """
+    names = config.train.teachers
+    if not names:
+        return None
+    return Teachers([_load(name, config) for name in names], config.train.teacher_shares)
+
+
+def _load(name: str, config: DetectionConfig) -> Detector:
+    run = open_run(name)
+    trained = run.read_config()
+    for key, own, wanted in (
+        ("data.classes", trained.data.classes, config.data.classes),
+        ("model.levels", trained.model.levels, config.model.levels),
+    ):
+        if own != wanted:
+            raise ValueError(
+                f"train.teachers: {name} has another {key} than the detector that learns from it; "
+                "name a run of the same classes and anchors"
+            )
+    size = {"image_height": config.image_size[0], "image_width": config.image_size[1]}
+    model = replace(trained.model, detector_weights=str(run.find_weights()))
+    own_config = replace(trained, data=replace(trained.data, **size), model=model)
+    detector, report = build_detector(own_config, precision=config.train.precision)
+    print(f"teacher {report}")
+    detector.trainable = False
+    return detector

@@ -1,0 +1,222 @@
+"""Learning from other detectors: what it asks for, and a run that does it."""
+
+import csv
+from dataclasses import replace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mobilenetdet.config.storage import read_config, with_changes
+from mobilenetdet.models.detector import build_detector
+from mobilenetdet.training.teachers import SoftTargets, Teachers, distillation_loss
+from mobilenetdet.training.train import train
+
+
+def random_targets(seed, *, batch=2, classes=3, anchors=40):
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0.01, 0.99, (batch, classes, anchors)).astype(np.float32)
+    return SoftTargets(scores, rng.normal(size=(batch, anchors, 4)).astype(np.float32))
+
+
+def arrays_of(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+def rows_of(run_dir):
+    with (run_dir / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+# === The loss ===
+
+
+def test_it_is_nothing_for_who_knows_what_the_teachers_know_and_more_for_others():
+    targets = random_targets(0)
+    assert float(distillation_loss(*targets, targets)) == pytest.approx(0, abs=1e-6)
+    other = random_targets(1)
+    assert float(distillation_loss(other.scores, targets.deltas, targets)) > 0.1
+    assert float(distillation_loss(targets.scores, other.deltas, targets)) > 0.1
+
+
+def test_the_scores_part_is_keras_divergence_of_two_coins_a_class():
+    targets, found = random_targets(2), random_targets(3)
+    coins = [np.stack([t.scores, 1 - t.scores], axis=-1) for t in (targets, found)]
+    divergence = keras.losses.KLDivergence(reduction="sum")(*coins)
+    expected = float(divergence) / targets.scores.max(axis=1).sum()
+    loss = distillation_loss(found.scores, targets.deltas, targets)
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+def test_boxes_count_where_the_teachers_see_an_object():
+    targets = random_targets(4)
+    sees = np.arange(40) < 5
+    scores = np.where(sees, 0.8, 0.05).astype(np.float32) * np.ones((2, 3, 1), np.float32)
+    targets = SoftTargets(scores, targets.deltas)
+    moved = [
+        np.where(where[:, None], targets.deltas + 1, targets.deltas) for where in (sees, ~sees)
+    ]
+    losses = [float(distillation_loss(scores, deltas, targets)) for deltas in moved]
+    # Smooth L1 of a difference of 1 is 1 - 1/18 for each of four deltas, and boxes weigh 2.
+    assert losses == pytest.approx([2 * 4 * (1 - 1 / 18), 0], abs=1e-5)
+
+
+def test_an_image_in_which_the_teachers_see_nothing_teaches_background():
+    targets = SoftTargets(np.zeros((1, 3, 8), np.float32), np.zeros((1, 8, 4), np.float32))
+    scores = np.full((1, 3, 8), 0.5, np.float32)
+    loss = float(distillation_loss(scores, targets.deltas + 9, targets))
+    assert loss == pytest.approx(3 * 8 * np.log(2), rel=1e-3)
+
+
+# === The teachers ===
+
+
+@pytest.fixture(scope="module")
+def two_detectors(small_config):
+    return [build_detector(small_config, seed=seed)[0] for seed in (0, 1)]
+
+
+def test_teachers_give_the_mean_of_one_s_predictions_and_the_other_s_in_the_mirror(
+    small_config, two_detectors
+):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, *small_config.image_size, 3)).astype(np.uint8)
+    found = Teachers(two_detectors, [3, 1]).predict(images)
+    first, second = two_detectors
+    seen, mirrored = first(images), second(images[:, :, ::-1])
+    order = ops.convert_to_numpy(first.anchor_grid.mirror_order())
+    scores = [
+        ops.convert_to_numpy(first.head.scores(seen)),
+        ops.convert_to_numpy(second.head.scores(mirrored))[:, :, order],
+    ]
+    np.testing.assert_allclose(found.scores, 0.75 * scores[0] + 0.25 * scores[1], atol=1e-6)
+    deltas = ops.convert_to_numpy(mirrored["deltas"])[:, order] * [-1, 1, 1, 1]
+    expected = 0.75 * ops.convert_to_numpy(seen["deltas"]) + 0.25 * deltas
+    np.testing.assert_allclose(found.deltas, expected, atol=1e-5)
+
+
+def test_teachers_without_shares_are_all_alike(small_config, two_detectors):
+    images = np.full((1, *small_config.image_size, 3), 90, np.uint8)
+    found = [Teachers(two_detectors, shares).predict(images) for shares in ((), (2.0, 2.0))]
+    np.testing.assert_array_equal(found[0].scores, found[1].scores)
+    alone = Teachers(two_detectors[:1]).predict(images)
+    expected = two_detectors[0].head.scores(two_detectors[0](images))
+    np.testing.assert_allclose(alone.scores, expected, atol=1e-6)
+
+
+# === The run ===
+
+
+@pytest.fixture(scope="module")
+def teacher(small_config, tmp_path_factory):
+    """A run of three epochs."""
+    folder = tmp_path_factory.mktemp("teacher") / "teacher"
+    train(with_changes(small_config, {"train.epochs": 3}), folder, verbose=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learner_config(small_config, teacher):
+    """A run from other initial weights that learns from the teacher alone."""
+    changes = {
+        "train.teachers": [str(teacher)],
+        "train.teacher_weight": 1.0,
+        "train.seed": 1,
+        "train.epochs": 2,
+    }
+    return with_changes(small_config, changes)
+
+
+@pytest.fixture(scope="module")
+def learnt(straight_and_resumed, learner_config):
+    return straight_and_resumed(train, learner_config)
+
+
+def test_a_run_comes_nearer_to_its_teacher(learnt, learner_config):
+    losses = [float(row["teacher_loss"]) for row in rows_of(learnt["straight"])]
+    assert 0 < losses[1] < losses[0]
+    # The labels are looked at, and weigh nothing.
+    rows = rows_of(learnt["straight"])
+    assert {float(row[name]) for row in rows for name in row if name == "box_loss"} == {0}
+    assert [float(row["loss"]) for row in rows] == pytest.approx(losses, rel=1e-5)
+
+
+def test_an_interrupted_run_ends_like_a_straight_one(learnt):
+    runs = [learnt["straight"], learnt["resumed"]]
+    assert rows_of(runs[0]) == rows_of(runs[1])
+    one, other = (arrays_of(run / "last.weights.h5") for run in runs)
+    assert one.keys() == other.keys() and one
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_weight_files_and_checkpoints_hold_no_teacher(learnt, teacher):
+    for name in ("best.weights.h5", "last.weights.h5"):
+        assert arrays_of(learnt["straight"] / name).keys() == arrays_of(teacher / name).keys()
+    states = [np.load(run / "checkpoint.npz") for run in (learnt["straight"], teacher)]
+    assert set(states[0].files) == set(states[1].files)
+
+
+def test_labels_and_teacher_share_the_loss(small_config, teacher, pack_targets):
+    changes = {"train.teachers": [str(teacher)], "train.teacher_weight": 0.25}
+    images = np.full((1, *small_config.image_size, 3), 90, np.uint8)
+    y = pack_targets([[(0, 1, 2, (4, 4, 30, 24))]], 8)
+    detectors = [
+        build_detector(config, seed=5)[0]
+        for config in (small_config, with_changes(small_config, changes))
+    ]
+
+    class Constant:
+        def loss(self, images, *, scores, deltas):
+            assert images.shape[0] == scores.shape[0] == deltas.shape[0] == 1
+            return ops.convert_to_tensor(8.0)
+
+    detectors[1].teacher = Constant()
+    labels, both = (float(d.compute_loss(x=images, y=y, y_pred=d(images))) for d in detectors)
+    assert both == pytest.approx(0.75 * labels + 0.25 * 8.0, rel=1e-5)
+    assert float(detectors[1].get_metrics_result()["teacher_loss"]) == pytest.approx(2.0)
+
+
+# === What is refused ===
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.classes": ["Car", "Pedestrian"]}, "has another data.classes than the detector"),
+        (
+            {"model.levels": [{"stride": 8, "anchors": [[30.0, 30.0]]}]},
+            "has another model.levels than the detector",
+        ),
+        ({"train.teachers": ["no/such/run"]}, "no/such/run"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_stops_before_the_run_begins(
+    learner_config, tmp_path, changes, message
+):
+    config = with_changes(learner_config, changes)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        train(config, tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_shares_go_with_teachers(learner_config):
+    rule = "train.teacher_shares is .*; it must be empty, or one for each of the 1 train.teachers"
+    with pytest.raises(ValueError, match=rule):
+        with_changes(learner_config, {"train.teacher_shares": [1.0, 2.0]})
+
+
+def test_a_config_to_give_away_names_the_teacher_alone(learner_config, teacher, tmp_path):
+    assert read_config(teacher / "config.json").train.teachers == ()
+    shared = learner_config.for_sharing()
+    assert shared.train.teachers == ("teacher",) and str(teacher) not in str(shared)
+    assert replace(shared.train, teachers=learner_config.train.teachers) == learner_config.train
