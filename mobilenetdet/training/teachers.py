@@ -122,9 +122,10 @@ def _load(name: str, config: DetectionConfig) -> Detector:
                 f"train.teachers: {name} has another {key} than the detector that learns from it; "
                 "name a run of the same classes and anchors"
             )
-    size = {"image_height": config.image_size[0], "image_width": config.image_size[1]}
+    height, width = config.image_size
+    data = replace(trained.data, image_height=height, image_width=width)
     model = replace(trained.model, detector_weights=str(run.find_weights()))
-    own_config = replace(trained, data=replace(trained.data, **size), model=model)
+    own_config = replace(trained, data=data, model=model)
     detector, report = build_detector(own_config, precision=config.train.precision)
     print(f"teacher {report}")
     detector.trainable = False
