@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+
+from pydantic import Field
 
 from mobilenetdet.config.validation import (
     VIRTUAL_DEVICES,
@@ -187,12 +189,12 @@ class TrainConfig(FitConfig):
     # Validation frames drawn in TensorBoard after each measurement; 0 = none.
     tensorboard_images: NonNegativeInt = 4
     # Detectors to learn from (knowledge distillation), of the same classes and anchors, of any
-    # width: runs, or ssd_fpn, which ships. Empty = the labels alone.
-    teachers: tuple[str, ...] = ()
+    # width: runs, or weights that ship. The second, fourth, .. sees mirror images. Empty = none.
+    teachers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     # Weights of the teachers in the mean that is learnt, one each, above 0; empty = all alike.
     teacher_shares: tuple[Positive, ...] = ()
-    # Share of the loss that the teachers give, above 0 up to 1; the labels give the rest.
-    teacher_weight: PositiveShare = 0.5
+    # Factor of the teachers' loss, above 0 up to 1; that of the labels has 1 minus it.
+    teacher_weight: PositiveShare = 1.0
 
     def for_sharing(self) -> TrainConfig:
         """The settings without devices and addresses; of teachers the names alone."""
@@ -200,8 +202,11 @@ class TrainConfig(FitConfig):
         return replace(super().for_sharing(), teachers=names)
 
     def __post_init__(self) -> None:
-        """Checks that each teacher has its share."""
+        """Checks that each teacher has its share, and that a weight has a teacher."""
         super().__post_init__()
+        rule = "1 without train.teachers"
+        has_use = bool(self.teachers) or self.teacher_weight == 1
+        require(has_use, "train.teacher_weight", self.teacher_weight, rule)
         rule = f"empty, or one for each of the {len(self.teachers)} train.teachers"
         fits = len(self.teacher_shares) in (0, len(self.teachers))
         require(fits, "train.teacher_shares", self.teacher_shares, rule)

@@ -48,6 +48,7 @@ _RULES = {
     "less_than_equal": "at most {le:g}",
     "multiple_of": "a multiple of {multiple_of:g}",
     "finite_number": "a finite number",
+    "string_too_short": "not empty",
 }
 # What the patterns above stand for.
 _PATTERNS = {

@@ -157,7 +157,7 @@ def _describe_seen(seen: FramesSeen | None) -> str:
     """Says what is known of the frames of the training."""
     if seen is None:
         return "Which frames the weights were trained on is not known."
-    more = "" if seen.complete else " at least; the weights it began from have no such list"
+    more = "" if seen.complete else " at least; other weights that it learnt from have no such list"
     return f"Frames trained on: {seen.num_frames:,}{more}, by hash in `{FRAMES_SEEN_FILE}`."
 
 
@@ -172,6 +172,8 @@ def _card(config: DetectionConfig, metrics: Metrics, *, data: str, licence: str)
     start = "from random weights" if model.weights == "none" else "with a pretrained backbone"
     if model.detector_weights:
         start = "with the weights of a whole detector"
+    if train.teachers:
+        start += f", taught by {', '.join(Path(name).name for name in train.teachers)}"
     return f"""# Weights of a detector
 
 Best weights of a training run, kernels in half precision, and its config. The folder is a run

@@ -38,10 +38,10 @@ class FramesSeen:
 
     Attributes:
         hashes: of the frames, see `frame_hashes`.
-        complete: whether there are no others; false where the training began from weights that
-            have no such record.
-        num_train_frames: of the training itself, without the frames of the weights that it began
-            from; None where that is not known.
+        complete: whether there are no others; false where the training began from, or learnt
+            from, weights that have no such record.
+        num_train_frames: of the training itself, without the frames of those weights; None where
+            that is not known.
     """
 
     hashes: frozenset[str] = frozenset()

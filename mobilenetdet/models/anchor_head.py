@@ -13,6 +13,7 @@ from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.boxes.matching import AnchorMatches
 from mobilenetdet.config.detection import DetectionConfig, SqueezeDetHeadConfig, SsdHeadConfig
 from mobilenetdet.models.box_losses import PositiveBoxes, positive_box_losses
+from mobilenetdet.models.losses import score_divergence
 from mobilenetdet.replicas import count_over_replicas
 
 Predictions = dict[str, Tensor]
@@ -58,6 +59,15 @@ class AnchorHead(keras.layers.Layer):
     def scores(self, predictions: Predictions) -> Tensor:
         """Scores [B, C, A], 0 to 1; class by class, as they are ranked."""
         raise NotImplementedError
+
+    def score_divergences(self, predictions: Predictions, targets: Tensor) -> Tensor:
+        """How far the scores are from others, [B, C, A]; 0 where they are the same.
+
+        Args:
+            predictions: from `call`.
+            targets: [B, C, A], 0 to 1.
+        """
+        return score_divergence(self.scores(predictions), targets)
 
     def score_losses(
         self, predictions: Predictions, targets: ClassificationTargets, config: Any

@@ -40,13 +40,13 @@ _HEADS: dict[str, type[AnchorHead]] = {"squeezedet": SqueezeDetHead, "ssd": SsdH
 class Teacher(Protocol):
     """What a detector learns from beside labels."""
 
-    def loss(self, images: Tensor, *, scores: Tensor, deltas: Tensor) -> Tensor:
+    def loss(self, images: Tensor, head: AnchorHead, predictions: Predictions) -> Tensor:
         """How far predictions for images are from what it predicts itself, a scalar.
 
         Args:
             images: [B, H, W, 3], 0 to 255.
-            scores: [B, C, A], 0 to 1.
-            deltas: [B, A, 4].
+            head: that predicted.
+            predictions: raw ones.
         """
         ...
 
@@ -139,12 +139,11 @@ class Detector(keras.Model):
             of_labels = self._losses_of_labels(y, y_pred)
             parts = {name: (1 - share) * part for name, part in of_labels.items()}
         if self.teacher is not None:
-            parts["teacher_loss"] = share * self.teacher.loss(
-                x, scores=self.head.scores(y_pred), deltas=y_pred["deltas"]
-            )
+            parts["teacher_loss"] = share * self.teacher.loss(x, self.head, y_pred)
         for tracker in self.part_trackers:
-            # Each replica adds its part of the loss, and a tracker holds their mean.
-            tracker.update_state(parts[tracker.name] * num_replicas())
+            # Each replica adds its part of the loss, and a tracker holds their mean. A detector
+            # that is loaded has no teacher, whatever its training had.
+            tracker.update_state(parts.get(tracker.name, 0.0) * num_replicas())
         if "num_dropped" in y:
             self.dropped_tracker.update_state(y["num_dropped"])
         return sum(parts.values())

@@ -8,8 +8,8 @@ from mobilenetdet.boxes.geometry import Tensor
 
 # The least base of a power whose gradient is infinite at 0.
 _LEAST_BASE = 1e-12
-# Scores nearer to 0 or 1 than this are all the same.
-_LEAST_SCORE = 1e-6
+# Scores nearer to 0 or 1 than this have the logarithm of this.
+_SURE = 1e-6
 
 
 def squared_error(deltas: Tensor, box_targets: Tensor) -> Tensor:
@@ -69,12 +69,26 @@ def background_focal(logits: Tensor, *, beta: float = 2.0) -> Tensor:
 def score_divergence(scores: Tensor, targets: Tensor) -> Tensor:
     """Divergence [...] of scores from targets [...], both 0 to 1: 0 where they are the same.
 
-    That of Kullback and Leibler between two coins. Its gradient by the logit of a score is score
-    minus target.
+    That of Kullback and Leibler between two coins. Scores within 1e-6 of 0 or 1 learn nothing;
+    `logit_divergence`, for sigmoids, has no such limit.
     """
-    scores, targets = (ops.clip(x, _LEAST_SCORE, 1 - _LEAST_SCORE) for x in (scores, targets))
-    of_object = targets * (ops.log(targets) - ops.log(scores))
-    return of_object + (1 - targets) * (ops.log(1 - targets) - ops.log(1 - scores))
+    scores, targets = _unsure(scores), _unsure(targets)
+    cross = -targets * ops.log(scores) - (1 - targets) * ops.log(1 - scores)
+    return cross - _entropy(targets)
+
+
+def logit_divergence(logits: Tensor, targets: Tensor) -> Tensor:
+    """`score_divergence` of the sigmoids of logits [...]; the gradient is score minus target."""
+    targets = _unsure(targets)
+    return ops.softplus(logits) - targets * logits - _entropy(targets)
+
+
+def _unsure(scores: Tensor) -> Tensor:
+    return ops.clip(scores, _SURE, 1 - _SURE)
+
+
+def _entropy(p: Tensor) -> Tensor:
+    return -p * ops.log(p) - (1 - p) * ops.log(1 - p)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

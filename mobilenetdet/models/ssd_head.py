@@ -30,6 +30,7 @@ from mobilenetdet.models.layers import PointwiseConv2D, separable_layers
 from mobilenetdet.models.losses import (
     background_focal,
     cross_entropy,
+    logit_divergence,
     quality_focal,
     sigmoid_focal,
 )
@@ -140,6 +141,12 @@ class SsdHead(AnchorHead):
         if self.background:
             return softmax_by_class(logits)[:, 1:]
         return ops.sigmoid(ops.transpose(logits, (0, 2, 1)))
+
+    def score_divergences(self, predictions: Predictions, targets: Tensor) -> Tensor:
+        """How far the scores are from others, [B, C, A]; see `AnchorHead.score_divergences`."""
+        if self.background:
+            return super().score_divergences(predictions, targets)
+        return logit_divergence(ops.transpose(predictions["class_logits"], (0, 2, 1)), targets)
 
     def score_losses(
         self, predictions: Predictions, targets: ClassificationTargets, config: SsdHeadConfig

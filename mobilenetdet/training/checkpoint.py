@@ -37,11 +37,13 @@ class RunFacts:
         steps: of an epoch; the learning rate goes by the number of steps.
         records: identifies the content of the training records, "" where that is not known.
         measured_by: identifies how and on what the best figure was measured, or "".
+        teachers: identifies the weights that are learnt from, or "".
     """
 
     steps: int = 0
     records: str = ""
     measured_by: str = ""
+    teachers: str = ""
 
 
 class RunState:
@@ -93,7 +95,7 @@ class RunState:
 
         Raises:
             ValueError: it is damaged, was written by another model or optimizer, or belongs to
-                other training records.
+                other training records or teachers.
         """
         path = self.run_dir / STATE_FILE
         if not path.is_file():
@@ -105,6 +107,11 @@ class RunState:
                 f"{path} belongs to training records with another content ({before.records}, not "
                 f"{self.facts.records}); name those with --data.records_dir, or choose another "
                 "--run_dir"
+            )
+        if before.teachers and self.facts.teachers not in ("", before.teachers):
+            raise ValueError(
+                f"{path} belongs to train.teachers with other weights ({before.teachers}, not "
+                f"{self.facts.teachers}); name those, or choose another --run_dir"
             )
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)
@@ -247,7 +254,8 @@ def _checked_progress(progress: dict[str, Any]) -> dict[str, Any]:
         if not all(type(value) in (int, float) for value in row.values()):
             raise TypeError("the history holds what is no number")
     facts = RunFacts(**progress.get("facts", {}))
-    if (type(facts.steps), type(facts.records), type(facts.measured_by)) != (int, str, str):
+    texts = (facts.records, facts.measured_by, facts.teachers)
+    if type(facts.steps) is not int or not all(type(text) is str for text in texts):
         raise TypeError(f"{facts} is of other types")
     return {"epoch": epoch, "best": best, "history": history, "facts": facts}
 

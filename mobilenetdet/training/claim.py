@@ -26,9 +26,9 @@ from mobilenetdet.runs import (
 _WRITTEN_BY_TRAINING = (
     *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, HISTORY_FILE),
 )
-# Settings that may change when a run goes on. The state does not depend on them: where the records
-# lie (their content is compared by itself), how it is measured, how far it goes. Or they are what
-# helps a run that has failed: memory, NaN.
+# Settings that may change when a run goes on. The state does not depend on them: where records and
+# teachers lie (their content is compared by itself), how it is measured, how far it goes. Or they
+# are what helps a run that has failed: memory, NaN.
 _MAY_CHANGE = (
     "data.records_dir",
     "data.data_dir",
@@ -46,6 +46,7 @@ _MAY_CHANGE = (
     "train.logger",
     "train.precision",
     "train.record_shares",
+    "train.teachers",
     "train.tensorboard_images",
 )
 # Files that a run began from; a checkpoint holds all weights, and files may have moved.
@@ -127,8 +128,6 @@ class Change:
             # Weights of all runs have these names; the folder says which run.
             depth = 2 if old.name in (BEST_WEIGHTS, LAST_WEIGHTS) else 1
             return old.parts[-depth:] == new.parts[-depth:]
-        if self.key == "train.teachers":  # files may have moved; the last folder says which run
-            return [Path(name).name for name in self.old] == [Path(name).name for name in self.new]
         if self.key == "train.precision":  # the scale of its loss is part of the state
             return "mixed_float16" not in (self.old, self.new)
         return any(fnmatch.fnmatchcase(self.key, pattern) for pattern in _MAY_CHANGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from keras import ops
@@ -11,15 +12,15 @@ from keras import ops
 from mobilenetdet.boxes.geometry import Tensor
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.inference.detection_model import mirrored_back
-from mobilenetdet.models.anchor_head import Predictions
+from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.detector import Detector, build_detector
-from mobilenetdet.models.losses import score_divergence, smooth_l1
+from mobilenetdet.models.losses import smooth_l1
 from mobilenetdet.replicas import count_over_replicas
-from mobilenetdet.runs import open_run
+from mobilenetdet.runs import hash_weights, open_run
 
 # Weight of the box deltas beside the scores.
 _BOX_WEIGHT = 2.0
-# Score of the teachers from which on an anchor's box is learnt; below, boxes mean nothing.
+# Mean score of the teachers from which on an anchor's mean box is learnt.
 _LEAST_SCORE = 0.1
 
 
@@ -54,12 +55,14 @@ class Teachers:
         given = list(shares) or [1.0] * len(self._detectors)
         self._shares = [share / sum(given) for share in given]
 
-    def loss(self, images: Tensor, *, scores: Tensor, deltas: Tensor) -> Tensor:
+    def loss(self, images: Tensor, head: AnchorHead, predictions: Predictions) -> Tensor:
         """How far predictions for images are from the mean of the teachers'; a scalar.
 
         See `models.detector.Teacher`.
         """
-        return distillation_loss(scores, deltas, self.predict(images))
+        targets = self.predict(images)
+        divergences = head.score_divergences(predictions, targets.scores)
+        return distillation_loss(divergences, predictions["deltas"], targets)
 
     def predict(self, images: Tensor) -> SoftTargets:
         """Predicts for [B, H, W, 3], 0 to 255, as `Detector.call` takes them; without gradients."""
@@ -79,22 +82,49 @@ def _predict(detector: Detector, images: Tensor, *, in_mirror: bool) -> Predicti
     return mirrored_back(mirrored, detector.anchor_grid.mirror_order())
 
 
-def distillation_loss(scores: Tensor, deltas: Tensor, targets: SoftTargets) -> Tensor:
+def distillation_loss(divergences: Tensor, deltas: Tensor, targets: SoftTargets) -> Tensor:
     """How far predictions are from those of the teachers, a scalar.
 
-    The divergence of the scores of all anchors, and smooth L1 of the box deltas where the teachers
-    see an object; divided by the sum of their highest scores, at least 1.
+    The divergences of the scores of all anchors, divided by the sum of the teachers' highest
+    scores, and smooth L1 of the box deltas, weighted by these where the teachers see an object and
+    divided by the sum of the weights; sums below 1 are 1.
 
     Args:
-        scores: [B, C, A], 0 to 1, of the detector that learns.
-        deltas: [B, A, 4].
+        divergences: [B, C, A], of the scores, see `AnchorHead.score_divergences`.
+        deltas: [B, A, 4], of the detector that learns.
         targets: of the teachers.
     """
     objects = ops.max(targets.scores, axis=1)  # [B, A]
     sure = ops.where(objects > _LEAST_SCORE, objects, 0.0)
-    score_loss = ops.sum(score_divergence(scores, targets.scores)) / count_over_replicas(objects)
+    score_loss = ops.sum(divergences) / count_over_replicas(objects)
     box_loss = ops.sum(sure * smooth_l1(deltas, targets.deltas)) / count_over_replicas(sure)
     return score_loss + _BOX_WEIGHT * box_loss
+
+
+def teachers_fingerprint(config: DetectionConfig, *, may_be_gone: bool) -> str:
+    """Identifies the weights of `train.teachers` in their order; "" for none.
+
+    Args:
+        config: of the run that learns.
+        may_be_gone: whether it is "" where one of them is not there, too.
+
+    Raises:
+        FileNotFoundError: one of them is not there.
+    """
+    try:
+        return " ".join(hash_weights(_find(name)) for name in config.train.teachers)
+    except FileNotFoundError:
+        if may_be_gone:
+            return ""
+        raise
+
+
+def _find(name: str) -> Path:
+    """Finds the weights of a teacher."""
+    try:
+        return open_run(name).find_weights()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"train.teachers: {error}") from None
 
 
 def load_teachers(config: DetectionConfig) -> Teachers | None:
@@ -111,8 +141,8 @@ def load_teachers(config: DetectionConfig) -> Teachers | None:
 
 
 def _load(name: str, config: DetectionConfig) -> Detector:
-    run = open_run(name)
-    trained = run.read_config()
+    weights = _find(name)
+    trained = open_run(name).read_config()
     for key, own, wanted in (
         ("data.classes", trained.data.classes, config.data.classes),
         ("model.levels", trained.model.levels, config.model.levels),
@@ -124,7 +154,7 @@ def _load(name: str, config: DetectionConfig) -> Detector:
             )
     height, width = config.image_size
     data = replace(trained.data, image_height=height, image_width=width)
-    model = replace(trained.model, detector_weights=str(run.find_weights()))
+    model = replace(trained.model, detector_weights=str(weights))
     own_config = replace(trained, data=data, model=model)
     detector, report = build_detector(own_config, precision=config.train.precision)
     print(f"teacher {report}")

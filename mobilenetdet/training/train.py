@@ -17,11 +17,7 @@ from mobilenetdet.data.pipeline import damage_named, plan_epochs, train_batches
 from mobilenetdet.distribution.cluster import join_cluster
 from mobilenetdet.distribution.devices import Devices, synchronise_batch_norm, use_devices
 from mobilenetdet.drawing.history_plots import plot_history
-from mobilenetdet.evaluation.evaluate import (
-    Evaluation,
-    calibrated,
-    evaluate_split,
-)
+from mobilenetdet.evaluation.evaluate import Evaluation, calibrated, evaluate_split
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
 from mobilenetdet.evaluation.score_calibration import fit_calibration
 from mobilenetdet.files.names import refuse_other_than_utf8
@@ -43,7 +39,7 @@ from mobilenetdet.training.fit import fit_epochs
 from mobilenetdet.training.loggers import check_loggers
 from mobilenetdet.training.optimizers import make_optimizer, scale_learning_rate
 from mobilenetdet.training.schedules import make_schedule
-from mobilenetdet.training.teachers import load_teachers
+from mobilenetdet.training.teachers import load_teachers, teachers_fingerprint
 from mobilenetdet.training.training_frames import frames_of_training
 
 # The figure that decides which weights are the best.
@@ -138,17 +134,22 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
         steps=plan.steps,
         records=records_fingerprint(data.records_dir, data.train_split),
         measured_by=_measured_by(config),
+        teachers=teachers_fingerprint(config, may_be_gone=RunDir(run_dir).state_file.is_file()),
     )
     devices.cluster.agree(
         {
             "what the training records hold": facts.records,
             "the number of records in each share": plan.sizes,
             "what the AP depends on": facts.measured_by,
+            "the weights of the teachers": facts.teachers,
         }
     )
     state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
     if state.restore():
         print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")
+    if state.epoch < config.train.epochs:
+        with devices.scope():
+            detector.teacher = load_teachers(config.for_training())
     return state
 
 
@@ -196,7 +197,6 @@ def _compiled_detector(config: DetectionConfig, steps: int, run_dir: Path) -> De
     detector, report = build_detector(config, load_weights=not resuming)
     if report is not None:
         print(report)
-    detector.teacher = load_teachers(config)
     optimizer = make_optimizer(config.train, make_schedule(config.train, steps))
     if config.train.backbone_rate < 1:
         scale_learning_rate(

@@ -20,7 +20,7 @@ class TrainingFrames:
     """The frames that a run trains on.
 
     Attributes:
-        seen: these, and those of the weights that it begins from.
+        seen: these, and those of the weights that it begins from and of its teachers.
         most_objects: of one frame, DontCare included.
     """
 

@@ -89,13 +89,14 @@ def test_the_weights_that_training_began_from_are_named_without_their_folder(
     }
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)
-    (run / "config.json").write_text(
-        to_json(replace(small_config, model=replace(small_config.model, **began)))
-    )
+    train = replace(small_config.train, teachers=("/home/me/runs/b", "ssd_fpn"))
+    model = replace(small_config.model, **began)
+    (run / "config.json").write_text(to_json(replace(small_config, model=model, train=train)))
     card = pack_run(RunDir(run), tmp_path / "packed", data="twelve frames", licence="none at all")
     model = open_run(tmp_path / "packed").read_config().model
     assert (model.weights, model.detector_weights) == ("imagenet.h5", "last.weights.h5")
-    assert "begun with the weights of a whole detector" in card.read_text()
+    assert "begun with the weights of a whole detector, taught by b, ssd_fpn" in card.read_text()
+    assert "/home/me" not in (tmp_path / "packed/config.json").read_text()
 
 
 def test_the_card_says_data_licence_and_ap(packed: Path):

@@ -8,6 +8,7 @@ from keras import ops
 from mobilenetdet.models.losses import (
     background_focal,
     cross_entropy,
+    logit_divergence,
     quality_focal,
     score_divergence,
     sigmoid_focal,
@@ -158,3 +159,22 @@ def test_score_divergence_is_finite_where_one_is_sure():
     scores, targets = np.array([[0, 1, 1, 0], [0, 1, 0, 1]], np.float32)
     found = ops.convert_to_numpy(score_divergence(scores, targets))
     np.testing.assert_allclose(found, [0, 0, -math.log(1e-6), -math.log(1e-6)], rtol=0.01)
+
+
+def test_logit_divergence_is_that_of_the_sigmoids():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(4, 30)).astype(np.float32) * 3
+    targets = rng.uniform(0, 1, (4, 30)).astype(np.float32)
+    expected = score_divergence(ops.sigmoid(logits), targets)
+    np.testing.assert_allclose(logit_divergence(logits, targets), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_gradient_of_logit_divergence_is_score_minus_target_however_sure():
+    logits = np.array([-20.0, -3.0, 0.5, 20.0], np.float32)
+    targets = np.array([0.9, 0.1, 0.5, 0.1], np.float32)
+    step = 0.01
+    above, below = (
+        ops.convert_to_numpy(logit_divergence(logits + sign * step, targets)) for sign in (1, -1)
+    )
+    expected = 1 / (1 + np.exp(-logits)) - targets
+    np.testing.assert_allclose((above - below) / (2 * step), expected, atol=1e-3)

@@ -54,7 +54,6 @@ def test_a_start_that_failed_leaves_its_place_to_the_next(tmp_path):
         ("train.seed", 1),
         ("train.ema", 0.0),
         ("train.weight_decay", 0.1),
-        ("train.teacher_weight", 0.75),
         ("train.precision", "mixed_float16"),
         ("model.weights", "other/backbone.h5"),
     ],
@@ -99,16 +98,6 @@ def test_weights_of_another_run_are_others_though_all_have_one_name(run_dir):
     claim_run_dir(changed(model__detector_weights="moved/runs/a/best.weights.h5"), run_dir)
     with pytest.raises(ValueError, match=r"model.detector_weights: .*runs/a.* now"):
         claim_run_dir(changed(model__detector_weights="runs/b/best.weights.h5"), run_dir)
-
-
-def test_teachers_may_have_moved_and_others_are_others(run_dir):
-    claim_run_dir(changed(train__teachers=["runs/a", "ssd_fpn"]), run_dir.with_name("student"))
-    student = run_dir.with_name("student")
-    (student / "checkpoint.npz").touch()
-    claim_run_dir(changed(train__teachers=["moved/runs/a", "ssd_fpn"]), student)
-    for others in (["moved/runs/b", "ssd_fpn"], ["ssd_fpn", "moved/runs/a"], []):
-        with pytest.raises(ValueError, match=r"train.teachers: .*moved/runs/a.* there, .* now"):
-            claim_run_dir(changed(train__teachers=others), student)
 
 
 def test_the_check_alone_changes_nothing(tmp_path):

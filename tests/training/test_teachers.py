@@ -1,6 +1,7 @@
 """Learning from other detectors: what it asks for, and a run that does it."""
 
 import csv
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -11,7 +12,13 @@ from keras import ops
 
 from mobilenetdet.config.storage import read_config, with_changes
 from mobilenetdet.models.detector import build_detector
-from mobilenetdet.training.teachers import SoftTargets, Teachers, distillation_loss
+from mobilenetdet.models.losses import score_divergence
+from mobilenetdet.training.teachers import (
+    SoftTargets,
+    Teachers,
+    distillation_loss,
+    load_teachers,
+)
 from mobilenetdet.training.train import train
 
 
@@ -37,15 +44,19 @@ def rows_of(run_dir):
         return list(csv.DictReader(file))
 
 
+def loss_of(scores, deltas, targets):
+    return float(distillation_loss(score_divergence(scores, targets.scores), deltas, targets))
+
+
 # === The loss ===
 
 
 def test_it_is_nothing_for_who_knows_what_the_teachers_know_and_more_for_others():
     targets = random_targets(0)
-    assert float(distillation_loss(*targets, targets)) == pytest.approx(0, abs=1e-6)
+    assert loss_of(targets.scores, targets.deltas, targets) == pytest.approx(0, abs=1e-6)
     other = random_targets(1)
-    assert float(distillation_loss(other.scores, targets.deltas, targets)) > 0.1
-    assert float(distillation_loss(targets.scores, other.deltas, targets)) > 0.1
+    assert loss_of(other.scores, targets.deltas, targets) > 0.1
+    assert loss_of(targets.scores, other.deltas, targets) > 0.1
 
 
 def test_the_scores_part_is_keras_divergence_of_two_coins_a_class():
@@ -53,8 +64,8 @@ def test_the_scores_part_is_keras_divergence_of_two_coins_a_class():
     coins = [np.stack([t.scores, 1 - t.scores], axis=-1) for t in (targets, found)]
     divergence = keras.losses.KLDivergence(reduction="sum")(*coins)
     expected = float(divergence) / targets.scores.max(axis=1).sum()
-    loss = distillation_loss(found.scores, targets.deltas, targets)
-    assert float(loss) == pytest.approx(expected, rel=1e-4)
+    loss = loss_of(found.scores, targets.deltas, targets)
+    assert loss == pytest.approx(expected, rel=1e-4)
 
 
 def test_boxes_count_where_the_teachers_see_an_object():
@@ -65,7 +76,7 @@ def test_boxes_count_where_the_teachers_see_an_object():
     moved = [
         np.where(where[:, None], targets.deltas + 1, targets.deltas) for where in (sees, ~sees)
     ]
-    losses = [float(distillation_loss(scores, deltas, targets)) for deltas in moved]
+    losses = [loss_of(scores, deltas, targets) for deltas in moved]
     # Smooth L1 of a difference of 1 is 1 - 1/18 for each of four deltas, and boxes weigh 2.
     assert losses == pytest.approx([2 * 4 * (1 - 1 / 18), 0], abs=1e-5)
 
@@ -73,7 +84,7 @@ def test_boxes_count_where_the_teachers_see_an_object():
 def test_an_image_in_which_the_teachers_see_nothing_teaches_background():
     targets = SoftTargets(np.zeros((1, 3, 8), np.float32), np.zeros((1, 8, 4), np.float32))
     scores = np.full((1, 3, 8), 0.5, np.float32)
-    loss = float(distillation_loss(scores, targets.deltas + 9, targets))
+    loss = loss_of(scores, targets.deltas + 9, targets)
     assert loss == pytest.approx(3 * 8 * np.log(2), rel=1e-3)
 
 
@@ -176,14 +187,27 @@ def test_labels_and_teacher_share_the_loss(small_config, teacher, pack_targets):
     ]
 
     class Constant:
-        def loss(self, images, *, scores, deltas):
-            assert images.shape[0] == scores.shape[0] == deltas.shape[0] == 1
+        def loss(self, images, head, predictions):
+            assert images.shape[0] == head.scores(predictions).shape[0] == 1
             return ops.convert_to_tensor(8.0)
 
     detectors[1].teacher = Constant()
     labels, both = (float(d.compute_loss(x=images, y=y, y_pred=d(images))) for d in detectors)
     assert both == pytest.approx(0.75 * labels + 0.25 * 8.0, rel=1e-5)
     assert float(detectors[1].get_metrics_result()["teacher_loss"]) == pytest.approx(2.0)
+
+
+def test_a_teacher_may_be_of_another_width_head_and_input_size(learner_config):
+    changes = {"model.alpha": 0.5, "head": {"kind": "ssd"}, "data.image_height": 32}
+    config = with_changes(learner_config, changes)
+    student, _ = build_detector(config)
+    student.teacher = load_teachers(config)
+    images = np.full((1, *config.image_size, 3), 90, np.uint8)
+    predictions = student(images)
+    found = student.teacher.predict(images)
+    assert found.scores.shape == student.head.scores(predictions).shape
+    assert found.deltas.shape == predictions["deltas"].shape
+    assert float(student.compute_loss(x=images, y={}, y_pred=predictions)) > 0
 
 
 # === What is refused ===
@@ -197,7 +221,7 @@ def test_labels_and_teacher_share_the_loss(small_config, teacher, pack_targets):
             {"model.levels": [{"stride": 8, "anchors": [[30.0, 30.0]]}]},
             "has another model.levels than the detector",
         ),
-        ({"train.teachers": ["no/such/run"]}, "no/such/run"),
+        ({"train.teachers": ["no/such/run"]}, "train.teachers: no/such/run"),
     ],
 )
 def test_a_teacher_that_does_not_fit_stops_before_the_run_begins(
@@ -213,6 +237,41 @@ def test_shares_go_with_teachers(learner_config):
     rule = "train.teacher_shares is .*; it must be empty, or one for each of the 1 train.teachers"
     with pytest.raises(ValueError, match=rule):
         with_changes(learner_config, {"train.teacher_shares": [1.0, 2.0]})
+
+
+def test_a_weight_goes_with_teachers_and_these_have_names(small_config):
+    with pytest.raises(ValueError, match="train.teacher_weight is 0.5; it must be 1 without train"):
+        with_changes(small_config, {"train.teacher_weight": 0.5})
+    with pytest.raises(ValueError, match="train.teachers.0 is ''; it must be not empty"):
+        with_changes(small_config, {"train.teachers": [""]})
+
+
+def test_a_resumed_run_refuses_a_teacher_with_other_weights(
+    learnt, learner_config, teacher, tmp_path
+):
+    run, other = tmp_path / "run", tmp_path / "teacher"
+    shutil.copytree(learnt["straight"], run)
+    shutil.copytree(teacher, other)
+    moved = with_changes(learner_config, {"train.teachers": [str(other)], "train.epochs": 3})
+    (other / "best.weights.h5").write_bytes((learnt["straight"] / "best.weights.h5").read_bytes())
+    with pytest.raises(ValueError, match="train.teachers with other weights"):
+        train(moved, run, verbose=0)
+    (other / "best.weights.h5").write_bytes((teacher / "best.weights.h5").read_bytes())
+    train(moved, run, verbose=0)
+    assert len(rows_of(run)) == 3
+    # A run that is at its end needs its teachers no more.
+    shutil.rmtree(other)
+    train(moved, run, verbose=0)
+    with pytest.raises(FileNotFoundError, match="train.teachers: .*teacher"):
+        train(with_changes(moved, {"train.epochs": 4}), run, verbose=0)
+
+
+def test_a_detector_that_has_learnt_has_a_loss_without_its_teachers(learner_config, pack_targets):
+    detector, _ = build_detector(learner_config)
+    images = np.full((1, *learner_config.image_size, 3), 90, np.uint8)
+    y = pack_targets([[(0, 1, 2, (4, 4, 30, 24))]], 8)
+    assert float(detector.compute_loss(x=images, y=y, y_pred=detector(images))) > 0
+    assert float(detector.get_metrics_result()["teacher_loss"]) == 0
 
 
 def test_a_config_to_give_away_names_the_teacher_alone(learner_config, teacher, tmp_path):
