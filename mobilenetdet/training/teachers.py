@@ -10,7 +10,7 @@ from typing import NamedTuple
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
-from mobilenetdet.config.detection import DetectionConfig
+from mobilenetdet.config.detection import DetectionConfig, changed_keys
 from mobilenetdet.inference.detection_model import mirrored_back
 from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.detector import Detector, build_detector
@@ -143,20 +143,15 @@ def load_teachers(config: DetectionConfig) -> Teachers | None:
 def _load(name: str, config: DetectionConfig) -> Detector:
     weights = _find(name)
     trained = open_run(name).read_config()
-    for key, own, wanted in (
-        ("data.classes", trained.data.classes, config.data.classes),
-        ("model.levels", trained.model.levels, config.model.levels),
-    ):
-        if own != wanted:
-            raise ValueError(
-                f"train.teachers: {name} has another {key} than the detector that learns from it; "
-                "name a run of the same classes and anchors"
-            )
+    for key in sorted({"data.classes", "model.levels"} & set(changed_keys(trained, config))):
+        raise ValueError(
+            f"train.teachers: {name} has another {key} than the detector that learns from it; "
+            "name a run of the same classes and anchors"
+        )
     height, width = config.image_size
     data = replace(trained.data, image_height=height, image_width=width)
     model = replace(trained.model, detector_weights=str(weights))
     own_config = replace(trained, data=data, model=model)
     detector, report = build_detector(own_config, precision=config.train.precision)
     print(f"teacher {report}")
-    detector.trainable = False
     return detector

@@ -1,32 +1,15 @@
 """A run that was interrupted ends bit for bit like one that was not, on TensorFlow and on JAX."""
 
-import csv
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 from fixtures.own_classes import with_classes
+from fixtures.training import arrays_of, rows_of
 
 from mobilenetdet.training.train import train
 
 pytestmark = pytest.mark.slow
-
-
-def arrays_of(path):
-    with h5py.File(path) as file:
-        found = {}
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return found
-
-
-def rows_of(run_dir):
-    with (run_dir / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

@@ -1,7 +1,6 @@
 """What a start that fails leaves behind, and how a run goes on with other settings."""
 
 import contextlib
-import csv
 import os
 import shutil
 from dataclasses import replace
@@ -9,6 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from fixtures.training import rows_of
 
 from mobilenetdet.config.storage import read_config, with_changes
 from mobilenetdet.distribution import cluster
@@ -64,11 +64,6 @@ def test_a_second_training_is_refused_before_any_work(config, tmp_path, monkeypa
         train(config, tmp_path, verbose=0)
 
 
-def rows_of(run_dir):
-    with (run_dir / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.slow
 def test_a_finished_run_goes_on_with_more_epochs_and_other_settings(
     config, small_kitti, tmp_path, capsys
@@ -105,6 +100,8 @@ def test_nan_at_the_last_step_of_an_epoch_does_not_cost_the_run(config, tmp_path
     longer = with_changes(config, {"train.epochs": 2})
 
     class Diverge(keras.callbacks.Callback):
+        writer = None  # of TensorBoard, in whose place it stands
+
         def on_train_batch_end(self, batch, logs=None):
             if batch == 1:  # of 0 and 1
                 self.model.weights[0].assign(self.model.weights[0] * np.nan)

@@ -1,13 +1,12 @@
 """Learning from other detectors: what it asks for, and a run that does it."""
 
-import csv
 import shutil
 from dataclasses import replace
 
-import h5py
 import keras
 import numpy as np
 import pytest
+from fixtures.training import arrays_of, rows_of
 from keras import ops
 
 from mobilenetdet.config.storage import read_config, with_changes
@@ -26,22 +25,6 @@ def random_targets(seed, *, batch=2, classes=3, anchors=40):
     rng = np.random.default_rng(seed)
     scores = rng.uniform(0.01, 0.99, (batch, classes, anchors)).astype(np.float32)
     return SoftTargets(scores, rng.normal(size=(batch, anchors, 4)).astype(np.float32))
-
-
-def arrays_of(path):
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return found
-
-
-def rows_of(run_dir):
-    with (run_dir / "metrics.csv").open() as file:
-        return list(csv.DictReader(file))
 
 
 def loss_of(scores, deltas, targets):
