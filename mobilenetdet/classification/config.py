@@ -33,6 +33,7 @@ class ClassifierConfig:
     KIND: ClassVar[str] = "classifier"
     COMMAND: ClassVar[str] = "mobilenetdet train_classifier"
     FORMAT: ClassVar[int] = 1
+    OTHER_KINDS: ClassVar[Mapping[str, str]] = {"augment": "detector", "head": "detector"}
 
     def __post_init__(self) -> None:
         """Checks what two sections have to agree on."""

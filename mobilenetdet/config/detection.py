@@ -91,6 +91,8 @@ class DetectionConfig:
     COMMAND: ClassVar[str] = "mobilenetdet train"
     # 1 had the settings of the heads in the sections model and loss.
     FORMAT: ClassVar[int] = 2
+    # Settings that only another kind of config has, and which.
+    OTHER_KINDS: ClassVar[Mapping[str, str]] = {"data.dataset": "classifier"}
 
     @staticmethod
     def upgrade(tree: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class _WholeConfig(Protocol):
     KIND: ClassVar[str]
     COMMAND: ClassVar[str]
     FORMAT: ClassVar[int]
+    OTHER_KINDS: ClassVar[Mapping[str, str]]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @staticmethod
@@ -155,6 +156,7 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
         for key in (name, *settings) if isinstance(settings, dict) else (name,):
             if not isinstance(key, str):
                 raise ValueError(f"{source} is not a {kind.KIND} config: {key!r} is no key")
+    _refuse_other_kind(tree, source, kind)
     version = tree.pop(_FORMAT, 1)
     if not isinstance(version, int) or not 1 <= version <= kind.FORMAT:
         raise ValueError(
@@ -162,6 +164,17 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
             f"{kind.FORMAT}: update it"
         )
     return tree
+
+
+def _refuse_other_kind(tree: Mapping[str, Any], source: str, kind: type[Config]) -> None:
+    for key, other in kind.OTHER_KINDS.items():
+        group, _, leaf = key.partition(".")
+        inside = tree.get(group)
+        if group in tree and (not leaf or (isinstance(inside, dict) and leaf in inside)):
+            raise ValueError(
+                f"{source} is the config of a {other} ({key} is in it), not a {kind.KIND} config; "
+                f"name one that {kind.COMMAND} has written"
+            )
 
 
 def _upgraded(

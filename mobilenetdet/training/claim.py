@@ -15,16 +15,22 @@ from mobilenetdet.runs import (
     BEST_WEIGHTS,
     CALIBRATION_FILE,
     CONFIG_FILE,
+    EVALUATION_DIR,
+    EVENTS_DIR,
+    FRAMES_SEEN_FILE,
     HISTORY_FILE,
+    HISTORY_PLOT,
     LAST_WEIGHTS,
+    OVERLAYS_DIR,
     STATE_FILE,
     RunDir,
     shipped_weights,
 )
 
-# Files that training writes; a folder that holds one and no config is none of its runs.
+# What training writes; a folder that holds some of it and no config is none of its runs.
 _WRITTEN_BY_TRAINING = (
-    *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, HISTORY_FILE),
+    *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, FRAMES_SEEN_FILE),
+    *(HISTORY_FILE, HISTORY_PLOT, EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR),
 )
 # Settings that may change when a run goes on. The state does not depend on them: where records and
 # teachers lie (their content is compared by itself), how it is measured, how far it goes. Or they
@@ -56,7 +62,7 @@ _FILES = ("model.weights", "model.detector_weights")
 def check_run_dir(config: Config, run_dir: Path) -> None:
     """Checks that a run of this config may begin or go on in a directory; changes nothing.
 
-    While there is no checkpoint, any config.json in it is that of a start which failed.
+    While there is no checkpoint, a config of this kind in it is that of a start which failed.
 
     Raises:
         FileExistsError: the directory has files of the names that training writes, and is no run
@@ -73,6 +79,7 @@ def check_run_dir(config: Config, run_dir: Path) -> None:
     if not run.config_file.exists():
         _refuse_foreign(run_dir)
     elif not run.state_file.exists():
+        _refuse_foreign_config(run, type(config))
         _refuse_finished(run)
     elif fixed := [change for change in config_changes(run, config) if not change.is_free]:
         raise ValueError(
@@ -146,11 +153,24 @@ def config_changes(run: RunDir, config: Config) -> list[Change]:
 
 def _refuse_foreign(run_dir: Path) -> None:
     for name in _WRITTEN_BY_TRAINING:
-        if (run_dir / name).exists():
+        path = run_dir / name
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise FileExistsError(
-                f"{run_dir / name} is there, but no {CONFIG_FILE}: training would replace "
+                f"{path} is there, but no {CONFIG_FILE}: training would replace "
                 "what is none of its runs; choose another --run_dir"
             )
+
+
+def _refuse_foreign_config(run: RunDir, kind: type[Config]) -> None:
+    """Keeps a file that has the name of a config and is none."""
+    try:
+        read_config(run.config_file, kind)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise FileExistsError(
+            f"{run.config_file} is there, and no config that training has written ({reason}): it "
+            "would be replaced; choose another --run_dir"
+        ) from None
 
 
 def _refuse_finished(run: RunDir) -> None:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from mobilenetdet.classification.config import ClassifierConfig
 from mobilenetdet.config.detection import (
     DataConfig,
     DetectionConfig,
@@ -267,3 +268,17 @@ def test_a_key_that_comes_twice_is_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=f"{name} is not a .*: 'epochs' comes twice"):
         read_changes(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "other"),
+    [(DetectionConfig(), ClassifierConfig, "detector")]
+    + [(ClassifierConfig(), DetectionConfig, "classifier")],
+)
+def test_a_config_of_the_other_kind_is_called_so_in_one_line(config, kind, other):
+    with pytest.raises(
+        ValueError, match=rf"^runs/x is the config of a {other} \(.*not a "
+    ) as error:
+        from_json(to_json(config), "runs/x", kind)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(f"name one that {kind.COMMAND} has written")

@@ -35,9 +35,23 @@ def test_a_start_that_failed_leaves_its_place_to_the_next(tmp_path):
     other = changed(train__seed=7, model__alpha=0.25)
     claim_run_dir(other, tmp_path)
     assert config_of(tmp_path) == other
-    (tmp_path / "config.json").write_text("damaged")
     claim_run_dir(CONFIG, tmp_path)
     assert config_of(tmp_path) == CONFIG
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("damaged", "is not a detection config: Expecting value"),
+        ('{"my": "web app"}', "is not a detection config"),
+        ('{"data": {"dataset": "imagenet"}}', "is the config of a classifier"),
+    ],
+)
+def test_a_config_that_is_none_of_a_detector_is_kept(tmp_path, content, reason):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(FileExistsError, match=rf"no config that training has written.*{reason}"):
+        claim_run_dir(CONFIG, tmp_path)
+    assert (tmp_path / "config.json").read_text() == content
 
 
 @pytest.mark.parametrize(
@@ -105,12 +119,24 @@ def test_the_check_alone_changes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["best.weights.h5", "metrics.csv", "checkpoint.npz"])
+@pytest.mark.parametrize(
+    "name",
+    ["best.weights.h5", "metrics.csv", "metrics.png", "checkpoint.npz", "frames_seen.json"]
+    + ["eval/metrics.json", "overlays/montage.jpg", "tensorboard/notes.txt"],
+)
 def test_a_folder_with_such_files_and_no_config_is_not_claimed(tmp_path: Path, name: str):
-    (tmp_path / name).write_text("of another program")
-    with pytest.raises(FileExistsError, match=f"{name} is there"):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("of another program")
+    with pytest.raises(FileExistsError, match=f"{Path(name).parts[0]} is there"):
         claim_run_dir(CONFIG, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
+
+
+def test_empty_folders_hold_nothing_of_others(tmp_path: Path):
+    (tmp_path / "eval").mkdir()
+    claim_run_dir(CONFIG, tmp_path)
+    assert config_of(tmp_path) == CONFIG
 
 
 def test_weights_that_ship_are_never_claimed():
