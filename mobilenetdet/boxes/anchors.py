@@ -73,9 +73,10 @@ class AnchorGrid:
         orders, start = [], 0
         for stride, shapes in self.levels:
             if width % stride:
+                coarsest = max(each for each, _ in self.levels)
                 raise ValueError(
                     f"the map of stride {stride} has no mirror image: its cells do not divide the "
-                    f"width of {width} pixels; make data.image_width a multiple of {stride}, or "
+                    f"width of {width} pixels; make data.image_width a multiple of {coarsest}, or "
                     "postprocess.mirror False"
                 )
             rows, columns = _num_cells(self.image_size, stride)

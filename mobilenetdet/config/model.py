@@ -43,6 +43,9 @@ class LevelConfig:
         require(count <= _MAX_ANCHORS, f"the number of {key}", count, f"at most {_MAX_ANCHORS}")
 
 
+_FILLS_ALL = "model.detector_weights fills the whole network"
+
+
 @section("model")
 class ModelConfig:
     """The network up to its head: MobileNetV1, feature pyramid, levels with their anchors."""
@@ -85,6 +88,20 @@ class ModelConfig:
             strides,
             f"of strides up to {_COARSEST_OF_BACKBONE} with a pyramid",
         )
+
+    def notes(self) -> list[str]:
+        """Returns a line for each setting that another one leaves without use."""
+        lines = []
+        if self.detector_weights and (self.weights not in ("none", "imagenet")):
+            lines.append(f"model.weights {self.weights} is not used: {_FILLS_ALL}")
+        if self.detector_weights and self.narrow_weights:
+            lines.append(f"model.narrow_weights is not used: {_FILLS_ALL}")
+        if self.freeze_batch_norm and self.weights == "none" and not self.detector_weights:
+            lines.append(
+                "model.freeze_batch_norm keeps the batch normalisation of random weights, which "
+                "model.weights none is: name weights, or leave it False"
+            )
+        return lines
 
     @property
     def strides(self) -> tuple[int, ...]:

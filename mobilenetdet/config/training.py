@@ -201,6 +201,16 @@ class TrainConfig(FitConfig):
         names = tuple(Path(teacher).name for teacher in self.teachers)
         return replace(super().for_sharing(), teachers=names)
 
+    def notes(self) -> list[str]:
+        """Returns a line for each setting that is not taken at its word."""
+        lines = super().notes()
+        if self.teachers and self.teacher_weight == 1:
+            lines.append(
+                "train.teacher_weight is 1: the teachers alone are learnt, and what the sections "
+                "head and matching say of the loss of the labels is not used"
+            )
+        return lines
+
     def __post_init__(self) -> None:
         """Checks that each teacher has its share, and that a weight has a teacher."""
         super().__post_init__()
@@ -208,6 +218,7 @@ class TrainConfig(FitConfig):
         has_use = bool(self.teachers) or self.teacher_weight == 1
         require(has_use, "train.teacher_weight", self.teacher_weight, rule)
         rule = f"empty, or one for each of the {len(self.teachers)} train.teachers"
+        rule = rule if self.teachers else "empty without train.teachers"
         fits = len(self.teacher_shares) in (0, len(self.teachers))
         require(fits, "train.teacher_shares", self.teacher_shares, rule)
 

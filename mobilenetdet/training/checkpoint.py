@@ -37,7 +37,8 @@ class RunFacts:
         steps: of an epoch; the learning rate goes by the number of steps.
         records: identifies the content of the training records, "" where that is not known.
         measured_by: identifies how and on what the best figure was measured, or "".
-        teachers: identifies the weights that are learnt from, or "".
+        teachers: identifies the weights that are learnt from, or that there are none; "" where
+            that is not known.
     """
 
     steps: int = 0
@@ -110,8 +111,9 @@ class RunState:
             )
         if before.teachers and self.facts.teachers not in ("", before.teachers):
             raise ValueError(
-                f"{path} belongs to train.teachers with other weights ({before.teachers}, not "
-                f"{self.facts.teachers}); name those, or choose another --run_dir"
+                f"{path} belongs to other train.teachers (weights {before.teachers}, not "
+                f"{self.facts.teachers}); name those of its config.json, as they were then, or "
+                "choose another --run_dir"
             )
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from keras import ops
 
 from mobilenetdet.boxes.geometry import Tensor
@@ -16,8 +17,10 @@ from mobilenetdet.models.anchor_head import AnchorHead, Predictions
 from mobilenetdet.models.detector import Detector, build_detector
 from mobilenetdet.models.losses import smooth_l1
 from mobilenetdet.replicas import count_over_replicas
-from mobilenetdet.runs import hash_weights, open_run
+from mobilenetdet.runs import RunDir, hash_weights, open_run
 
+# The fingerprint of no teachers; "" is one that is not known.
+NO_TEACHERS = "none"
 # Weight of the box deltas beside the scores.
 _BOX_WEIGHT = 2.0
 # Mean score of the teachers from which on an anchor's mean box is learnt.
@@ -52,8 +55,9 @@ class Teachers:
             shares: of each in the mean, above 0; empty: all alike.
         """
         self._detectors = list(detectors)
-        given = list(shares) or [1.0] * len(self._detectors)
-        self._shares = [share / sum(given) for share in given]
+        given = np.asarray(shares or [1.0] * len(self._detectors))
+        given = given / given.max()  # of the largest numbers there is no sum
+        self._shares = (given / given.sum()).tolist()
 
     def loss(self, images: Tensor, head: AnchorHead, predictions: Predictions) -> Tensor:
         """How far predictions for images are from the mean of the teachers'; a scalar.
@@ -69,10 +73,15 @@ class Teachers:
         scores: Tensor = 0.0
         deltas: Tensor = 0.0
         for index, (detector, share) in enumerate(zip(self._detectors, self._shares, strict=True)):
-            predictions = _predict(detector, images, in_mirror=index % 2 == 1)
+            predictions = _predict(detector, images, in_mirror=_in_mirror(index))
             scores += share * detector.head.scores(predictions)
             deltas += share * predictions["deltas"]
         return SoftTargets(ops.stop_gradient(scores), ops.stop_gradient(deltas))
+
+
+def _in_mirror(index: int) -> bool:
+    """Whether the teacher with this number, from 0, looks at mirror images."""
+    return index % 2 == 1
 
 
 def _predict(detector: Detector, images: Tensor, *, in_mirror: bool) -> Predictions:
@@ -101,22 +110,35 @@ def distillation_loss(divergences: Tensor, deltas: Tensor, targets: SoftTargets)
     return score_loss + _BOX_WEIGHT * box_loss
 
 
-def teachers_fingerprint(config: DetectionConfig, *, may_be_gone: bool) -> str:
-    """Identifies the weights of `train.teachers` in their order; "" for none.
+def teachers_fingerprint(config: DetectionConfig, run: RunDir) -> str:
+    """Identifies the weights of `train.teachers` in their order.
 
     Args:
         config: of the run that learns.
-        may_be_gone: whether it is "" where one of them is not there, too.
+        run: that learns.
+
+    Returns:
+        Hashes, or `NO_TEACHERS`; "" where the run goes on with the teachers that it had and one of
+        them is gone: at its end it needs them no more.
 
     Raises:
         FileNotFoundError: one of them is not there.
+        ValueError: one of them is the run itself.
     """
+    names = config.train.teachers
     try:
-        return " ".join(hash_weights(_find(name)) for name in config.train.teachers)
+        weights = [_find(name) for name in names]
     except FileNotFoundError:
-        if may_be_gone:
+        if run.state_file.is_file() and run.read_config().train.teachers == names:
             return ""
         raise
+    for name, path in zip(names, weights, strict=True):
+        if path.parent.resolve() == run.path.resolve():
+            raise ValueError(
+                f"train.teachers: {name} is the run that learns, whose weights change meanwhile; "
+                "train into another --run_dir"
+            )
+    return " ".join(map(hash_weights, weights)) or NO_TEACHERS
 
 
 def _find(name: str) -> Path:
@@ -137,10 +159,11 @@ def load_teachers(config: DetectionConfig) -> Teachers | None:
     names = config.train.teachers
     if not names:
         return None
-    return Teachers([_load(name, config) for name in names], config.train.teacher_shares)
+    detectors = [_load(name, config, in_mirror=_in_mirror(i)) for i, name in enumerate(names)]
+    return Teachers(detectors, config.train.teacher_shares)
 
 
-def _load(name: str, config: DetectionConfig) -> Detector:
+def _load(name: str, config: DetectionConfig, *, in_mirror: bool) -> Detector:
     weights = _find(name)
     trained = open_run(name).read_config()
     for key in sorted({"data.classes", "model.levels"} & set(changed_keys(trained, config))):
@@ -153,5 +176,19 @@ def _load(name: str, config: DetectionConfig) -> Detector:
     model = replace(trained.model, detector_weights=str(weights))
     own_config = replace(trained, data=data, model=model)
     detector, report = build_detector(own_config, precision=config.train.precision)
+    if in_mirror:
+        _check_mirror(detector, name)
     print(f"teacher {report}")
     return detector
+
+
+def _check_mirror(detector: Detector, name: str) -> None:
+    """Refuses anchors without a mirror image, before the run begins."""
+    try:
+        detector.anchor_grid.mirror_order()
+    except ValueError as error:
+        why = str(error).removesuffix(", or postprocess.mirror False")
+        raise ValueError(
+            f"train.teachers: {name} looks at mirror images, as each second one does, but {why}, "
+            "or name one teacher"
+        ) from None

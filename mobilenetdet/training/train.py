@@ -91,7 +91,7 @@ def _train(
     write_frames_seen(run.frames_seen_file, frames.seen)
     if "tensorboard" in config.train.logger:
         complete_log(run.events_dir, state.history)
-    for line in [*config.eval_task().guesses(), *config.train.notes()]:
+    for line in [*config.eval_task().guesses(), *config.model.notes(), *config.train.notes()]:
         print(line)
     # Later it would be too late to change them. One process reads for all, and prints for all; this
     # moves nothing between the devices of several, so that none waits for it.
@@ -126,15 +126,11 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
     check_training_classes(config)
     data, plan = config.data, plan_epochs(config, count_records=True)
     count_frames(data.records_dir, data.val_split)  # rather now than after hours
-    with devices.scope():
-        detector = _compiled_detector(config.for_training(), plan.steps, run_dir)
-    if config.train.sync_batch_norm and len(devices.names) > 1:
-        synchronise_batch_norm(detector)
     facts = RunFacts(
         steps=plan.steps,
         records=records_fingerprint(data.records_dir, data.train_split),
         measured_by=_measured_by(config),
-        teachers=teachers_fingerprint(config, may_be_gone=RunDir(run_dir).state_file.is_file()),
+        teachers=teachers_fingerprint(config, RunDir(run_dir)),
     )
     devices.cluster.agree(
         {
@@ -144,6 +140,10 @@ def _open_run(config: DetectionConfig, run_dir: Path, devices: Devices) -> RunSt
             "the weights of the teachers": facts.teachers,
         }
     )
+    with devices.scope():
+        detector = _compiled_detector(config.for_training(), plan.steps, run_dir)
+    if config.train.sync_batch_norm and len(devices.names) > 1:
+        synchronise_batch_norm(detector)
     state = RunState(detector, EmaWeights(detector, config.train.ema), run_dir, facts)
     if state.restore():
         print(f"{run_dir}: {state.describe_resume(config.train.epochs)}")

@@ -21,7 +21,14 @@ from mobilenetdet.models.weight_file import (
     non_finite_text,
     rewrite_weights,
 )
-from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
+from mobilenetdet.runs import (
+    BEST_WEIGHTS,
+    CONFIG_FILE,
+    FRAMES_SEEN_FILE,
+    STATE_FILE,
+    RunDir,
+    shipped_weights,
+)
 
 
 def average_runs(
@@ -38,24 +45,27 @@ def average_runs(
     batch normalisation are averaged like the weights, not measured anew.
 
     Args:
-        runs: two or more, of one network and the same classes; of each its best weights.
+        runs: two or more different ones, of one network and the same classes; of each its best
+            weights.
         output_dir: gets config.json (that of the last run), best.weights.h5 and frames_seen.json
             with the frames of all runs, which says whether these are surely all.
         shares: of each run in the mean, above 0; divided by their sum. By default equal ones.
-        overwrite: replaces such files of others that are there already; never one of the runs, nor
-            a training.
+        overwrite: replaces a run that is there already, with what was measured of it; never one of
+            the runs, nor a training.
 
     Returns:
         The run, not yet measured or calibrated; see `settle_average`.
 
     Raises:
-        FileExistsError: one of these files is there, the output is one of the runs or a training,
-            or another process is writing there.
+        FileExistsError: one of these files or of what is measured is there, the output is one of
+            the runs or a training, or another process is writing there.
         FileNotFoundError: a run has no config or no weights.
-        ValueError: the runs are of other networks or classes, or a weight file is damaged.
+        ValueError: the runs are of other networks or classes, one is named twice, the output is the
+            name of weights that ship, or a weight file is damaged.
     """
     if len(runs) < 2:
         raise ValueError("the mean of one run is that run; name two or more")
+    refuse_repeated_runs([run.path for run in runs], "say how much it counts with --shares")
     if shares and not (len(shares) == len(runs) and all(0 < share < math.inf for share in shares)):
         named = " ".join(f"{share:g}" for share in shares)
         raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
@@ -70,7 +80,7 @@ def average_runs(
         seen |= other or FramesSeen(complete=False)
     config = _without_scores(configs[-1])
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
-        folder.refuse_foreign([CONFIG_FILE, BEST_WEIGHTS, FRAMES_SEEN_FILE])
+        _make_room(folder, overwrite=overwrite)
         with folder.writing(FRAMES_SEEN_FILE) as path:
             write_frames_seen(path, seen)
         with folder.writing(BEST_WEIGHTS) as path:
@@ -80,8 +90,45 @@ def average_runs(
     return RunDir(output_dir)
 
 
+def refuse_repeated_runs(paths: Sequence[Path], remedy: str) -> None:
+    """Refuses a run that is named twice.
+
+    Raises:
+        ValueError: one is; names it.
+    """
+    places = [path.resolve() for path in paths]
+    for number, (path, place) in enumerate(zip(paths, places, strict=True)):
+        if place in places[:number]:
+            raise ValueError(f"the run {path} is named twice; name it once ({remedy})")
+
+
+def _make_room(folder: OutputFolder, *, overwrite: bool) -> None:
+    """Removes what was measured of earlier weights; a run that is not to be replaced is refused.
+
+    A mean that was not settled is this program's own, and all that lies beside it.
+    """
+    run, names = RunDir(folder.path), [CONFIG_FILE, BEST_WEIGHTS, FRAMES_SEEN_FILE]
+    scores = [run.calibration_file, run.best_f1_file]
+    if not overwrite and not folder.is_own(BEST_WEIGHTS):
+        results = [path for path in (run.evaluation_dir, run.overlays_dir) if path.is_dir()]
+        there = [path for path in (*(folder.path / n for n in names), *scores) if path.exists()]
+        if there := [*there, *(path for path in results if any(path.iterdir()))]:
+            raise FileExistsError(
+                f"{there[0]} is there already; name another folder with --output_dir, or replace "
+                "the run with --overwrite"
+            )
+    folder.refuse_foreign(names)
+    for path in (*scores, run.metrics_file):
+        path.unlink(missing_ok=True)
+
+
 def _refuse_output(output_dir: Path, runs: Sequence[RunDir]) -> None:
     """Refuses a folder whose weights would be lost, or whose checkpoint is of other weights."""
+    if str(output_dir) in shipped_weights():
+        raise ValueError(
+            f"{output_dir} names weights that ship, which later commands would take instead; name "
+            "another --output_dir"
+        )
     if output_dir.resolve() in [run.path.resolve() for run in runs]:
         raise FileExistsError(
             f"{output_dir} is one of the runs, whose weights would be lost; name another folder "
@@ -114,9 +161,11 @@ def _refuse_other_network(
         ("head.kind", config.head.kind, expected.head.kind),
     ):
         if own != wanted:
+            text = f"{name} {own} and {last.path} {wanted}"
+            if name == "model.levels":  # pages of anchors
+                text = f"other {name} than {last.path}"
             raise ValueError(
-                f"{run.path} has {name} {own} and {last.path} {wanted}; only runs of one network "
-                "and the same classes have a mean"
+                f"{run.path} has {text}; only runs of one network and the same classes have a mean"
             )
 
 
@@ -134,8 +183,6 @@ def _average(paths: Sequence[Path], shares: Sequence[float]) -> bytes:
     for path in paths:
         check_weight_file(path)
     means = _mean_arrays(paths, shares)
-    if bad := first_non_finite(means.items()):
-        raise ValueError(non_finite_text(f"the mean of {', '.join(map(str, paths))}", bad))
     return rewrite_weights(paths[-1], lambda name, values: means.get(name, values))
 
 
@@ -149,6 +196,8 @@ def _mean_arrays(paths: Sequence[Path], shares: Sequence[float]) -> dict[str, np
             name: array.shape for name, array in sums.items()
         }:
             raise ValueError(f"{path} holds other weights than {paths[0]}: they have no mean")
+        if bad := first_non_finite(arrays.items()):
+            raise ValueError(non_finite_text(str(path), bad))
         for name, array in arrays.items():
             sums[name] = sums.get(name, 0.0) + share * array
     return {name: array.astype(np.float32) for name, array in sums.items()}

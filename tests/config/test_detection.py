@@ -251,3 +251,24 @@ def test_several_levels_go_with_the_head_ssd():
 def test_levels_as_the_grid_of_anchors_takes_them():
     model = ModelConfig(levels=(LevelConfig(8, ((1, 2),)), LevelConfig(16, ((3, 4), (5, 6)))))
     assert model.anchor_levels == ((8, ((1, 2),)), (16, ((3, 4), (5, 6))))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, []),
+        ({"weights": "none", "freeze_batch_norm": True}, ["batch normalisation of random weights"]),
+        (
+            {"weights": "none", "freeze_batch_norm": True, "detector_weights": "runs/a"},
+            [],
+        ),
+        (
+            {"weights": "a.h5", "narrow_weights": True, "detector_weights": "runs/a"},
+            ["model.weights a.h5 is not used", "model.narrow_weights is not used"],
+        ),
+    ],
+)
+def test_settings_without_use_are_said(settings, expected):
+    notes = ModelConfig(**settings).notes()
+    assert len(notes) == len(expected)
+    assert all(part in note for part, note in zip(expected, notes, strict=True))

@@ -12,6 +12,7 @@ from keras import ops
 from mobilenetdet.config.storage import read_config, with_changes
 from mobilenetdet.models.detector import build_detector
 from mobilenetdet.models.losses import score_divergence
+from mobilenetdet.training.claim import claim_run_dir
 from mobilenetdet.training.teachers import (
     SoftTargets,
     Teachers,
@@ -102,6 +103,8 @@ def test_teachers_without_shares_are_all_alike(small_config, two_detectors):
     images = np.full((1, *small_config.image_size, 3), 90, np.uint8)
     found = [Teachers(two_detectors, shares).predict(images) for shares in ((), (2.0, 2.0))]
     np.testing.assert_array_equal(found[0].scores, found[1].scores)
+    huge = Teachers(two_detectors, [1e308, 1e308]).predict(images)  # their sum is infinite
+    np.testing.assert_array_equal(huge.scores, found[0].scores)
     alone = Teachers(two_detectors[:1]).predict(images)
     expected = two_detectors[0].head.scores(two_detectors[0](images))
     np.testing.assert_allclose(alone.scores, expected, atol=1e-6)
@@ -237,16 +240,57 @@ def test_a_resumed_run_refuses_a_teacher_with_other_weights(
     shutil.copytree(teacher, other)
     moved = with_changes(learner_config, {"train.teachers": [str(other)], "train.epochs": 3})
     (other / "best.weights.h5").write_bytes((learnt["straight"] / "best.weights.h5").read_bytes())
-    with pytest.raises(ValueError, match="train.teachers with other weights"):
+    with pytest.raises(ValueError, match="belongs to other train.teachers"):
         train(moved, run, verbose=0)
+    without = with_changes(moved, {"train.teachers": []})
+    with pytest.raises(ValueError, match=r"other train.teachers \(weights \w+, not none\)"):
+        train(without, run, verbose=0)
     (other / "best.weights.h5").write_bytes((teacher / "best.weights.h5").read_bytes())
     train(moved, run, verbose=0)
     assert len(rows_of(run)) == 3
     # A run that is at its end needs its teachers no more.
     shutil.rmtree(other)
     train(moved, run, verbose=0)
-    with pytest.raises(FileNotFoundError, match="train.teachers: .*teacher"):
-        train(with_changes(moved, {"train.epochs": 4}), run, verbose=0)
+    misspelt = with_changes(moved, {"train.teachers": [str(tmp_path / "techer")]})
+    for config in (misspelt, with_changes(moved, {"train.epochs": 4})):
+        with pytest.raises(FileNotFoundError, match="train.teachers: .*te?a?cher"):
+            train(config, run, verbose=0)
+    assert read_config(run / "config.json") == moved
+
+
+def test_a_run_from_labels_takes_no_teacher_when_it_goes_on(small_config, teacher, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(teacher, run)
+    changes = {"train.epochs": 4, "train.teachers": [str(teacher)]}
+    with pytest.raises(ValueError, match=r"other train.teachers \(weights none, not \w+\)"):
+        train(with_changes(small_config, changes), run, verbose=0)
+
+
+def test_a_run_is_not_its_own_teacher(small_config, teacher):
+    changes = {"train.epochs": 4, "train.teachers": [str(teacher)]}
+    with pytest.raises(ValueError, match="is the run that learns"):
+        train(with_changes(small_config, changes), teacher, verbose=0)
+
+
+def test_a_second_teacher_needs_anchors_with_a_mirror_image(small_config, tmp_path):
+    """The map of stride 128 has none at widths that are multiples of 32 alone."""
+    levels = [{"stride": stride, "anchors": [[30.0, 30.0]]} for stride in (64, 128)]
+    changes = {"model.levels": levels, "head": {"kind": "ssd"}, "data.image_width": 320}
+    config = with_changes(small_config, {**changes, "train.epochs": 1})
+    teacher = tmp_path / "teacher"
+    claim_run_dir(config, teacher)
+    build_detector(config, seed=0)[0].save_weights(teacher / "best.weights.h5")
+    alone = with_changes(config, {"train.teachers": [str(teacher)]})
+    assert load_teachers(alone) is not None
+    rule = r"looks at mirror images.*multiple of 128, or name one teacher$"
+    with pytest.raises(ValueError, match=rule):
+        load_teachers(with_changes(config, {"train.teachers": [str(teacher)] * 2}))
+
+
+def test_what_is_not_used_beside_teachers_is_said(learner_config):
+    assert "the teachers alone are learnt" in " ".join(learner_config.train.notes())
+    both = with_changes(learner_config, {"train.teacher_weight": 0.5})
+    assert both.train.notes() == []
 
 
 def test_a_detector_that_has_learnt_has_a_loss_without_its_teachers(learner_config, pack_targets):

@@ -69,6 +69,11 @@ def test_runs_without_a_mean_are_refused(runs, tmp_path):
     runs[0].config_file.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"a has data.classes .*Cyclist.* and .*b .*one network"):
         average_runs(runs, output)
+    again = RunDir(runs[1].path.parent / "a/.." / runs[1].path.name)
+    with pytest.raises(ValueError, match=r"b is named twice; name it once \(.*--shares"):
+        average_runs([*runs, again], output)
+    with pytest.raises(ValueError, match="ssd_fpn names weights that ship"):
+        average_runs(runs, Path("ssd_fpn"))
     assert not output.exists()
 
 
@@ -101,6 +106,23 @@ def test_damaged_and_other_weights_are_named(runs, tmp_path):
         del file[name]
     with pytest.raises(ValueError, match="holds other weights than .*: they have no mean"):
         average_runs(runs, tmp_path / "mean")
+    weights.write_bytes(whole)
+    with h5py.File(weights, "r+") as file:
+        file[name][...] = np.nan
+    with pytest.raises(ValueError, match=f"{weights}.*{name} holds NaN"):
+        average_runs(runs, tmp_path / "mean")
+
+
+@pytest.mark.parametrize("name", ["calibration.json", "eval/metrics.json", "overlays/a.jpg"])
+def test_what_others_have_measured_is_not_replaced_unless_asked_to(runs, tmp_path, name):
+    path = tmp_path / "mean" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("of others")
+    with pytest.raises(FileExistsError, match=f"{name.split('/')[0]} is there already.*overwrite"):
+        average_runs(runs, tmp_path / "mean")
+    assert path.read_text() == "of others"
+    run = average_runs(runs, tmp_path / "mean", overwrite=True)
+    assert not run.read_config().postprocess.calibration and not run.metrics_file.exists()
 
 
 def test_the_command_measures_the_mean_and_leaves_a_run(runs, tmp_path, capsys):
@@ -112,8 +134,12 @@ def test_the_command_measures_the_mean_and_leaves_a_run(runs, tmp_path, capsys):
     metrics = json.loads(run.metrics_file.read_text())
     assert metrics["measured"]["weights"] == hash_weights(run.best_weights)
     assert len(run.read_config().postprocess.calibration) == 3
-    with pytest.raises(FileExistsError, match="mean"):
+    with pytest.raises(FileExistsError, match=r"config.json is there already"):
         command.main([*arguments, "--output_dir", str(output)])
+    # The scores of equal weights are calibrated alike, not on top of the former calibration.
+    before = run.calibration_file.read_text(), run.best_weights.read_bytes()
+    assert command.main([*arguments, "--output_dir", str(output), "--overwrite"]) == 0
+    assert (run.calibration_file.read_text(), run.best_weights.read_bytes()) == before
     with pytest.raises(ValueError, match="--run_dir is missing"):
         command.main([])
 
