@@ -27,6 +27,7 @@ from mobilenetdet.kitti.average_precision import (
     HIT,
     MISS,
     match_selection,
+    perfect_ap,
     selection_curve,
 )
 from mobilenetdet.kitti.labels import KittiObjects
@@ -97,7 +98,8 @@ def error_costs(
 
     Localisation: the surest such detection of an object gets the object's box, unless that has a
     hit; the others go. Classification: likewise with its class. Background: they go. Repeated: of
-    those on one object the surest stays. Missed: the objects that nothing hits do not count.
+    those on one object the surest stays. Missed: the objects that nothing hits do not count, and
+    the R40 that so few objects can have at most becomes that of all of them.
 
     Returns:
         `{"Car": {"localisation": gain in percent points, ..}, ..}`.
@@ -114,6 +116,8 @@ def error_costs(
         else:
             mended = _mend(kind, labels, detections, packed, errors)
         after = _r40(mended_labels, mended, **rules)
+        if kind == MISSED:
+            after = {name: _as_of_all(r40, errors[name].counts()) for name, r40 in after.items()}
         for name in task.names:
             gains[name][kind] = after[name] - before[name]
     return gains
@@ -238,6 +242,15 @@ def _without_missed(
         )
         for frame, start in zip(labels, starts[:-1], strict=True)
     ]
+
+
+def _as_of_all(r40: float, counts: Mapping[str, int]) -> float:
+    """Takes the R40 of the objects that are found for that of all: fewer than 41 have a limit."""
+    found, missed = counts[CORRECT], counts[MISSED]
+    limit = perfect_ap(found + missed)["R40"]
+    if missed == 0:
+        return r40
+    return limit if found < 2 else r40 * limit / perfect_ap(found)["R40"]
 
 
 def _r40(

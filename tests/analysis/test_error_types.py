@@ -142,6 +142,24 @@ def test_missed_objects_cost_what_lies_beyond_the_reached_recall():
     assert all(costs[kind] == 0 for kind in ERROR_KINDS if kind != "missed")
 
 
+@pytest.mark.parametrize(
+    ("num_objects", "num_found", "r40", "cost"),
+    [(20, 10, 22.5, 25.0), (40, 20, 47.5, 50.0), (60, 30, 50.0, 50.0), (20, 1, 0.0, 47.5)]
+    + [(50, 0, 0.0, 100.0), (20, 20, 47.5, 0.0), (1, 0, 0.0, 0.0)],
+)
+def test_missed_objects_cost_as_much_where_there_are_few(num_objects, num_found, r40, cost):
+    """All that is detected is right, and the official R40 of n objects is at most 2.5 (n - 1)."""
+    car = ("Car", 10, 100, 110, 150)
+    labels = [labels_of(("Car", 0, *car[1:]))] * num_objects
+    nothing = KittiObjects.empty()
+    detections = [
+        detections_of((*car, 0.9)) if i < num_found else nothing for i in range(num_objects)
+    ]
+    assert evaluate_detections(labels, detections)["Car"].hard.r40 == pytest.approx(r40)
+    costs = error_costs(labels, detections, difficulty="hard")["Car"]
+    assert costs["missed"] == pytest.approx(cost)
+
+
 def test_a_wrong_class_is_given_to_the_object_that_misses_it():
     labels, detections = make_frames()
     detections = [
