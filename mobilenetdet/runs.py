@@ -232,22 +232,22 @@ def is_run(source: str | os.PathLike[str]) -> bool:
 
 
 def open_run(source: str | os.PathLike[str]) -> RunDir:
-    """Finds a run.
-
-    Args:
-        source: the name of weights that ship, or the path of a run directory. A directory that
-            has the name of such weights goes by its absolute path.
+    """Finds a run by the name of weights that ship, or by the path of a run directory.
 
     Raises:
         FileNotFoundError: there is no such run; says how to come by one.
+        ValueError: both have this name.
     """
-    shipped = shipped_weights()
-    if str(source) in shipped:
-        return shipped[str(source)]
-    path = Path(source)
-    if (path / CONFIG_FILE).is_file():
-        return RunDir(path)
-    raise FileNotFoundError(_no_run(path))
+    path, shipped = Path(source), shipped_weights().get(str(source))
+    is_folder = (path / CONFIG_FILE).is_file()
+    if shipped and is_folder and not path.samefile(shipped.path):
+        raise ValueError(
+            f"{source} is the name of weights that ship and of a run in this folder; name the run "
+            f"as {path.resolve()}, or the weights from another folder"
+        )
+    if not (shipped or is_folder):
+        raise FileNotFoundError(_no_run(path))
+    return shipped or RunDir(path)
 
 
 def find_detector_weights(source: str | os.PathLike[str]) -> Path:
@@ -258,17 +258,17 @@ def find_detector_weights(source: str | os.PathLike[str]) -> Path:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: see `open_run`.
     """
     if is_run(source):
         return open_run(source).find_weights()
     path = Path(source)
     if path.is_file():
         return path
-    moved = _OLD_SHIPPED.search(path.as_posix())
     names = ", ".join(shipped_weights())
     raise FileNotFoundError(
         _no_run(path)
-        if moved
+        if _OLD_SHIPPED.search(path.as_posix())
         else f"{path} is no weight file and no run directory; weights that ship: {names}"
     )
 

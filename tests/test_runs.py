@@ -1,6 +1,7 @@
 """Run directories, and who may name their files."""
 
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,20 @@ def test_a_run_is_found_by_its_path(run_dir: Path):
     run = open_run(run_dir)
     assert run == RunDir(run_dir) and run.name == "mine" and run.output_dir == run_dir
     assert run.read_config() == DetectionConfig()
+
+
+def test_a_run_with_the_name_of_weights_that_ship_is_not_taken_for_them(
+    run_dir: Path, tmp_path, monkeypatch
+):
+    mine = tmp_path / "ssd_fpn"
+    shutil.copytree(run_dir, mine)
+    monkeypatch.chdir(tmp_path)
+    for source in ("ssd_fpn", Path("./ssd_fpn")):
+        with pytest.raises(ValueError, match=rf"weights that ship and of a run .* as {mine}, or"):
+            open_run(source)
+    assert open_run(mine).path == open_run("./ssd_fpn").path.resolve() == mine
+    monkeypatch.chdir(shipped_weights()["ssd_fpn"].path.parent)
+    assert open_run("ssd_fpn").shipped_name == "ssd_fpn"
 
 
 def test_weights_that_ship_are_found_by_name_and_never_written_to():

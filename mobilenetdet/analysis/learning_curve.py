@@ -1,8 +1,8 @@
-"""AP over the number of training frames, and what more frames would give by its power law."""
+"""AP over the number of training frames: the points, what they do not know, and their picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,73 +10,21 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mobilenetdet.analysis.power_law import PowerLaw
 from mobilenetdet.drawing.class_colours import plot_colours
 from mobilenetdet.drawing.figure_style import write_figure
-from mobilenetdet.evaluation.metrics_file import read_metrics
-from mobilenetdet.kitti.ap_result import FRAMES_KEY, TASK_KEY
+from mobilenetdet.evaluation.metrics_file import Metrics, read_metrics
+from mobilenetdet.findings import counted
+from mobilenetdet.kitti.ap_result import FRAMES_KEY, SEEN_KEY, TASK_KEY
+from mobilenetdet.kitti.average_precision import NUM_RECALL_STEPS, perfect_ap
 from mobilenetdet.kitti.frames_seen import read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.shards import split_manifest
-from mobilenetdet.runs import RunDir, open_run
+from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, RunDir, hash_weights, open_run
 
-# Of metrics.json: what an AP depends on beside the detector.
+# Of metrics.json, and of what it says was measured: what an AP depends on beside the weights.
 _SCORING = ("protocol", "frames", FRAMES_KEY, TASK_KEY)
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """An error that falls with the number of training frames: scale * frames ** -exponent.
-
-    Source of the form: Hestness et al., Deep Learning Scaling is Predictable, Empirically
-    (arXiv 1712.00409).
-
-    Attributes:
-        scale: the error after one frame.
-        exponent: by which it falls.
-        log_frames: [P] logarithms of the numbers of frames that it was fitted to.
-        scatter: standard deviation of the logarithms of the errors around it, P - 2 degrees of
-            freedom; None where two runs leave none.
-    """
-
-    scale: float
-    exponent: float
-    log_frames: tuple[float, ...] = ()
-    scatter: float | None = None
-
-    def ap(self, num_frames: float) -> float:
-        """AP in percent after training on so many frames."""
-        return 100.0 - self.scale * num_frames**-self.exponent
-
-    def interval(self, num_frames: float, confidence: float) -> tuple[float, float] | None:
-        """Returns between which AP, 0 or more, one more run on so many frames is expected.
-
-        The prediction interval of a line through the logarithms, with Student's t: with three runs
-        it is wide. It takes for granted that the law holds as far as that.
-
-        Args:
-            num_frames: of the run.
-            confidence: how likely it is that the AP lies there, above 0 and below 1.
-        """
-        if self.scatter is None:
-            return None
-        logs, distance = np.array(self.log_frames), np.log(num_frames) - np.mean(self.log_frames)
-        spread = ((logs - logs.mean()) ** 2).sum()
-        error = self.scatter * np.sqrt(1 + 1 / len(logs) + distance**2 / spread)
-        factor = np.exp(student_t(confidence, len(logs) - 2) * error)
-        loss = 100.0 - self.ap(num_frames)
-        return max(0.0, float(100.0 - loss * factor)), float(100.0 - loss / factor)
-
-
-def student_t(confidence: float, freedom: int) -> float:
-    """Returns the value that Student's t stays within, on either side of 0, so likely.
-
-    Example: of 0.95 and 10 degrees of freedom it is 2.228.
-    """
-    # t is sqrt(freedom) tan(angle), and the density of the angle a power of its cosine.
-    angles = np.linspace(0.0, np.pi / 2, 100_001)
-    density = np.cos(angles) ** (freedom - 1)
-    mass = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    return float(np.sqrt(freedom) * np.tan(np.interp(confidence, mass / mass[-1], angles)))
+_MEASURING = ("image_size", "postprocess")
 
 
 @dataclass(frozen=True)
@@ -87,8 +35,11 @@ class Point:
         run_dir: of the run.
         num_frames: that it was trained on.
         aps: R40 at difficulty moderate by class.
-        scoring: what the AP depends on beside the detector: frames, rules.
-        others: further frames, that the weights were trained on from which it began.
+        scoring: what the AP depends on beside the weights: frames, rules, input size.
+        others: further frames that were trained on, by the weights it began from or its teachers.
+        num_seen: frames that it was measured on and has trained on, None where that is not known.
+        is_counted: whether the run has noted the number; else it is that of its records today.
+        num_objects: that the AP of a class goes by, where it is known.
     """
 
     run_dir: Path
@@ -96,29 +47,26 @@ class Point:
     aps: dict[str, float]
     scoring: dict[str, Any] = field(default_factory=dict)
     others: int = 0
+    num_seen: int | None = None
+    is_counted: bool = True
+    num_objects: dict[str, int] = field(default_factory=dict)
 
-
-def fit_power_law(num_frames: Sequence[int], aps: Sequence[float]) -> PowerLaw:
-    """Fits 100 - AP by least squares of the logarithms.
-
-    Args:
-        num_frames: [P] training frames of each run, two different numbers at least.
-        aps: [P] AP in percent, below 100.
-
-    Raises:
-        ValueError: fewer than two numbers of frames, or an AP of 100.
-    """
-    if len(set(num_frames)) < 2:
-        raise ValueError(f"runs on {sorted(set(num_frames))} frames; two different numbers needed")
-    if max(aps) >= 100:
-        raise ValueError("an AP of 100 percent leaves nothing to predict")
-    logs, errors = np.log(num_frames), np.log(100.0 - np.asarray(aps))
-    slope, offset = np.polyfit(logs, errors, 1)
-    scatter = None
-    if len(logs) > 2:
-        residuals = errors - (offset + slope * logs)
-        scatter = float(np.sqrt((residuals**2).sum() / (len(logs) - 2)))
-    return PowerLaw(float(np.exp(offset)), float(-slope), tuple(logs.tolist()), scatter)
+    def remarks(self) -> list[str]:
+        """Returns a line for each thing that the curve does not know or cannot show."""
+        lines = []
+        if self.others:
+            others = counted(self.others, "other frame")
+            lines.append(
+                f"{self.run_dir} was trained on {others}, too, by the weights it began from or by "
+                "its teachers, which the curve does not count"
+            )
+        if self.num_seen:
+            frames = counted(self.num_seen, "frame")
+            lines.append(f"{self.run_dir} was trained on {frames} that it is measured on")
+        if not self.is_counted:
+            frames = counted(self.num_frames, "frame")
+            lines.append(f"{self.run_dir} has not noted its frames; its records hold {frames}")
+        return lines
 
 
 def read_point(run_dir: Path) -> Point:
@@ -126,19 +74,38 @@ def read_point(run_dir: Path) -> Point:
 
     Raises:
         FileNotFoundError: the run was not evaluated, or its records are gone.
-        ValueError: a file is damaged, or the records of a run that has not noted their number are
-            others by now.
+        ValueError: a file is damaged, other weights were measured, or the records of a run that has
+            not noted their number are others by now.
     """
     run = open_run(run_dir)
     metrics, num_frames = read_metrics(run), _num_train_frames(run)
+    _refuse_other_weights(run, metrics)
     seen = read_frames_seen(run.frames_seen_file)
+    scoring = {key: metrics.values[key] for key in _SCORING if key in metrics.values}
+    scoring |= {key: metrics.measured[key] for key in _MEASURING if key in metrics.measured}
+    moderate = {name: of_class.moderate for name, of_class in metrics.ap.items()}
     return Point(
         run_dir,
         num_frames,
-        {name: of_class.moderate.r40 for name, of_class in metrics.ap.items()},
-        scoring={key: metrics.values[key] for key in _SCORING if key in metrics.values},
+        {name: ap.r40 for name, ap in moderate.items()},
+        scoring=scoring,
         others=max(0, seen.num_frames - num_frames) if seen is not None else 0,
+        num_seen=metrics.values.get(SEEN_KEY),
+        is_counted=seen is not None,
+        num_objects={n: ap.num_objects for n, ap in moderate.items() if ap.num_objects is not None},
     )
+
+
+def _refuse_other_weights(run: RunDir, metrics: Metrics) -> None:
+    """Refuses an AP of weights that the run does not have (any more)."""
+    wanted = metrics.measured.get("weights")
+    there = [run.path / name for name in (BEST_WEIGHTS, LAST_WEIGHTS)]
+    hashes = [hash_weights(path) for path in there if path.is_file()]
+    if wanted and hashes and wanted not in hashes:
+        raise ValueError(
+            f"{run.metrics_file} is of other weights ({wanted}) than {run.path} has now; measure "
+            f"it again: mobilenetdet eval --run_dir {run.shipped_name or run.path}"
+        )
 
 
 def refuse_other_scoring(points: Sequence[Point]) -> None:
@@ -161,6 +128,22 @@ def refuse_other_scoring(points: Sequence[Point]) -> None:
                     f"{first.run_dir} and {other.run_dir} were measured on other frames or by "
                     f"other rules ({key} differs); measure both alike: mobilenetdet eval"
                 )
+
+
+def describe_laws(laws: Mapping[str, PowerLaw], points: Sequence[Point]) -> list[str]:
+    """Returns a line for each class of which the law says little."""
+    lines = []
+    for name, law in laws.items():
+        if law.exponent <= 0:
+            lines.append(f"{name}: AP does not rise with the frames; the forecast means nothing")
+        count = min(
+            (p.num_objects[name] for p in points if name in p.num_objects), default=NUM_RECALL_STEPS
+        )
+        if count < NUM_RECALL_STEPS:
+            limit = perfect_ap(count)["R40"]
+            objects = counted(count, "object")
+            lines.append(f"{name}: measured on {objects}, which give an AP of {limit:g} at most")
+    return lines
 
 
 def _num_train_frames(run: RunDir) -> int:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from mobilenetdet.analysis.learning_curve import (
-    PowerLaw,
+    describe_laws,
     draw_learning_curve,
-    fit_power_law,
     read_point,
     refuse_other_scoring,
 )
+from mobilenetdet.analysis.power_law import PowerLaw, fit_power_law
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.output_file import output_file
-from mobilenetdet.findings import counted
-from mobilenetdet.runs import LEARNING_CURVE_PLOT
+from mobilenetdet.files.names import refuse_repeated_paths
+from mobilenetdet.runs import LEARNING_CURVE_PLOT, open_run
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,17 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("name two runs or more that were trained on different numbers of frames")
     if not 0 < options.confidence < 1:
         raise ValueError(f"--confidence is {options.confidence:g}; it must be above 0 and below 1")
+    if options.num_frames < 1:
+        raise ValueError(f"--num_frames is {options.num_frames}; it must be 1 or more")
+    refuse_repeated_paths(
+        [open_run(path).path for path in options.run_dir], "run", "each is one point of the curve"
+    )
     points = sorted(map(read_point, options.run_dir), key=lambda point: point.num_frames)
     refuse_other_scoring(points)
     frames = [point.num_frames for point in points]
     aps = {name: [point.aps[name] for point in points] for name in points[0].aps}
-    laws = {name: fit_power_law(frames, of_class) for name, of_class in aps.items()}
-    output = options.output or options.run_dir[0] / LEARNING_CURVE_PLOT
+    laws = {name: _fit(name, frames, of_class) for name, of_class in aps.items()}
+    output = options.output or open_run(options.run_dir[0]).output_dir / LEARNING_CURVE_PLOT
     until = max(options.num_frames, *frames)
     with output_file(output, overwrite=options.overwrite) as path:
         draw_learning_curve(path, frames, aps, laws, until=until, confidence=options.confidence)
@@ -69,15 +74,20 @@ def main(argv: list[str] | None = None) -> int:
     for point in points:
         print(_row(f"{point.num_frames:,}", list(point.aps.values())))
     _print_forecast(laws, options)
+    for line in describe_laws(laws, points):
+        print(line)
     for point in points:
-        if point.others:
-            others = counted(point.others, "other frame")
-            print(
-                f"{point.run_dir} began from weights that were trained on {others}, "
-                "which the curve does not count"
-            )
+        for line in point.remarks():
+            print(line)
     print(output)
     return 0
+
+
+def _fit(name: str, frames: list[int], aps: list[float]) -> PowerLaw:
+    try:
+        return fit_power_law(frames, aps)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _print_forecast(laws: dict[str, PowerLaw], options: Options) -> None:
@@ -90,7 +100,7 @@ def _print_forecast(laws: dict[str, PowerLaw], options: Options) -> None:
     intervals = [each.interval(options.num_frames, options.confidence) for each in laws.values()]
     known = [each for each in intervals if each is not None]
     for place, side in enumerate(("from", "to") if known else ()):
-        print(_row(f"{options.confidence:.0%} {side}", [each[place] for each in known]))
+        print(_row(f"{100 * options.confidence:.10g}% {side}", [each[place] for each in known]))
     if not known:
         print("two runs fit exactly: how far off the forecast may be is not known")
     print(f"{'exponent':12}" + "".join(f"{law.exponent:12.3f}" for law in laws.values()))

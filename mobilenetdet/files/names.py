@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mobilenetdet.system.terminal_text import is_control
@@ -54,6 +54,23 @@ def check_split_name(split: str, source: str) -> str:
             f"are marked with {UNFINISHED}; rename it"
         )
     return split
+
+
+def refuse_repeated_paths(paths: Sequence[Path], what: str, remedy: str) -> None:
+    """Refuses a file or folder that is named twice, in one spelling or in two.
+
+    Args:
+        paths: such as those of an option.
+        what: to call them, such as "run".
+        remedy: what to do instead.
+
+    Raises:
+        ValueError: one is; names it.
+    """
+    places = [path.resolve() for path in paths]
+    for number, (path, place) in enumerate(zip(paths, places, strict=True)):
+        if place in places[:number]:
+            raise ValueError(f"the {what} {path} is named twice; {remedy}")
 
 
 def to_path(path: str | os.PathLike[str], what: str) -> Path:

@@ -71,10 +71,18 @@ class DifficultyAp:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DifficultyAp:
-        """Reads what `to_dict` returns; R11, counts and precisions may be absent."""
+        """Reads what `to_dict` returns; R11, counts and precisions may be absent.
+
+        Raises:
+            ValueError: an AP is no percentage.
+        """
+        r40, r11 = float(values["R40"]), float(values.get("R11", 0.0))
+        for name, ap in (("R40", r40), ("R11", r11)):
+            if not 0 <= ap <= 100 + 1e-6:
+                raise ValueError(f"{name} is {ap:g}, and an AP is 0 to 100")
         return cls(
-            r40=float(values["R40"]),
-            r11=float(values.get("R11", 0.0)),
+            r40=r40,
+            r11=r11,
             num_objects=values.get("num_objects"),
             precisions=tuple(map(float, values.get("precision41", ()))),
         )

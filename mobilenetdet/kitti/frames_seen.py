@@ -158,14 +158,18 @@ def read_frames_seen(path: Path) -> FramesSeen | None:
         if not isinstance(complete, bool):
             raise TypeError("complete is true or false")
         num_train_frames = values.get("train_frames")
-        if not isinstance(num_train_frames, int | None):
-            raise TypeError("train_frames is a number")
+        if not (num_train_frames is None or _is_count(num_train_frames)):
+            raise TypeError("train_frames is a number of frames")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path} does not list the frames that were trained on ({error!r}); remove it, and "
             "write it again with mobilenetdet inspect_records --split train --frames_seen PATH"
         ) from None
     return FramesSeen(frozenset(hashes), complete, num_train_frames)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def write_frames_seen(path: Path, seen: FramesSeen) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.files.names import refuse_repeated_paths
 from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.models.weight_file import (
@@ -65,7 +66,8 @@ def average_runs(
     """
     if len(runs) < 2:
         raise ValueError("the mean of one run is that run; name two or more")
-    refuse_repeated_runs([run.path for run in runs], "say how much it counts with --shares")
+    remedy = "name it once, and say with --shares how much it counts"
+    refuse_repeated_paths([run.path for run in runs], "run", remedy)
     if shares and not (len(shares) == len(runs) and all(0 < share < math.inf for share in shares)):
         named = " ".join(f"{share:g}" for share in shares)
         raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
@@ -88,18 +90,6 @@ def average_runs(
         with folder.writing(CONFIG_FILE) as path:
             path.write_text(to_json(config), encoding="utf-8")
     return RunDir(output_dir)
-
-
-def refuse_repeated_runs(paths: Sequence[Path], remedy: str) -> None:
-    """Refuses a run that is named twice.
-
-    Raises:
-        ValueError: one is; names it.
-    """
-    places = [path.resolve() for path in paths]
-    for number, (path, place) in enumerate(zip(paths, places, strict=True)):
-        if place in places[:number]:
-            raise ValueError(f"the run {path} is named twice; name it once ({remedy})")
 
 
 def _make_room(folder: OutputFolder, *, overwrite: bool) -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.learning_curve import fit_power_law, read_point, student_t
+from mobilenetdet.analysis.learning_curve import read_point
+from mobilenetdet.analysis.power_law import fit_power_law, student_t
 from mobilenetdet.cli import learning_curve as command
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
 from mobilenetdet.config.detection import DetectionConfig
@@ -12,7 +13,7 @@ from mobilenetdet.config.storage import to_json
 from mobilenetdet.kitti.frames_seen import FramesSeen, write_frames_seen
 from mobilenetdet.records.frame_hashes import hash_frames
 from mobilenetdet.records.manifest import Manifest, Shard, manifest_path, write_manifest
-from mobilenetdet.runs import RunDir
+from mobilenetdet.runs import RunDir, hash_weights
 
 FRAMES = (100, 200, 400)
 
@@ -149,6 +150,78 @@ def test_what_the_curve_cannot_know_is_said(runs, capsys):
     assert command.main(["--run_dir", *map(str, runs[:2])]) == 0
     said = capsys.readouterr().out
     assert "two runs fit exactly" in said and "from " not in said.split("exponent")[0]
-    assert "run_200 began from weights that were trained on 1 other frame," in said
+    assert "run_200 was trained on 1 other frame, too, by the weights it began from or" in said
+    assert "run_100 has not noted its frames; its records hold 100 frames" in said
     with pytest.raises(ValueError, match="--confidence is 1; it must be above 0"):
         command.main(["--run_dir", *map(str, runs), "--confidence", "1"])
+
+
+def edit_metrics(run, **changes):
+    path = run / "eval/metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("image_size", ([384, 1248], [480, 1568])), ("postprocess", ({"mirror": True}, {}))],
+)
+def test_runs_of_another_input_or_way_to_detections_are_not_compared(runs, name, values):
+    for run, value in zip(runs, values, strict=False):
+        edit_metrics(run, measured={name: value})
+    with pytest.raises(ValueError, match=rf"{name} differs\); measure both alike"):
+        command.main(["--run_dir", *map(str, runs)])
+
+
+def test_an_ap_of_weights_that_are_gone_is_refused(runs):
+    (runs[0] / "best.weights.h5").write_bytes(b"later weights")
+    edit_metrics(runs[0], measured={"weights": "0123456789abcdef"})
+    with pytest.raises(ValueError, match="is of other weights .*mobilenetdet eval --run_dir"):
+        read_point(runs[0])
+    edit_metrics(runs[0], measured={"weights": hash_weights(runs[0] / "best.weights.h5")})
+    assert read_point(runs[0]).num_frames == 100
+
+
+def test_a_run_is_one_point(runs):
+    with pytest.raises(ValueError, match="run_100 is named twice; each is one point"):
+        command.main(["--run_dir", *map(str, [*runs, runs[0] / "../run_100"])])
+
+
+@pytest.mark.parametrize(
+    ("r40", "message"),
+    [(float("nan"), "eval/metrics.json: .*R40 is nan"), (101, "R40 is 101, and an AP is 0 to 100")]
+    + [(100, "Car: an AP of 100 percent leaves nothing to predict; leave that run out")],
+)
+def test_an_ap_that_is_none_or_perfect_is_named(runs, r40, message):
+    ap = {name: {"R40": r40} for name in DIFFICULTY_NAMES}
+    edit_metrics(runs[2], Car=ap)
+    with pytest.raises(ValueError, match=message):
+        command.main(["--run_dir", *map(str, runs)])
+
+
+def test_a_curve_that_falls_and_a_small_class_are_said(runs, capsys):
+    for run, r40 in zip(runs, (60, 30, 10), strict=True):
+        ap = {name: {"R40": r40, "num_objects": 11} for name in DIFFICULTY_NAMES}
+        edit_metrics(run, Car=ap, frames_seen_in_training=3)
+    assert command.main(["--run_dir", *map(str, runs), "--confidence", "0.999999999"]) == 0
+    said = capsys.readouterr().out
+    assert "Car: AP does not rise with the frames; the forecast means nothing" in said
+    assert "Car: measured on 11 objects, which give an AP of 25 at most" in said
+    assert "run_100 was trained on 3 frames that it is measured on" in said
+    assert "99.9999999% from" in said
+    rows = [line.split() for line in said.splitlines() if line.startswith(("3,712", "99.99"))]
+    # Car: no forecast is below nothing, and of so sure an interval little is left out.
+    assert [row[2] for row in rows] == ["0.0", "0.0", "100.0"]
+
+
+@pytest.mark.parametrize("num_frames", ["0", "-5"])
+def test_a_forecast_is_of_some_frames(runs, num_frames):
+    with pytest.raises(ValueError, match=f"--num_frames is {num_frames}; it must be 1 or more"):
+        command.main(["--run_dir", *map(str, runs), "--num_frames", num_frames])
+
+
+@pytest.mark.parametrize("count", [-5, 10**30, True, "8"])
+def test_a_number_of_frames_that_is_none_is_refused(runs, count):
+    path = runs[0] / "frames_seen.json"
+    path.write_text(json.dumps({"hashes": [], "complete": True, "train_frames": count}))
+    with pytest.raises(ValueError, match="does not list the frames"):
+        read_point(runs[0])

@@ -70,7 +70,7 @@ def test_runs_without_a_mean_are_refused(runs, tmp_path):
     with pytest.raises(ValueError, match=r"a has data.classes .*Cyclist.* and .*b .*one network"):
         average_runs(runs, output)
     again = RunDir(runs[1].path.parent / "a/.." / runs[1].path.name)
-    with pytest.raises(ValueError, match=r"b is named twice; name it once \(.*--shares"):
+    with pytest.raises(ValueError, match=r"b is named twice; .*--shares"):
         average_runs([*runs, again], output)
     with pytest.raises(ValueError, match="ssd_fpn names weights that ship"):
         average_runs(runs, Path("ssd_fpn"))
