@@ -158,7 +158,7 @@ class RunDir:
                 return self.path / name
         raise FileNotFoundError(
             f"{self.path} holds neither {BEST_WEIGHTS} nor {LAST_WEIGHTS}; train it first, or name "
-            "a weight file"
+            "another run"
         )
 
     def read_config(self) -> DetectionConfig:

@@ -22,7 +22,7 @@ class ClassImages(Protocol):
         num_test: test images.
         steps: batches of a training epoch.
         share_sizes: training images of each share of the records.
-        fingerprint: identifies all images, "" where that is not known or there is one such set.
+        fingerprint: identifies all training images, "" where that is not known.
     """
 
     class_names: tuple[str, ...]

@@ -31,9 +31,9 @@ class ImageDataConfig:
     # Folder of the data set. cifar10: that is or holds cifar-10-batches-py; empty = downloaded by
     # Keras. imagenet: of the TFRecords that `mobilenetdet imagenet_convert` writes.
     data_dir: str = ""
-    # Height and width of the network input, pixels, 32 or more. cifar10's images of 32x32 are
+    # Height and width of the network input, pixels, 32 to 8192. cifar10's images of 32x32 are
     # augmented and then enlarged to it; beyond 32, model.small_images had better be False.
-    image_size: Annotated[int, Field(ge=32)] = 32
+    image_size: Annotated[int, Field(ge=32, le=8192)] = 32
     # Number of classes, 2 or more; 10 for cifar10.
     num_classes: Annotated[int, Field(ge=2)] = 10
     # Images in the shuffle buffer of imagenet, 1 or more, of which the train.record_shares have an

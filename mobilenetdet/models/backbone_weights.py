@@ -45,9 +45,19 @@ def load_backbone_weights(
     """
     if weights == "none":
         return None
-    if weights != "imagenet":
-        return load_mobilenet_layers(backbone, Path(weights), alpha=alpha if narrow else None)
-    return load_mobilenet_layers(backbone, download_imagenet_weights(alpha))
+    if weights == "imagenet":
+        return load_mobilenet_layers(backbone, download_imagenet_weights(alpha))
+    if narrow:
+        return load_mobilenet_layers(backbone, Path(weights), alpha=alpha)
+    try:
+        return load_mobilenet_layers(backbone, Path(weights))
+    except ValueError as error:
+        wider = stored_alpha(read_weight_file(weights))
+        if wider is None or wider <= alpha:
+            raise
+        raise ValueError(
+            f"{error} A wider backbone is narrowed by --model.narrow_weights True"
+        ) from None
 
 
 def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:

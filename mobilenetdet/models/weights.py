@@ -181,10 +181,7 @@ def _alpha_hint(stored: StoredLayers) -> str:
     alpha = stored_alpha(stored)
     if alpha is None:
         return "is alpha the same?"
-    return (
-        f"the file has alpha {alpha:g} (--model.alpha): is alpha the same? A wider backbone is "
-        "narrowed by --model.narrow_weights True"
-    )
+    return f"the file has alpha {alpha:g} (--model.alpha): is alpha the same?"
 
 
 def compare_h5_layers(model: keras.Model, path: str | Path) -> LoadReport:

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -169,6 +171,22 @@ def test_the_command_measures_all_test_images(cifar_run, small_cifar10):
     ranked = list(zip(order, test.labels, strict=True))
     hits = [sum(label in row[:k] for row, label in ranked) for k in (1, 5)]
     assert [metrics["top1"], metrics["top5"]] == pytest.approx([100 * hit / 24 for hit in hits])
+
+
+def test_a_run_goes_on_with_the_images_that_it_began_with(cifar_run, small_cifar10, tmp_path):
+    moved, run_dir = tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(small_cifar10, moved)
+    shutil.copytree(cifar_run, run_dir)
+    arguments = ["--config", str(run_dir / CONFIG_FILE), "--run_dir", str(run_dir)]
+    arguments += ["--data.data_dir", str(moved)]
+    assert command.main(arguments) == 0
+    batch = next(moved.rglob("data_batch_1"))
+    content = pickle.loads(batch.read_bytes())
+    data = np.array(content[b"data"])
+    data[0, 0] += 1
+    batch.write_bytes(pickle.dumps({**content, b"data": data}))
+    with pytest.raises(ValueError, match="belongs to training records with another content"):
+        command.main([*arguments, "--epochs", "2"])
 
 
 def test_a_new_run_begins_with_the_weights_of_another(cifar_run, small_cifar10, tmp_path, capsys):
