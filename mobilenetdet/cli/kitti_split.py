@@ -130,12 +130,25 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
                     f"{path} was not written by this command, or edited since; tf_convert_data "
                     "takes it as it is; to divide anew move it away, or replace it with --overwrite"
                 )
+    paths = {name: layout.image_set_path(name) for name in _LISTS}
+    former = {name: _words_of(path) for name, path in paths.items() if path.exists()}
     # Before and after: a list is known whenever the writing of the three is broken off.
     write_json(record, known | {_UNFINISHED: hashes})
     for name in _LISTS:
         layout.write_image_set(name, getattr(split, name))
         print(f"{layout.image_set_path(name)}: {counted(len(getattr(split, name)), 'frame')}")
     write_json(record, hashes)
+    _tell_of_records(layout, [n for n, list_ in former.items() if list_ != list(getattr(split, n))])
+
+
+def _tell_of_records(layout: KittiLayout, changed: Sequence[str]) -> None:
+    """Says which records in the usual place hold the frames of lists that have changed."""
+    records = layout.root / "tfrecord"
+    if stale := [name for name in changed if (records / f"{name}.json").is_file()]:
+        print(
+            f"{records} still holds the frames of the former {' and '.join(stale)}: give "
+            "mobilenetdet tf_convert_data again before you train or measure"
+        )
 
 
 def _read_hashes(path: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _anchor_line(uncovered: Mapping[str, np.ndarray], config: DetectionConfig) -
     iou = min(config.matching.positive_iou, _NEAR_IOU)
     yield (
         f"{int(of_all.sum()):,} of {counted(len(of_all), 'object')} have no anchor of IoU {iou:g} "
-        f"or more ({shares}), so that few anchors learn them; this prints shapes that fit:\n"
+        f"or more ({shares}), so that few anchors learn them; what other shapes leave out:\n"
         f"  {fit_command(config)}"
     )
 

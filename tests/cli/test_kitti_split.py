@@ -142,6 +142,19 @@ def test_lists_of_others_are_replaced_only_with_overwrite(root, name):
     assert len(read_sets(root)["trainval"]) == 9
 
 
+def test_records_of_former_lists_are_said(root, capsys):
+    """Else `eval` would measure the former frames, and nothing would say so."""
+    arguments = ["--kitti_root", str(root), "--seed"]
+    main([*arguments, "0"])
+    records = root / "tfrecord"
+    records.mkdir()
+    (records / "val.json").touch()
+    main([*arguments, "0"])  # the lists stay as they are
+    assert "still holds" not in capsys.readouterr().out
+    main([*arguments, "1"])
+    assert f"{records} still holds the frames of the former val: give" in capsys.readouterr().out
+
+
 def test_own_lists_are_replaced_unless_edited(root):
     arguments = ["--kitti_root", str(root), "--seed"]
     main([*arguments, "0"])
