@@ -9,6 +9,7 @@ import numpy as np
 from mobilenetdet.analysis.analyse import EXPLAINED, Analysis
 from mobilenetdet.config.classes import HARD, KITTI_TASK, EvalTask
 from mobilenetdet.drawing import draw_comparison
+from mobilenetdet.findings import counted
 from mobilenetdet.kitti.average_precision import IGNORED_OUTCOME, match_frame
 from mobilenetdet.kitti.labels import KittiObjects
 
@@ -53,7 +54,7 @@ def draw_worst_frames(
             title=frame_id,
         )
         errors = int(analysis.frame_errors[index])
-        yield f"{frame_id}: {errors} errors at difficulty {EXPLAINED}", overlay
+        yield f"{frame_id}: {counted(errors, 'error')} at difficulty {EXPLAINED}", overlay
 
 
 def draw_match_overlay(
@@ -75,7 +76,7 @@ def draw_match_overlay(
         task: the classes and how each is scored.
         protocol: "current" or "pre2017".
         difficulty: easy, moderate or hard.
-        title: stands in the strip below.
+        title: stands in the strip below, with the difficulty.
     """
     label_outcomes, result_outcomes = combined_outcomes(
         labels, results, task=task, protocol=protocol, difficulty=difficulty
@@ -86,7 +87,7 @@ def draw_match_overlay(
         results,
         label_outcomes=label_outcomes,
         detection_outcomes=result_outcomes,
-        title=title,
+        title=f"{title}, {difficulty}" if title else difficulty,
     )
 
 
