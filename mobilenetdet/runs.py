@@ -196,14 +196,6 @@ def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig
     return dataclasses.replace(config, eval=evaluation)
 
 
-def beside_exported(path: Path) -> RunDir:
-    """Returns the place of the results of an exported file: DIR/detector_int8_tflite."""
-    folder = find_exported(path).parent
-    if folder.parent.resolve() == _SHIPPED:
-        path = RunDir(folder, folder.name).output_dir / path.name
-    return RunDir(path.with_name(path.name.replace(".", "_")))
-
-
 def hash_weights(path: str | os.PathLike[str]) -> str:
     """Returns the first 16 hex digits of the SHA-256 of a weight file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
@@ -231,23 +223,30 @@ def is_run(source: str | os.PathLike[str]) -> bool:
     return str(source) in shipped_weights() or (Path(source) / CONFIG_FILE).is_file()
 
 
-def open_run(source: str | os.PathLike[str]) -> RunDir:
-    """Finds a run by the name of weights that ship, or by the path of a run directory.
+def open_run(source: str | os.PathLike[str] | None) -> RunDir:
+    """Finds a run by its path or the name of weights that ship; None is `DEFAULT_WEIGHTS`.
 
     Raises:
         FileNotFoundError: there is no such run; says how to come by one.
-        ValueError: both have this name.
+        ValueError: a run in this folder has the name of weights that ship.
     """
-    path, shipped = Path(source), shipped_weights().get(str(source))
-    is_folder = (path / CONFIG_FILE).is_file()
-    if shipped and is_folder and not path.samefile(shipped.path):
+    shipped = shipped_weights()
+    if source is None:
+        return shipped[DEFAULT_WEIGHTS]
+    path, named = Path(source), shipped.get(Path(source).name)
+    if named and path.resolve() == named.path:  # what is measured goes to `output_dir`
+        return named
+    is_folder, is_name = (path / CONFIG_FILE).is_file(), str(source) in shipped
+    if is_folder and is_name:
         raise ValueError(
             f"{source} is the name of weights that ship and of a run in this folder; name the run "
-            f"as {path.resolve()}, or the weights from another folder"
+            f"as {path.resolve()}, or the weights as {shipped[str(source)].path}"
         )
-    if not (shipped or is_folder):
+    if not (is_folder or is_name):
         raise FileNotFoundError(_no_run(path))
-    return shipped or RunDir(path)
+    if is_name:
+        return shipped[str(source)]
+    return RunDir(path.resolve() if str(path) in shipped else path)  # "./ssd_fpn"
 
 
 def find_detector_weights(source: str | os.PathLike[str]) -> Path:
@@ -271,18 +270,6 @@ def find_detector_weights(source: str | os.PathLike[str]) -> Path:
         if _OLD_SHIPPED.search(path.as_posix())
         else f"{path} is no weight file and no run directory; weights that ship: {names}"
     )
-
-
-def find_exported(path: str | os.PathLike[str]) -> Path:
-    """Returns the place of an exported file; `ssd_fpn/FILE` is one beside weights that ship.
-
-    Where there is no such file, it returns the path as it is.
-    """
-    path = Path(path)
-    shipped = shipped_weights().get(path.parts[0]) if len(path.parts) == 2 else None
-    if shipped is None or path.exists() or not (shipped.path / path.name).exists():
-        return path
-    return shipped.path / path.name
 
 
 def _no_run(path: Path) -> str:

@@ -9,11 +9,10 @@ import pytest
 from mobilenetdet import runs
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.storage import to_json
+from mobilenetdet.exported_places import beside_exported, find_exported
 from mobilenetdet.runs import (
     RunDir,
-    beside_exported,
     find_detector_weights,
-    find_exported,
     is_run,
     open_run,
     shipped_weights,
@@ -108,9 +107,13 @@ def test_a_run_with_the_name_of_weights_that_ship_is_not_taken_for_them(
     for source in ("ssd_fpn", Path("./ssd_fpn")):
         with pytest.raises(ValueError, match=rf"weights that ship and of a run .* as {mine}, or"):
             open_run(source)
-    assert open_run(mine).path == open_run("./ssd_fpn").path.resolve() == mine
-    monkeypatch.chdir(shipped_weights()["ssd_fpn"].path.parent)
-    assert open_run("ssd_fpn").shipped_name == "ssd_fpn"
+    # As a path that no later command takes for the name.
+    assert open_run(mine).path == open_run("./ssd_fpn").path == mine.resolve()
+    assert find_exported("ssd_fpn/detector_int8.tflite") == Path("ssd_fpn/detector_int8.tflite")
+    ships = shipped_weights()["ssd_fpn"]
+    assert open_run(None) == open_run(ships.path) == ships
+    monkeypatch.chdir(ships.path.parent)
+    assert open_run("ssd_fpn") == open_run("./ssd_fpn") == ships
 
 
 def test_weights_that_ship_are_found_by_name_and_never_written_to():

@@ -74,11 +74,11 @@ def _advise_class(analysis: Analysis, name: str) -> list[str]:
     kind = max(costs, key=lambda kind: costs[kind])
     if costs[kind] >= _MIN_COST:
         count = analysis.error_counts[EXPLAINED][name][kind]
-        remedy = _REMEDIES[kind]
+        remedy = f"{_REMEDIES[kind][0].upper()}{_REMEDIES[kind][1:]}"
+        counted_from = f"{count:,}, counted from score {analysis.thresholds[name]:.2f} on"
         lines.append(
-            f"{name}: errors of kind {kind} ({count:,} from score {analysis.thresholds[name]:.2f} "
-            f"on) cost most, {costs[kind]:.1f} of the {100 - curve.r40:.1f} points of R40 that are "
-            f"missing. {remedy[0].upper()}{remedy[1:]}."
+            f"{name}: errors of kind {kind} ({counted_from}) cost most, {costs[kind]:.1f} of the "
+            f"{100 - curve.r40:.1f} points of R40 that are missing. {remedy}."
         )
     else:
         correct = analysis.error_counts[EXPLAINED][name][CORRECT]

@@ -26,6 +26,7 @@ from mobilenetdet.kitti.average_precision import (
     FALSE_ALARM,
     HIT,
     MISS,
+    PrecisionRecall,
     match_selection,
     perfect_ap,
     selection_curve,
@@ -107,7 +108,7 @@ def error_costs(
     packed = _pack_near(labels, detections, task)
     errors = _errors_of(packed, difficulty, dict.fromkeys(task.names, -np.inf), protocol)
     rules: dict[str, Any] = {"task": task, "difficulty": difficulty, "protocol": protocol}
-    before = _r40(labels, detections, **rules)
+    before = _curves(labels, detections, **rules)
     gains: dict[str, dict[str, float]] = {name: {} for name in task.names}
     for kind in ERROR_KINDS:
         mended_labels, mended = list(labels), list(detections)
@@ -115,11 +116,10 @@ def error_costs(
             mended_labels = _without_missed(labels, errors)
         else:
             mended = _mend(kind, labels, detections, packed, errors)
-        after = _r40(mended_labels, mended, **rules)
-        if kind == MISSED:
-            after = {name: _as_of_all(r40, errors[name].counts()) for name, r40 in after.items()}
-        for name in task.names:
-            gains[name][kind] = after[name] - before[name]
+        after = _curves(mended_labels, mended, **rules)
+        for name, curve in after.items():
+            r40 = _as_of_all(curve, errors[name].counts()) if kind == MISSED else curve.r40
+            gains[name][kind] = r40 - before[name].r40
     return gains
 
 
@@ -244,23 +244,27 @@ def _without_missed(
     ]
 
 
-def _as_of_all(r40: float, counts: Mapping[str, int]) -> float:
+def _as_of_all(curve: PrecisionRecall, counts: Mapping[str, int]) -> float:
     """Takes the R40 of the objects that are found for that of all: fewer than 41 have a limit."""
     found, missed = counts[CORRECT], counts[MISSED]
     limit = perfect_ap(found + missed)["R40"]
     if missed == 0:
-        return r40
-    return limit if found < 2 else r40 * limit / perfect_ap(found)["R40"]
+        return curve.r40
+    if found == 0:
+        return limit
+    if found == 1:  # too few for an R40, and the precision is known
+        return float(curve.precisions[0]) * limit
+    return curve.r40 * limit / perfect_ap(found)["R40"]
 
 
-def _r40(
+def _curves(
     labels: Sequence[KittiObjects],
     detections: Sequence[KittiObjects],
     *,
     task: EvalTask,
     difficulty: str,
     protocol: str,
-) -> dict[str, float]:
+) -> dict[str, PrecisionRecall]:
     packed = pack_frames(labels, detections, task=task)
     found = {}
     for entry in task.classes:
@@ -268,7 +272,7 @@ def _r40(
         selection = Selection.of(
             packed, class_name=entry.name, difficulty=limits, protocol=protocol
         )
-        found[entry.name] = selection_curve(selection).r40
+        found[entry.name] = selection_curve(selection)
     return found
 
 

@@ -24,7 +24,9 @@ from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, RunDir, hash_weights, 
 
 # Of metrics.json, and of what it says was measured: what an AP depends on beside the weights.
 _SCORING = ("protocol", "frames", FRAMES_KEY, TASK_KEY)
-_MEASURING = ("image_size", "postprocess")
+_MEASURING = ("image_size",)
+# Longer values are not said; they are pages.
+_MAX_SAID = 80
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Point:
         others: further frames that were trained on, by the weights it began from or its teachers.
         num_seen: frames that it was measured on and has trained on, None where that is not known.
         is_counted: whether the run has noted the number; else it is that of its records today.
+        is_complete: whether it is known what the weights were trained on from which it began.
         num_objects: that the AP of a class goes by, where it is known.
     """
 
@@ -49,6 +52,7 @@ class Point:
     others: int = 0
     num_seen: int | None = None
     is_counted: bool = True
+    is_complete: bool = True
     num_objects: dict[str, int] = field(default_factory=dict)
 
     def remarks(self) -> list[str]:
@@ -63,6 +67,8 @@ class Point:
         if self.num_seen:
             frames = counted(self.num_seen, "frame")
             lines.append(f"{self.run_dir} was trained on {frames} that it is measured on")
+        if not self.is_complete:
+            lines.append(f"{self.run_dir} began from weights whose frames nobody has noted")
         if not self.is_counted:
             frames = counted(self.num_frames, "frame")
             lines.append(f"{self.run_dir} has not noted its frames; its records hold {frames}")
@@ -83,6 +89,8 @@ def read_point(run_dir: Path) -> Point:
     seen = read_frames_seen(run.frames_seen_file)
     scoring = {key: metrics.values[key] for key in _SCORING if key in metrics.values}
     scoring |= {key: metrics.measured[key] for key in _MEASURING if key in metrics.measured}
+    for key, value in dict(metrics.measured.get("postprocess", {})).items():
+        scoring[f"postprocess.{key}"] = value
     moderate = {name: of_class.moderate for name, of_class in metrics.ap.items()}
     return Point(
         run_dir,
@@ -91,7 +99,8 @@ def read_point(run_dir: Path) -> Point:
         scoring=scoring,
         others=max(0, seen.num_frames - num_frames) if seen is not None else 0,
         num_seen=metrics.values.get(SEEN_KEY),
-        is_counted=seen is not None,
+        is_counted=seen is not None and seen.num_train_frames is not None,
+        is_complete=seen is None or seen.complete,
         num_objects={n: ap.num_objects for n, ap in moderate.items() if ap.num_objects is not None},
     )
 
@@ -124,9 +133,11 @@ def refuse_other_scoring(points: Sequence[Point]) -> None:
         # Files of earlier versions say less.
         for key in first.scoring.keys() & other.scoring.keys():
             if first.scoring[key] != other.scoring[key]:
+                values = f"{first.scoring[key]} and {other.scoring[key]}"
+                said = f"{key} differs: {values}" if len(values) < _MAX_SAID else f"{key} differs"
                 raise ValueError(
-                    f"{first.run_dir} and {other.run_dir} were measured on other frames or by "
-                    f"other rules ({key} differs); measure both alike: mobilenetdet eval"
+                    f"{first.run_dir} and {other.run_dir} were measured at another size, on other "
+                    f"frames or by other rules ({said}); measure both alike: mobilenetdet eval"
                 )
 
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+# Of the largest error that is told apart: all of them are an AP of 0.
+_MAX_LOG = 700.0
+
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """An error that falls with the number of training frames: scale * frames ** -exponent.
+    """An error that falls with the number of training frames: exp(log_scale) * frames ** -exponent.
 
     Source of the form: Hestness et al., Deep Learning Scaling is Predictable, Empirically
     (arXiv 1712.00409).
 
     Attributes:
-        scale: the error after one frame.
+        log_scale: logarithm of the error after one frame.
         exponent: by which it falls.
         log_frames: [P] logarithms of the numbers of frames that it was fitted to.
         scatter: standard deviation of the logarithms of the errors around it, P - 2 degrees of
             freedom; None where two runs leave none.
     """
 
-    scale: float
+    log_scale: float
     exponent: float
     log_frames: tuple[float, ...] = ()
     scatter: float | None = None
@@ -44,7 +48,7 @@ class PowerLaw:
         """
         if self.scatter is None:
             return None
-        logs, distance = np.array(self.log_frames), np.log(num_frames) - np.mean(self.log_frames)
+        logs, distance = np.array(self.log_frames), math.log(num_frames) - np.mean(self.log_frames)
         spread = ((logs - logs.mean()) ** 2).sum()
         error = self.scatter * np.sqrt(1 + 1 / len(logs) + distance**2 / spread)
         with np.errstate(over="ignore"):  # as good as certain: 0 to 100
@@ -54,7 +58,8 @@ class PowerLaw:
         return max(0.0, float(low)), max(0.0, float(high))
 
     def _error(self, num_frames: float) -> float:
-        return self.scale * num_frames**-self.exponent
+        log_error = self.log_scale - self.exponent * math.log(num_frames)
+        return math.exp(min(log_error, _MAX_LOG))
 
 
 def student_t(confidence: float, freedom: int) -> float:
@@ -96,4 +101,4 @@ def fit_power_law(num_frames: Sequence[int], aps: Sequence[float]) -> PowerLaw:
     if len(logs) > 2:
         residuals = errors - (offset + slope * logs)
         scatter = float(np.sqrt((residuals**2).sum() / (len(logs) - 2)))
-    return PowerLaw(float(np.exp(offset)), float(-slope), tuple(logs.tolist()), scatter)
+    return PowerLaw(float(offset), float(-slope), tuple(logs.tolist()), scatter)

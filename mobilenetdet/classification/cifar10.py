@@ -128,4 +128,5 @@ def _download(split: str) -> LabelledImages:
             f"unpack it and give the folder {FOLDER} as --data.data_dir"
         ) from None
     images, labels = {"train": train, "test": test}[split]
-    return LabelledImages(images, labels[:, 0].astype(np.int32))
+    # Keras gives a view that is laid out as [N, C, H, W].
+    return LabelledImages(np.ascontiguousarray(images), labels[:, 0].astype(np.int32))

@@ -144,7 +144,7 @@ def _draw(size: tf.Tensor, seed: tf.Tensor, num_rows: int, num_columns: int) -> 
 
 def _fingerprint(split: LabelledImages) -> str:
     """Identifies images and labels, so that a run goes on with those that it began with."""
-    return f"{zlib.crc32(split.labels, zlib.crc32(split.images)):08x}"
+    return f"{zlib.crc32(split.labels.data, zlib.crc32(split.images.data)):08x}"
 
 
 def _to_tensors(split: LabelledImages) -> tuple[tf.Tensor, tf.Tensor]:

@@ -20,6 +20,7 @@ from mobilenetdet.deploy.engines import Engine, check_engine, describe_engine
 from mobilenetdet.evaluation.coco_ap import coco_metrics, format_coco
 from mobilenetdet.evaluation.evaluate import Evaluation, check_split, evaluate_split
 from mobilenetdet.evaluation.evaluation_files import write_evaluation
+from mobilenetdet.exported_places import beside_exported
 from mobilenetdet.files.output_folder import OutputFolder, refuse_link
 from mobilenetdet.findings import counted, report_findings
 from mobilenetdet.inference.exported import open_exported
@@ -34,7 +35,6 @@ from mobilenetdet.runs import (
     METRICS_FILE,
     REPORT_FILE,
     RunDir,
-    beside_exported,
     hash_weights,
     open_run,
 )

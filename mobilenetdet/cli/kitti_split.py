@@ -130,8 +130,7 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
                     f"{path} was not written by this command, or edited since; tf_convert_data "
                     "takes it as it is; to divide anew move it away, or replace it with --overwrite"
                 )
-    paths = {name: layout.image_set_path(name) for name in _LISTS}
-    former = {name: _words_of(path) for name, path in paths.items() if path.exists()}
+    former = {name: _words_of(layout.image_set_path(name)) for name in _LISTS}
     # Before and after: a list is known whenever the writing of the three is broken off.
     write_json(record, known | {_UNFINISHED: hashes})
     for name in _LISTS:
@@ -165,7 +164,7 @@ def _words_of(path: Path) -> list[str]:
     """Returns what a list of frames holds; nothing of what is no such text."""
     try:
         return read_text(path).split()
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return []
 
 

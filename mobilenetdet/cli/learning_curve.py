@@ -19,6 +19,8 @@ from mobilenetdet.cli.output_file import output_file
 from mobilenetdet.files.names import refuse_repeated_paths
 from mobilenetdet.runs import LEARNING_CURVE_PLOT, open_run
 
+_MAX_FRAMES = 10**9
+
 
 @dataclass(frozen=True)
 class Options:
@@ -56,11 +58,10 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("name two runs or more that were trained on different numbers of frames")
     if not 0 < options.confidence < 1:
         raise ValueError(f"--confidence is {options.confidence:g}; it must be above 0 and below 1")
-    if options.num_frames < 1:
-        raise ValueError(f"--num_frames is {options.num_frames}; it must be 1 or more")
-    refuse_repeated_paths(
-        [open_run(path).path for path in options.run_dir], "run", "each is one point of the curve"
-    )
+    if not 1 <= options.num_frames <= _MAX_FRAMES:
+        rule = f"it must be 1 to {_MAX_FRAMES:,}"
+        raise ValueError(f"--num_frames is {options.num_frames}; {rule}")
+    refuse_repeated_paths(options.run_dir, "run", "each is one point of the curve")
     points = sorted(map(read_point, options.run_dir), key=lambda point: point.num_frames)
     refuse_other_scoring(points)
     frames = [point.num_frames for point in points]

@@ -8,6 +8,7 @@ from pathlib import Path
 from mobilenetdet.cli.options import DEFAULT_RUN, parse
 from mobilenetdet.cli.output_file import output_file
 from mobilenetdet.drawing.history_plots import plot_comparison, plot_history
+from mobilenetdet.files.names import refuse_repeated_paths
 from mobilenetdet.runs import COMPARISON_PLOT, RunDir
 
 
@@ -32,9 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: a file of others has the name of the picture.
         FileNotFoundError: a run has no metrics.
+        ValueError: a run is named twice.
     """
     options = parse(Options, argv)
     runs = [RunDir(path) for path in options.run_dir]
+    refuse_repeated_paths(options.run_dir, "run", "each is one line of the picture")
     if len(runs) > 1:
         output = options.output or runs[0].path / COMPARISON_PLOT
         with output_file(output, overwrite=options.overwrite) as path:

@@ -17,10 +17,11 @@ from mobilenetdet.cli.score_option import with_score
 from mobilenetdet.config.detection import DetectionConfig
 from mobilenetdet.config.presets import PRESETS
 from mobilenetdet.evaluation.evaluate import choose_frames
+from mobilenetdet.exported_places import beside_exported
 from mobilenetdet.files.output_folder import OutputFolder
 from mobilenetdet.inference.detect_records import detect_frames
 from mobilenetdet.inference.loaded_detector import load_detector
-from mobilenetdet.runs import OVERLAYS_DIR, RunDir, beside_exported, is_run, open_run
+from mobilenetdet.runs import OVERLAYS_DIR, RunDir, is_run, open_run
 from mobilenetdet.system.quiet import import_tensorflow_quietly
 
 # Options that only some pictures go by.

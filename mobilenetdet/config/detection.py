@@ -160,6 +160,14 @@ class DetectionConfig:
             train=self.train.for_sharing(),
         )
 
+    def without_scores(self) -> DetectionConfig:
+        """The config without what was measured of the scores of some weights."""
+        return replace(
+            self,
+            postprocess=replace(self.postprocess, calibration=()),
+            eval=replace(self.eval, best_f1_scores={}),
+        )
+
     def refuse_other_training(self, changed: DetectionConfig, source: str) -> None:
         """Refuses settings that differ from what this config was trained with.
 

@@ -90,16 +90,23 @@ class ModelConfig:
         )
 
     def notes(self) -> list[str]:
-        """Returns a line for each setting that another one leaves without use."""
+        """Returns a line for each setting that is not taken at its word, or makes no sense."""
         lines = []
         if self.detector_weights and (self.weights not in ("none", "imagenet")):
             lines.append(f"model.weights {self.weights} is not used: {_FILLS_ALL}")
-        if self.detector_weights and self.narrow_weights:
-            lines.append(f"model.narrow_weights is not used: {_FILLS_ALL}")
-        if self.freeze_batch_norm and self.weights == "none" and not self.detector_weights:
+        if self.narrow_weights and (self.detector_weights or self.weights in ("none", "imagenet")):
+            reason = _FILLS_ALL if self.detector_weights else "model.weights names no file"
+            lines.append(f"model.narrow_weights is not used: {reason}")
+        is_random = self.weights == "none" and not self.detector_weights
+        frozen = {
+            "freeze_batch_norm True": self.freeze_batch_norm,
+            f"frozen_blocks {self.frozen_blocks}": self.frozen_blocks > 0,
+        }
+        for setting in (name for name, is_set in frozen.items() if is_set and is_random):
             lines.append(
-                "model.freeze_batch_norm keeps the batch normalisation of random weights, which "
-                "model.weights none is: name weights, or leave it False"
+                f"model.{setting} keeps random weights as they are, which model.weights none "
+                f"begins with: name weights, or say --model.{setting.split()[0]} "
+                f"{'0' if 'blocks' in setting else 'False'}"
             )
         return lines
 

@@ -25,7 +25,7 @@ from mobilenetdet.files.output_folder import OutputFolder, refuse_link
 from mobilenetdet.files.text import why_no_file
 from mobilenetdet.inference.exported import ExportedDetector, is_exported
 from mobilenetdet.inference.loaded_detector import LoadedDetector, config_to_use, load_detector
-from mobilenetdet.runs import DEFAULT_WEIGHTS, RunDir, hash_weights, open_run
+from mobilenetdet.runs import RunDir, hash_weights, open_run
 from mobilenetdet.system.quiet import ensure_tensorflow
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def load_for_engine(
     check_engine(engine, source)
     if source is not None and is_exported(source):
         return load_detector(source, weights=weights, config=config, overrides=overrides)
-    run = open_run(DEFAULT_WEIGHTS if source is None else source)
+    run = open_run(source)
     if engine not in ("auto", "keras"):
         require_engine(engine)
         config = config_to_use(run, config, overrides)

@@ -16,11 +16,13 @@ from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file, rewrite_weights
+from mobilenetdet.run_places import refuse_links, refuse_shipped, remove_measurements
 from mobilenetdet.runs import (
     BEST_WEIGHTS,
     CARD_FILE,
     CONFIG_FILE,
     FRAMES_SEEN_FILE,
+    STATE_FILE,
     RunDir,
     hash_weights,
 )
@@ -51,7 +53,8 @@ def pack_run(
         FileExistsError: one of these files is there, the output is the run itself, or another
             process is writing there.
         FileNotFoundError: the run has no config, no weights or no evaluation; names the remedy.
-        ValueError: the evaluation is damaged, or that of other weights or settings.
+        ValueError: the evaluation is damaged, or that of other weights or settings; or the output
+            is the name of weights that ship.
     """
     config, weights = run.read_config(), run.find_weights()
     halved = halve_weights(weights)  # first: an AP of damaged weights would help nobody
@@ -62,11 +65,19 @@ def pack_run(
             f"{output_dir} is the run itself, whose weights would be lost; name another folder "
             "with --output_dir"
         )
+    refuse_shipped(output_dir, "--output_dir")
+    if (output_dir / STATE_FILE).exists():
+        raise FileExistsError(
+            f"{output_dir} holds a training, which would go on from other weights than those of "
+            "its config; name another folder with --output_dir"
+        )
     if output_dir == run.packed_dir:
         refuse_link(output_dir)
+    refuse_links(RunDir(output_dir))
     card = _card(config, metrics, data=f"{_sentence(data)} {_describe_seen(seen)}", licence=licence)
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _refuse_existing(folder, overwrite=overwrite)
+        remove_measurements(RunDir(output_dir))
         with folder.replacing(FRAMES_SEEN_FILE) as staging:
             with atomic_write(staging / BEST_WEIGHTS) as temporary:  # names it if the disk is full
                 temporary.write_bytes(halved)

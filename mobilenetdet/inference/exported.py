@@ -15,10 +15,10 @@ import numpy as np
 from mobilenetdet.boxes.letterbox import Letterbox
 from mobilenetdet.detections import Detections
 from mobilenetdet.exported_info import CLASSIFIER, ExportedInfo
+from mobilenetdet.exported_places import find_exported
 from mobilenetdet.inference.exported_runtime import ExportedRuntime
 from mobilenetdet.inference.loaded_detector import LoadedDetector
 from mobilenetdet.inference.runtimes import MAX_STREAMS
-from mobilenetdet.runs import find_exported
 from mobilenetdet.system.threads import map_in_threads
 
 if TYPE_CHECKING:

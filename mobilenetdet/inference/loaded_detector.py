@@ -192,9 +192,9 @@ def _load_run(
     overrides: Mapping[str, Any] | None,
 ) -> LoadedDetector:
     from mobilenetdet.kitti.frames_seen import read_frames_seen
-    from mobilenetdet.runs import DEFAULT_WEIGHTS, FRAMES_SEEN_FILE, hash_weights, open_run
+    from mobilenetdet.runs import FRAMES_SEEN_FILE, hash_weights, open_run
 
-    run = open_run(DEFAULT_WEIGHTS if source is None else source)
+    run = open_run(source)
     config = config_to_use(run, config, overrides)
     path = run.find_weights() if weights is None else Path(weights)
     if not path.is_file():

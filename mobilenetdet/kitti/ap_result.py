@@ -80,10 +80,13 @@ class DifficultyAp:
         for name, ap in (("R40", r40), ("R11", r11)):
             if not 0 <= ap <= 100 + 1e-6:
                 raise ValueError(f"{name} is {ap:g}, and an AP is 0 to 100")
+        num_objects = values.get("num_objects")
+        if num_objects is not None and not (type(num_objects) is int and num_objects >= 0):
+            raise ValueError(f"num_objects is {num_objects!r}, and is a number of objects")
         return cls(
             r40=r40,
             r11=r11,
-            num_objects=values.get("num_objects"),
+            num_objects=num_objects,
             precisions=tuple(map(float, values.get("precision41", ()))),
         )
 

@@ -49,15 +49,13 @@ def load_backbone_weights(
         return load_mobilenet_layers(backbone, download_imagenet_weights(alpha))
     if narrow:
         return load_mobilenet_layers(backbone, Path(weights), alpha=alpha)
-    try:
-        return load_mobilenet_layers(backbone, Path(weights))
-    except ValueError as error:
-        wider = stored_alpha(read_weight_file(weights))
-        if wider is None or wider <= alpha:
-            raise
+    wider = stored_alpha(read_weight_file(weights))
+    if wider is not None and wider > alpha:
         raise ValueError(
-            f"{error} A wider backbone is narrowed by --model.narrow_weights True"
-        ) from None
+            f"{weights} has alpha {wider:g}, and --model.alpha is {alpha:g}; give a file of that "
+            "width, or take its channels that matter most with --model.narrow_weights True"
+        )
+    return load_mobilenet_layers(backbone, Path(weights))
 
 
 def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = False) -> Path:
@@ -85,7 +83,8 @@ def download_imagenet_weights(alpha: float, *, size: int = 224, top: bool = Fals
     except Exception as error:  # get_file raises what the network library does
         raise FileNotFoundError(
             f"cannot download {_ORIGIN}{name} ({error}); download it elsewhere and give its path "
-            "as --model.weights, or train from scratch with --model.weights none"
+            "as --model.weights, or train from scratch with --model.weights none "
+            "--model.frozen_blocks 0"
         ) from None
 
 

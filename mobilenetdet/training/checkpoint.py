@@ -37,8 +37,7 @@ class RunFacts:
         steps: of an epoch; the learning rate goes by the number of steps.
         records: identifies the content of the training records, "" where that is not known.
         measured_by: identifies how and on what the best figure was measured, or "".
-        teachers: identifies the weights that are learnt from, or that there are none; "" where
-            that is not known.
+        teachers: identifies the weights that are learnt from, or "".
     """
 
     steps: int = 0
@@ -106,8 +105,8 @@ class RunState:
         if before.records and self.facts.records not in ("", before.records):
             raise ValueError(
                 f"{path} belongs to training records with another content ({before.records}, not "
-                f"{self.facts.records}); name those with --data.records_dir, or choose another "
-                "--run_dir"
+                f"{self.facts.records}); name those with --data.records_dir (of a classifier "
+                "--data.data_dir), or choose another --run_dir"
             )
         if before.teachers and self.facts.teachers not in ("", before.teachers):
             raise ValueError(

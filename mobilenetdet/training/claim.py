@@ -9,29 +9,26 @@ from typing import Any
 
 from mobilenetdet.config.storage import Config, read_config, to_json
 from mobilenetdet.files.atomic_write import atomic_write
-from mobilenetdet.files.output_folder import refuse_link
+from mobilenetdet.files.text import read_json
+from mobilenetdet.run_places import (
+    WRITTEN_BY_TRAINING,
+    first_there,
+    refuse_links,
+    refuse_shipped,
+)
 from mobilenetdet.runs import (
-    BEST_F1_FILE,
     BEST_WEIGHTS,
     CALIBRATION_FILE,
     CONFIG_FILE,
     EVALUATION_DIR,
-    EVENTS_DIR,
-    FRAMES_SEEN_FILE,
-    HISTORY_FILE,
-    HISTORY_PLOT,
     LAST_WEIGHTS,
-    OVERLAYS_DIR,
+    METRICS_FILE,
     STATE_FILE,
     RunDir,
-    shipped_weights,
 )
 
-# What training writes; a folder that holds some of it and no config is none of its runs.
-_WRITTEN_BY_TRAINING = (
-    *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, FRAMES_SEEN_FILE),
-    *(HISTORY_FILE, HISTORY_PLOT, EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR),
-)
+# Sections that the config of any training has.
+_SECTIONS = ("data", "model", "train")
 # Settings that may change when a run goes on. The state does not depend on them: where records and
 # teachers lie (their content is compared by itself), how it is measured, how far it goes. Or they
 # are what helps a run that has failed: memory, NaN.
@@ -52,7 +49,6 @@ _MAY_CHANGE = (
     "train.logger",
     "train.precision",
     "train.record_shares",
-    "train.teachers",
     "train.tensorboard_images",
 )
 # Files that a run began from; a checkpoint holds all weights, and files may have moved.
@@ -70,12 +66,9 @@ def check_run_dir(config: Config, run_dir: Path) -> None:
         ValueError: its state belongs to a run with other settings; names what differs. Or it is
             the name of weights that ship.
     """
-    shipped = shipped_weights()
-    if str(run_dir) in shipped or run_dir.resolve() in [run.path for run in shipped.values()]:
-        raise ValueError(f"{run_dir} names weights that ship; train into another --run_dir")
+    refuse_shipped(run_dir, "--run_dir")
     run = RunDir(run_dir)
-    for folder in (run.events_dir, run.evaluation_dir, run.overlays_dir):
-        refuse_link(folder)
+    refuse_links(run)
     if not run.config_file.exists():
         _refuse_foreign(run_dir)
     elif not run.state_file.exists():
@@ -135,6 +128,8 @@ class Change:
             # Weights of all runs have these names; the folder says which run.
             depth = 2 if old.name in (BEST_WEIGHTS, LAST_WEIGHTS) else 1
             return old.parts[-depth:] == new.parts[-depth:]
+        if self.key == "train.teachers":  # others of the same weights, see `RunFacts.teachers`
+            return bool(self.old) == bool(self.new)
         if self.key == "train.precision":  # the scale of its loss is part of the state
             return "mixed_float16" not in (self.old, self.new)
         return any(fnmatch.fnmatchcase(self.key, pattern) for pattern in _MAY_CHANGE)
@@ -152,39 +147,38 @@ def config_changes(run: RunDir, config: Config) -> list[Change]:
 
 
 def _refuse_foreign(run_dir: Path) -> None:
-    for name in _WRITTEN_BY_TRAINING:
-        path = run_dir / name
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise FileExistsError(
-                f"{path} is there, but no {CONFIG_FILE}: training would replace "
-                "what is none of its runs; choose another --run_dir"
-            )
+    if path := first_there(run_dir, WRITTEN_BY_TRAINING):
+        raise FileExistsError(
+            f"{path} is there, but no {CONFIG_FILE}: training would replace "
+            "what is none of its runs; choose another --run_dir"
+        )
 
 
 def _refuse_foreign_config(run: RunDir, kind: type[Config]) -> None:
     """Keeps a file that has the name of a config and is none."""
+    remedy = "choose another --run_dir"
     try:
         read_config(run.config_file, kind)
+        lacking = [name for name in _SECTIONS if name not in read_json(run.config_file, remedy)]
+        reason = f"it has no section {lacking[0]}" if lacking else ""
     except ValueError as error:
         reason = str(error).splitlines()[0].rstrip(":")
+    if reason:
         raise FileExistsError(
-            f"{run.config_file} is there, and no config that training has written ({reason}): it "
-            "would be replaced; choose another --run_dir"
-        ) from None
+            f"{run.config_file} is there, was not written by training, and is not replaced "
+            f"({reason}); {remedy}"
+        )
 
 
 def _refuse_finished(run: RunDir) -> None:
-    """Keeps weights that are worth more than a first epoch which was interrupted."""
-    weights = [name for name in (BEST_WEIGHTS, LAST_WEIGHTS) if (run.path / name).exists()]
-    in_first_epoch = (
-        run.events_dir.exists()
-        and not run.calibration_file.exists()
-        and not run.metrics_file.exists()
-        and _num_lines(run.history_file) <= 2  # the heading and that epoch
-    )
-    if weights and not in_first_epoch:
+    """Keeps weights and results that are worth more than a first epoch which was interrupted."""
+    weights = first_there(run.path, (BEST_WEIGHTS, LAST_WEIGHTS))
+    results = first_there(run.path, (CALIBRATION_FILE, f"{EVALUATION_DIR}/{METRICS_FILE}"))
+    if _num_lines(run.history_file) > 2:  # the heading and that epoch
+        results = results or run.history_file
+    if results or (weights and not run.events_dir.exists()):
         raise FileExistsError(
-            f"{run.path / weights[0]} is there, but no {STATE_FILE} to go on from: training would "
+            f"{weights or results} is there, but no {STATE_FILE} to go on from: training would "
             "replace it; choose another --run_dir"
         )
 

@@ -19,8 +19,6 @@ from mobilenetdet.models.losses import smooth_l1
 from mobilenetdet.replicas import count_over_replicas
 from mobilenetdet.runs import RunDir, hash_weights, open_run
 
-# The fingerprint of no teachers; "" is one that is not known.
-NO_TEACHERS = "none"
 # Weight of the box deltas beside the scores.
 _BOX_WEIGHT = 2.0
 # Mean score of the teachers from which on an anchor's mean box is learnt.
@@ -118,12 +116,11 @@ def teachers_fingerprint(config: DetectionConfig, run: RunDir) -> str:
         run: that learns.
 
     Returns:
-        Hashes, or `NO_TEACHERS`; "" where the run goes on with the teachers that it had and one of
-        them is gone: at its end it needs them no more.
+        Hashes, "" of no teachers, and where the run goes on with those that it had and one of them
+        is gone: at its end it needs them no more.
 
     Raises:
         FileNotFoundError: one of them is not there.
-        ValueError: one of them is the run itself.
     """
     names = config.train.teachers
     try:
@@ -132,21 +129,15 @@ def teachers_fingerprint(config: DetectionConfig, run: RunDir) -> str:
         if run.state_file.is_file() and run.read_config().train.teachers == names:
             return ""
         raise
-    for name, path in zip(names, weights, strict=True):
-        if path.parent.resolve() == run.path.resolve():
-            raise ValueError(
-                f"train.teachers: {name} is the run that learns, whose weights change meanwhile; "
-                "train into another --run_dir"
-            )
-    return " ".join(map(hash_weights, weights)) or NO_TEACHERS
+    return " ".join(map(hash_weights, weights))
 
 
 def _find(name: str) -> Path:
     """Finds the weights of a teacher."""
     try:
         return open_run(name).find_weights()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"train.teachers: {error}") from None
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f"train.teachers: {error}") from None
 
 
 def load_teachers(config: DetectionConfig) -> Teachers | None:
@@ -154,7 +145,8 @@ def load_teachers(config: DetectionConfig) -> Teachers | None:
 
     Raises:
         FileNotFoundError: there is no such run, or it has no weights.
-        ValueError: a teacher has other classes or anchors, or its files are damaged; names it.
+        ValueError: a teacher has other classes or anchors, or none of these has a mirror image
+            that the second needs, or its files are damaged; names it.
     """
     names = config.train.teachers
     if not names:

@@ -70,6 +70,7 @@ def train(
             object of the training records has one of the classes, the records are damaged, or the
             name of the directory is no UTF-8.
     """
+    config = config.without_scores()  # those of other weights, where it comes from their run
     check_loggers(config.train)
     refuse_other_than_utf8(run_dir)  # TensorBoard cannot write there
     with join_cluster(config.train) as cluster:
@@ -115,7 +116,7 @@ def finish_run(run: RunDir) -> Evaluation:
         FileNotFoundError: it has no weights, or there are no records of its validation split.
         ValueError: weights or records are damaged.
     """
-    config = run.read_config()
+    config = run.read_config().without_scores()
     model = load_detector(run.path, weights=run.best_weights, config=config)
     evaluation = evaluate_split(model, keep=config.eval.num_overlays)
     return _write(measure_scores(_calibrate(evaluation, run), run), run)

@@ -11,7 +11,7 @@ from mobilenetdet.findings import count_named, report_findings
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, seen_in_split
 from mobilenetdet.records.frame_hashes import ScannedFrames, scan_frames
 from mobilenetdet.records.shards import records_order, shard_paths
-from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights, is_run, open_run
+from mobilenetdet.runs import FRAMES_SEEN_FILE, RunDir, find_detector_weights, open_run
 from mobilenetdet.system.job_share import JobShare
 
 
@@ -84,9 +84,9 @@ def _seen_before(config: DetectionConfig, run: RunDir) -> FramesSeen:
     """The frames that a run has seen before its next epoch."""
     earlier = read_frames_seen(run.frames_seen_file) if run.state_file.is_file() else None
     if earlier is not None:  # the weights that it began from may be gone by now
-        return earlier | _seen_by_teachers(config, may_be_gone=True)
+        return earlier
     model = config.model
-    seen = _seen_by_teachers(config)
+    seen = FramesSeen()
     if model.detector_weights:
         path = find_detector_weights(model.detector_weights)
         seen |= read_frames_seen(path.with_name(FRAMES_SEEN_FILE)) or FramesSeen(complete=False)
@@ -94,14 +94,6 @@ def _seen_before(config: DetectionConfig, run: RunDir) -> FramesSeen:
         # Weights of classifiers have no such record and have seen no frame; those of runs have one.
         path = Path(model.weights).with_name(FRAMES_SEEN_FILE)
         seen |= read_frames_seen(path) or FramesSeen()
-    return seen
-
-
-def _seen_by_teachers(config: DetectionConfig, *, may_be_gone: bool = False) -> FramesSeen:
-    """The frames that teachers were trained on: what they know of these is learnt from them."""
-    seen = FramesSeen()
-    for teacher in config.train.teachers:
-        if may_be_gone and not is_run(teacher):
-            continue
+    for teacher in config.train.teachers:  # what they know of these frames is learnt from them
         seen |= read_frames_seen(open_run(teacher).frames_seen_file) or FramesSeen(complete=False)
     return seen

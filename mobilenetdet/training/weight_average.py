@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -22,14 +21,17 @@ from mobilenetdet.models.weight_file import (
     non_finite_text,
     rewrite_weights,
 )
-from mobilenetdet.runs import (
-    BEST_WEIGHTS,
-    CONFIG_FILE,
-    FRAMES_SEEN_FILE,
-    STATE_FILE,
-    RunDir,
-    shipped_weights,
+from mobilenetdet.run_places import (
+    WRITTEN_BY_TRAINING,
+    first_there,
+    refuse_links,
+    refuse_shipped,
+    remove_measurements,
 )
+from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
+
+# What lies beside the files of a mean where there is a run already.
+_BESIDE = tuple(name for name in WRITTEN_BY_TRAINING if name != STATE_FILE)
 
 
 def average_runs(
@@ -67,7 +69,7 @@ def average_runs(
     if len(runs) < 2:
         raise ValueError("the mean of one run is that run; name two or more")
     remedy = "name it once, and say with --shares how much it counts"
-    refuse_repeated_paths([run.path for run in runs], "run", remedy)
+    refuse_repeated_paths([Path(run.shipped_name or run.path) for run in runs], "run", remedy)
     if shares and not (len(shares) == len(runs) and all(0 < share < math.inf for share in shares)):
         named = " ".join(f"{share:g}" for share in shares)
         raise ValueError(f"shares are {named}; each of the {len(runs)} runs needs one above 0")
@@ -80,7 +82,7 @@ def average_runs(
     seen = lists[-1] or FramesSeen(complete=False)
     for other in lists[:-1]:
         seen |= other or FramesSeen(complete=False)
-    config = _without_scores(configs[-1])
+    config = configs[-1].without_scores()
     with OutputFolder(output_dir, overwrite=overwrite).locked() as folder:
         _make_room(folder, overwrite=overwrite)
         with folder.writing(FRAMES_SEEN_FILE) as path:
@@ -97,28 +99,26 @@ def _make_room(folder: OutputFolder, *, overwrite: bool) -> None:
 
     A mean that was not settled is this program's own, and all that lies beside it.
     """
-    run, names = RunDir(folder.path), [CONFIG_FILE, BEST_WEIGHTS, FRAMES_SEEN_FILE]
-    scores = [run.calibration_file, run.best_f1_file]
-    if not overwrite and not folder.is_own(BEST_WEIGHTS):
-        results = [path for path in (run.evaluation_dir, run.overlays_dir) if path.is_dir()]
-        there = [path for path in (*(folder.path / n for n in names), *scores) if path.exists()]
-        if there := [*there, *(path for path in results if any(path.iterdir()))]:
-            raise FileExistsError(
-                f"{there[0]} is there already; name another folder with --output_dir, or replace "
-                "the run with --overwrite"
-            )
+    names = [CONFIG_FILE, BEST_WEIGHTS, FRAMES_SEEN_FILE]
+    is_unsettled = any(map(folder.is_own, names))
+    foreign = [name for name in names if not folder.is_own(name)]
+    if not overwrite and (
+        there := first_there(folder.path, foreign if is_unsettled else (*names, *_BESIDE))
+    ):
+        raise FileExistsError(
+            f"{there} is there already; name another folder with --output_dir, or replace the run "
+            "with --overwrite"
+        )
     folder.refuse_foreign(names)
-    for path in (*scores, run.metrics_file):
-        path.unlink(missing_ok=True)
+    # First, so that the folder is no run until all is there: the config is written last.
+    (folder.path / CONFIG_FILE).unlink(missing_ok=True)
+    remove_measurements(RunDir(folder.path))
 
 
 def _refuse_output(output_dir: Path, runs: Sequence[RunDir]) -> None:
     """Refuses a folder whose weights would be lost, or whose checkpoint is of other weights."""
-    if str(output_dir) in shipped_weights():
-        raise ValueError(
-            f"{output_dir} names weights that ship, which later commands would take instead; name "
-            "another --output_dir"
-        )
+    refuse_shipped(output_dir, "--output_dir")
+    refuse_links(RunDir(output_dir))
     if output_dir.resolve() in [run.path.resolve() for run in runs]:
         raise FileExistsError(
             f"{output_dir} is one of the runs, whose weights would be lost; name another folder "
@@ -159,20 +159,13 @@ def _refuse_other_network(
             )
 
 
-def _without_scores(config: DetectionConfig) -> DetectionConfig:
-    """Leaves out what was measured of the scores of other weights."""
-    return replace(
-        config,
-        postprocess=replace(config.postprocess, calibration=()),
-        eval=replace(config.eval, best_f1_scores={}),
-    )
-
-
 def _average(paths: Sequence[Path], shares: Sequence[float]) -> bytes:
     """Returns a Keras weight file of the mean, in float32, laid out as the last file is."""
     for path in paths:
         check_weight_file(path)
     means = _mean_arrays(paths, shares)
+    if bad := first_non_finite(means.items()):  # too large for float32
+        raise ValueError(non_finite_text(f"the mean of {', '.join(map(str, paths))}", bad))
     return rewrite_weights(paths[-1], lambda name, values: means.get(name, values))
 
 

@@ -7,10 +7,10 @@ from mobilenetdet.kitti.self_check import as_detections
 def test_costliest_kind_and_poor_parts_are_named(flawed_frames):
     lines = advise(analyse(*flawed_frames))
     cars = [line for line in lines if line.startswith("Car")]
-    assert "errors of kind missed (40 from score 0.50 on) cost most" in cars[0]
+    assert "errors of kind missed (40, counted from score 0.50 on) cost most" in cars[0]
     assert "height 25-40 px (50 % of 80)" in cars[1] and "distance 30-45 m" in cars[1]
     (pedestrian,) = [line for line in lines if line.startswith("Pedestrian")]
-    assert "errors of kind background (10 from score 0.50 on) cost most" in pedestrian
+    assert "errors of kind background (10, counted from score 0.50 on) cost most" in pedestrian
     assert "Cyclist: detected nowhere. Does the detector know the class?" in lines
 
 

@@ -160,6 +160,15 @@ def test_missed_objects_cost_as_much_where_there_are_few(num_objects, num_found,
     assert costs["missed"] == pytest.approx(cost)
 
 
+def test_a_surer_false_alarm_is_no_cost_of_missed_objects():
+    """One of twenty is found, behind one false alarm: precision 1/2 of the 47.5 there can be."""
+    car = ("Car", 10, 100, 110, 150)
+    labels = [labels_of(("Car", 0, *car[1:]))] * 20
+    found = detections_of((*car, 0.5), ("Car", 400, 100, 500, 150, 0.9))
+    detections = [found, *[KittiObjects.empty()] * 19]
+    assert error_costs(labels, detections, difficulty="hard")["Car"]["missed"] == 47.5 / 2
+
+
 def test_a_wrong_class_is_given_to_the_object_that_misses_it():
     labels, detections = make_frames()
     detections = [

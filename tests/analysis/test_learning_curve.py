@@ -20,8 +20,15 @@ FRAMES = (100, 200, 400)
 
 def test_a_power_law_is_found_again():
     law = fit_power_law(FRAMES, [100 - 80 * frames**-0.3 for frames in FRAMES])
-    np.testing.assert_allclose((law.scale, law.exponent), (80, 0.3))
+    np.testing.assert_allclose((np.exp(law.log_scale), law.exponent), (80, 0.3))
     assert law.ap(800) == pytest.approx(100 - 80 * 800**-0.3)
+
+
+@pytest.mark.parametrize("aps", [(10, 60), (60, 10)])
+def test_runs_on_nearly_as_many_frames_give_a_steep_law_and_no_error(aps):
+    law = fit_power_law((525, 526), aps)
+    assert [law.ap(525), law.ap(526)] == pytest.approx(aps)
+    assert {law.ap(1), law.ap(3712)} == {0.0, 100.0}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +159,10 @@ def test_what_the_curve_cannot_know_is_said(runs, capsys):
     assert "two runs fit exactly" in said and "from " not in said.split("exponent")[0]
     assert "run_200 was trained on 1 other frame, too, by the weights it began from or" in said
     assert "run_100 has not noted its frames; its records hold 100 frames" in said
+    unknown = FramesSeen(frozenset({"a"}), complete=False)
+    write_frames_seen(runs[1] / "frames_seen.json", replace(unknown, num_train_frames=2))
+    assert command.main(["--run_dir", *map(str, runs[:2])]) == 0
+    assert "run_200 began from weights whose frames nobody has noted" in capsys.readouterr().out
     with pytest.raises(ValueError, match="--confidence is 1; it must be above 0"):
         command.main(["--run_dir", *map(str, runs), "--confidence", "1"])
 
@@ -163,12 +174,15 @@ def edit_metrics(run, **changes):
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("image_size", ([384, 1248], [480, 1568])), ("postprocess", ({"mirror": True}, {}))],
+    [
+        ("image_size", ([384, 1248], [480, 1568])),
+        ("postprocess", ({"mirror": True, "later": 1}, {"mirror": False})),
+    ],
 )
 def test_runs_of_another_input_or_way_to_detections_are_not_compared(runs, name, values):
     for run, value in zip(runs, values, strict=False):
         edit_metrics(run, measured={name: value})
-    with pytest.raises(ValueError, match=rf"{name} differs\); measure both alike"):
+    with pytest.raises(ValueError, match=rf"{name}.* differs: .* and .*\); measure both alike"):
         command.main(["--run_dir", *map(str, runs)])
 
 
@@ -213,9 +227,9 @@ def test_a_curve_that_falls_and_a_small_class_are_said(runs, capsys):
     assert [row[2] for row in rows] == ["0.0", "0.0", "100.0"]
 
 
-@pytest.mark.parametrize("num_frames", ["0", "-5"])
+@pytest.mark.parametrize("num_frames", ["0", "-5", str(10**30)])
 def test_a_forecast_is_of_some_frames(runs, num_frames):
-    with pytest.raises(ValueError, match=f"--num_frames is {num_frames}; it must be 1 or more"):
+    with pytest.raises(ValueError, match=f"--num_frames is {num_frames}; it must be 1 to "):
         command.main(["--run_dir", *map(str, runs), "--num_frames", num_frames])
 
 

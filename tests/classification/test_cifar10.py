@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mobilenetdet.classification.cifar10 import BATCHES, CLASS_NAMES, read_cifar10
+from mobilenetdet.classification.config import ClassifierConfig
+from mobilenetdet.classification.small_images import Cifar10Images
 
 
 @pytest.fixture()
@@ -102,11 +104,14 @@ def test_a_batch_that_is_a_list(folder):
 
 
 def test_without_folder_keras_downloads(monkeypatch):
-    images, labels = np.zeros((4, 32, 32, 3), np.uint8), np.array([[1], [2], [3], [9]], np.uint8)
+    images = np.zeros((4, 3, 32, 32), np.uint8).transpose(0, 2, 3, 1)  # a view, as Keras has it
+    labels = np.array([[1], [2], [3], [9]], np.uint8)
     load = lambda: ((images, labels), (images[:2], labels[:2]))  # noqa: E731
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", load)
     assert read_cifar10("", "train").labels.tolist() == [1, 2, 3, 9]
     assert len(read_cifar10("", "test")) == 2
+    whole = Cifar10Images(ClassifierConfig())
+    assert (whole.num_train, len(whole.fingerprint)) == (4, 8)
 
 
 def test_without_network_the_option_is_named(monkeypatch):

@@ -214,6 +214,20 @@ def test_the_output_follows_the_run_and_nothing_is_lost(run_dir: Path, tmp_path:
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_what_was_measured_of_the_former_weights_goes_with_them(run_dir: Path, packed: Path):
+    former = {"calibration.json": "[[9.0, 9.0], [9.0, 9.0], [9.0, 9.0]]"}
+    former |= {"best_f1_scores.json": "{}", "eval/metrics.json": "{}"}
+    (packed / "eval").mkdir()
+    for name, text in former.items():
+        (packed / name).write_text(text)
+    pack_run(RunDir(run_dir), packed, data="frames", licence="none", overwrite=True)
+    assert not RunDir(packed).read_config().postprocess.calibration
+    assert not any((packed / name).exists() for name in former)
+    (packed / "checkpoint.npz").touch()
+    with pytest.raises(FileExistsError, match="packed holds a training"):
+        pack_run(RunDir(run_dir), packed, data="frames", licence="none", overwrite=True)
+
+
 def test_a_packing_that_was_killed_is_done_again(run_dir: Path, tmp_path: Path, monkeypatch):
     options = ["--run_dir", str(run_dir), "--data", "frames", "--output_dir", str(tmp_path / "out")]
     replace = os.replace
@@ -236,6 +250,7 @@ def test_the_weights_that_ship_are_not_replaced(run_dir: Path):
     shipped = open_run("ssd_fpn")
     before = shipped.best_weights.read_bytes()
     options = ["--run_dir", str(run_dir), "--data", "twelve frames"]
-    with pytest.raises(FileExistsError, match="is there"):
-        main([*options, "--output_dir", str(shipped.path)])
+    for output in (str(shipped.path), "ssd_fpn"):
+        with pytest.raises(ValueError, match="names weights that ship"):
+            main([*options, "--output_dir", output, "--overwrite"])
     assert shipped.best_weights.read_bytes() == before

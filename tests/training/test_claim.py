@@ -45,11 +45,12 @@ def test_a_start_that_failed_leaves_its_place_to_the_next(tmp_path):
         ("damaged", "is not a detection config: Expecting value"),
         ('{"my": "web app"}', "is not a detection config"),
         ('{"data": {"dataset": "imagenet"}}', "is the config of a classifier"),
+        ('{"data": {}, "train": {"epochs": 3}}', "it has no section model"),
     ],
 )
 def test_a_config_that_is_none_of_a_detector_is_kept(tmp_path, content, reason):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(FileExistsError, match=rf"no config that training has written.*{reason}"):
+    with pytest.raises(FileExistsError, match=rf"was not written by training.*{reason}"):
         claim_run_dir(CONFIG, tmp_path)
     assert (tmp_path / "config.json").read_text() == content
 
@@ -137,6 +138,15 @@ def test_empty_folders_hold_nothing_of_others(tmp_path: Path):
     (tmp_path / "eval").mkdir()
     claim_run_dir(CONFIG, tmp_path)
     assert config_of(tmp_path) == CONFIG
+
+
+@pytest.mark.parametrize("name", ["calibration.json", "eval/metrics.json", "metrics.csv"])
+def test_results_of_a_run_whose_weights_are_gone_stay(run_dir, name):
+    (run_dir / "checkpoint.npz").unlink()
+    (run_dir / "eval").mkdir()
+    (run_dir / name).write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    with pytest.raises(FileExistsError, match=f"{name} is there, but no checkpoint.npz"):
+        claim_run_dir(CONFIG, run_dir)
 
 
 def test_weights_that_ship_are_never_claimed():

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from mobilenetdet.config.storage import read_config
 from mobilenetdet.evaluation.evaluate import evaluate_split
 from mobilenetdet.inference.loaded_detector import load_detector
 from mobilenetdet.kitti.labels import read_objects
-from mobilenetdet.runs import open_run
+from mobilenetdet.runs import RunDir, open_run
 from mobilenetdet.training.callbacks import StopOnNaN
 from mobilenetdet.training.train import train
 
@@ -93,6 +94,16 @@ def test_the_run_is_used_with_calibrated_scores(trained: dict):
         np.testing.assert_allclose(again.detections[frame_id].scores, objects.scores, atol=2e-3)
         stored = read_objects(run_dir / f"eval/detections/{frame_id}.txt", with_scores=True)
         np.testing.assert_allclose(stored.scores, objects.scores, atol=1e-3)
+
+
+def test_scores_of_a_calibrated_config_are_calibrated_afresh(trained: dict, tmp_path):
+    """Such as that of packed weights, which holds the calibration of these."""
+    run = RunDir(shutil.copytree(trained["straight"], tmp_path / "run"))
+    before = run.calibration_file.read_text()
+    config = trained["config"]
+    calibrated = replace(config.postprocess, calibration=((3.0, 1.0),) * 3)
+    train(replace(config, postprocess=calibrated), run.path, verbose=0)  # only evaluates
+    assert run.calibration_file.read_text() == before
 
 
 def test_interrupted_run_ends_like_a_straight_one(trained: dict):

@@ -79,19 +79,3 @@ def test_a_run_that_goes_on_keeps_what_it_has_seen(small_config, hashes, tmp_pat
     run.state_file.touch()
     seen = frames_of_training(config, run).seen
     assert seen == FramesSeen.of([*hashes[0], ["earlier"]])
-
-
-def test_a_teacher_that_came_later_counts_and_one_that_is_gone_is_in_the_list(
-    small_config, hashes, tmp_path
-):
-    run, teacher = RunDir(tmp_path / "run"), tmp_path / "teacher"
-    for folder in (run.path, teacher):
-        folder.mkdir()
-    write_frames_seen(run.frames_seen_file, FramesSeen(frozenset({"earlier"})))
-    run.state_file.touch()
-    config = with_changes(small_config, {"train.teachers": [str(teacher)]})
-    assert frames_of_training(config, run).seen == FramesSeen.of([*hashes[0], ["earlier"]])
-    (teacher / "config.json").write_text(to_json(small_config))
-    write_frames_seen(teacher / FRAMES_SEEN_FILE, FramesSeen.of([hashes[1][2]]))
-    expected = FramesSeen.of([*hashes[0], ["earlier"], hashes[1][2]])
-    assert frames_of_training(config, run).seen == expected

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mobilenetdet.kitti.frames_seen import read_frames_seen
 from mobilenetdet.models.weight_file import read_weight_file
 from mobilenetdet.runs import RunDir, hash_weights
 from mobilenetdet.training.weight_average import average_runs
+
+NAMES = ("config.json", "best.weights.h5", "frames_seen.json")
 
 
 @pytest.fixture
@@ -122,7 +125,48 @@ def test_what_others_have_measured_is_not_replaced_unless_asked_to(runs, tmp_pat
         average_runs(runs, tmp_path / "mean")
     assert path.read_text() == "of others"
     run = average_runs(runs, tmp_path / "mean", overwrite=True)
-    assert not run.read_config().postprocess.calibration and not run.metrics_file.exists()
+    assert not run.read_config().postprocess.calibration
+    assert path.exists() == (name == "overlays/a.jpg")  # what says nothing of scores stays
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("over", [False, True])
+def test_a_mean_that_was_broken_off_is_no_run_and_is_given_again(
+    runs, tmp_path, monkeypatch, step, over
+):
+    """After each of the three files; those of a run that was to be replaced are no longer one."""
+    output, replace = tmp_path / "mean", os.replace
+    if over:
+        shutil.copytree(runs[0].path, output)
+        (output / "checkpoint.npz").unlink(missing_ok=True)
+    written = []
+
+    def replace_so_many(source, target):
+        replace(source, target)
+        if Path(target).parent == output and Path(target).name in NAMES:
+            written.append(target)
+            if len(written) == step:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace_so_many)
+        average_runs(runs, output, overwrite=over)
+    assert (output / "config.json").exists() == (step == 3)
+    run = average_runs(runs, output, overwrite=over)
+    stored, first = (read_weight_file(each.find_weights()) for each in (run, runs[0]))
+    arrays = [next(iter(each.values()))[0] for each in (stored, first)]
+    np.testing.assert_allclose(arrays[0], arrays[1] + 0.5, rtol=1e-6, atol=1e-6)
+
+
+def test_nothing_is_written_or_removed_behind_a_link(runs, tmp_path):
+    elsewhere, output = tmp_path / "elsewhere", tmp_path / "mean"
+    elsewhere.mkdir()
+    (elsewhere / "metrics.json").write_text("mine")
+    output.mkdir()
+    (output / "eval").symlink_to(elsewhere)
+    with pytest.raises(FileExistsError, match="mean/eval is a link to another folder"):
+        average_runs(runs, output, overwrite=True)
+    assert (elsewhere / "metrics.json").read_text() == "mine"
 
 
 def test_the_command_measures_the_mean_and_leaves_a_run(runs, tmp_path, capsys):
