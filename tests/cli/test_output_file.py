@@ -1,5 +1,6 @@
 """Files that users name for an output: what they have there already stays."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def test_a_folder_is_no_file(tmp_path):
 def test_plots_replace_no_picture_of_a_user(run_dir, tmp_path, num_runs):
     picture = tmp_path / "photo.png"
     picture.write_bytes(b"of a user")
-    call = ["--run_dir", *[str(run_dir)] * num_runs, "--output", str(picture)]
+    shutil.copytree(run_dir, tmp_path / "other")
+    call = ["--run_dir", *map(str, [run_dir, tmp_path / "other"][:num_runs])]
+    call += ["--output", str(picture)]
     with pytest.raises(FileExistsError, match="photo.png is there"):
         plot_metrics.main(call)
     assert picture.read_bytes() == b"of a user"

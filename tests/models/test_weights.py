@@ -244,7 +244,7 @@ def test_the_detector_refuses_another_width(tmp_path):
     config = detector_config(0)
     wide, _ = build_detector(replace(config, model=replace(config.model, alpha=0.5)))
     wide.save_weights(path)
-    with pytest.raises(ValueError, match="is alpha the same"):
+    with pytest.raises(ValueError, match="has alpha 0.5, and --model.alpha is 0.25"):
         load_backbone_weights(detector().backbone, str(path), alpha=0.25)
 
 
