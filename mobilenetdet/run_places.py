@@ -10,22 +10,25 @@ from mobilenetdet.runs import (
     BEST_F1_FILE,
     BEST_WEIGHTS,
     CALIBRATION_FILE,
+    DETECTIONS_DIR,
     EVALUATION_DIR,
     EVENTS_DIR,
     FRAMES_SEEN_FILE,
     HISTORY_FILE,
     HISTORY_PLOT,
     LAST_WEIGHTS,
+    METRICS_FILE,
     OVERLAYS_DIR,
     STATE_FILE,
     RunDir,
     shipped_weights,
 )
 
-# What training writes beside the config.
+# What training writes beside the config; other files in these folders stay as they are.
 WRITTEN_BY_TRAINING = (
     *(BEST_WEIGHTS, LAST_WEIGHTS, STATE_FILE, CALIBRATION_FILE, BEST_F1_FILE, FRAMES_SEEN_FILE),
-    *(HISTORY_FILE, HISTORY_PLOT, EVENTS_DIR, EVALUATION_DIR, OVERLAYS_DIR),
+    *(HISTORY_FILE, HISTORY_PLOT, EVENTS_DIR, f"{OVERLAYS_DIR}/montage.jpg"),
+    *(f"{EVALUATION_DIR}/{name}" for name in (METRICS_FILE, DETECTIONS_DIR)),
 )
 
 

@@ -121,7 +121,7 @@ RUNS = [
     bad(
         "a training into the weights that ship",
         lambda u: train(u, "--run_dir", "ssd_fpn"),
-        "ssd_fpn names weights that ship; train into another --run_dir",
+        "ssd_fpn names weights that ship; name another folder with --run_dir",
     ),
 ]
 

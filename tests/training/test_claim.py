@@ -129,13 +129,16 @@ def test_a_folder_with_such_files_and_no_config_is_not_claimed(tmp_path: Path, n
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("of another program")
-    with pytest.raises(FileExistsError, match=f"{Path(name).parts[0]} is there"):
+    with pytest.raises(FileExistsError, match=f"{name.removesuffix('/notes.txt')} is there"):
         claim_run_dir(CONFIG, tmp_path)
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
 
 
-def test_empty_folders_hold_nothing_of_others(tmp_path: Path):
-    (tmp_path / "eval").mkdir()
+def test_files_that_training_does_not_replace_are_no_obstacle(tmp_path: Path):
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("notes.txt", "eval/mine.json", "overlays/holiday.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     claim_run_dir(CONFIG, tmp_path)
     assert config_of(tmp_path) == CONFIG
 

@@ -116,17 +116,17 @@ def test_damaged_and_other_weights_are_named(runs, tmp_path):
         average_runs(runs, tmp_path / "mean")
 
 
-@pytest.mark.parametrize("name", ["calibration.json", "eval/metrics.json", "overlays/a.jpg"])
+@pytest.mark.parametrize("name", ["calibration.json", "eval/metrics.json", "overlays/montage.jpg"])
 def test_what_others_have_measured_is_not_replaced_unless_asked_to(runs, tmp_path, name):
     path = tmp_path / "mean" / name
     path.parent.mkdir(parents=True)
     path.write_text("of others")
-    with pytest.raises(FileExistsError, match=f"{name.split('/')[0]} is there already.*overwrite"):
+    with pytest.raises(FileExistsError, match=f"{name} is there already.*overwrite"):
         average_runs(runs, tmp_path / "mean")
     assert path.read_text() == "of others"
     run = average_runs(runs, tmp_path / "mean", overwrite=True)
     assert not run.read_config().postprocess.calibration
-    assert path.exists() == (name == "overlays/a.jpg")  # what says nothing of scores stays
+    assert path.exists() == (name == "overlays/montage.jpg")  # what says nothing of scores stays
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])
