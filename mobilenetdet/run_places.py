@@ -47,6 +47,23 @@ def refuse_shipped(folder: Path, option: str) -> None:
         raise ValueError(f"{folder} names weights that ship; name another folder with {option}")
 
 
+def refuse_training(folder: Path, option: str) -> None:
+    """Refuses a folder with a checkpoint, which other weights would not go with.
+
+    Args:
+        folder: where weights are to be written.
+        option: that names it, such as "--output_dir".
+
+    Raises:
+        FileExistsError: it holds one.
+    """
+    if (folder / STATE_FILE).exists():
+        raise FileExistsError(
+            f"{folder} holds a training, which would go on from other weights than those of its "
+            f"config; name another folder with {option}"
+        )
+
+
 def refuse_links(run: RunDir) -> None:
     """Refuses links in the place of the folders that commands write to in a run.
 

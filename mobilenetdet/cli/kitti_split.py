@@ -137,7 +137,7 @@ def _write_lists(layout: KittiLayout, split: Split, *, overwrite: bool) -> None:
         layout.write_image_set(name, getattr(split, name))
         print(f"{layout.image_set_path(name)}: {counted(len(getattr(split, name)), 'frame')}")
     write_json(record, hashes)
-    _tell_of_records(layout, [n for n, list_ in former.items() if list_ != list(getattr(split, n))])
+    _tell_of_records(layout, [n for n in _LISTS if former[n] != list(getattr(split, n))])
 
 
 def _tell_of_records(layout: KittiLayout, changed: Sequence[str]) -> None:

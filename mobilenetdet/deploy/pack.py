@@ -16,13 +16,17 @@ from mobilenetdet.findings import counted
 from mobilenetdet.kitti.frames_seen import FramesSeen, read_frames_seen, write_frames_seen
 from mobilenetdet.kitti.metric_table import format_metrics
 from mobilenetdet.models.weight_file import check_weight_file, rewrite_weights
-from mobilenetdet.run_places import refuse_links, refuse_shipped, remove_measurements
+from mobilenetdet.run_places import (
+    refuse_links,
+    refuse_shipped,
+    refuse_training,
+    remove_measurements,
+)
 from mobilenetdet.runs import (
     BEST_WEIGHTS,
     CARD_FILE,
     CONFIG_FILE,
     FRAMES_SEEN_FILE,
-    STATE_FILE,
     RunDir,
     hash_weights,
 )
@@ -66,11 +70,7 @@ def pack_run(
             "with --output_dir"
         )
     refuse_shipped(output_dir, "--output_dir")
-    if (output_dir / STATE_FILE).exists():
-        raise FileExistsError(
-            f"{output_dir} holds a training, which would go on from other weights than those of "
-            "its config; name another folder with --output_dir"
-        )
+    refuse_training(output_dir, "--output_dir")
     if output_dir == run.packed_dir:
         refuse_link(output_dir)
     refuse_links(RunDir(output_dir))

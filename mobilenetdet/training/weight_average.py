@@ -26,6 +26,7 @@ from mobilenetdet.run_places import (
     first_there,
     refuse_links,
     refuse_shipped,
+    refuse_training,
     remove_measurements,
 )
 from mobilenetdet.runs import BEST_WEIGHTS, CONFIG_FILE, FRAMES_SEEN_FILE, STATE_FILE, RunDir
@@ -124,11 +125,7 @@ def _refuse_output(output_dir: Path, runs: Sequence[RunDir]) -> None:
             f"{output_dir} is one of the runs, whose weights would be lost; name another folder "
             "with --output_dir"
         )
-    if (output_dir / STATE_FILE).exists():
-        raise FileExistsError(
-            f"{output_dir} holds a training, which would go on from other weights than those of "
-            "its config; name another folder with --output_dir"
-        )
+    refuse_training(output_dir, "--output_dir")
 
 
 def settle_average(run: RunDir) -> None:
