@@ -32,7 +32,7 @@ _DECIMALS = 3
 _LABELS_ALONE, _MIN_OBJECTS = "=", 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FramesSeen:
     """The frames that weights were trained on.
 
@@ -54,6 +54,10 @@ class FramesSeen:
     ) -> FramesSeen:
         """Makes it of the hashes of each frame, see `frame_hashes`."""
         return cls(frozenset(chain.from_iterable(hashes)), num_train_frames=num_train_frames)
+
+    def __repr__(self) -> str:
+        """Says how many there are; the hashes of thousands say nothing."""
+        return f"FramesSeen({self.num_frames} frames, complete={self.complete})"
 
     @property
     def num_frames(self) -> int:

@@ -47,6 +47,7 @@ def test_renumbered_frames_are_known_and_counted_once():
     trained = {f"{i:06d}": frame_hashes(f"{i:06d}", of_frame[i]) for i in (10, 20)}
     seen = FramesSeen.of(trained.values())
     assert seen.num_frames == 2
+    assert repr(seen) == "FramesSeen(2 frames, complete=True)"
     renamed = {f"9000{i}": frame_hashes(f"9000{i}", of_frame[i]) for i in (20, 30)}
     assert seen_in_split(seen, renamed, "val").frame_ids == ("900020",)
     # What earlier versions have noted has no hashes of labels alone.
