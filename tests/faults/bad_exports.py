@@ -204,9 +204,9 @@ MEANS = [
         "no records of val in .*tf_convert_data",
     ),
     bad(
-        "a mean of NaN",
+        "a mean with weights that are NaN",
         mean(change=diverged),
-        "the mean of .* holds NaN or infinity",
+        r"other.best\.weights\.h5: .* holds NaN or infinity, so these weights are of no use",
     ),
 ]
 SUBMISSIONS = [
