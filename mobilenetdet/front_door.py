@@ -188,7 +188,7 @@ def train(
         config: the name of a preset, or a whole config.
         run_dir: where everything goes; by default runs/PRESET.
         overrides: settings to change, by dotted key: `{"train.epochs": 5}`.
-        verbose: 0 prints nothing, 1 a progress bar, 2 one line an epoch.
+        verbose: 0 prints nothing, 1 a progress bar, 2 a line an epoch, and one every half minute.
         strict: makes errors of the warnings, before the first epoch.
 
     Raises:

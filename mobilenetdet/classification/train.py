@@ -50,7 +50,7 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
         run_dir: where everything goes: config.json, metrics.csv and .png, tensorboard/, best and
             last weights, eval/. If it holds an unfinished run of the same config, that is resumed
             after its last complete epoch.
-        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 a line an epoch, and one every half minute.
 
     Returns:
         The scores of the last weights on all test images. The best would be chosen by these very

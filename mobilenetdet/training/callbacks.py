@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from mobilenetdet.training.optimizers import LOGGED_METRICS, optimizer_metrics
 
 # TensorBoard's name of what every epoch has.
 _LOSS_TAG = "train/loss"
+# Seconds between two lines about one epoch, and before the first.
+LINE_EVERY_S = 30.0
 Result = TypeVar("Result")
 # What is drawn of a measurement, as uint8 [N, H, W, 3].
 Drawing = Callable[[Any], np.ndarray]
@@ -123,6 +126,41 @@ class StopOnNaN(keras.callbacks.Callback):
             self.model.jax_state_sync()
         if bad := first_non_finite(named_weights(self.model)):
             raise ValueError(diverged_text(bad))
+
+
+class StepLines(keras.callbacks.Callback):
+    """Prints now and then how far a long epoch is: in a log Keras prints only its end."""
+
+    def __init__(self, steps: int) -> None:
+        """Takes the steps of an epoch."""
+        super().__init__()
+        self._steps = steps
+        self._begin(0)
+
+    def _begin(self, done: int) -> None:
+        self._first, self._begun = done, time.monotonic()
+        self._told = self._begun
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Begins to measure the time."""
+        self._begin(0)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Prints the step, the mean loss of the epoch so far and the time that is left of it."""
+        done = batch + 1
+        if not self._first:  # the first step is compiled, too, and says nothing of the others
+            self._begin(done)
+        if (now := time.monotonic()) - self._told < LINE_EVERY_S:
+            return
+        self._told = now
+        seconds = (now - self._begun) / (done - self._first)
+        left = (self._steps - done) * seconds
+        left_text = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+        print(
+            f"step {done} of {self._steps}, loss {float(logs['loss']):.4f}, "
+            f"{seconds:.2f} s a step, {left_text} left of the epoch",
+            flush=True,
+        )
 
 
 class TensorBoardLog(keras.callbacks.Callback):

@@ -8,6 +8,7 @@ from mobilenetdet.runs import RunDir
 from mobilenetdet.training.callbacks import (
     Checkpoint,
     Drawing,
+    StepLines,
     StopOnNaN,
     TensorBoardLog,
     Validation,
@@ -38,7 +39,7 @@ def fit_epochs(
         config: the whole config; `train.logger` says where the run is logged.
         steps: of an epoch.
         draw: makes pictures of a measurement for TensorBoard.
-        verbose: of Keras: 0 silent, 1 progress bar, 2 one line an epoch.
+        verbose: of Keras: 0 silent, 1 progress bar, 2 a line an epoch, and one every half minute.
         is_first: of the processes that train together; the others log into their own temporary
             run directory and nowhere else.
     """
@@ -47,6 +48,7 @@ def fit_epochs(
     tensorboard = TensorBoardLog(run.events_dir, validation, draw) if is_drawn else None
     callbacks = [
         StopOnNaN(),
+        *([StepLines(steps)] if verbose == 2 else []),
         state.ema,
         validation,
         Checkpoint(state, validation, run.history_file),

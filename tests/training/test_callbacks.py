@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mobilenetdet.training import callbacks
 from mobilenetdet.training.callbacks import (
     Measurement,
+    StepLines,
     StopOnNaN,
     TensorBoardLog,
     Validation,
@@ -47,6 +49,33 @@ def test_of_two_equal_measurements_the_later_one_is_kept(metrics, kept):
         validation.on_epoch_end(epoch)
     assert state.kept == kept
     assert state.best == validation.best == max(metrics)
+
+
+def test_a_long_epoch_has_a_line_every_half_minute(monkeypatch, capsys):
+    """The first step takes 100 s, since it is compiled, the others 10 s."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    lines = StepLines(steps=20)
+    for _ in range(2):
+        lines.on_epoch_begin(0)
+        for batch in range(20):
+            clock.now += 10 if batch else 100
+            lines.on_train_batch_end(batch, {"loss": np.float32(2.0 / (batch + 1))})
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == [
+        "step 4 of 20, loss 0.5000, 10.00 s a step, 3 min left of the epoch",
+        "step 7 of 20, loss 0.2857, 10.00 s a step, 2 min left of the epoch",
+    ]
+    assert told[5] == "step 19 of 20, loss 0.1053, 10.00 s a step, 10 s left of the epoch"
+    assert told[:6] == told[6:]
+
+
+def test_short_epochs_have_none(capsys):
+    lines = StepLines(steps=3)
+    lines.on_epoch_begin(0)
+    for batch in range(3):
+        lines.on_train_batch_end(batch, {"loss": 1.0})
+    assert capsys.readouterr().out == ""
 
 
 def read_scalars(folder):
