@@ -161,6 +161,19 @@ class RunDir:
             "another run"
         )
 
+    def is_classifier(self) -> bool:
+        """Whether the config is that of a classifier, by the settings that no other has.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged.
+        """
+        from mobilenetdet.config.detection import DetectionConfig
+        from mobilenetdet.config.storage import find_other_kind
+
+        tree = read_json(self.config_file, "train the run again")
+        return find_other_kind(tree, DetectionConfig) is not None
+
     def read_config(self) -> DetectionConfig:
         """Reads the config of a detector, with what training has measured of its scores.
 

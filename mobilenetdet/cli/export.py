@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
         num_calibration_images=options.num_calibration_images,
     )
     plan.require_packages()
-    export = _export_classifier if _is_classifier(options.run_dir) else _export_detector
+    export = _export_classifier if open_run(options.run_dir).is_classifier() else _export_detector
     with folder_lock(options.output_dir):
         import_tensorflow_quietly()
         paths = export(options, plan)
@@ -102,7 +102,7 @@ def _check_web(options: Options) -> None:
         return
     if "detector" not in options.parts:
         raise ValueError("--format web shows boxes, which a network ends before; drop --parts")
-    if _is_classifier(options.run_dir):
+    if open_run(options.run_dir).is_classifier():
         raise ValueError(f"{options.run_dir} is a classifier; --format web shows detectors")
 
 
@@ -137,12 +137,6 @@ def _export_files(options: Options, plan: ExportPlan, model: LoadedDetector) -> 
     return export_detector(
         model, options.output_dir, plan, overwrite=options.overwrite, report=print_now
     )
-
-
-def _is_classifier(run_dir: Path) -> bool:
-    """Whether a run is of train_classifier, by the settings of its data."""
-    config = read_json(open_run(run_dir).config_file, "train the run again")
-    return isinstance(config, dict) and "dataset" in (config.get("data") or ())
 
 
 def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ from mobilenetdet.training.inspect import (
 if TYPE_CHECKING:
     import keras
 
-    from mobilenetdet.classification.config import ClassifierConfig
 
 _CLASSIFIER = "classifier"
 
@@ -90,7 +88,7 @@ def _build_target(options: Options) -> keras.Model:
     if options.into == _CLASSIFIER:
         return _build_classifier(options)
     if is_run(options.into):
-        return _build_of_run(options.into)
+        return _build_of_run(options)
     if options.into not in PRESETS:
         raise ValueError(
             f"--into {options.into!r} is neither a run directory nor {_CLASSIFIER!r} nor a preset "
@@ -111,31 +109,26 @@ def _build_classifier(options: Options) -> keras.Model:
     try:
         from mobilenetdet.classification.model import build_classifier
     except ModuleNotFoundError:
-        raise ValueError(f"--into {_CLASSIFIER}: mobilenetdet.classification is absent") from None
+        raise _without_classifier(options) from None
     return build_classifier((None, None, 3), num_classes=options.num_classes, alpha=options.alpha)
 
 
-def _build_of_run(path: str) -> keras.Model:
-    """Builds the model of a run of either kind; of neither, says why it is no detector's."""
+def _build_of_run(options: Options) -> keras.Model:
+    """Builds the model of a run of either kind."""
+    run = open_run(options.into)
+    if not run.is_classifier():
+        return _build_detector(run.read_config())
     try:
-        config = open_run(path).read_config()
-    except ValueError:
-        classifier = _read_classifier_config(path)
-        if classifier is None:
-            raise
-        from mobilenetdet.classification.train import compiled_classifier
-
-        return compiled_classifier(classifier, steps=1, load_weights=False)
-    return _build_detector(config)
-
-
-def _read_classifier_config(path: str) -> ClassifierConfig | None:
-    """Returns the config of a classifier's run; None if it is none, or the classifier is absent."""
-    with contextlib.suppress(ModuleNotFoundError, ValueError):
         from mobilenetdet.classification.config import ClassifierConfig
+        from mobilenetdet.classification.train import compiled_classifier
+    except ModuleNotFoundError:
+        raise _without_classifier(options) from None
+    config = read_config(run.config_file, ClassifierConfig)
+    return compiled_classifier(config, steps=1, load_weights=False)
 
-        return read_config(open_run(path).config_file, ClassifierConfig)
-    return None
+
+def _without_classifier(options: Options) -> ValueError:
+    return ValueError(f"--into {options.into}: mobilenetdet.classification is absent")
 
 
 def _compare(summary: FileSummary, target: keras.Model, name: str) -> str:

@@ -166,15 +166,33 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
     return tree
 
 
-def _refuse_other_kind(tree: Mapping[str, Any], source: str, kind: type[Config]) -> None:
+def find_other_kind(tree: Any, kind: type[Config]) -> tuple[str, str] | None:
+    """Finds out whether a parsed config is of another kind than a command takes.
+
+    Args:
+        tree: what the file holds, whatever it is.
+        kind: that the command takes.
+
+    Returns:
+        A setting that only the other kind has, by its dotted key, and the name of that kind.
+    """
+    if not isinstance(tree, dict):
+        return None
     for key, other in kind.OTHER_KINDS.items():
         group, _, leaf = key.partition(".")
         inside = tree.get(group)
         if group in tree and (not leaf or (isinstance(inside, dict) and leaf in inside)):
-            raise ValueError(
-                f"{source} is the config of a {other} ({key} is in it), not a {kind.KIND} config; "
-                f"name one that {kind.COMMAND} has written"
-            )
+            return key, other
+    return None
+
+
+def _refuse_other_kind(tree: Mapping[str, Any], source: str, kind: type[Config]) -> None:
+    if found := find_other_kind(tree, kind):
+        key, other = found
+        raise ValueError(
+            f"{source} is the config of a {other} ({key} is in it), not a {kind.KIND} config; "
+            f"name one that {kind.COMMAND} has written"
+        )
 
 
 def _upgraded(
