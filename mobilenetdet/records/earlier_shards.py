@@ -70,5 +70,21 @@ def refuse_changed_shards(records_dir: Path, shards: Iterable[Shard]) -> None:
         )
 
 
+def refuse_other_dataset(
+    records_dir: Path, manifests: Iterable[Manifest], split: str, dataset: str
+) -> None:
+    """Refuses to replace the records of another data set.
+
+    Raises:
+        FileExistsError: a conversion of another folder has written the split.
+    """
+    for manifest in manifests:
+        if manifest.dataset and manifest.dataset != dataset:
+            raise FileExistsError(
+                f"{records_dir} holds {manifest.num_frames:,} records of {split}, made of "
+                f"{manifest.dataset}; name another --output_dir, or replace them with --overwrite"
+            )
+
+
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.exists() else None

@@ -6,10 +6,11 @@ core, with nothing to start and nothing to send between processes.
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from mobilenetdet.records.earlier_shards import (
     listed_shards,
     refuse_changed_shards,
     refuse_foreign_shards,
+    refuse_other_dataset,
 )
 from mobilenetdet.records.manifest import (
     FORMAT_VERSION,
@@ -124,7 +126,8 @@ def write_shards(
 
     Each shard is written under a temporary name, listed and renamed; the manifest comes last.
     Shards are kept that an earlier call has written from the same sources and options. Only files
-    that a manifest lists are replaced or removed, and only as they were written.
+    that a manifest lists are replaced or removed, and only as they were written. Of a complete set
+    nothing is before each record that is new could be made once.
 
     Args:
         records: the records.
@@ -138,8 +141,8 @@ def write_shards(
     Raises:
         FileExistsError: another file has the name of a shard, a shard was changed, or the records
             are those of another data set.
-        ValueError: another file has the name of the manifest, or the name of the split would be a
-            path.
+        ValueError: another file has the name of the manifest, the name of the split would be a
+            path, or `encode` raised it.
     """
     plan = _plan_shards(records, options.num_shards)
     earlier = earlier_manifests(output_dir, records.split, overwrite=options.overwrite)
@@ -154,13 +157,16 @@ def write_shards(
             if _is_whole(output_dir, own.get(name), part.shard)
         }
         if not done:
-            _refuse_other_dataset(earlier, records, output_dir)
+            refuse_other_dataset(output_dir, earlier, records.split, records.dataset)
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
     manifest = _describe(records, plan, done)
     if len(done) == len(plan) and earlier == [manifest] and complete.is_file():
         return manifest, num_kept
+    todo = [part for name, part in plan.items() if name not in done]
+    if complete.is_file():  # what is whole stays if a record of the new set cannot be made
+        _run_parts(todo, records.encode, _drop, options.num_workers)
     # While a manifest lists them: afterwards they would count as another's.
     for name in own.keys() - done.keys():
         (output_dir / name).unlink(missing_ok=True)
@@ -169,30 +175,20 @@ def write_shards(
     complete.unlink(missing_ok=True)
     guard = threading.Lock()
 
-    def enlist(shard: Shard) -> None:
-        with guard:
-            done[shard.name] = shard
-            write_manifest(partial, _describe(records, plan, done))
+    def write(part: _Part, encoded: Iterator[EncodedRecord | None]) -> None:
+        """Writes one shard under a temporary name, lists it and renames it."""
+        # Its name reaches the disk with the next manifest, or at the end: one fsync less.
+        with atomic_write(output_dir / part.shard.name, durable=False) as temporary:
+            shard = _write_shard(temporary, part.shard, encoded, progress)
+            sync(temporary)
+            with guard:
+                done[shard.name] = shard
+                write_manifest(partial, _describe(records, plan, done))
 
-    todo = [part for name, part in plan.items() if name not in done]
-    _write_parts(
-        todo, records.encode, output_dir, options.num_workers, progress=progress, enlist=enlist
-    )
+    _run_parts(todo, records.encode, write, options.num_workers)
     os.replace(partial, complete)
     sync(output_dir)
     return _describe(records, plan, done), num_kept
-
-
-def _refuse_other_dataset(
-    earlier: Iterable[Manifest], records: SplitRecords, output_dir: Path
-) -> None:
-    """Refuses to replace the records of another data set."""
-    for manifest in earlier:
-        if manifest.dataset and manifest.dataset != records.dataset:
-            raise FileExistsError(
-                f"{output_dir} holds {manifest.num_frames:,} records of {records.split}, made of "
-                f"{manifest.dataset}; name another --output_dir, or replace them with --overwrite"
-            )
 
 
 class _Part(NamedTuple):
@@ -242,16 +238,13 @@ def _describe(records: SplitRecords, plan: dict[str, _Part], done: dict[str, Sha
     )
 
 
-def _write_parts(
+def _run_parts(
     parts: Sequence[_Part],
     encode: Callable[[Any], EncodedRecord | None],
-    output_dir: Path,
+    use: Callable[[_Part, Iterator[EncodedRecord | None]], None],
     num_workers: int | None,
-    *,
-    progress: ShardProgress,
-    enlist: Callable[[Shard], None],
 ) -> None:
-    """Writes shards in threads, all of which have ended when it returns or raises."""
+    """Hands the records of each part on, in threads; all have ended when it returns or raises."""
     stop = threading.Event()
 
     def encode_unless_stopped(source: RecordSource) -> EncodedRecord | None:
@@ -259,22 +252,21 @@ def _write_parts(
             raise CancelledError
         return encode(source)
 
-    def write(part: _Part) -> None:
-        """Writes one shard under a temporary name, lists it and renames it."""
-        records = map(encode_unless_stopped, part.sources)
-        # Its name reaches the disk with the next manifest, or at the end: one fsync less.
-        with atomic_write(output_dir / part.shard.name, durable=False) as temporary:
-            shard = _write_shard(temporary, part.shard, records, progress)
-            sync(temporary)
-            enlist(shard)
+    def run(part: _Part) -> None:
+        use(part, map(encode_unless_stopped, part.sources))
 
     with ThreadPoolExecutor(num_workers or num_cores()) as executor:
         try:
-            for _ in executor.map(write, parts):
+            for _ in executor.map(run, parts):
                 pass  # the result tells of an error
         finally:
             # After an error or Ctrl-C the other threads end with the record they are at.
             stop.set()
+
+
+def _drop(_: _Part, encoded: Iterator[EncodedRecord | None]) -> None:
+    """Makes the records of a part for nothing but their errors."""
+    collections.deque(encoded, maxlen=0)
 
 
 def _write_shard(

@@ -57,7 +57,8 @@ def split_shards(
         if (folder / manifest_name(split, records_dir, partial=True)).is_file():
             raise FileNotFoundError(
                 f"the records of {split} in {records_dir} are incomplete: their conversion was "
-                f"interrupted or is still running; {remedy} again, it goes on where it stopped"
+                f"interrupted, has failed or is still running; {remedy} again, it goes on where it "
+                "stopped"
             )
         raise FileNotFoundError(why_no_records(records_dir, split, remedy))
     manifest = read_manifest(complete)

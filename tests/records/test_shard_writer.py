@@ -88,14 +88,27 @@ def test_files_of_others_stay(layout, out):
 
 def test_shards_of_a_larger_set_go_even_after_an_interruption(layout, out):
     convert(layout, out, num_shards=6)
-    path = layout.label_path("000005")  # in the first shard
-    good = path.read_text()
-    path.write_text("Car nonsense\n")
-    with pytest.raises(ValueError, match=r"000005\.txt:1"):
-        convert(layout, out, num_shards=2)
-    path.write_text(good)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    progress = ShardProgress(on_record=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        convert_split(layout, "train", out, options(num_shards=2), progress=progress)
+    assert "train.partial.json" in names(out) and "train.json" not in names(out)
     convert(layout, out, num_shards=2)
     assert names(out) == ["train.json", *SHARDS[:2]]
+
+
+@pytest.mark.parametrize("changes", [{}, {"num_shards": 2}, {"overwrite": True}])
+def test_a_bad_label_leaves_the_complete_records_of_before(layout, out, changes):
+    convert(layout, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    path = layout.label_path("000005")
+    path.write_text("Car nonsense\n")
+    with pytest.raises(ValueError, match=r"000005\.txt:1"):
+        convert(layout, out, **changes)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_fewer_shards_leave_none_of_the_old(layout, out):
