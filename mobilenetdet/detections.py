@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,11 @@ class Detections:
         Raises:
             ValueError: the objects have no scores, or a type is none of the classes.
         """
+        if not isinstance(objects, KittiObjects):
+            raise ValueError(
+                f"objects are {type(objects).__name__} and must be KittiObjects, as "
+                "mobilenetdet.kitti.labels.read_objects(PATH) reads them"
+            )
         if objects.scores is None:
             raise ValueError("labels have no scores; detections come from result files")
         types = objects.types.tolist()
@@ -120,15 +126,15 @@ class Detections:
             score: one for all classes, or one for each class by its name.
 
         Raises:
-            ValueError: a class has none.
+            ValueError: a class has none, or one is no number of 0 to 1.
 
         Example: `found.above(0.5)`, `found.above({"Car": 0.43, "Pedestrian": 0.33})`.
         """
         if not isinstance(score, Mapping):
-            return self[self.scores >= score]
+            return self[self.scores >= _checked_score(score)]
         if missing := [name for name in self.classes if name not in score]:
             raise ValueError(f"no score is given for the class {', '.join(missing)}")
-        lowest = np.array([score[name] for name in self.classes], float)
+        lowest = np.array([_checked_score(score[name]) for name in self.classes], float)
         return self[self.scores >= lowest[self.class_ids]]
 
     def to_kitti(self) -> KittiObjects:
@@ -156,3 +162,14 @@ def _finite(name: str, values: object) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has {array[~np.isfinite(array)][0]}; all must be finite")
     return array
+
+
+def _checked_score(score: Any) -> float:
+    """Returns a lowest score.
+
+    Raises:
+        ValueError: it is no number, or not 0 to 1.
+    """
+    if not (isinstance(score, Real) and 0 <= float(score) <= 1):
+        raise ValueError(f"the lowest score is {score!r}; it must be a number, 0 to 1")
+    return float(score)

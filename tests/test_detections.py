@@ -138,3 +138,17 @@ def test_json_is_plain_and_short():
 def test_values_that_cannot_be_meant_are_refused(box, score, class_id, classes, message):
     with pytest.raises(ValueError, match=message):
         Detections([box], [score], [class_id], classes)
+
+
+@pytest.mark.parametrize("score", ["0.5", None, float("nan"), 2, -1, [0.5, 0.5]])
+def test_a_lowest_score_is_a_number_of_0_to_1(detections, score):
+    with pytest.raises(ValueError, match="the lowest score is .* it must be a number, 0 to 1"):
+        detections.above(score)
+    with pytest.raises(ValueError, match="the lowest score is"):
+        detections.above(dict.fromkeys(detections.classes, score))
+
+
+@pytest.mark.parametrize("objects", ["photo.txt", []])
+def test_a_path_is_no_result(objects):
+    with pytest.raises(ValueError, match="must be KittiObjects, as .*read_objects"):
+        Detections.from_kitti(objects, ["Car"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import shutil
 import sys
@@ -71,8 +72,11 @@ def parse(
             config=TYRO_MARKERS,
             **options,
         )
+    empty = _empty_options(argv)
     for item in fields(kind):
         value = getattr(parsed, item.name)
+        if item.name in empty and isinstance(value, Path):  # would be this folder
+            raise ValueError(f"--{item.name} is empty; name a folder or file (. is this folder)")
         if value == () != item.default:
             raise ValueError(f"--{item.name} needs one value or more; --help has examples")
         if isinstance(value, Path) and _was_url(value):
@@ -81,6 +85,14 @@ def parse(
                 "eval are read from gs:// (--data.records_dir), all else from a local disk"
             )
     return parsed
+
+
+def _empty_options(argv: Sequence[str] | None) -> set[str]:
+    """Returns the names of the options that were given an empty value, as "$UNSET" is one."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    before = [flag for flag, value in itertools.pairwise(given) if value == ""]
+    before += [flag[:-1] for flag in given if flag.endswith("=")]
+    return {flag.lstrip("-").replace("-", "_") for flag in before if flag.startswith("--")}
 
 
 def refuse_no_effect(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeVar
 
 from mobilenetdet.config.type_names import (
@@ -231,15 +232,20 @@ class EvalTask:
 Known = TypeVar("Known")
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    """Returns a sequence as it is, and for anything else an empty one."""
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
 def _known(name: str, table: Mapping[str, Known]) -> Known | None:
     return next((value for key, value in table.items() if same(key, name)), None)
 
 
 def _min_overlap(name: str, overlaps: Mapping[str, float]) -> float:
     if name in overlaps:
-        if not 0 <= overlaps[name] < 1:
+        if not (isinstance(overlaps[name], Real) and 0 <= overlaps[name] < 1):
             raise ValueError(
-                f"min_overlaps of {name} is {overlaps[name]}; it must be 0 or more and below 1"
+                f"min_overlaps of {name} is {overlaps[name]!r}; it must be 0 or more and below 1"
             )
         return overlaps[name]
     guess = _OVERLAP_OF_VEHICLES if name.lower() in _VEHICLES else _OVERLAP_OF_OTHERS
@@ -253,6 +259,10 @@ def _neighbours(
     taken = {type_name.lower() for type_name in mapped}
     if name not in beside:
         return tuple(t for t in _known(name, NEIGHBOURS) or () if t.lower() not in taken)
+    if isinstance(beside[name], str) or not all(
+        isinstance(type_name, str) for type_name in _listed(beside[name])
+    ):
+        raise ValueError(f"neighbours of {name} are {beside[name]!r}; they must be a list of types")
     for type_name in beside[name]:
         if type_name.lower() in taken:
             raise ValueError(
@@ -267,7 +277,9 @@ def _neighbours(
 def _difficulties(name: str, limits: Mapping[str, AllLimits]) -> tuple[Difficulty, ...]:
     if name not in limits:
         return DIFFICULTIES
-    if [len(row) if isinstance(row, Sequence) else 0 for row in limits[name]] != [3, 3, 3]:
+    rows = _listed(limits[name])
+    numbers = [isinstance(limit, Real) for row in rows for limit in _listed(row)]
+    if [len(_listed(row)) for row in rows] != [3, 3, 3] or not all(numbers):
         raise ValueError(
             f"difficulties of {name}: {limits[name]!r}; give three limits each for easy, moderate "
             "and hard: a lowest height, a highest occlusion and a highest truncation"

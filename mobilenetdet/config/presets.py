@@ -158,7 +158,7 @@ def ssd_fpn_050() -> DetectionConfig:
     42.0 Pedestrian, 50.3 Cyclist. The weights that ship, the mean of these and of two runs from
     them, have 86.7, 48.5 and 50.6.
 
-    Expected: Car 81.2, Pedestrian 42.0, Cyclist 50.3 AP; 55 min; what ships has more.
+    Expected: Car 81.2, Pedestrian 42.0, Cyclist 50.3 AP with photographs, 55 min.
     """
     return _narrow(alpha=0.5, channels=96)
 
@@ -171,7 +171,7 @@ def ssd_fpn_025() -> DetectionConfig:
     77.9 Car, 42.0 Pedestrian, 43.6 Cyclist. The weights that ship, the mean of these and of two
     runs from them, have 80.8, 48.6 and 46.0.
 
-    Expected: Car 77.9, Pedestrian 42.0, Cyclist 43.6 AP; 42 min; what ships has more.
+    Expected: Car 77.9, Pedestrian 42.0, Cyclist 43.6 AP with photographs, 42 min.
     """
     return _narrow(alpha=0.25, channels=64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -132,6 +133,9 @@ def with_changes(config: Config, changes: Mapping[str, Any], source: str = "over
     Example: `with_changes(config, {"train.epochs": 5, "head": {"kind": "ssd"}})`.
     """
     kind = type(config)
+    for key in changes:
+        if (whole := key.rpartition(".")[0]) in config_keys(kind):
+            raise ValueError(f"{source}: {key} is an entry of {whole}; give all of {whole}")
     tree = _upgraded(_nested(changes, source), source, kind, whole=False)
     merged = _merged(dataclasses.asdict(config), tree, section_keys(kind))
     return _validated(merged, source, kind)
@@ -158,10 +162,11 @@ def _parsed(text: str, source: str, kind: type[Config]) -> dict[str, Any]:
                 raise ValueError(f"{source} is not a {kind.KIND} config: {key!r} is no key")
     _refuse_other_kind(tree, source, kind)
     version = tree.pop(_FORMAT, 1)
-    if not isinstance(version, int) or not 1 <= version <= kind.FORMAT:
+    if type(version) is not int or not 1 <= version <= kind.FORMAT:
+        is_later = type(version) is int and version > kind.FORMAT
         raise ValueError(
             f"{source} has format {version!r}; this version of mobilenetdet reads 1 to "
-            f"{kind.FORMAT}: update it"
+            f"{kind.FORMAT}: {'update it' if is_later else f'correct the entry {_FORMAT}'}"
         )
     return tree
 
@@ -245,6 +250,8 @@ def _nested(changes: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 def _copied(value: Any) -> Any:
     """Copies mappings and those within, so that changes to them stay ours."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if not isinstance(value, Mapping):
         return value
     return {name: _copied(each) for name, each in value.items()}

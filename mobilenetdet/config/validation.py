@@ -26,8 +26,8 @@ NumBoxes = Annotated[int, Field(gt=0, le=16_384)]
 # What the random generators of all libraries take.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NonNegative = Annotated[float, Field(ge=0)]
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=1_000_000_000)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=1_000_000_000)]
 # Devices of a training: all accelerators, a number of them, or a number of virtual ones.
 # Before a number of virtual devices on the CPU.
 VIRTUAL_DEVICES = "cpu:"

@@ -64,3 +64,12 @@ def test_a_folder_whose_name_ends_in_a_colon_is_a_local_path(tmp_path, monkeypat
     main = importlib.import_module("mobilenetdet.cli.inspect_records").main
     with pytest.raises(FileNotFoundError, match="no records of train in old:"):
         main(["--records_dir", "old:/records"])
+
+
+@pytest.mark.parametrize("argv", [["--run_dir", ""], ["--run-dir", ""], ["--run_dir="]])
+def test_an_empty_path_is_not_this_folder(argv):
+    """As an unset variable of the shell makes it."""
+    for command in ("train", "predict"):
+        main = importlib.import_module(f"mobilenetdet.cli.{command}").main
+        with pytest.raises(ValueError, match="--run_dir is empty; name a folder"):
+            main([*(["a.jpg"] if command == "predict" else []), *argv])

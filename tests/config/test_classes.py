@@ -162,3 +162,20 @@ def test_faults_in_files_are_named(section, key, value, message):
     tree[section][key] = value
     with pytest.raises(ValueError, match=message):
         from_json(json.dumps(tree), "config.json")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"neighbours": {"Car": "Van"}}, "neighbours of Car are 'Van'; they must be a list"),
+        ({"neighbours": {"Car": [5]}}, r"neighbours of Car are \[5\]; they must be a list"),
+        ({"min_overlaps": {"Car": "0.5"}}, "min_overlaps of Car is '0.5'; it must be 0 or more"),
+        ({"min_overlaps": {"Car": None}}, "min_overlaps of Car is None; it must be 0 or more"),
+        ({"difficulties": {"Car": 1}}, "difficulties of Car: 1; give three limits each"),
+        ({"difficulties": {"Car": [["1", 0, 0]] * 3}}, "difficulties of Car: .* three limits each"),
+    ],
+)
+def test_values_of_other_types_are_refused(settings, message):
+    """A text is a list of letters to Python, of which none is a type."""
+    with pytest.raises(ValueError, match=message):
+        EvalTask.of(["Car"], **settings)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -148,9 +149,10 @@ def test_text_that_is_no_config(text):
         from_json(text, "runs/a/config.json")
 
 
-@pytest.mark.parametrize("version", [0, 3, "2", None])
+@pytest.mark.parametrize("version", [0, 3, "2", None, True])
 def test_formats_that_are_not_known(version):
-    with pytest.raises(ValueError, match=rf"has format {version!r}.*reads 1 to 2: update it"):
+    remedy = "update it" if version == 3 else "correct the entry format"
+    with pytest.raises(ValueError, match=rf"has format {version!r}.*reads 1 to 2: {remedy}"):
         from_json(json.dumps({"format": version}), "config.json")
 
 
@@ -282,3 +284,20 @@ def test_a_config_of_the_other_kind_is_called_so_in_one_line(config, kind, other
         from_json(to_json(config), "runs/x", kind)
     assert "\n" not in str(error.value)
     assert str(error.value).endswith(f"name one that {kind.COMMAND} has written")
+
+
+def test_an_entry_of_a_mapping_is_not_set_alone():
+    """The others would be lost."""
+    config = with_changes(DetectionConfig(), {"eval.min_overlaps": {"Car": 0.5}})
+    with pytest.raises(ValueError, match=r"eval.min_overlaps.Cyclist is an entry of eval.min_ove"):
+        with_changes(config, {"eval.min_overlaps.Cyclist": 0.4})
+
+
+def test_paths_are_taken_for_texts():
+    changed = with_changes(DetectionConfig(), {"data.records_dir": Path("some/where")})
+    assert changed.data.records_dir == "some/where"
+
+
+def test_there_is_a_largest_number_of_epochs():
+    with pytest.raises(ValueError, match=r"train\.epochs is 10{23}; it must be"):
+        with_changes(DetectionConfig(), {"train.epochs": 10**23})
