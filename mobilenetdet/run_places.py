@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobilenetdet.files.output_folder import refuse_link
 from mobilenetdet.runs import (
+    ANALYSIS_FILE,
     BEST_F1_FILE,
     BEST_WEIGHTS,
     CALIBRATION_FILE,
@@ -19,6 +20,7 @@ from mobilenetdet.runs import (
     LAST_WEIGHTS,
     METRICS_FILE,
     OVERLAYS_DIR,
+    REPORT_FILE,
     STATE_FILE,
     RunDir,
     shipped_weights,
@@ -85,7 +87,11 @@ def first_there(folder: Path, names: Iterable[str]) -> Path | None:
 def remove_measurements(run: RunDir) -> None:
     """Removes what was measured of weights that are about to be replaced.
 
-    The next to read the run would take the calibration and the AP for those of the new weights.
+    The next to read the run would take it for that of the new weights. Pictures stay, and files of
+    other names.
     """
-    for path in (run.calibration_file, run.best_f1_file, run.metrics_file):
+    names = (METRICS_FILE, REPORT_FILE, ANALYSIS_FILE)
+    files = [run.calibration_file, run.best_f1_file, *(run.evaluation_dir / n for n in names)]
+    results = (run.evaluation_dir / DETECTIONS_DIR).glob("*.txt")
+    for path in (*files, *(path for path in results if path.stem.isdigit())):  # frame ids
         path.unlink(missing_ok=True)

@@ -165,8 +165,7 @@ class RunDir:
         """Whether the config is that of a classifier, by the settings that no other has.
 
         Raises:
-            FileNotFoundError: there is none.
-            ValueError: it is damaged.
+            FileNotFoundError, ValueError: there is none, or it is damaged.
         """
         from mobilenetdet.config.detection import DetectionConfig
         from mobilenetdet.config.storage import find_other_kind
@@ -203,10 +202,10 @@ def _with_best_f1_scores(config: DetectionConfig, path: Path) -> DetectionConfig
     remedy = "remove it, and `mobilenetdet eval` measures the scores again"
     scores = read_json(path, remedy)
     try:
-        evaluation = dataclasses.replace(config.eval, best_f1_scores=scores)
+        scored = dataclasses.replace(config.eval, best_f1_scores=scores)
+        return dataclasses.replace(config, eval=scored)
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); {remedy}") from None
-    return dataclasses.replace(config, eval=evaluation)
 
 
 def hash_weights(path: str | os.PathLike[str]) -> str:
@@ -233,7 +232,7 @@ def shipped_weights() -> dict[str, RunDir]:
 
 def is_run(source: str | os.PathLike[str]) -> bool:
     """Returns whether `open_run` finds a run by this name or path."""
-    return str(source) in shipped_weights() or (Path(source) / CONFIG_FILE).is_file()
+    return str(source).rstrip("/") in shipped_weights() or (Path(source) / CONFIG_FILE).is_file()
 
 
 def open_run(source: str | os.PathLike[str] | None) -> RunDir:
@@ -246,19 +245,20 @@ def open_run(source: str | os.PathLike[str] | None) -> RunDir:
     shipped = shipped_weights()
     if source is None:
         return shipped[DEFAULT_WEIGHTS]
-    path, named = Path(source), shipped.get(Path(source).name)
+    path, name = Path(source), str(source).rstrip("/")
+    named = shipped.get(path.name)
     if named and path.resolve() == named.path:  # what is measured goes to `output_dir`
         return named
-    is_folder, is_name = (path / CONFIG_FILE).is_file(), str(source) in shipped
+    is_folder, is_name = (path / CONFIG_FILE).is_file(), name in shipped
     if is_folder and is_name:
         raise ValueError(
             f"{source} is the name of weights that ship and of a run in this folder; name the run "
-            f"as {path.resolve()}, or the weights as {shipped[str(source)].path}"
+            f"as {path.resolve()}, or the weights as {shipped[name].path}"
         )
     if not (is_folder or is_name):
         raise FileNotFoundError(_no_run(path))
     if is_name:
-        return shipped[str(source)]
+        return shipped[name]
     return RunDir(path.resolve() if str(path) in shipped else path)  # "./ssd_fpn"
 
 

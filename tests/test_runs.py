@@ -116,6 +116,10 @@ def test_a_run_with_the_name_of_weights_that_ship_is_not_taken_for_them(
     assert open_run("ssd_fpn") == open_run("./ssd_fpn") == ships
 
 
+def test_a_slash_behind_the_name_of_weights_that_ship_is_no_other_name():
+    assert is_run("ssd_fpn/") and open_run("ssd_fpn/") == open_run("ssd_fpn")
+
+
 def test_weights_that_ship_are_found_by_name_and_never_written_to():
     run = open_run("ssd_fpn")
     assert run == shipped_weights()["ssd_fpn"] and is_run(Path("ssd_fpn"))
@@ -181,7 +185,7 @@ def test_best_f1_scores_are_read_with_the_config(run_dir):
     assert config.drawing_scores() == {"Car": 0.43, "Pedestrian": 0.5, "Cyclist": 0.5}
 
 
-@pytest.mark.parametrize("text", ["", "[0.5]", '{"Car": 7}', '{"Car": "high"}'])
+@pytest.mark.parametrize("text", ["", "[0.5]", '{"Car": 7}', '{"Car": "high"}', '{"Lorry": 0.5}'])
 def test_damaged_best_f1_scores_are_named(run_dir, text):
     (run_dir / "best_f1_scores.json").write_text(text)
     with pytest.raises(ValueError, match=r"best_f1_scores\.json is damaged.*remove it"):

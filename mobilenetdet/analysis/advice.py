@@ -34,8 +34,8 @@ _REMEDIES = {
         "postprocess.suppression.max_iou, in soft-NMS by a lower postprocess.suppression.sigma"
     ),
     MISSED: (
-        "objects are not found at any score: see which parts are missing, and whether an anchor "
-        "fits them"
+        "the points are what objects cost that are not found at any score: see which parts are "
+        "missing, and whether an anchor fits them"
     ),
 }
 # Costs and shares below these are not worth a line.

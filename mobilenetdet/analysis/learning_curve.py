@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,9 +124,8 @@ def refuse_other_scoring(points: Sequence[Point]) -> None:
     Raises:
         ValueError: two were not; names them.
     """
-    first, *others = points
-    for other in others:
-        if list(other.aps) != list(first.aps):
+    for first, other in itertools.combinations(points, 2):
+        if set(other.aps) != set(first.aps):
             raise ValueError(
                 f"runs of {', '.join(first.aps)} and of {', '.join(other.aps)}; compare runs of "
                 "one task"

@@ -204,6 +204,8 @@ def exported_files(paths: Sequence[Path] | Iterator[Path]) -> Iterator[EngineFil
         ValueError: a name is not that of an exported file.
     """
     for path in paths:
+        if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
+            continue  # OpenVINO's weights, which the pattern of a shell has caught
         if not is_exported(path):
             known = " ".join(_FORMAT_OF)
             raise ValueError(f"{path} is no exported file; their suffixes are {known}")

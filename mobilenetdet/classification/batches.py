@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ class ClassImages(Protocol):
         num_test: test images.
         steps: batches of a training epoch.
         share_sizes: training images of each share of the records.
-        fingerprint: identifies all training images, "" where that is not known.
+        fingerprint: identifies the images, "" where that is not known.
     """
 
     class_names: tuple[str, ...]
@@ -92,7 +93,7 @@ def damage_named(images: ClassImages) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.InvalidArgumentError:
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
         images.check()
         raise  # it was something else
 
@@ -108,6 +109,9 @@ def sample_images(config: ClassifierConfig, count: int) -> list[np.ndarray]:
         FileNotFoundError, ValueError: see `open_images`.
     """
     images = open_images(config)
+    if images.num_train < config.train.batch_size:  # of a batch that is not full nothing is seen
+        train = replace(config.train, batch_size=max(images.num_train, 1))
+        images = open_images(replace(config, train=train))
     taken: list[np.ndarray] = []
     with damage_named(images):
         for batch, _ in images.train_batches(0, 1).as_numpy_iterator():

@@ -13,6 +13,7 @@ from keras import ops
 from mobilenetdet.drawing.figure_style import draw_counts, write_figure
 from mobilenetdet.files.text import write_json
 from mobilenetdet.replicas import fill_rows
+from mobilenetdet.runs import METRICS_FILE
 
 # From images uint8 [B, H, W, 3] to logits [B, C].
 Predictor = Callable[[np.ndarray], np.ndarray]
@@ -118,7 +119,7 @@ def write_class_scores(scores: ClassScores, class_names: Sequence[str], folder: 
         "confusion": scores.confusion.tolist(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / METRICS_FILE, metrics)
     figure = draw_counts(
         scores.confusion, class_names, xlabel="predicted", ylabel="labelled", title=str(scores)
     )

@@ -12,7 +12,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from mobilenetdet.classification.config import ClassifierConfig, ImageDataConfig
-from mobilenetdet.classification.records import LABELS_FILE, parse_class_record, read_labels
+from mobilenetdet.classification.records import (
+    LABELS_FILE,
+    numbered_classes,
+    parse_class_record,
+    read_labels,
+)
 from mobilenetdet.data.batch_share import WHOLE, BatchShare, EpochPlan
 from mobilenetdet.data.epoch_order import chain_epochs, epoch_seed, untuned
 from mobilenetdet.records.manifest import manifest_path, read_manifest
@@ -260,7 +265,7 @@ def _tutorial_shards(folder: Path, split: str) -> list[Path]:
 def _name_classes(folder: Path, num_classes: int) -> tuple[str, ...]:
     labels = read_labels(folder)
     if labels is None:  # the tutorial's records have no list
-        return tuple(str(number) for number in range(1, num_classes + 1))
+        return numbered_classes(num_classes)
     if len(labels) != num_classes:
         raise ValueError(
             f"data.num_classes is {num_classes}, but {folder / LABELS_FILE} lists {len(labels)} "

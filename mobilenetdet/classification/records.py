@@ -131,6 +131,11 @@ def parse_class_record(serialized: tf.Tensor, num_classes: int) -> tuple[tf.Tens
         return features["image/encoded"], label - 1
 
 
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """Returns what classes without names are called: 1, 2 and so on, as the tutorial's labels."""
+    return tuple(str(number) for number in range(1, count + 1))
+
+
 def read_labels(records_dir: Path) -> dict[str, str] | None:
     """Returns the readable name of each class by its folder name, in the order of the labels.
 

@@ -242,7 +242,12 @@ def _is_of(run: RunDir, options: Options, config: DetectionConfig) -> bool:
     if any(others):
         return False
     own = run.read_config()
-    return (own.data, own.postprocess) == (config.data, config.postprocess)
+    rules = [
+        (each.eval.protocol, each.eval.min_overlaps, each.eval.difficulties)
+        for each in (own, config)
+    ]
+    same_input = (own.data, own.postprocess) == (config.data, config.postprocess)
+    return same_input and rules[0] == rules[1]
 
 
 def _coco(evaluation: Evaluation) -> dict[str, Any]:

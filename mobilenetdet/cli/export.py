@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from mobilenetdet.cli.options import parse
 from mobilenetdet.cli.progress import print_now
@@ -22,6 +22,9 @@ from mobilenetdet.runs import DEFAULT_WEIGHTS, open_run
 from mobilenetdet.system.quiet import import_tensorflow_quietly
 from mobilenetdet.web.web_page import export_web_pages
 from mobilenetdet.web.web_runtime import find_web_runtime
+
+if TYPE_CHECKING:
+    from mobilenetdet.classification.config import ClassifierConfig
 
 _WEB: Final = "web"
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -161,7 +164,7 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
     classifier = TrainedClassifier(
         model,
         size,
-        _class_names(options.run_dir, config.data.num_classes),
+        _class_names(options.run_dir, config),
         json.loads(to_json(config.for_sharing())),
         str(options.run_dir),
     )
@@ -170,11 +173,16 @@ def _export_classifier(options: Options, plan: ExportPlan) -> list[Path]:
     )
 
 
-def _class_names(run_dir: Path, count: int) -> tuple[str, ...]:
-    """The names that the run was measured with, or the numbers of the classes."""
+def _class_names(run_dir: Path, config: ClassifierConfig) -> tuple[str, ...]:
+    """The names that the run was measured with, those of CIFAR-10, or numbers."""
+    from mobilenetdet.classification.cifar10 import CLASS_NAMES
+    from mobilenetdet.classification.records import numbered_classes
+
     path = open_run(run_dir).metrics_file
     named = read_json(path, "remove it").get("class_names") if path.is_file() else None
-    return tuple(named or map(str, range(count)))
+    if not named and config.data.dataset == "cifar10":
+        named = CLASS_NAMES
+    return tuple(named or numbered_classes(config.data.num_classes))
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -149,7 +149,8 @@ def _describe(summary: FileSummary, layers: bool) -> Iterator[str]:
         f"{_size(num_bytes)} ({_size(size)} on disk)"
     )
     if summary.is_state:
-        yield f"after epoch {summary.epoch}, best validation figure {summary.best:g}"
+        best = f"{summary.best:g}" if (summary.best or 0) >= 0 else "not yet measured"
+        yield f"after epoch {summary.epoch}, best validation figure {best}"
         yield from _describe_parts(summary)
     if layers:
         rows = [("name", "shapes", "values", "bytes")]

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         draw_learning_curve(path, frames, aps, laws, until=until, confidence=options.confidence)
     print(f"{'frames':12}" + "".join(f"{name:>12}" for name in (*aps, "mean")))
     for point in points:
-        print(_row(f"{point.num_frames:,}", list(point.aps.values())))
+        print(_row(f"{point.num_frames:,}", [point.aps[name] for name in aps]))
     _print_forecast(laws, options)
     for line in describe_laws(laws, points):
         print(line)

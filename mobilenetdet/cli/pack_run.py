@@ -30,8 +30,8 @@ class Options:
     output_dir: Path | None = None
     # Replaces such files that are there already.
     overwrite: bool = False
-    # Licence of the weights, for the card.
-    licence: str = KITTI_LICENCE
+    # Licence of the weights, for the card; where --data names KITTI, KITTI's by default.
+    licence: str = ""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: there are such files in the output directory, or it is the run itself.
         FileNotFoundError: the run is not there, or was not evaluated.
-        ValueError: --data is missing.
+        ValueError: --data is missing, or --licence where the data is not KITTI.
     """
     options = parse(Options, argv)
     run = open_run(options.run_dir)
@@ -49,12 +49,18 @@ def main(argv: list[str] | None = None) -> int:
             "--data is missing: what the run was trained and measured on, for the card, such as "
             "'KITTI, 7,481 frames'"
         )
+    licence = options.licence or (KITTI_LICENCE if "kitti" in options.data.lower() else "")
+    if not licence.strip():
+        raise ValueError(
+            "--licence is missing: how the weights may be used, for the card, such as 'CC BY 4.0'; "
+            "weights are bound by the terms of their data"
+        )
     output_dir = options.output_dir or run.packed_dir
     card = pack_run(
         run,
         output_dir,
         data=options.data,
-        licence=options.licence,
+        licence=licence,
         overwrite=options.overwrite,
     )
     size = sum(file.stat().st_size for file in output_dir.iterdir() if file.is_file())

@@ -36,7 +36,8 @@ class Options:
     config_file: CONFIG_FILE = None
     # Where the run goes; by default runs/PRESET.
     run_dir: Path | None = None
-    # Ends before the first epoch if the validation split holds frames that are trained on.
+    # Ends before the first epoch where there are warnings, such as of validation frames that are
+    # trained on.
     strict: bool = False
     config: Annotated[DetectionConfig, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
         default_factory=lambda: make_preset(DEFAULT_PRESET)
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     # Not at the top: it imports TensorFlow, and the help does without.
     from mobilenetdet.training.train import train
 
-    # A log file gets a line an epoch, a terminal a bar.
+    # A log file gets lines, a terminal a bar.
     verbose = 1 if sys.stdout.isatty() else 2
     evaluation = train(options.config, run_dir, verbose=verbose, strict=options.strict)
     print(f"\nthe best weights: {evaluation.seen}\n{format_metrics(evaluation.ap)}")

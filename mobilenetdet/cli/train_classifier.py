@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     # Not at the top: it imports TensorFlow, and the help does without.
     from mobilenetdet.classification.train import train_classifier
 
-    # A log file gets a line an epoch, a terminal a bar.
+    # A log file gets lines, a terminal a bar.
     train_classifier(config, run_dir, verbose=1 if sys.stdout.isatty() else 2)
     run = RunDir(run_dir)
     print(f"{run.metrics_file}, {run.evaluation_dir}/confusion.png, {run.history_plot}")

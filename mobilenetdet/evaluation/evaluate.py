@@ -106,7 +106,7 @@ def evaluate_split(
         ValueError: a frame to keep is not in the split, or a frame is in the records twice.
     """
     config = with_records(model.config, records_dir)
-    split = split or config.data.val_split
+    split = config.data.val_split if split is None else split
     detected = detect(model, config.data.records_dir, split, progress=progress)
     found = collect_frames(detected, config, split, keep=keep)
     hashes = {name: frame_hashes(name, objects) for name, objects in found.labels.items()}
@@ -210,7 +210,7 @@ def check_split(
         ValueError: a record is damaged, not as its conversion has written it, or there twice.
     """
     config = with_records(model.config, records_dir)
-    split = split or config.data.val_split
+    split = config.data.val_split if split is None else split
     count_frames(config.data.records_dir, split)
     return seen_in_split(model.frames_seen, hash_frames(config.data.records_dir, split), split)
 
@@ -269,6 +269,8 @@ class _FramesToKeep:
     def of(cls, keep: int | Sequence[str], num_frames: int) -> _FramesToKeep:
         if isinstance(keep, int):
             return cls(places=frozenset(spread_places(num_frames, keep)))
+        if isinstance(keep, str):
+            raise ValueError(f"frames to keep are {keep!r}; give a list of ids, or how many")
         return cls(frame_ids=frozenset(keep))
 
     def holds(self, place: int, frame_id: str) -> bool:

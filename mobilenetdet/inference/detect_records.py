@@ -56,7 +56,7 @@ def detect_records(
     from mobilenetdet.data.pipeline import damage_named, eval_batches
 
     config = with_records(model.config, records_dir)
-    split = split or config.data.val_split
+    split = config.data.val_split if split is None else split
     num_frames = count_frames(config.data.records_dir, split)
     # Whole batches, each as large as in one call: what else is in a batch moves the last digits.
     size, done = min(config.eval.batch_size, num_frames), 0

@@ -219,7 +219,12 @@ def build_detector(
     model = config.model
     if load_weights and model.detector_weights:
         path = find_detector_weights(model.detector_weights)
-        report = load_detector_weights(detector, path)
+        try:
+            report = load_detector_weights(detector, path)
+        except ValueError as error:
+            if (name := path.parent.name) not in shipped_weights():
+                raise
+            raise ValueError(f"{error}; {name} goes with --preset {name}") from None
     elif load_weights:
         try:
             report = load_backbone_weights(

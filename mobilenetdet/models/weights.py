@@ -160,7 +160,9 @@ def fill_layers(
     report, differing = compare_layers(model, stored, source)
     lacking = set() if may_lack is None else set(report.missing) - set(may_lack)
     if not report.loaded or lacking or not differing <= set(may_differ):
-        hint = "give one that holds the missing layers, too" if lacking else _alpha_hint(stored)
+        hint = (
+            "give one that holds the missing layers, too" if lacking else _width_hint(model, stored)
+        )
         raise ValueError(f"{report}\nthe file does not fit the model; {hint}")
     arrays = ((name, array) for name in report.loaded for array in stored[name])
     if bad := first_non_finite(arrays):
@@ -177,10 +179,14 @@ def stored_alpha(stored: StoredLayers) -> float | None:
     return kernels[0].shape[-1] / STEM_CHANNELS if kernels else None
 
 
-def _alpha_hint(stored: StoredLayers) -> str:
+def _width_hint(model: keras.Model, stored: StoredLayers) -> str:
     alpha = stored_alpha(stored)
+    first = [layer for layer in innermost_layers(model) if layer.name == _FIRST_LAYER]
+    own = stored_alpha({layer.name: layer.get_weights() for layer in first})
     if alpha is None:
         return "is alpha the same?"
+    if alpha == own:
+        return f"alpha is the same, {alpha:g}: are the classes, the levels and the head?"
     return f"the file has alpha {alpha:g} (--model.alpha): is alpha the same?"
 
 

@@ -104,7 +104,7 @@ class RunState:
         before = progress["facts"]
         if before.records and self.facts.records not in ("", before.records):
             raise ValueError(
-                f"{path} belongs to training records with another content ({before.records}, not "
+                f"{path} belongs to records with another content ({before.records}, not "
                 f"{self.facts.records}); name those with --data.records_dir (of a classifier "
                 "--data.data_dir), or choose another --run_dir"
             )
@@ -265,6 +265,7 @@ def diverged_text(name: str) -> str:
     """Says that training has left the numbers, and what helps."""
     return (
         f"{name} is NaN or infinite: training has diverged. The run directory keeps the state "
-        "after the last complete epoch; lower train.learning_rate or train.clip_norm, or train in "
-        "float32, and give the command again"
+        "after the last complete epoch, if there was one; lower train.learning_rate, or clip the "
+        "gradients (more: train.clip_norm, 0 is not at all), and give the command again, or train "
+        "in float32 (where it was mixed_float16, in another --run_dir)"
     )

@@ -43,7 +43,8 @@ class FileSummary:
         path: of the file.
         arrays: by layer (weight files), or by array (states of runs).
         epoch: complete epochs, None for weight files.
-        best: best value of the validation metric so far, None for weight files.
+        best: best value of the validation metric so far, below 0 before the first, None for weight
+            files.
     """
 
     path: Path
@@ -97,9 +98,10 @@ def summarize_checkpoint(path: Path) -> FileSummary:
     """
     if path.suffix == ".npz":
         return _summarize_state(path)
-    if path.suffix != ".h5":
+    if path.suffix not in (".h5", ".keras"):
         raise ValueError(
-            f"{path} is neither a Keras weight file (.h5, .weights.h5) nor a run's {STATE_FILE}"
+            f"{path} is neither a Keras weight file (.h5, .weights.h5, .keras) nor a run's "
+            f"{STATE_FILE}"
         )
     layers = read_weight_file(path)
     return FileSummary(path, {name: list(map(_describe, layers[name])) for name in layers})

@@ -56,7 +56,7 @@ def train(
         run_dir: where everything goes, see `runs.py`. If it holds a run of the same config, that
             is resumed after its last complete epoch; what may have changed says `claim.py`.
         verbose: of Keras: 0 silent, 1 progress bar, 2 a line an epoch, and one every half minute.
-        strict: refuses to measure on frames that are trained on.
+        strict: makes errors of warnings, such as that validation frames are trained on.
 
     Returns:
         The evaluation of the best weights on the validation split.

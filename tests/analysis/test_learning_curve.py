@@ -1,10 +1,11 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mobilenetdet.analysis.learning_curve import read_point
+from mobilenetdet.analysis.learning_curve import Point, read_point, refuse_other_scoring
 from mobilenetdet.analysis.power_law import fit_power_law, student_t
 from mobilenetdet.cli import learning_curve as command
 from mobilenetdet.config.classes import DIFFICULTY_NAMES, EVALUATED_CLASSES
@@ -16,6 +17,7 @@ from mobilenetdet.records.manifest import Manifest, Shard, manifest_path, write_
 from mobilenetdet.runs import RunDir, hash_weights
 
 FRAMES = (100, 200, 400)
+AP = {"Car": 80.0, "Cyclist": 50.0}
 
 
 def test_a_power_law_is_found_again():
@@ -137,6 +139,24 @@ def test_runs_of_other_classes_are_not_compared(runs):
     path.write_text(json.dumps(metrics))
     with pytest.raises(ValueError, match="runs of Car, Pedestrian, Cyclist and of Car, Pedestrian"):
         command.main(["--run_dir", *map(str, runs)])
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [("protocol", ("pre2017",)), ("frames", (10,)), ("frames_sha256", ("a", "b"))],
+)
+def test_two_runs_are_compared_beside_one_that_says_little(key, values):
+    """As a metrics.json of an earlier version does."""
+    values = (*values, None)[:2]
+    pairs = zip("bc", values, strict=True)
+    known = [Point(Path(name), 100, AP, {key: value}) for name, value in pairs]
+    with pytest.raises(ValueError, match=rf"b and c were measured .*\({key} differs"):
+        refuse_other_scoring([Point(Path("a"), 50, AP, {}), *known])
+
+
+def test_the_order_of_the_classes_is_no_difference():
+    turned = dict(reversed(AP.items()))
+    refuse_other_scoring([Point(Path("a"), 50, AP, {}), Point(Path("b"), 60, turned, {})])
 
 
 @pytest.mark.parametrize(

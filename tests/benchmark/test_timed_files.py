@@ -76,12 +76,17 @@ def test_exported_files_are_known_by_their_suffix(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"x" * 2000)
     (tmp_path / "b.savedmodel/variables").mkdir(parents=True)
     (tmp_path / "b.savedmodel/variables/v").write_bytes(b"x" * 500)
-    found = list(exported_files([tmp_path / "a.xml", tmp_path / "b.savedmodel"]))
+    # A pattern of a shell catches OpenVINO's weights, too.
+    files = [tmp_path / "a.bin", tmp_path / "a.xml", tmp_path / "b.savedmodel"]
+    found = list(exported_files(files))
     assert [(each.format, each.megabytes) for each in found] == [
         ("openvino", 0.003), ("saved_model", 0.0005),
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"a.h5 is no exported file; their suffixes are .*.tflite"):
         list(exported_files([Path("a.h5")]))
+    (tmp_path / "alone.bin").touch()
+    with pytest.raises(ValueError, match=r"alone.bin is no exported file"):
+        list(exported_files([tmp_path / "alone.bin"]))
     with pytest.raises(FileNotFoundError, match="c.onnx does not exist"):
         list(exported_files([tmp_path / "c.onnx"]))
 

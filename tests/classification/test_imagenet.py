@@ -214,6 +214,18 @@ def test_a_record_that_stops_the_pipeline_is_named(class_records, tmp_path, chan
         list(images.test_batches())
 
 
+def test_a_flipped_bit_names_the_record(class_records, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(class_records, folder)
+    path = sorted(folder.glob("train_*.tfrecord"))[-1]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    images = open_images(make_config(folder))
+    with pytest.raises(ValueError, match=f"{path.name}: record .* damaged"), damage_named(images):
+        list(images.train_batches(0, 1))
+
+
 def test_an_error_that_no_record_explains_stays_what_it_is(class_records):
     images = open_images(make_config(class_records))
     with pytest.raises(tf.errors.InvalidArgumentError), damage_named(images):

@@ -185,7 +185,7 @@ def test_a_run_goes_on_with_the_images_that_it_began_with(cifar_run, small_cifar
     data = np.array(content[b"data"])
     data[0, 0] += 1
     batch.write_bytes(pickle.dumps({**content, b"data": data}))
-    with pytest.raises(ValueError, match="belongs to training records with another content"):
+    with pytest.raises(ValueError, match="belongs to records with another content"):
         command.main([*arguments, "--epochs", "2"])
 
 

@@ -74,6 +74,9 @@ def test_eval_measures_the_scores_of_runs_that_have_none(run_dir: Path, tmp_path
     few = ["--run_dir", str(run), "--eval.num_overlays", "0"]
     assert eval_command.main([*few, "--score", "1"]) == 0
     assert not (run / "best_f1_scores.json").exists()
+    assert eval_command.main([*few, "--eval.min_overlaps", "Car", "0.1"]) == 0
+    assert not (run / "best_f1_scores.json").exists()  # by other rules
+    assert eval_command.main([*few, "--score", "1"]) == 0
     assert not len(read_objects(run / "eval/detections/000009.txt"))  # one score for files, too
     assert eval_command.main(few) == 0
     assert len(read_objects(run / "eval/detections/000009.txt"))

@@ -13,6 +13,7 @@ from fixtures.exportable import picture
 
 import mobilenetdet as md
 from mobilenetdet.classification.batches import sample_images
+from mobilenetdet.classification.cifar10 import CLASS_NAMES
 from mobilenetdet.classification.config import (
     ClassifierConfig,
     ClassifierModelConfig,
@@ -20,7 +21,7 @@ from mobilenetdet.classification.config import (
 )
 from mobilenetdet.classification.model import build_classifier, load_classifier
 from mobilenetdet.cli import export, predict
-from mobilenetdet.config.storage import to_json
+from mobilenetdet.config.storage import read_config, to_json
 from mobilenetdet.deploy.calibration_images import CalibrationImages
 from mobilenetdet.deploy.classifier import (
     INFO_FILE,
@@ -111,7 +112,7 @@ def test_the_command_exports_a_run(run_dir, tmp_path, capsys):
         *(str(tmp_path / name) for name in ("classifier_float32.pb", INFO_FILE)),
     ]
     info = json.loads((tmp_path / INFO_FILE).read_text())
-    assert info["classes"] == [str(index) for index in range(10)]  # it was not measured
+    assert info["classes"] == list(CLASS_NAMES)  # it was not measured
     assert info["config"]["data"]["dataset"] == "cifar10"
     with pytest.raises(ValueError, match="is a classifier, which has no --parts"):
         export.main([*options, "--parts", "network"])
@@ -121,7 +122,11 @@ def test_a_measured_run_names_its_classes(run_dir, tmp_path):
     (tmp_path / "eval").mkdir()
     (tmp_path / "config.json").write_text((run_dir / "config.json").read_text())
     (tmp_path / "eval/metrics.json").write_text(json.dumps({"class_names": NAMES}))
-    assert export._class_names(tmp_path, 10) == NAMES
+    config = read_config(tmp_path / "config.json", ClassifierConfig)
+    assert export._class_names(tmp_path, config) == NAMES
+    (tmp_path / "eval/metrics.json").unlink()
+    of_three = replace(config, data=replace(config.data, dataset="imagenet", num_classes=3))
+    assert export._class_names(tmp_path, of_three) == ("1", "2", "3")
 
 
 def test_int8_takes_training_images_or_a_folder(run_dir, classifier, monkeypatch, tmp_path):
@@ -153,6 +158,8 @@ def test_a_run_is_loaded(run_dir, classifier):
     model, _ = load_classifier(run_dir, image_size=(64, 96))
     assert model.input_shape == (None, 64, 96, 3)
     assert len(sample_images(config, 3)) == 3
+    large = replace(config, train=replace(config.train, batch_size=1024))
+    assert len(sample_images(large, 3)) == 3  # fewer images than a batch has
     with pytest.raises(FileNotFoundError, match="no.weights.h5 does not exist"):
         load_classifier(run_dir, weights=Path("no.weights.h5"))
 

@@ -272,7 +272,7 @@ STATES = [
     bad(
         "other training records",
         in_run("checkpoint.npz", progress(facts={"records": "ffff"}), resume),
-        "npz belongs to training records with another content",
+        "npz belongs to records with another content",
         "--data.records_dir",
     ),
 ]

@@ -15,7 +15,7 @@ from mobilenetdet.config.detection import (
     TrainConfig,
 )
 from mobilenetdet.config.presets import make_preset
-from mobilenetdet.config.storage import to_json
+from mobilenetdet.config.storage import to_json, with_changes
 from mobilenetdet.models import weights as weights_module
 from mobilenetdet.models.backbone_weights import (
     download_imagenet_weights,
@@ -67,6 +67,16 @@ def test_other_shapes_name_both_and_the_likely_reason(tmp_path, model, layers):
         load_h5_layers(model, path)
     assert "conv (file [(1, 1, 3, 8)], model [(1, 1, 3, 2)])" in str(error.value)
     assert "is alpha the same?" in str(error.value)
+
+
+def test_of_the_same_alpha_it_is_not_asked(tmp_path):
+    """The first layer tells: what differs is another setting."""
+    first = keras.layers.Conv2D(8, 3, name="conv1", use_bias=False)
+    model = keras.Sequential([keras.Input((8, 8, 3)), first, keras.layers.Dense(4, name="dense")])
+    layers = {"conv1": first.get_weights(), "dense": [np.zeros((8, 2)), np.zeros(2)]}
+    path = write_h5(tmp_path / "narrow.h5", layers)
+    with pytest.raises(ValueError, match="alpha is the same, 0.25: are the classes, the levels"):
+        load_h5_layers(model, path)
 
 
 def test_a_file_of_another_model_is_refused(tmp_path, model, layers):
@@ -286,3 +296,9 @@ def test_no_network_names_what_ships_where_that_fits(monkeypatch, changes, advis
     with pytest.raises(FileNotFoundError, match="URL fetch failure") as error:
         build_detector(config)
     assert ("--model.detector_weights ssd_fpn" in str(error.value)) == advised
+
+
+def test_weights_that_ship_name_their_preset():
+    config = with_changes(make_preset("ssd_fpn"), {"model.detector_weights": "ssd_fpn_025"})
+    with pytest.raises(ValueError, match=r"ssd_fpn_025 goes with --preset ssd_fpn_025$"):
+        build_detector(config)
