@@ -86,7 +86,7 @@ def fit_power_law(num_frames: Sequence[int], aps: Sequence[float]) -> PowerLaw:
     """
     if len(set(num_frames)) < 2:
         raise ValueError(
-            f"runs on {sorted(set(num_frames))} frames; two different numbers needed: name runs "
+            f"runs on {num_frames[0]} frames alone; two different numbers needed: name runs "
             "that were trained on more or fewer (mobilenetdet kitti_split --num_train)"
         )
     if min(num_frames) < 1:

@@ -25,7 +25,9 @@ from mobilenetdet.records.remote_path import RecordsPath, RemotePath
 FORMAT_VERSION = 1
 MAX_SHARDS = 99_999
 SHARD_NAME = re.compile(r"(?P<split>.+)_\d{3,}\.tfrecord", re.DOTALL)
-_REMEDY = "run `mobilenetdet {converter} --split {split} --output_dir {records_dir}`"
+_REMEDY = "run `mobilenetdet {converter} --split {split} {place}`"
+# Where the records of a KITTI folder go by default: FOLDER/tfrecord.
+_DEFAULT_FOLDER = "tfrecord"
 # Option of a conversion that another format was imported by: the name of the format.
 IMPORTED_FROM = "imported_from"
 
@@ -110,7 +112,11 @@ class Manifest:
 
 def conversion_hint(records_dir: str | os.PathLike[str], split: str, converter: str) -> str:
     """Returns the command that makes the records of a split, for messages."""
-    return _REMEDY.format(converter=converter, split=split, records_dir=records_dir)
+    root, _, name = os.fspath(records_dir).rpartition("/")
+    is_default = converter == "tf_convert_data" and name == _DEFAULT_FOLDER and "://" not in root
+    # Records of another data set do not belong there.
+    place = f"--dataset_root {root}" if is_default and root else f"--output_dir {records_dir}"
+    return _REMEDY.format(converter=converter, split=split, place=place)
 
 
 def shard_name(split: str, index: int) -> str:

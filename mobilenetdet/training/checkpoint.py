@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import zipfile
@@ -109,10 +110,12 @@ class RunState:
                 "--data.data_dir), or choose another --run_dir"
             )
         if before.teachers and self.facts.teachers not in ("", before.teachers):
+            pairs = itertools.zip_longest(before.teachers.split(), self.facts.teachers.split())
+            others = [str(number) for number, (old, new) in enumerate(pairs, 1) if old != new]
             raise ValueError(
-                f"{path} belongs to other train.teachers (weights {before.teachers}, not "
-                f"{self.facts.teachers}); name those of its config.json, as they were then, or "
-                "choose another --run_dir"
+                f"{path} belongs to other train.teachers (number {', '.join(others)}: weights "
+                f"{before.teachers}, not {self.facts.teachers}); name those of its "
+                "config.json, as they were then, or choose another --run_dir"
             )
         for prefix, owner in (("model", self.model), ("optimizer", self._optimizer)):
             _assign(owner, arrays, prefix, path)

@@ -46,6 +46,8 @@ def test_nothing_there_names_the_command(tmp_path):
         FileNotFoundError, match=r"no records of val.*mobilenetdet tf_convert_data --split"
     ):
         shard_paths(tmp_path, "val")
+    with pytest.raises(FileNotFoundError, match=r"--split val --dataset_root data/rendered`"):
+        shard_paths("data/rendered/tfrecord", "val")
 
 
 def test_an_unfinished_set_is_refused(tmp_path):
