@@ -133,10 +133,10 @@ def with_changes(config: Config, changes: Mapping[str, Any], source: str = "over
     Example: `with_changes(config, {"train.epochs": 5, "head": {"kind": "ssd"}})`.
     """
     kind = type(config)
+    tree = _upgraded(_nested(changes, source), source, kind, whole=False)
     for key in changes:
         if (whole := key.rpartition(".")[0]) in config_keys(kind):
             raise ValueError(f"{source}: {key} is an entry of {whole}; give all of {whole}")
-    tree = _upgraded(_nested(changes, source), source, kind, whole=False)
     merged = _merged(dataclasses.asdict(config), tree, section_keys(kind))
     return _validated(merged, source, kind)
 
