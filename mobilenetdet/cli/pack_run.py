@@ -13,6 +13,7 @@ KITTI_LICENCE = (
     "trained on KITTI, which is published for non-commercial use "
     "(CC BY-NC-SA 3.0, https://www.cvlibs.net/datasets/kitti)."
 )
+_UNSAID_LICENCE = "not said (`pack_run --licence`); the terms of the data bind the weights, too."
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Options:
     output_dir: Path | None = None
     # Replaces such files that are there already.
     overwrite: bool = False
-    # Licence of the weights, for the card; where --data names KITTI, KITTI's by default.
+    # Licence of the weights, for the card; by default KITTI's where --data names KITTI.
     licence: str = ""
 
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         FileExistsError: there are such files in the output directory, or it is the run itself.
         FileNotFoundError: the run is not there, or was not evaluated.
-        ValueError: --data is missing, or --licence where the data is not KITTI.
+        ValueError: --data is missing.
     """
     options = parse(Options, argv)
     run = open_run(options.run_dir)
@@ -49,18 +50,13 @@ def main(argv: list[str] | None = None) -> int:
             "--data is missing: what the run was trained and measured on, for the card, such as "
             "'KITTI, 7,481 frames'"
         )
-    licence = options.licence or (KITTI_LICENCE if "kitti" in options.data.lower() else "")
-    if not licence.strip():
-        raise ValueError(
-            "--licence is missing: how the weights may be used, for the card, such as 'CC BY 4.0'; "
-            "weights are bound by the terms of their data"
-        )
+    of_data = KITTI_LICENCE if "kitti" in options.data.lower() else _UNSAID_LICENCE
     output_dir = options.output_dir or run.packed_dir
     card = pack_run(
         run,
         output_dir,
         data=options.data,
-        licence=licence,
+        licence=options.licence.strip() or of_data,
         overwrite=options.overwrite,
     )
     size = sum(file.stat().st_size for file in output_dir.iterdir() if file.is_file())

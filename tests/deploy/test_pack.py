@@ -175,7 +175,7 @@ def test_weights_that_float16_cannot_hold_are_named(tmp_path: Path):
 
 def test_the_command_says_how_large_it_is(run_dir: Path, tmp_path: Path, capsys):
     options = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / "out")]
-    assert main([*options, "--data", "twelve frames", "--licence", "mine"]) == 0
+    assert main([*options, "--data", "twelve frames"]) == 0
     assert f"{tmp_path}/out/README.md: 0.2 MB" in capsys.readouterr().out
 
 
@@ -194,19 +194,25 @@ def test_the_data_of_the_card_are_a_sentence(run_dir: Path, tmp_path: Path, data
     assert f"- Data: {sentence} frames" in card
 
 
-def test_weights_of_other_data_than_kittis_need_a_licence(run_dir: Path, tmp_path: Path):
-    options = ["--run_dir", str(run_dir), "--output_dir", str(tmp_path / "out")]
-    with pytest.raises(ValueError, match=r"--licence is missing: .*CC BY 4\.0"):
-        main([*options, "--data", "pictures of my garden"])
-    assert main([*options, "--data", "twelve frames of KITTI"]) == 0
-    assert "CC BY-NC-SA 3.0" in (tmp_path / "out/README.md").read_text()
+@pytest.mark.parametrize(
+    ("options", "licence"),
+    [
+        (["--data", "twelve frames of KITTI"], "CC BY-NC-SA 3.0"),
+        (["--data", "pictures of my garden"], "weights: not said (`pack_run --licence`)"),
+        (["--data", "pictures of my garden", "--licence", "CC0"], "weights: CC0"),
+    ],
+)
+def test_the_licence_is_kittis_for_kitti_alone(run_dir: Path, tmp_path: Path, options, licence):
+    assert main(["--run_dir", str(run_dir), "--output_dir", str(tmp_path), *options]) == 0
+    card = (tmp_path / "README.md").read_text()
+    assert licence in card and ("kitti" in options[1].lower()) == ("CC BY-NC-SA" in card)
 
 
 def test_the_output_follows_the_run_and_nothing_is_lost(run_dir: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    options = ["--run_dir", str(run), "--data", "twelve frames", "--licence", "mine"]
+    options = ["--run_dir", str(run), "--data", "twelve frames"]
     assert main(options) == 0
     assert {path.name for path in (run / "packed").iterdir()} == {
         "README.md",
@@ -241,7 +247,7 @@ def test_what_was_measured_of_the_former_weights_goes_with_them(run_dir: Path, p
 
 
 def test_a_packing_that_was_killed_is_done_again(run_dir: Path, tmp_path: Path, monkeypatch):
-    options = ["--run_dir", str(run_dir), "--data", "KITTI", "--output_dir", str(tmp_path / "out")]
+    options = ["--run_dir", str(run_dir), "--data", "frames", "--output_dir", str(tmp_path / "out")]
     replace = os.replace
 
     def replace_one(source, target):
@@ -261,7 +267,7 @@ def test_a_packing_that_was_killed_is_done_again(run_dir: Path, tmp_path: Path, 
 def test_the_weights_that_ship_are_not_replaced(run_dir: Path):
     shipped = open_run("ssd_fpn")
     before = shipped.best_weights.read_bytes()
-    options = ["--run_dir", str(run_dir), "--data", "twelve frames", "--licence", "mine"]
+    options = ["--run_dir", str(run_dir), "--data", "twelve frames"]
     for output in (str(shipped.path), "ssd_fpn"):
         with pytest.raises(ValueError, match="names weights that ship"):
             main([*options, "--output_dir", output, "--overwrite"])
