@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     config = with_score(options.overrides.apply(config), options.score)
     run = open_run(options.run_dir) if options.model is None else beside_exported(options.model)
     output = run if options.output_dir is None else RunDir(options.output_dir)
-    split = options.split or config.data.val_split
+    split = config.data.val_split if options.split is None else options.split
     count_frames(config.data.records_dir, split)
     if options.num_shards > 1:
         print(_detect_share(options, config, output, split))

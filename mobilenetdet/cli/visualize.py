@@ -131,12 +131,12 @@ def _draw_data(config: DetectionConfig, options: Options, folder: OutputFolder) 
         return write_batch_overlays(config, folder)
     if options.what == "matches":
         return write_match_overlays(config, folder)
-    split = options.split or config.data.val_split
+    split = config.data.val_split if options.split is None else options.split
     return write_label_overlays(config, split, folder, frame_ids=options.frames)
 
 
 def _draw_detections(config: DetectionConfig, options: Options, folder: OutputFolder) -> Path:
-    split = options.split or config.data.val_split
+    split = config.data.val_split if options.split is None else options.split
     wanted = options.frames or config.eval.num_overlays
     frames = choose_frames(config.data.records_dir, split, wanted)
     model = load_detector(options.model or options.run_dir, weights=options.weights, config=config)

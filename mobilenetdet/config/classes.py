@@ -8,7 +8,7 @@ hard. AP, COCO's AP, calibration, analysis, tables, plots and colours go by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeVar
@@ -259,11 +259,11 @@ def _neighbours(
     taken = {type_name.lower() for type_name in mapped}
     if name not in beside:
         return tuple(t for t in _known(name, NEIGHBOURS) or () if t.lower() not in taken)
-    if isinstance(beside[name], str) or not all(
-        isinstance(type_name, str) for type_name in _listed(beside[name])
-    ):
-        raise ValueError(f"neighbours of {name} are {beside[name]!r}; they must be a list of types")
-    for type_name in beside[name]:
+    types = beside[name]
+    is_list = isinstance(types, Collection) and not isinstance(types, str)
+    if not (is_list and all(isinstance(type_name, str) for type_name in types)):
+        raise ValueError(f"neighbours of {name} are {types!r}; they must be a list of types")
+    for type_name in types:
         if type_name.lower() in taken:
             raise ValueError(
                 f"neighbours of {name}: {type_name} is mapped to a class by class_map; take it "
@@ -271,7 +271,7 @@ def _neighbours(
             )
         if same(type_name, name) or same(type_name, DONT_CARE_TYPE):
             raise ValueError(f"neighbours of {name}: {type_name} cannot be one")
-    return tuple(dict.fromkeys(beside[name]))
+    return tuple(dict.fromkeys(types))
 
 
 def _difficulties(name: str, limits: Mapping[str, AllLimits]) -> tuple[Difficulty, ...]:

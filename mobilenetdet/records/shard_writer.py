@@ -10,7 +10,7 @@ import collections
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,17 +147,9 @@ def write_shards(
     plan = _plan_shards(records, options.num_shards)
     earlier = earlier_manifests(output_dir, records.split, overwrite=options.overwrite)
     own = listed_shards(earlier)
-    done: dict[str, Shard] = {}
-    if not options.overwrite:
-        refuse_foreign_shards(output_dir, plan.keys() - own.keys())
-        refuse_changed_shards(output_dir, own.values())
-        done = {
-            name: own[name]
-            for name, part in plan.items()
-            if _is_whole(output_dir, own.get(name), part.shard)
-        }
-        if not done:
-            refuse_other_dataset(output_dir, earlier, records.split, records.dataset)
+    done = {} if options.overwrite else _whole_shards(output_dir, plan, own)
+    if not (options.overwrite or done):
+        refuse_other_dataset(output_dir, earlier, records.split, records.dataset)
     num_kept = len(done)
     progress.on_start(sum(len(plan[name].sources) for name in plan if name not in done))
     complete, partial = (manifest_path(output_dir, records.split, partial=p) for p in (False, True))
@@ -213,6 +205,19 @@ def _plan_shards(records: SplitRecords, num_shards: int | None) -> dict[str, _Pa
         name = shard_name(records.split, index)
         plan[name] = _Part(Shard(name, len(part), 0, 0, source_hash, 0), part)
     return plan
+
+
+def _whole_shards(
+    output_dir: Path, plan: dict[str, _Part], own: Mapping[str, Shard]
+) -> dict[str, Shard]:
+    """Returns the planned shards that an earlier call has written; refuses others in the way."""
+    refuse_foreign_shards(output_dir, plan.keys() - own.keys())
+    refuse_changed_shards(output_dir, own.values())
+    return {
+        name: own[name]
+        for name, part in plan.items()
+        if _is_whole(output_dir, own.get(name), part.shard)
+    }
 
 
 def _is_whole(output_dir: Path, own: Shard | None, planned: Shard) -> bool:

@@ -168,6 +168,8 @@ def test_faults_in_files_are_named(section, key, value, message):
     ("settings", "message"),
     [
         ({"neighbours": {"Car": "Van"}}, "neighbours of Car are 'Van'; they must be a list"),
+        ({"neighbours": {"Car": 5}}, "neighbours of Car are 5; they must be a list"),
+        ({"neighbours": {"Car": None}}, "neighbours of Car are None; they must be a list"),
         ({"neighbours": {"Car": [5]}}, r"neighbours of Car are \[5\]; they must be a list"),
         ({"min_overlaps": {"Car": "0.5"}}, "min_overlaps of Car is '0.5'; it must be 0 or more"),
         ({"min_overlaps": {"Car": None}}, "min_overlaps of Car is None; it must be 0 or more"),
