@@ -75,10 +75,22 @@ class ClassifierModelConfig:
     dropout: Fraction = 1e-3
     # Activation behind each normalisation; the ImageNet weights are made for relu6.
     activation: Literal["relu6", "leaky_relu"] = "relu6"
+    # Blocks that are not trained, 0 to 13, the first ones, which work on the largest maps: weights
+    # that are loaded stay as they are there. Block 1 includes the stem.
+    frozen_blocks: Annotated[int, Field(ge=0, le=13)] = 0
     # Moves the strides so that the last map of a 32x32 image is 4x4 instead of 1x1.
     small_images: bool = False
     # Momentum of the running batch normalisation statistics, 0 to 1.
     batch_norm_momentum: Fraction = 0.99
+
+    def notes(self) -> list[str]:
+        """Returns a line for each setting that makes no sense."""
+        if self.frozen_blocks == 0 or self.weights != "none":
+            return []
+        return [
+            f"model.frozen_blocks {self.frozen_blocks} keeps random weights as they are, which "
+            "model.weights none begins with: name weights, or say --model.frozen_blocks 0"
+        ]
 
 
 @section("train")

@@ -28,6 +28,7 @@ from mobilenetdet.drawing.history_plots import plot_history
 from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.files.names import refuse_other_than_utf8
 from mobilenetdet.models.layers import layer_policy, layer_seed
+from mobilenetdet.models.mobilenet_v1 import freeze_blocks
 from mobilenetdet.runs import LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
@@ -99,7 +100,7 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
     claim_run_dir(config, run_dir)
     if "tensorboard" in config.train.logger:
         complete_log(RunDir(run_dir).events_dir, state.history)
-    for line in config.train.notes():
+    for line in [*config.model.notes(), *config.train.notes()]:
         print(line)
     measure = _make_measure(config, model, images, devices)
     measurement = Measurement(
@@ -142,6 +143,7 @@ def compiled_classifier(
             batch_norm_momentum=model_config.batch_norm_momentum,
         )
         model = TrainableClassifier(model.input, model.output, name=model.name)
+    freeze_blocks(model, model_config.frozen_blocks)
     if load_weights:
         report = load_classifier_weights(model, model_config.weights, alpha=model_config.alpha)
         if report is not None:

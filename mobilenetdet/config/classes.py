@@ -217,15 +217,14 @@ class EvalTask:
         }
 
     def guesses(self, setting: str = "eval.min_overlaps") -> list[str]:
-        """Returns a line to print for each minimum overlap that nobody has said.
-
-        Args:
-            setting: where it can be said.
-        """
+        """Returns a line to print for each minimum overlap that nobody has said, in `setting`."""
+        guessed: dict[float, list[str]] = {}
+        for entry in self.classes:
+            if entry.overlap_is_guess:
+                guessed.setdefault(entry.min_overlap, []).append(entry.name)
         return [
-            f"minimum overlap of {entry.name}: {entry.min_overlap:g} (a guess; set {setting})"
-            for entry in self.classes
-            if entry.overlap_is_guess
+            f"minimum overlap of {', '.join(names)}: {overlap:g} (a guess; set {setting})"
+            for overlap, names in guessed.items()
         ]
 
 

@@ -179,6 +179,8 @@ def collect_frames(
     """
     records_dir = config.data.records_dir
     kept = _FramesToKeep.of(keep, count_frames(records_dir, split))
+    if kept.frame_ids:  # before anything is detected
+        refuse_unknown_frames(kept.frame_ids, hash_frames(records_dir, split))
     found = CollectedFrames(config, split, {}, {}, {})
     for index, (frame, detections) in enumerate(detected):
         if frame.frame_id in found.labels:
@@ -186,7 +188,6 @@ def collect_frames(
         found.labels[frame.frame_id], found.detections[frame.frame_id] = frame.objects, detections
         if kept.holds(index, frame.frame_id):
             found.images[frame.frame_id] = frame.encoded
-    refuse_unknown_frames(kept.frame_ids, found.labels)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,19 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mobilenetdet.models.mobilenet_v1 import BLOCK_CHANNELS, STEM_CHANNELS, round_channels
+from mobilenetdet.models.mobilenet_v1 import (
+    BLOCK_CHANNELS,
+    STEM_CHANNELS,
+    STEM_LAYER,
+    block_of,
+    round_channels,
+)
 from mobilenetdet.models.weight_file import StoredLayers, read_weight_file
 from mobilenetdet.models.weights import LoadReport, compare_layers, fill_layers, stored_alpha
 
 _ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
 _PUBLISHED_ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 PUBLISHED_SIZES = (128, 160, 192, 224)
-_STEM = "conv1"
 # Keras' default of BatchNormalization.
 _EPSILON = 1e-3
 _erf = np.vectorize(math.erf, otypes=[float])
@@ -116,19 +120,11 @@ def load_mobilenet_layers(
         stored = narrow_mobilenet(stored, alpha)
         note = f"narrowed from alpha {wider:g} to {alpha:g}"
     report, _ = compare_layers(model, stored, str(path))
-    blocks = [_block_of(name) for name in report.loaded]
+    blocks = [block_of(name) for name in report.loaded]
     last = max((block for block in blocks if block is not None), default=0)
-    behind = [n for n in report.missing if (b := _block_of(n)) is None or b > last]
+    behind = [n for n in report.missing if (b := block_of(n)) is None or b > last]
     filled = fill_layers(model, stored, str(path), may_differ=may_differ, may_lack=behind)
     return replace(filled, note=note)
-
-
-def _block_of(name: str) -> int | None:
-    """The block of MobileNetV1 that a layer is in, 0 for its stem, None for other layers."""
-    if name.startswith(_STEM):
-        return 0
-    match = re.match(r"conv_(?:dw|pw)_(\d+)", name)
-    return int(match[1]) if match else None
 
 
 def narrow_mobilenet(stored: StoredLayers, alpha: float) -> StoredLayers:
@@ -152,7 +148,7 @@ def narrow_mobilenet(stored: StoredLayers, alpha: float) -> StoredLayers:
     """
     kept = np.arange(3)  # red, green, blue
     narrowed = {}
-    names = [_STEM, *(f"conv_pw_{index}" for index in range(1, len(BLOCK_CHANNELS) + 1))]
+    names = [STEM_LAYER, *(f"conv_pw_{index}" for index in range(1, len(BLOCK_CHANNELS) + 1))]
     widths = [round_channels(channels, alpha) for channels in (STEM_CHANNELS, *BLOCK_CHANNELS)]
     for block, (name, width) in enumerate(zip(names, widths, strict=True)):
         if name not in stored:

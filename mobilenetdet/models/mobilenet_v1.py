@@ -7,6 +7,7 @@ files load unchanged.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,8 @@ Activation = Literal["relu6", "leaky_relu"]
 # Channels at alpha 1 of the stem and of the 13 depthwise-separable blocks.
 STEM_CHANNELS = 32
 BLOCK_CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+# Name of the first convolution, with which those of its normalisation and activation begin.
+STEM_LAYER = "conv1"
 # Strides of the stem and of the blocks; the maps shrink to 1/32.
 STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 # The last block of each stride.
@@ -103,9 +106,9 @@ def build_blocks(
         strides=stem_stride,
         padding="same",
         use_bias=False,
-        name="conv1",
+        name=STEM_LAYER,
     )(images)
-    x = normalise(x, "conv1")
+    x = normalise(x, STEM_LAYER)
     maps = []
     # Fewer strides than blocks: a backbone without its last ones.
     for index, (channels, stride) in enumerate(
@@ -122,15 +125,14 @@ def round_channels(channels: int, alpha: float) -> int:
     return max(1, int(channels * alpha))
 
 
-def freeze_blocks(backbone: keras.Model, num_blocks: int) -> None:
-    """Freezes the stem and the first blocks.
+def freeze_blocks(model: keras.Model, num_blocks: int) -> None:
+    """Freezes the stem and the first blocks of a backbone or a classifier; 0 freezes neither.
 
     Frozen batch normalisation keeps its running statistics, too.
     """
-    if num_blocks == 0:
-        return
-    for layer in backbone.layers:
-        if _block_of(layer.name) <= num_blocks:
+    for layer in model.layers:
+        block = block_of(layer.name)
+        if num_blocks > 0 and block is not None and block <= num_blocks:
             layer.trainable = False
 
 
@@ -141,9 +143,12 @@ def freeze_batch_norm(model: keras.Model) -> None:
             layer.trainable = False
 
 
-def _block_of(layer_name: str) -> int:
-    parts = [part for part in layer_name.split("_") if part.isdigit()]
-    return int(parts[0]) if parts else 0
+def block_of(layer_name: str) -> int | None:
+    """Returns the block that a layer is in, 0 for the stem, None for layers of neither."""
+    if layer_name.startswith(STEM_LAYER):
+        return 0
+    match = re.match(r"conv_(?:dw|pw)_(\d+)", layer_name)
+    return int(match[1]) if match else None
 
 
 @dataclass(frozen=True)

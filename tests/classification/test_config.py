@@ -122,6 +122,8 @@ OUT_OF_RANGE = [
     ("model", {"alpha": 0.0}, "model.alpha is 0.0; it must be above 0"),
     ("model", {"dropout": 1.0}, "model.dropout is 1.0; it must be below 1"),
     ("model", {"batch_norm_momentum": -1.0}, "model.batch_norm_momentum is -1.0"),
+    ("model", {"frozen_blocks": 14}, "model.frozen_blocks is 14; it must be at most 13"),
+    ("model", {"frozen_blocks": -1}, "model.frozen_blocks is -1; it must be 0 or more"),
     ("train", {"label_smoothing": 1.0}, "train.label_smoothing is 1.0; it must be below 1"),
     ("train", {"epochs": 0}, "train.epochs is 0; it must be above 0"),
 ]
@@ -133,3 +135,10 @@ def test_values_out_of_range_are_refused(section, values, expected):
         SECTIONS[section](**values)
     assert expected in str(error.value)
     assert expected in message_of({section: values})
+
+
+def test_random_weights_that_are_frozen_are_noted():
+    (note,) = ClassifierModelConfig(frozen_blocks=4).notes()
+    assert "frozen_blocks 4 keeps random weights" in note and "--model.frozen_blocks 0" in note
+    assert ClassifierModelConfig(frozen_blocks=4, weights="imagenet").notes() == []
+    assert ClassifierModelConfig().notes() == []

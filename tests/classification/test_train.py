@@ -223,6 +223,24 @@ def test_weights_of_1000_classes_get_a_new_head_and_say_so(tmp_path, capsys):
     assert model.output_shape == (None, 10)
 
 
+def test_frozen_blocks_stay_as_loaded_and_all_others_learn():
+    config = ClassifierConfig(
+        model=replace(SMALL, frozen_blocks=2), train=ClassifierTrainConfig(warmup_epochs=0.0)
+    )
+    model = compiled_classifier(config, steps=5)
+    before = [variable.numpy() for variable in model.weights]
+    random = np.random.default_rng(0)
+    model.train_on_batch(random.integers(0, 256, (4, 32, 32, 3)), random.integers(0, 10, 4))
+    moved = {
+        variable.path.split("/")[0]
+        for variable, old in zip(model.weights, before, strict=True)
+        if not np.array_equal(variable.numpy(), old)
+    }
+    frozen = {"conv1", "conv_dw_1", "conv_pw_1", "conv_dw_2", "conv_pw_2"}
+    frozen |= {f"{name}_bn" for name in frozen}
+    assert moved == {layer.name for layer in model.layers if layer.weights} - frozen
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -34,6 +34,13 @@ def test_overlaps_that_nobody_has_said_are_guesses(name, overlap):
     assert EvalTask.of([name], min_overlaps={name.lower(): 0.6}).guesses() == []
 
 
+def test_classes_of_one_guess_share_a_line():
+    assert EvalTask.of(["dog", "Van", "Car", "cat"]).guesses("--min_overlaps") == [
+        "minimum overlap of dog, cat: 0.5 (a guess; set --min_overlaps)",
+        "minimum overlap of Van: 0.7 (a guess; set --min_overlaps)",
+    ]
+
+
 def test_it_is_a_collection_of_its_classes():
     task = EvalTask.of(("Car", "Van"))
     assert len(task) == 2 and [entry.name for entry in task] == ["Car", "Van"]
