@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobilenetdet.config.model import frozen_at_random
 from mobilenetdet.config.training import FitConfig
 from mobilenetdet.config.validation import (
     Fraction,
     NonNegativeInt,
-    Positive,
     PositiveInt,
     PositiveShare,
     Share,
+    Width,
     require,
     section,
 )
@@ -34,8 +35,8 @@ class ImageDataConfig:
     # Height and width of the network input, pixels, 32 to 8192. cifar10's images of 32x32 are
     # augmented and then enlarged to it; beyond 32, model.small_images had better be False.
     image_size: Annotated[int, Field(ge=32, le=8192)] = 32
-    # Number of classes, 2 or more; 10 for cifar10.
-    num_classes: Annotated[int, Field(ge=2)] = 10
+    # Number of classes, 2 to 1,000,000; 10 for cifar10.
+    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] = 10
     # Images in the shuffle buffer of imagenet, 1 or more, of which the train.record_shares have an
     # equal part each; cifar10 is shuffled as a whole.
     shuffle_buffer: PositiveInt = 4096
@@ -67,8 +68,8 @@ class ImageDataConfig:
 class ClassifierModelConfig:
     """The network: MobileNetV1 with its classifier."""
 
-    # Width multiplier, above 0. ImageNet weights exist for 0.25, 0.5, 0.75 and 1.
-    alpha: Positive = 1.0
+    # Width multiplier, above 0 up to 8. ImageNet weights exist for 0.25, 0.5, 0.75 and 1.
+    alpha: Width = 1.0
     # Initial weights: imagenet (downloaded once), a Keras weight file, or none (random).
     weights: str = "none"
     # Dropout rate before the classifier, 0 to 1; 0.001 as Keras has it.
@@ -85,12 +86,7 @@ class ClassifierModelConfig:
 
     def notes(self) -> list[str]:
         """Returns a line for each setting that makes no sense."""
-        if self.frozen_blocks == 0 or self.weights != "none":
-            return []
-        return [
-            f"model.frozen_blocks {self.frozen_blocks} keeps random weights as they are, which "
-            "model.weights none begins with: name weights, or say --model.frozen_blocks 0"
-        ]
+        return frozen_at_random(self, frozen_blocks=0) if self.weights == "none" else []
 
 
 @section("train")

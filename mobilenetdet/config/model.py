@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -50,7 +50,7 @@ _FILLS_ALL = "model.detector_weights fills the whole network"
 class ModelConfig:
     """The network up to its head: MobileNetV1, feature pyramid, levels with their anchors."""
 
-    # Width multiplier of MobileNetV1, above 0. ImageNet weights exist for 0.25, 0.5, 0.75 and 1.
+    # Width multiplier of MobileNetV1, above 0 up to 8. ImageNet weights: 0.25, 0.5, 0.75 and 1.
     alpha: Width = 1.0
     # Initial weights of the backbone: imagenet (downloaded once), the path of a Keras weight file,
     # or none (random).
@@ -97,17 +97,8 @@ class ModelConfig:
         if self.narrow_weights and (self.detector_weights or self.weights in ("none", "imagenet")):
             reason = _FILLS_ALL if self.detector_weights else "model.weights names no file"
             lines.append(f"model.narrow_weights is not used: {reason}")
-        is_random = self.weights == "none" and not self.detector_weights
-        frozen = {
-            "freeze_batch_norm True": self.freeze_batch_norm,
-            f"frozen_blocks {self.frozen_blocks}": self.frozen_blocks > 0,
-        }
-        for setting in (name for name, is_set in frozen.items() if is_set and is_random):
-            lines.append(
-                f"model.{setting} keeps random weights as they are, which model.weights none "
-                f"begins with: name weights, or say --model.{setting.split()[0]} "
-                f"{'0' if 'blocks' in setting else 'False'}"
-            )
+        if self.weights == "none" and not self.detector_weights:
+            lines += frozen_at_random(self, freeze_batch_norm=False, frozen_blocks=0)
         return lines
 
     @property
@@ -170,3 +161,18 @@ class PostprocessConfig:
         enough = self.max_candidates >= self.max_detections
         rule = f"at least postprocess.max_detections, {self.max_detections}"
         require(enough, "postprocess.max_candidates", self.max_candidates, rule)
+
+
+def frozen_at_random(model: Any, **off: int) -> list[str]:
+    """Returns a line for each setting that keeps the random weights of a network as they are.
+
+    Args:
+        model: the config of the network, which begins with no others.
+        off: such settings, each with the value that keeps nothing.
+    """
+    return [
+        f"model.{name} {getattr(model, name)} keeps random weights as they are, which "
+        f"model.weights none begins with: name weights, or say --model.{name} {value}"
+        for name, value in off.items()
+        if getattr(model, name) != value
+    ]
