@@ -23,7 +23,8 @@ class ClassImages(Protocol):
         num_test: test images.
         steps: batches of a training epoch.
         share_sizes: training images of each share of the records.
-        fingerprint: identifies the images, "" where that is not known.
+        fingerprint: identifies the training images, "" where that is not known.
+        test_fingerprint: identifies the test images likewise.
     """
 
     class_names: tuple[str, ...]
@@ -32,6 +33,7 @@ class ClassImages(Protocol):
     steps: int
     share_sizes: tuple[int, ...]
     fingerprint: str
+    test_fingerprint: str
 
     def train_batches(
         self, first_epoch: int, num_epochs: int | None, *, share: BatchShare = WHOLE

@@ -61,7 +61,8 @@ class ImageNetRecords:
             drop_remainder=True,
         )
         self.steps, self.share_sizes = self._plan.steps, self._plan.sizes
-        self.fingerprint = _fingerprint(folder)
+        self.fingerprint = _fingerprint(folder, ("train",))
+        self.test_fingerprint = _fingerprint(folder, _TEST_SPLITS)
         self.class_names = _name_classes(folder, config.data.num_classes)
 
     def train_batches(
@@ -234,9 +235,8 @@ def _find_records(folder: Path, splits: tuple[str, ...]) -> list[tuple[RecordsPa
     return [(path, shard.num_frames) for path, shard in shards]
 
 
-def _fingerprint(folder: Path) -> str:
-    """Identifies the images of both splits; "" for files of the tutorial, which do not say."""
-    splits = ("train", *_TEST_SPLITS)
+def _fingerprint(folder: Path, splits: tuple[str, ...]) -> str:
+    """Identifies the images of a split; "" for files of the tutorial, which do not say."""
     manifests = [manifest_path(folder, split, partial=False) for split in splits]
     return "+".join(read_manifest(path).fingerprint for path in manifests if path.is_file())
 

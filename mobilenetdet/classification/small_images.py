@@ -36,7 +36,7 @@ class Cifar10Images:
         self.num_train, self.num_test = len(self.train), len(self.test)
         self.steps = self.num_train // config.train.batch_size
         self.share_sizes = (self.num_train,)
-        self.fingerprint = _fingerprint(self.train)
+        self.fingerprint, self.test_fingerprint = map(_fingerprint, (self.train, self.test))
 
     def train_batches(
         self, first_epoch: int, num_epochs: int | None, *, share: BatchShare = WHOLE

@@ -29,7 +29,7 @@ from mobilenetdet.files.folder_lock import folder_lock
 from mobilenetdet.files.names import refuse_other_than_utf8
 from mobilenetdet.models.layers import layer_policy, layer_seed
 from mobilenetdet.models.mobilenet_v1 import freeze_blocks
-from mobilenetdet.runs import LAST_WEIGHTS, RunDir
+from mobilenetdet.runs import BEST_WEIGHTS, LAST_WEIGHTS, RunDir
 from mobilenetdet.training.callbacks import Measurement, Validation, complete_log
 from mobilenetdet.training.checkpoint import RunFacts, RunState
 from mobilenetdet.training.claim import check_run_dir, claim_run_dir
@@ -78,10 +78,11 @@ def train_classifier(config: ClassifierConfig, run_dir: Path, *, verbose: int = 
 def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: int) -> ClassScores:
     images = open_images(config)
     steps = steps_per_epoch(images, config)
-    facts = RunFacts(steps, images.fingerprint)
+    facts = RunFacts(steps, images.fingerprint, measured_by=images.test_fingerprint)
     devices.cluster.agree(
         {
-            "what the records hold": images.fingerprint,
+            "what the training records hold": images.fingerprint,
+            "what the test records hold": images.test_fingerprint,
             "the number of images in each share": images.share_sizes,
             "the number of test images": images.num_test,
         }
@@ -110,6 +111,7 @@ def _train(config: ClassifierConfig, run_dir: Path, devices: Devices, verbose: i
     )
     with damage_named(images):
         if state.epoch < config.train.epochs:
+            _renew_best(state, measurement)
             _fit(config, images, state, measurement, devices, steps=steps, verbose=verbose)
         state.load_weights(LAST_WEIGHTS)
         scores = measurement.measure()
@@ -193,6 +195,17 @@ def _fit(
         verbose=verbose,
         is_first=devices.cluster.process_id == 0,
     )
+
+
+def _renew_best(state: RunState, measurement: Measurement[ClassScores]) -> None:
+    """Measures the best weights again where the test images are others than they were."""
+    if not (state.best_is_stale and RunDir(state.run_dir).best_weights.is_file()):
+        return
+    print("the test images are others now; the best weights are measured again")
+    state.load_weights(BEST_WEIGHTS)
+    scores = measurement.measure()
+    state.restore()
+    state.best = measurement.metrics(scores)[measurement.monitor]
 
 
 def _make_measure(

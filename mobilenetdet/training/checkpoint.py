@@ -8,7 +8,7 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,9 @@ def _checked_progress(progress: dict[str, Any]) -> dict[str, Any]:
         if not all(type(value) in (int, float) for value in row.values()):
             raise TypeError("the history holds what is no number")
     facts = RunFacts(**progress.get("facts", {}))
+    if "+" in str(facts.records):  # an earlier version wrote a classifier's test images there, too
+        records, _, tests = facts.records.partition("+")
+        facts = replace(facts, records=records, measured_by=tests)
     texts = (facts.records, facts.measured_by, facts.teachers)
     if type(facts.steps) is not int or not all(type(text) is str for text in texts):
         raise TypeError(f"{facts} is of other types")

@@ -7,7 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -28,7 +28,8 @@ from mobilenetdet.classification.presets import make_classifier_preset
 from mobilenetdet.classification.train import compiled_classifier, train_classifier
 from mobilenetdet.cli import train_classifier as command
 from mobilenetdet.config.storage import read_config, to_json
-from mobilenetdet.runs import CONFIG_FILE, LAST_WEIGHTS
+from mobilenetdet.runs import CONFIG_FILE, LAST_WEIGHTS, STATE_FILE
+from mobilenetdet.training.checkpoint import read_state
 
 SMALL = ClassifierModelConfig(alpha=0.25, small_images=True, dropout=0.2, batch_norm_momentum=0.8)
 
@@ -187,6 +188,45 @@ def test_a_run_goes_on_with_the_images_that_it_began_with(cifar_run, small_cifar
     batch.write_bytes(pickle.dumps({**content, b"data": data}))
     with pytest.raises(ValueError, match="belongs to records with another content"):
         command.main([*arguments, "--epochs", "2"])
+
+
+def test_the_best_is_measured_again_on_other_test_images(
+    cifar_run, small_cifar10, tmp_path, capsys
+):
+    moved, run_dir = tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(small_cifar10, moved)
+    shutil.copytree(cifar_run, run_dir)
+    change_state(run_dir, best=1000.0)
+    batch = next(moved.rglob("test_batch"))
+    content = pickle.loads(batch.read_bytes())
+    batch.write_bytes(pickle.dumps({**content, b"labels": content[b"labels"][::-1]}))
+    arguments = ["--config", str(run_dir / CONFIG_FILE), "--run_dir", str(run_dir)]
+    arguments += ["--data.data_dir", str(moved), "--epochs", "2"]
+    assert command.main(arguments) == 0
+    assert "test images are others now" in capsys.readouterr().out
+    _, progress = read_state(run_dir / STATE_FILE)
+    assert progress["epoch"] == 2 and 0 <= progress["best"] <= 100
+
+
+def test_a_state_that_names_the_images_of_both_splits_goes_on(trained, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained["straight"], run_dir)
+    _, progress = read_state(run_dir / STATE_FILE)
+    facts = asdict(progress["facts"])
+    assert facts["records"] and facts["measured_by"]
+    both = f"{facts['records']}+{facts['measured_by']}"
+    change_state(run_dir, facts=facts | {"records": both, "measured_by": ""})
+    assert read_state(run_dir / STATE_FILE)[1]["facts"] == progress["facts"]
+
+
+def change_state(run_dir: Path, **changes: object) -> None:
+    """Puts other values into the progress that a state holds."""
+    with np.load(run_dir / STATE_FILE) as file:
+        arrays = dict(file)
+    progress = json.loads(str(arrays["progress"])) | changes
+    arrays["progress"] = np.array(json.dumps(progress))
+    with (run_dir / STATE_FILE).open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def test_a_new_run_begins_with_the_weights_of_another(cifar_run, small_cifar10, tmp_path, capsys):
