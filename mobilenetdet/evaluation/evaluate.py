@@ -268,6 +268,7 @@ class _FramesToKeep:
 
     @classmethod
     def of(cls, keep: int | Sequence[str], num_frames: int) -> _FramesToKeep:
+        """Reads `keep` of `evaluate_split`, for a split of so many frames."""
         if isinstance(keep, int):
             return cls(places=frozenset(spread_places(num_frames, keep)))
         if isinstance(keep, str):

@@ -130,9 +130,11 @@ def freeze_blocks(model: keras.Model, num_blocks: int) -> None:
 
     Frozen batch normalisation keeps its running statistics, too.
     """
+    if num_blocks == 0:
+        return
     for layer in model.layers:
         block = block_of(layer.name)
-        if num_blocks > 0 and block is not None and block <= num_blocks:
+        if block is not None and block <= num_blocks:
             layer.trainable = False
 
 
